@@ -1,0 +1,40 @@
+"""What became of a command."""
+
+import msgspec
+
+from domain.errors import RefusalCode
+from domain.state import Execution
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The command was carried out, now or, if ``repeated``, before.
+
+    ``position`` is that of the last event that it recorded then. ``execution`` is the state right
+    after the command (of a repeat, as it stands now) and ``ordinal`` names the approval that the
+    command was about.
+    """
+
+    position: int
+    repeated: bool
+    execution: Execution
+    ordinal: int | None = None
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing was recorded. ``execution`` is the state as it stands, where there is one."""
+
+    code: RefusalCode
+    message: str
+    execution: Execution | None = None
+    ordinal: int | None = None
+
+
+Outcome = Accepted | Refused
+
+
+class UnavailableError(Exception):
+    """The database can't be reached, and nothing was sent to it that could take effect."""
+
+
+class OverloadedError(Exception):
+    """The queue is full. Nothing was taken."""

@@ -1,0 +1,85 @@
+"""Events and states together with their place in the hash chain."""
+
+from uuid import UUID
+
+import msgspec
+
+from domain.codec import GENESIS_HASH, decode, hash_of
+from domain.errors import DamagedEventError
+from domain.evolve import evolve
+from domain.events import Recorded
+from domain.state import Execution
+
+
+class Chained(msgspec.Struct, frozen=True):
+    """An event, the bytes that the log holds for it, and their hash (hex SHA-256)."""
+
+    recorded: Recorded
+    topic: str
+    stored: bytes
+    hash: str
+
+    @property
+    def originator_id(self) -> UUID:
+        """The execution's id, under the name that the event store uses."""
+        return self.recorded.execution_id
+
+    @property
+    def originator_version(self) -> int:
+        """The version, under the name that the event store uses."""
+        return self.recorded.version
+
+
+class Logged(Chained, frozen=True):
+    """A chained event with its position in the log, a number that only grows."""
+
+    position: int
+
+
+class Head(msgspec.Struct, frozen=True):
+    """An execution as it stands, and the hash that its next event must name."""
+
+    execution: Execution
+    hash: str
+
+    @property
+    def id(self) -> UUID:
+        """The execution's id."""
+        return self.execution.id
+
+    @property
+    def version(self) -> int:
+        """The number of events folded."""
+        return self.execution.version
+
+
+class BrokenChainError(DamagedEventError):
+    """An event that does not name the hash of the event before: the log was changed."""
+
+
+def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: int) -> Logged:
+    """Decode a row of the log. Raises DamagedEventError or UnknownTopicError."""
+    return Logged(
+        recorded=decode(execution_id, version, topic, stored),
+        topic=topic,
+        stored=stored,
+        hash=hash_of(execution_id, version, topic, stored),
+        position=position,
+    )
+
+
+def advance(head: Head | None, chained: Chained) -> Head:
+    """Fold the next event into a head.
+
+    Raises BrokenChainError if the event does not follow the head's hash, and
+    IllegalTransitionError if the domain does not allow it.
+    """
+    recorded = chained.recorded
+    expected = GENESIS_HASH if head is None else head.hash
+    if recorded.previous_hash != expected:
+        msg = (
+            f"{recorded.execution_id} version {recorded.version} names the previous hash "
+            f"{recorded.previous_hash}, but the event before has {expected}"
+        )
+        raise BrokenChainError(msg)
+    return Head(evolve(None if head is None else head.execution, recorded), chained.hash)

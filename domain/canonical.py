@@ -1,0 +1,84 @@
+"""Canonical JSON and digests: what exactly was seen, and what exactly may be done.
+
+Canonical form is RFC 8785 (JCS); what may be put in is I-JSON (RFC 7493), so that every reader
+in every language computes the same bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import rfc8785
+
+MAX_SAFE_INTEGER = 2**53 - 1
+MAX_DEPTH = 100
+
+
+def canonical(value: Any) -> bytes:
+    """Give the RFC 8785 bytes of an I-JSON value. Check it with :func:`flaw` first."""
+    return rfc8785.dumps(value)
+
+
+def canonical_object(members: Mapping[str, bytes]) -> bytes:
+    """Give the RFC 8785 bytes of an object whose member values are canonical already.
+
+    The names are ASCII, whose order by code point is the order by UTF-16 unit that RFC 8785,
+    section 3.2.3, asks for.
+    """
+    inner = b",".join(b'"%s":%s' % (name.encode("ascii"), members[name]) for name in sorted(members))
+    return b"{" + inner + b"}"
+
+
+def digest(data: bytes) -> str:
+    """Give ``sha256:`` and the hex SHA-256 of canonical bytes."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def flaw(value: Any, path: str, depth: int = 0) -> str | None:
+    """Say what keeps a JSON value from being I-JSON and where, or None if it is fine."""
+    match value:
+        case None | bool():
+            return None
+        case str():
+            return text_flaw(value, path)
+        case int() | float():
+            return _number_flaw(value, path)
+        case _ if depth >= MAX_DEPTH:
+            return f"{path} is nested more than {MAX_DEPTH} levels deep"
+        case dict():
+            return next((f for f in _member_flaws(value, path, depth) if f), None)
+        case list() | tuple():
+            items = (flaw(item, f"{path}.{i}", depth + 1) for i, item in enumerate(value))
+            return next((f for f in items if f), None)
+        case _:
+            return f"{path} is a {type(value).__name__}, which JSON does not have"
+
+
+def text_flaw(value: str, path: str) -> str | None:
+    """Say that a text holds half of a surrogate pair, which is no character."""
+    if value.isascii():
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return f"{path} holds a lone surrogate, which is no Unicode character"
+    return None
+
+
+def _number_flaw(value: float, path: str) -> str | None:
+    if isinstance(value, float) and not isfinite(value):
+        return f"{path} is a number that is not finite"
+    # A double that holds a whole number is written as one by RFC 8785, so it obeys the same bound.
+    if abs(value) > MAX_SAFE_INTEGER and value == int(value):
+        return f"{path} is a whole number beyond +-(2^53 - 1); send it as a string"
+    return None
+
+
+def _member_flaws(value: dict[Any, Any], path: str, depth: int) -> Any:
+    for name, member in value.items():
+        if not isinstance(name, str):
+            yield f"{path} has a name that is not a string"
+        else:
+            yield text_flaw(name, f"a name in {path}")
+            yield flaw(member, f"{path}.{name}", depth + 1)

@@ -1,0 +1,193 @@
+"""What can be asked of an execution.
+
+A command checks its own input when it is built, outside the log's lock and once; ``problem`` holds
+the first broken rule. It is told only when the command's turn comes, after the checks of role and
+visibility, because who may not see an execution must not learn more than that.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain import inputs
+from domain.canonical import canonical, digest
+from domain.inputs import Problem, first, optional
+from domain.values import Label, Policy, Principal, Verdict
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all commands: who asks, and of which execution."""
+
+    by: Principal
+    execution_id: UUID
+    problem: Problem = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "problem", self.check())
+
+    def check(self) -> Problem:
+        """Give the first rule that the input breaks."""
+        return None
+
+
+class WorkerCommand(Command, kw_only=True):
+    """What a worker sends: guarded by the fencing token once the execution was claimed."""
+
+    fence: int | None = None
+
+
+class WorkerApprovalCommand(WorkerCommand, kw_only=True):
+    """What a worker sends about the approval with this ordinal."""
+
+    ordinal: int
+
+
+class StartExecution(Command, kw_only=True):
+    workflow: str
+    workflow_version: str | None = None
+    queue: str = "default"
+    input: Any = None
+    labels: tuple[Label, ...] = ()
+    on_behalf_of: str | None = None
+    key: str | None = None
+
+    def check(self) -> Problem:
+        return first(
+            inputs.name(self.workflow, "workflow"),
+            optional(inputs.name, self.workflow_version, "workflowVersion"),
+            inputs.name(self.queue, "queue"),
+            optional(inputs.name, self.on_behalf_of, "onBehalfOf"),
+            optional(inputs.name, self.key, "idempotencyKey"),
+            inputs.labels(self.labels),
+            inputs.json(self.input, "input"),
+        )
+
+
+class ClaimExecution(Command, kw_only=True):
+    worker: str
+
+    def check(self) -> Problem:
+        return inputs.name(self.worker, "worker")
+
+
+class RecordStep(WorkerCommand, kw_only=True):
+    """A step's result, or with ``error`` one attempt that failed."""
+
+    key: str
+    name: str
+    attempt: int = 1
+    result: Any = None
+    error: str | None = None
+
+    def check(self) -> Problem:
+        if self.error is not None and self.result is not None:
+            return "result and error exclude each other: a failed attempt has no result"
+        return first(
+            inputs.name(self.key, "key"),
+            inputs.name(self.name, "name"),
+            inputs.at_least(1, self.attempt, "attempt"),
+            inputs.json(self.result, "result"),
+            optional(inputs.required_text, self.error, "error"),
+        )
+
+
+class RequestApproval(WorkerCommand, kw_only=True):
+    """``form`` and ``deadline`` are in the contract but refused: nothing acts on them yet."""
+
+    key: str
+    title: str
+    description: str | None = None
+    payload: Any
+    form: Any = None
+    policy: Policy
+    deadline: Any = None
+    canonical_payload: bytes = b""
+    payload_digest: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.problem is None:
+            data = canonical(self.payload)
+            msgspec.structs.force_setattr(self, "canonical_payload", data)
+            msgspec.structs.force_setattr(self, "payload_digest", digest(data))
+
+    def check(self) -> Problem:
+        return first(
+            inputs.name(self.key, "key"),
+            inputs.required_text(self.title, "title", inputs.MAX_TITLE),
+            optional(inputs.text, self.description, "description"),
+            inputs.unsupported(self.form, "form", "a form"),
+            inputs.unsupported(self.deadline, "deadline", "a deadline"),
+            inputs.policy(self.policy),
+            inputs.json(self.payload, "payload"),
+        )
+
+
+class WithdrawApproval(WorkerApprovalCommand, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return inputs.required_text(self.reason, "reason")
+
+
+class Decide(Command, kw_only=True):
+    """One person's verdict on the document with this digest."""
+
+    ordinal: int
+    verdict: Verdict
+    digest: str
+    comment: str | None = None
+    answers: Any = None
+    amended_payload: Any = None
+
+    def check(self) -> Problem:
+        if self.verdict is Verdict.REJECTED and not (self.comment or "").strip():
+            return "comment must not be empty: a rejection says why"
+        return first(
+            inputs.name(self.digest, "digest"),
+            optional(inputs.text, self.comment, "comment"),
+            inputs.unsupported(self.answers, "answers", "a form"),
+            inputs.unsupported(self.amended_payload, "amendedPayload", "an amendment"),
+        )
+
+
+class RedeemApproval(WorkerApprovalCommand, kw_only=True):
+    payload_digest: str
+    redemption_key: str
+
+    def check(self) -> Problem:
+        return first(
+            inputs.name(self.payload_digest, "payloadDigest"),
+            inputs.name(self.redemption_key, "redemptionKey"),
+        )
+
+
+class CompleteExecution(WorkerCommand, kw_only=True):
+    result: Any = None
+
+    def check(self) -> Problem:
+        return inputs.json(self.result, "result")
+
+
+class FailExecution(WorkerCommand, kw_only=True):
+    error: str
+
+    def check(self) -> Problem:
+        return inputs.required_text(self.error, "error")
+
+
+class CancelExecution(Command, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return inputs.required_text(self.reason, "reason")
+
+
+class RetryExecution(Command, kw_only=True):
+    """``expected_version`` is the version at which the caller saw the execution FAILED."""
+
+    expected_version: int
+
+
+ApprovalCommand = WorkerApprovalCommand | Decide

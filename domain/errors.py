@@ -1,0 +1,46 @@
+"""What the domain says when it says no."""
+
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """Stable codes of refusals. Clients branch on them; the message beside them is for people."""
+
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    INVALID_TRANSITION = "INVALID_TRANSITION"
+    NOT_ELIGIBLE = "NOT_ELIGIBLE"
+    ALREADY_DECIDED = "ALREADY_DECIDED"
+    ALREADY_REDEEMED = "ALREADY_REDEEMED"
+    DIGEST_MISMATCH = "DIGEST_MISMATCH"
+    INVALID_INPUT = "INVALID_INPUT"
+    KEY_REUSED = "KEY_REUSED"
+    FENCED = "FENCED"
+    VERSION_CONFLICT = "VERSION_CONFLICT"
+    SKIPPED = "SKIPPED"
+    OVERLOADED = "OVERLOADED"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+
+
+class Refusal(Exception):
+    """A command that is not carried out. Nothing was recorded."""
+
+    def __init__(self, code: RefusalCode, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class IllegalTransitionError(Exception):
+    """A recorded event that the transition table does not allow: the log or the code is wrong."""
+
+
+class UnknownTopicError(Exception):
+    """A stored event whose topic this version of the code does not know."""
+
+
+class DamagedEventError(Exception):
+    """A stored event whose bytes can't be read."""

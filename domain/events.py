@@ -1,0 +1,257 @@
+"""The event catalogue: what can have happened to an execution.
+
+An event keeps its structure (ids, keys, verdicts, counts, digests, times) in its own fields, and
+what people wrote or sent in ``content``, which the codec stores as one sealed part. A topic is
+for ever: a changed event gets a new topic and the old one stays readable.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+
+from domain.values import Actor, ExpiryAction, Label, Policy, Value
+
+
+class Content(Value, kw_only=True):
+    """What people wrote or sent. Every field has a default, so that it may be missing."""
+
+
+class StartedContent(Content, kw_only=True):
+    """``input`` is any JSON value."""
+
+    input: Any = None
+    labels: tuple[Label, ...] = ()
+
+
+class ResultContent(Content, kw_only=True):
+    """The JSON result of a step or of the whole execution."""
+
+    result: Any = None
+
+
+class ErrorContent(Content, kw_only=True):
+    """The error of a failed attempt or of the whole execution."""
+
+    error: str = ""
+
+
+class ReasonContent(Content, kw_only=True):
+    """Why somebody withdrew or cancelled."""
+
+    reason: str = ""
+
+
+class RequestContent(Content, kw_only=True):
+    """What is put before the approvers; ``payload`` is what will be done if they agree."""
+
+    title: str | None = None
+    description: str | None = None
+    payload: Any = None
+    form: Any = None
+
+
+class DecisionContent(Content, kw_only=True):
+    """What an approver wrote beside the verdict."""
+
+    comment: str | None = None
+    answers: Any = None
+
+
+class Event(Value, kw_only=True):
+    """Base of all events. ``topic`` is the stable name under which the event is stored."""
+
+    topic: ClassVar[str] = ""
+    content: Content = Content()
+
+
+_STARTED = StartedContent()
+_RESULT = ResultContent()
+_ERROR = ErrorContent()
+_REASON = ReasonContent()
+_REQUEST = RequestContent()
+_DECISION = DecisionContent()
+
+
+class Started(Event, kw_only=True):
+    """``key`` is the idempotency key, unique for the actor and the workflow."""
+
+    topic: ClassVar[str] = "execution.started.v1"
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    key: str | None = None
+    on_behalf_of: str | None = None
+    content: StartedContent = _STARTED
+
+
+class Claimed(Event, kw_only=True):
+    """``fence`` is the fencing token that the worker got: one more at each claim."""
+
+    topic: ClassVar[str] = "execution.claimed.v1"
+    worker: str
+    fence: int
+
+
+class StepCompleted(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.step-completed.v1"
+    key: str
+    name: str
+    attempt: int
+    content: ResultContent = _RESULT
+
+
+class StepFailed(Event, kw_only=True):
+    """One attempt of a step failed; the execution goes on."""
+
+    topic: ClassVar[str] = "execution.step-failed.v1"
+    key: str
+    name: str
+    attempt: int
+    content: ErrorContent = _ERROR
+
+
+class ApprovalRequested(Event, kw_only=True):
+    """``digest`` covers the whole document; ``payload_digest`` only what will be done."""
+
+    topic: ClassVar[str] = "execution.approval-requested.v1"
+    ordinal: int
+    key: str
+    round: int
+    policy: Policy
+    payload_digest: str
+    digest: str
+    deadline: datetime | None = None
+    content: RequestContent = _REQUEST
+
+
+class Decided(Event, kw_only=True):
+    """One person's decision.
+
+    ``groups`` are the person's memberships at that moment as far as the policy names them;
+    ``rule`` says which of them made the person eligible; ``resolves`` whether the approval is
+    resolved by this decision.
+    """
+
+    ordinal: int
+    digest: str
+    rule: str
+    groups: tuple[str, ...] = ()
+    resolves: bool = False
+    on_behalf_of: Actor | None = None
+    content: DecisionContent = _DECISION
+
+
+class ApprovalGranted(Decided, kw_only=True):
+    topic: ClassVar[str] = "execution.approval-granted.v1"
+
+
+class ApprovalRejected(Decided, kw_only=True):
+    topic: ClassVar[str] = "execution.approval-rejected.v1"
+
+
+class ApprovalExpired(Event, kw_only=True):
+    """The deadline passed; ``action`` says with what outcome."""
+
+    topic: ClassVar[str] = "execution.approval-expired.v1"
+    ordinal: int
+    action: ExpiryAction
+
+
+class ApprovalWithdrawn(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.approval-withdrawn.v1"
+    ordinal: int
+    content: ReasonContent = _REASON
+
+
+class ApprovalDelegated(Event, kw_only=True):
+    """The actor hands the right to decide to another person."""
+
+    topic: ClassVar[str] = "execution.approval-delegated.v1"
+    ordinal: int
+    to: str
+    content: DecisionContent = _DECISION
+
+
+class ApprovalEscalated(Event, kw_only=True):
+    """These groups may decide too from now on."""
+
+    topic: ClassVar[str] = "execution.approval-escalated.v1"
+    ordinal: int
+    groups: tuple[str, ...]
+
+
+class Resumed(Event, kw_only=True):
+    """No approval is pending any more."""
+
+    topic: ClassVar[str] = "execution.resumed.v1"
+
+
+class ApprovalRedeemed(Event, kw_only=True):
+    """What was granted is about to be done, under this key and no other."""
+
+    topic: ClassVar[str] = "execution.approval-redeemed.v1"
+    ordinal: int
+    payload_digest: str
+    redemption_key: str
+
+
+class Completed(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.completed.v1"
+    content: ResultContent = _RESULT
+
+
+class Failed(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.failed.v1"
+    content: ErrorContent = _ERROR
+
+
+class Cancelled(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.cancelled.v1"
+    content: ReasonContent = _REASON
+
+
+class Retried(Event, kw_only=True):
+    topic: ClassVar[str] = "execution.retried.v1"
+
+
+EVENT_TYPES: tuple[type[Event], ...] = (
+    Started,
+    Claimed,
+    StepCompleted,
+    StepFailed,
+    ApprovalRequested,
+    ApprovalGranted,
+    ApprovalRejected,
+    ApprovalExpired,
+    ApprovalWithdrawn,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    Resumed,
+    ApprovalRedeemed,
+    Completed,
+    Failed,
+    Cancelled,
+    Retried,
+)
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it stands in the log, with all that is known about its recording.
+
+    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit.
+    ``previous_hash`` is the hash of the version before, 64 zeros for the first.
+    ``trace`` is a W3C traceparent.
+    """
+
+    execution_id: UUID
+    version: int
+    at: datetime
+    actor: Actor
+    command_id: UUID
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    trace: str | None = None
+    previous_hash: str
+    event: Event

@@ -1,0 +1,262 @@
+"""The fold: one recorded event at a time, by the transition table. It never ignores an event."""
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+from msgspec.structs import replace
+
+from domain.errors import IllegalTransitionError
+from domain.events import (
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRedeemed,
+    ApprovalRejected,
+    ApprovalRequested,
+    ApprovalWithdrawn,
+    Cancelled,
+    Claimed,
+    Completed,
+    Failed,
+    Recorded,
+    Resumed,
+    Retried,
+    Started,
+    StepCompleted,
+    StepFailed,
+)
+from domain.identifiers import ApprovalId
+from domain.state import Approval, Decision, Execution, Step
+from domain.transitions import target
+from domain.values import ApprovalStatus, ExpiryAction, ResolutionCause, Verdict
+
+
+def fold(state: Execution | None, events: Iterable[Recorded]) -> Execution | None:
+    """Fold events, which follow one another without a gap, into a state."""
+    return reduce(evolve, events, state)
+
+
+def evolve(state: Execution | None, recorded: Recorded) -> Execution:
+    """Give the state after the event.
+
+    Raises IllegalTransitionError if the transition table does not allow the event, if it is not
+    the next version, or if it is about an approval that is not there or not pending.
+    """
+    event = recorded.event
+    moved_to = target(None if state is None else state.state, type(event))
+    if state is None:
+        return _start(recorded)
+    if recorded.version != state.version + 1:
+        msg = f"version {recorded.version} can't follow version {state.version} of {state.id}"
+        raise IllegalTransitionError(msg)
+    return replace(
+        state,
+        version=recorded.version,
+        state=moved_to,
+        updated_at=recorded.at,
+        **_changes(state, recorded),
+    )
+
+
+def _start(recorded: Recorded) -> Execution:
+    event = recorded.event
+    if not isinstance(event, Started) or recorded.version != 1:
+        msg = f"{recorded.execution_id} does not begin with Started at version 1"
+        raise IllegalTransitionError(msg)
+    return Execution(
+        id=recorded.execution_id,
+        version=1,
+        state=target(None, Started),
+        workflow=event.workflow,
+        workflow_version=event.workflow_version,
+        queue=event.queue,
+        key=event.key,
+        initiator=recorded.actor,
+        on_behalf_of=event.on_behalf_of,
+        input=event.content.input,
+        labels=event.content.labels,
+        started_at=recorded.at,
+        updated_at=recorded.at,
+    )
+
+
+def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
+    event, at = recorded.event, recorded.at
+    match event:
+        case StepCompleted() | StepFailed():
+            return _step(state, recorded, event)
+        case ApprovalRequested():
+            return _request(state, recorded, event)
+        case ApprovalGranted() | ApprovalRejected():
+            return _decide(state, recorded, event)
+        case Resumed():
+            if state.pending:
+                msg = f"{state.id} can't resume with {state.pending} approvals pending"
+                raise IllegalTransitionError(msg)
+            return {}
+        case ApprovalRedeemed():
+            redeemed = replace(
+                _approval(state, event.ordinal, ApprovalStatus.GRANTED),
+                redeemed_at=at,
+                redeemed_version=recorded.version,
+                redemption_key=event.redemption_key,
+            )
+            return {"approvals": state.approvals.insert(event.ordinal, redeemed)}
+        case Claimed():
+            return {"worker": event.worker, "fence": event.fence}
+        case ApprovalWithdrawn():
+            return _resolve(
+                state,
+                recorded,
+                _approval(state, event.ordinal),
+                ApprovalStatus.WITHDRAWN,
+                ResolutionCause.WITHDRAWAL,
+            )
+        case ApprovalExpired():
+            granted = event.action is ExpiryAction.GRANT
+            return _resolve(
+                state,
+                recorded,
+                _approval(state, event.ordinal),
+                ApprovalStatus.GRANTED if granted else ApprovalStatus.EXPIRED,
+                ResolutionCause.EXPIRY,
+            )
+        case ApprovalDelegated():
+            approval = _approval(state, event.ordinal)
+            delegation = (recorded.actor.id, event.to)
+            delegated = replace(approval, delegations=(*approval.delegations, delegation))
+            return {"approvals": state.approvals.insert(event.ordinal, delegated)}
+        case ApprovalEscalated():
+            approval = _approval(state, event.ordinal)
+            escalated = replace(approval, escalated_to=(*approval.escalated_to, *event.groups))
+            return {"approvals": state.approvals.insert(event.ordinal, escalated)}
+        case Completed():
+            return {"result": event.content.result, **_ending(recorded)}
+        case Failed():
+            return {"error": event.content.error, **_ending(recorded)}
+        case Cancelled():
+            return {"error": event.content.reason, **_ending(recorded)}
+        case Retried():
+            return {
+                "error": None,
+                "ended_at": None,
+                "ended_version": 0,
+                "retried_from": (*state.retried_from, state.version),
+            }
+        case _:
+            msg = f"no fold for {type(event).__name__}"
+            raise IllegalTransitionError(msg)
+
+
+def _ending(recorded: Recorded) -> dict[str, Any]:
+    return {"ended_at": recorded.at, "ended_version": recorded.version}
+
+
+def _step(
+    state: Execution, recorded: Recorded, event: StepCompleted | StepFailed
+) -> dict[str, Any]:
+    step = state.steps.get(event.key) or Step(
+        key=event.key, name=event.name, ordinal=len(state.steps) + 1, attempts=0
+    )
+    if step.completed_at is not None:
+        msg = f"step {event.key!r} of {state.id} completed already"
+        raise IllegalTransitionError(msg)
+    attempts = max(step.attempts, event.attempt)
+    if isinstance(event, StepCompleted):
+        step = replace(
+            step,
+            attempts=attempts,
+            result=event.content.result,
+            completed_at=recorded.at,
+            completed_version=recorded.version,
+        )
+    else:
+        failure = (event.attempt, event.content.error, recorded.version)
+        step = replace(step, attempts=attempts, failures=(*step.failures, failure))
+    return {"steps": state.steps.insert(event.key, step)}
+
+
+def _request(state: Execution, recorded: Recorded, event: ApprovalRequested) -> dict[str, Any]:
+    if event.ordinal != len(state.approvals) + 1:
+        msg = f"approval {event.ordinal} of {state.id} is out of order"
+        raise IllegalTransitionError(msg)
+    approval = Approval(
+        id=ApprovalId(state.id, event.ordinal),
+        key=event.key,
+        round=event.round,
+        title=event.content.title,
+        description=event.content.description,
+        payload=event.content.payload,
+        payload_digest=event.payload_digest,
+        digest=event.digest,
+        form=event.content.form,
+        policy=event.policy,
+        requested_by=recorded.actor,
+        requested_at=recorded.at,
+        requested_version=recorded.version,
+        deadline=event.deadline,
+        retry=len(state.retried_from),
+    )
+    return {
+        "approvals": state.approvals.insert(event.ordinal, approval),
+        "rounds": state.rounds.insert(event.key, event.ordinal),
+        "pending": state.pending + 1,
+    }
+
+
+def _decide(
+    state: Execution, recorded: Recorded, event: ApprovalGranted | ApprovalRejected
+) -> dict[str, Any]:
+    granted = isinstance(event, ApprovalGranted)
+    approval = _approval(state, event.ordinal)
+    decision = Decision(
+        verdict=Verdict.GRANTED if granted else Verdict.REJECTED,
+        by=recorded.actor,
+        at=recorded.at,
+        version=recorded.version,
+        digest=event.digest,
+        rule=event.rule,
+        groups=event.groups,
+        on_behalf_of=event.on_behalf_of,
+        comment=event.content.comment,
+        answers=event.content.answers,
+    )
+    approval = replace(approval, decisions=(*approval.decisions, decision))
+    if not event.resolves:
+        return {"approvals": state.approvals.insert(event.ordinal, approval)}
+    status = ApprovalStatus.GRANTED if granted else ApprovalStatus.REJECTED
+    return _resolve(state, recorded, approval, status, ResolutionCause.DECISIONS)
+
+
+def _resolve(
+    state: Execution,
+    recorded: Recorded,
+    approval: Approval,
+    status: ApprovalStatus,
+    cause: ResolutionCause,
+) -> dict[str, Any]:
+    resolved = replace(
+        approval,
+        status=status,
+        resolution=cause,
+        resolved_at=recorded.at,
+        resolved_version=recorded.version,
+    )
+    return {
+        "approvals": state.approvals.insert(approval.ordinal, resolved),
+        "pending": state.pending - 1,
+        "resolved_version": recorded.version,
+    }
+
+
+def _approval(
+    state: Execution, ordinal: int, status: ApprovalStatus = ApprovalStatus.PENDING
+) -> Approval:
+    approval = state.approvals.get(ordinal)
+    if approval is None or approval.status is not status:
+        stands = "is missing" if approval is None else f"is {approval.status}"
+        msg = f"approval {ordinal} of {state.id} {stands}, not {status}"
+        raise IllegalTransitionError(msg)
+    return approval

@@ -1,0 +1,42 @@
+"""Ids that say where a thing lives."""
+
+from typing import NamedTuple, Self
+from uuid import UUID
+
+MAX_ORDINAL = 1_000_000_000
+
+
+class ApprovalId(NamedTuple):
+    """An approval's id: its execution and its ordinal in it, from 1.
+
+    A command finds its stream from the id alone. Clients treat the text form as opaque.
+    """
+
+    execution_id: UUID
+    ordinal: int
+
+    def __str__(self) -> str:
+        return f"{self.execution_id}.{self.ordinal}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read the text form; None if ``text`` is not the id of any approval."""
+        head, dot, tail = text.partition(".")
+        execution_id = parse_uuid(head)
+        if not dot or execution_id is None or not (tail.isascii() and tail.isdecimal()):
+            return None
+        if tail.startswith("0") or len(tail) > len(str(MAX_ORDINAL)):
+            return None
+        return cls(execution_id, int(tail))
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Read a UUID in its canonical form of 36 characters; None for anything else.
+
+    One form only, so that two spellings never name the same thing.
+    """
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None

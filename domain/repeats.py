@@ -1,0 +1,51 @@
+"""Where a repeated command was carried out the first time."""
+
+from domain.commands import (
+    CancelExecution,
+    Command,
+    CompleteExecution,
+    Decide,
+    FailExecution,
+    RecordStep,
+    RedeemApproval,
+    RequestApproval,
+    RetryExecution,
+    StartExecution,
+    WithdrawApproval,
+)
+from domain.state import Execution, Step
+
+
+def first_version(state: Execution, command: Command) -> int:
+    """Give the version of the event by which the command was carried out.
+
+    To be asked only of a command for which ``decide`` gave no events. A Resumed that the same
+    commit recorded right after that event is not counted.
+    """
+    match command:
+        case StartExecution():
+            return 1
+        case RecordStep():
+            return _step_version(state.steps[command.key], command)
+        case RequestApproval():
+            return state.approvals[state.rounds[command.key]].requested_version
+        case Decide():
+            decision = state.approvals[command.ordinal].decision_of(command.by.id)
+            if decision is not None:
+                return decision.version
+        case WithdrawApproval():
+            return state.approvals[command.ordinal].resolved_version
+        case RedeemApproval():
+            return state.approvals[command.ordinal].redeemed_version
+        case CompleteExecution() | FailExecution() | CancelExecution():
+            return state.ended_version
+        case RetryExecution():
+            return command.expected_version + 1
+    msg = f"{type(command).__name__} of {state.id} is no repeat"
+    raise ValueError(msg)
+
+
+def _step_version(step: Step, command: RecordStep) -> int:
+    if step.completed_at is not None:
+        return step.completed_version
+    return next(version for n, _, version in step.failures if n == command.attempt)

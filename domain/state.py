@@ -1,0 +1,164 @@
+"""The state of an execution: the fold of its events, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - msgspec resolves the annotations
+from typing import Any
+from uuid import UUID  # noqa: TC003
+
+import msgspec
+from rpds import HashTrieMap
+
+from domain.identifiers import ApprovalId
+from domain.values import (
+    Actor,
+    ApprovalStatus,
+    ExecutionState,
+    Label,
+    Policy,
+    ResolutionCause,
+    Verdict,
+)
+
+
+class Snapshotted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what a snapshot holds."""
+
+
+class Step(Snapshotted, kw_only=True):
+    """``ordinal`` is the place of the step's first attempt among the steps, from 1.
+
+    ``attempts`` is the highest attempt reported; ``failures`` holds (attempt, error, version) of
+    each that failed, in the order reported. ``completed_at`` is None until one succeeded, at
+    ``completed_version``.
+    """
+
+    key: str
+    name: str
+    ordinal: int
+    attempts: int
+    failures: tuple[tuple[int, str, int], ...] = ()
+    result: Any = None
+    completed_at: datetime | None = None
+    completed_version: int = 0
+
+    @property
+    def error(self) -> str | None:
+        """The last failed attempt's error, None once one succeeded."""
+        return None if self.completed_at or not self.failures else self.failures[-1][1]
+
+
+class Decision(Snapshotted, kw_only=True):
+    """One person's decision, recorded at ``version``.
+
+    ``groups`` are the memberships that counted at that moment.
+    """
+
+    verdict: Verdict
+    by: Actor
+    at: datetime
+    version: int
+    digest: str
+    rule: str
+    groups: tuple[str, ...] = ()
+    on_behalf_of: Actor | None = None
+    comment: str | None = None
+    answers: Any = None
+
+
+class Approval(Snapshotted, kw_only=True):
+    """One question put to people.
+
+    ``retry`` is how often the execution was retried before it. The three versions say at which
+    events it was requested, resolved and redeemed, 0 where it was not.
+    """
+
+    id: ApprovalId
+    key: str
+    round: int
+    title: str | None
+    description: str | None
+    payload: Any
+    payload_digest: str
+    digest: str
+    form: Any = None
+    policy: Policy
+    requested_by: Actor
+    requested_at: datetime
+    requested_version: int
+    deadline: datetime | None = None
+    retry: int = 0
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    resolution: ResolutionCause | None = None
+    decisions: tuple[Decision, ...] = ()
+    delegations: tuple[tuple[str, str], ...] = ()
+    escalated_to: tuple[str, ...] = ()
+    resolved_at: datetime | None = None
+    resolved_version: int = 0
+    redeemed_at: datetime | None = None
+    redeemed_version: int = 0
+    redemption_key: str | None = None
+
+    @property
+    def ordinal(self) -> int:
+        """The place among the execution's approvals in the order requested, from 1."""
+        return self.id.ordinal
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still waits for decisions."""
+        return self.status is ApprovalStatus.PENDING
+
+    def decision_of(self, person: str) -> Decision | None:
+        """Give this person's decision, if there is one."""
+        return next((d for d in self.decisions if d.by.id == person), None)
+
+
+class Execution(Snapshotted, kw_only=True):
+    """An execution after ``version`` events.
+
+    ``rounds`` names the ordinal of the latest round of each approval key. ``retried_from`` holds
+    the versions from which it was retried. ``resolved_version`` is the version of the latest
+    resolution of an approval, 0 if there was none. The two maps are persistent: folding an event
+    shares all that the event did not touch, so its cost does not grow with the history.
+    """
+
+    id: UUID
+    version: int
+    state: ExecutionState
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    key: str | None = None
+    initiator: Actor
+    on_behalf_of: str | None = None
+    input: Any = None
+    labels: tuple[Label, ...] = ()
+    fence: int = 0
+    worker: str | None = None
+    result: Any = None
+    error: str | None = None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    ended_version: int = 0
+    steps: HashTrieMap[str, Step] = HashTrieMap()
+    approvals: HashTrieMap[int, Approval] = HashTrieMap()
+    rounds: HashTrieMap[str, int] = HashTrieMap()
+    pending: int = 0
+    retried_from: tuple[int, ...] = ()
+    resolved_version: int = 0
+
+    def approvals_in_order(self) -> list[Approval]:
+        """Give the approvals in the order requested."""
+        return sorted(self.approvals.values(), key=lambda approval: approval.ordinal)
+
+    def pending_approvals(self) -> list[Approval]:
+        """Give the pending approvals in the order requested."""
+        if not self.pending:
+            return []
+        return [approval for approval in self.approvals_in_order() if approval.pending]
+
+    def steps_in_order(self) -> list[Step]:
+        """Give the steps in the order of their first attempts."""
+        return sorted(self.steps.values(), key=lambda step: step.ordinal)

@@ -1,0 +1,128 @@
+"""Values that commands, events and state share. All are immutable and compare by content."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ExecutionState(StrEnum):
+    """Where an execution stands. The last three are final; FAILED alone can be retried."""
+
+    RUNNING = "RUNNING"
+    WAITING_APPROVAL = "WAITING_APPROVAL"
+    RESUMED = "RESUMED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens, unless a FAILED execution is retried."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED}
+)
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval stands. All but PENDING are resolved for good."""
+
+    PENDING = "PENDING"
+    GRANTED = "GRANTED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class ResolutionCause(StrEnum):
+    """What resolved an approval."""
+
+    DECISIONS = "DECISIONS"
+    EXPIRY = "EXPIRY"
+    WITHDRAWAL = "WITHDRAWAL"
+
+
+class Verdict(StrEnum):
+    """One person's decision."""
+
+    GRANTED = "GRANTED"
+    REJECTED = "REJECTED"
+
+
+class ExpiryAction(StrEnum):
+    """What happens to an approval that is pending at its deadline."""
+
+    REJECT = "REJECT"
+    GRANT = "GRANT"
+    ESCALATE = "ESCALATE"
+
+
+class Role(StrEnum):
+    """What a principal may do; see :mod:`domain.access`."""
+
+    OPERATOR = "OPERATOR"
+    ENGINE = "ENGINE"
+    APPROVER = "APPROVER"
+    AUDITOR = "AUDITOR"
+    ADMIN = "ADMIN"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Base of the values that are stored inside events and snapshots."""
+
+
+class Actor(Value, kw_only=True):
+    """A person or owner as authenticated. People are compared by ``id``, never by ``name``."""
+
+    id: str
+    name: str | None = None
+
+
+class Label(Value, kw_only=True, order=True):
+    """A name and a value by which executions are found."""
+
+    name: str
+    value: str
+
+
+class Requirement(Value, kw_only=True):
+    """``count`` distinct people out of any of the groups, or named among the users."""
+
+    count: int = 1
+    groups: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+    def admits(self, person: str, groups: frozenset[str]) -> bool:
+        """Whether this person counts towards the requirement."""
+        return person in self.users or not groups.isdisjoint(self.groups)
+
+
+class Policy(Value, kw_only=True):
+    """Who has to agree: every requirement met by distinct people, before ``rejections`` reject."""
+
+    requirements: tuple[Requirement, ...]
+    rejections: int = 1
+    allow_initiator: bool = False
+    on_expiry: ExpiryAction = ExpiryAction.REJECT
+    escalate_to: tuple[str, ...] = ()
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is calling, as authenticated. ``queues`` of None means every queue."""
+
+    id: str
+    name: str
+    roles: frozenset[Role] = frozenset()
+    groups: frozenset[str] = frozenset()
+    queues: frozenset[str] | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The principal as an event remembers it."""
+        return Actor(id=self.id, name=self.name)
+
+    def serves(self, queue: str) -> bool:
+        """Whether the principal works on this queue."""
+        return self.queues is None or queue in self.queues
