@@ -6,16 +6,21 @@ from uuid import UUID
 
 from application.records import Head
 
+# What a small state takes beside the bytes of its events.
+OVERHEAD = 2_000
+
 
 class HeadCache:
-    """Keeps the ``size`` heads used last, and of each the one with the highest version.
+    """Keeps the heads used last, and of each execution the one with the highest version.
 
-    Shared by the writer's thread and the readers. A head in it may be behind the log, if another
-    process wrote; whoever needs the present asks the log for what came after its version.
+    ``limit`` is in bytes, about. Shared by the writer's thread and the readers. A head in it may
+    be behind the log, if another process wrote; whoever needs the present asks the log for what
+    came after its version.
     """
 
-    def __init__(self, size: int = 20_000) -> None:
-        self._size = size
+    def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
+        self._limit = limit
+        self._size = 0
         self._heads: OrderedDict[UUID, Head] = OrderedDict()
         self._lock = Lock()
 
@@ -32,7 +37,11 @@ class HeadCache:
         with self._lock:
             kept = self._heads.get(head.id)
             if kept is None or kept.version < head.version:
+                self._size += head.size + OVERHEAD
+                if kept is not None:
+                    self._size -= kept.size + OVERHEAD
                 self._heads[head.id] = head
             self._heads.move_to_end(head.id)
-            if len(self._heads) > self._size:
-                self._heads.popitem(last=False)
+            while self._size > self._limit and len(self._heads) > 1:
+                _, dropped = self._heads.popitem(last=False)
+                self._size -= dropped.size + OVERHEAD

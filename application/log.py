@@ -1,6 +1,6 @@
 """The log of executions on the ``eventsourcing`` library: mapper, recorders, repository, snapshots."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +10,14 @@ from eventsourcing.persistence import EventStore, Mapper, StoredEvent, Transcode
 from eventsourcing.utils import Environment
 
 from application.records import Chained, Head, advance
-from application.recorder import LogFactory
+from application.recorder import LogFactory, LogRecorder
 from domain.codec import decode, hash_of
+from domain.errors import DamagedEventError
 from domain.snapshots import decode_state, encode_state
 from domain.state import Execution
 
 SNAPSHOT_TOPIC = "execution.snapshot.v1"
 SNAPSHOT_INTERVAL = 100
-EVENTS_TABLE = "execution_events"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -72,10 +72,8 @@ class ExecutionRepository(Repository[UUID]):
         self, aggregate_id: UUID, version: int | None, projector_func: Any
     ) -> Any:
         head = self._from_snapshot(aggregate_id, version)
-        events = self.event_store.get(
-            aggregate_id, gt=None if head is None else head.version, lte=version
-        )
-        head = projector_func(head, events)
+        if head is None:
+            head = projector_func(None, self.event_store.get(aggregate_id, lte=version))
         if head is None:
             msg = f"there is no execution {aggregate_id}"
             raise AggregateNotFoundError(msg)
@@ -88,13 +86,20 @@ class ExecutionRepository(Repository[UUID]):
             self.snapshot_store.get(execution_id, desc=True, limit=1, lte=version)
         )
         for snapshot in found:
-            events: Any = self.event_store.get(
-                execution_id,
-                gt=snapshot.originator_version - 1,
-                lte=snapshot.originator_version,
+            events: Iterator[Any] = iter(
+                self.event_store.get(
+                    execution_id, gt=snapshot.originator_version - 1, lte=version
+                )
             )
-            if [event.hash for event in events] == [snapshot.hash]:
-                return Head(decode_state(bytes(snapshot.state)), snapshot.hash)
+            at_snapshot = next(events, None)
+            if at_snapshot is None or at_snapshot.hash != snapshot.hash:
+                return None
+            state = bytes(snapshot.state)
+            try:
+                execution = decode_state(state)
+            except DamagedEventError:
+                return None
+            return _fold(Head(execution, snapshot.hash, len(state)), events)
         return None
 
 
@@ -149,6 +154,13 @@ class ExecutionLog(Application[UUID]):
         repository = super().repository
         assert isinstance(repository, ExecutionRepository)
         return repository
+
+    @property
+    def log_recorder(self) -> LogRecorder:
+        """The recorder of the events, for those who append in transactions of their own."""
+        recorder = self.recorder
+        assert isinstance(recorder, LogRecorder)
+        return recorder
 
     @property
     def snapshot_store(self) -> EventStore[UUID]:

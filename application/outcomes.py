@@ -29,12 +29,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int | None = None
 
 
-Outcome = Accepted | Refused
-
-
 class UnavailableError(Exception):
-    """The database can't be reached, and nothing was sent to it that could take effect."""
+    """The database can't be reached, and nothing was recorded."""
 
 
-class OverloadedError(Exception):
-    """The queue is full. Nothing was taken."""
+Outcome = Accepted | Refused | Exception
+"""What a request is answered with. An exception is a fault, of which nothing was recorded."""

@@ -1,14 +1,34 @@
 """The event store's recorder on PostgreSQL, with a lock that leaves maintenance alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import unwrap
 from typing import Any
 
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import (
+    PostgresAggregateRecorder,
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresFactory,
+)
 from eventsourcing.utils import Environment
+from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
-from psycopg.sql import SQL, Literal
+from psycopg.rows import DictRow, dict_row
+from psycopg.sql import SQL, Composed, Literal
+from psycopg.types.composite import register_composite
 
+# A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
+CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+
+EVENTS_TABLE = "execution_events"
+
+
+def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> Composed:
+    """Give the statement that takes a log's lock until the end of the transaction."""
+    return SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
+        Literal(f"{schema}.{events_table}")
+    )
 
 
 class LogRecorder(PostgresApplicationRecorder):
@@ -24,10 +44,38 @@ class LogRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=events_table_name)
         self.lock_table_statements = [
             self.lock_table_statements[0],
-            SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
-                Literal(f"{datastore.schema}.{events_table_name}")
-            ),
+            lock_statement(datastore.schema, events_table_name),
         ]
+
+    # Without the library's ten retries: whoever asks is told at once that the database is away.
+    select_events = unwrap(PostgresApplicationRecorder.select_events)
+
+    def connect(self) -> Connection[DictRow]:
+        """Open a connection of one's own, for transactions that read, decide and append.
+
+        Raises psycopg.OperationalError if the database can't be reached.
+        """
+        self.datastore.register_type_adapters()
+        pool = self.datastore.pool
+        assert isinstance(pool.kwargs, dict)
+        connection = Connection[DictRow].connect(**pool.kwargs, autocommit=True)
+        for info in self.datastore.psycopg_type_adapters.values():
+            register_composite(info, connection)
+        self.datastore.after_connect_func()(connection)
+        return connection
+
+    def take_lock(self, cursor: Cursor[DictRow]) -> None:
+        """Take the log's lock until the end of the transaction."""
+        self._lock_table(cursor)
+
+    def append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:
+        """Insert events and notify, in a transaction that holds the lock."""
+        self._notify_channel(cursor)
+        PostgresAggregateRecorder._insert_stored_events(self, cursor, events)
+
+    def positions(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> Sequence[int]:
+        """Give the positions of the events that :meth:`append` inserted with this cursor."""
+        return self._fetch_ids_after_insert_events(cursor, events) or []
 
 
 class LogFactory(PostgresFactory):
@@ -62,5 +110,12 @@ class LogFactory(PostgresFactory):
 
     def __init__(self, env: Environment, conninfo: str) -> None:
         super().__init__(env)
-        options: dict[str, Any] = {**conninfo_to_dict(conninfo), "row_factory": dict_row}
+        options: dict[str, Any] = {
+            **CONNECTION_DEFAULTS,
+            **conninfo_to_dict(conninfo),
+            "row_factory": dict_row,
+        }
         self.datastore.pool.kwargs = options
+        # After a second without success an attempt ends and the next caller begins a new one, so
+        # no growing pause stands between the database's return and ours.
+        self.datastore.pool.reconnect_timeout = 1.0

@@ -37,10 +37,14 @@ class Logged(Chained, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """An execution as it stands, and the hash that its next event must name."""
+    """An execution as it stands, and the hash that its next event must name.
+
+    ``size`` is about what it takes in memory: the bytes of the events folded.
+    """
 
     execution: Execution
     hash: str
+    size: int
 
     @property
     def id(self) -> UUID:
@@ -82,4 +86,8 @@ def advance(head: Head | None, chained: Chained) -> Head:
             f"{recorded.previous_hash}, but the event before has {expected}"
         )
         raise BrokenChainError(msg)
-    return Head(evolve(None if head is None else head.execution, recorded), chained.hash)
+    if head is None:
+        return Head(evolve(None, recorded), chained.hash, len(chained.stored))
+    return Head(
+        evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored)
+    )

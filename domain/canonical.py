@@ -5,14 +5,22 @@ in every language computes the same bytes.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
-from math import isfinite
+from math import inf
 from typing import Any
 
 import rfc8785
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 100
+_MAX_SHOWN = 100
+# RFC 7493, section 2.1: surrogates, and the noncharacters U+FDD0..U+FDEF and U+xxFFFE, U+xxFFFF.
+_BARRED = re.compile(
+    "[\\ud800-\\udfff\\ufdd0-\\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
+)
 
 
 def canonical(value: Any) -> bytes:
@@ -26,7 +34,9 @@ def canonical_object(members: Mapping[str, bytes]) -> bytes:
     The names are ASCII, whose order by code point is the order by UTF-16 unit that RFC 8785,
     section 3.2.3, asks for.
     """
-    inner = b",".join(b'"%s":%s' % (name.encode("ascii"), members[name]) for name in sorted(members))
+    inner = b",".join(
+        b'"%s":%s' % (name.encode("ascii"), members[name]) for name in sorted(members)
+    )
     return b"{" + inner + b"}"
 
 
@@ -56,18 +66,15 @@ def flaw(value: Any, path: str, depth: int = 0) -> str | None:
 
 
 def text_flaw(value: str, path: str) -> str | None:
-    """Say that a text holds half of a surrogate pair, which is no character."""
-    if value.isascii():
+    """Say that a text holds a code point that I-JSON bars: a surrogate or a noncharacter."""
+    if value.isascii() or (barred := _BARRED.search(value)) is None:
         return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return f"{path} holds a lone surrogate, which is no Unicode character"
-    return None
+    code_point = ord(barred.group())
+    return f"{path} holds U+{code_point:04X}, which is no Unicode character"
 
 
 def _number_flaw(value: float, path: str) -> str | None:
-    if isinstance(value, float) and not isfinite(value):
+    if not -inf < value < inf:
         return f"{path} is a number that is not finite"
     # A double that holds a whole number is written as one by RFC 8785, so it obeys the same bound.
     if abs(value) > MAX_SAFE_INTEGER and value == int(value):
@@ -81,4 +88,9 @@ def _member_flaws(value: dict[Any, Any], path: str, depth: int) -> Any:
             yield f"{path} has a name that is not a string"
         else:
             yield text_flaw(name, f"a name in {path}")
-            yield flaw(member, f"{path}.{name}", depth + 1)
+            yield flaw(member, f"{path}.{_shown(name)}", depth + 1)
+
+
+def _shown(name: str) -> str:
+    """Shorten a name, so that a message never repeats a payload."""
+    return name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "..."

@@ -47,13 +47,11 @@ class _Decoders:
 
     def __init__(self, event_type: type[Event]) -> None:
         default = next(
-            field.default
-            for field in msgspec.structs.fields(event_type)
-            if field.name == "content"
+            field.default for field in msgspec.structs.fields(event_type) if field.name == "content"
         )
         self.no_content: Content = default
         self.structure = msgspec.json.Decoder(event_type)
-        self.sealed = msgspec.json.Decoder(
+        self.sealed: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct(
                 "Sealed",
                 [("actor_name", str | None, None), ("content", type(default), default)],

@@ -31,19 +31,21 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
-class WorkerCommand(Command, kw_only=True):
+class WorkerCommand(Command, frozen=True, kw_only=True):
     """What a worker sends: guarded by the fencing token once the execution was claimed."""
 
     fence: int | None = None
 
 
-class WorkerApprovalCommand(WorkerCommand, kw_only=True):
+class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
     """What a worker sends about the approval with this ordinal."""
 
     ordinal: int
 
 
-class StartExecution(Command, kw_only=True):
+class StartExecution(Command, frozen=True, kw_only=True):
+    """``id_given``: the caller chose ``execution_id``, so that it is part of the content."""
+
     workflow: str
     workflow_version: str | None = None
     queue: str = "default"
@@ -51,6 +53,7 @@ class StartExecution(Command, kw_only=True):
     labels: tuple[Label, ...] = ()
     on_behalf_of: str | None = None
     key: str | None = None
+    id_given: bool = False
 
     def check(self) -> Problem:
         return first(
@@ -64,14 +67,14 @@ class StartExecution(Command, kw_only=True):
         )
 
 
-class ClaimExecution(Command, kw_only=True):
+class ClaimExecution(Command, frozen=True, kw_only=True):
     worker: str
 
     def check(self) -> Problem:
         return inputs.name(self.worker, "worker")
 
 
-class RecordStep(WorkerCommand, kw_only=True):
+class RecordStep(WorkerCommand, frozen=True, kw_only=True):
     """A step's result, or with ``error`` one attempt that failed."""
 
     key: str
@@ -92,7 +95,7 @@ class RecordStep(WorkerCommand, kw_only=True):
         )
 
 
-class RequestApproval(WorkerCommand, kw_only=True):
+class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
     """``form`` and ``deadline`` are in the contract but refused: nothing acts on them yet."""
 
     key: str
@@ -124,14 +127,14 @@ class RequestApproval(WorkerCommand, kw_only=True):
         )
 
 
-class WithdrawApproval(WorkerApprovalCommand, kw_only=True):
+class WithdrawApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
     reason: str
 
     def check(self) -> Problem:
         return inputs.required_text(self.reason, "reason")
 
 
-class Decide(Command, kw_only=True):
+class Decide(Command, frozen=True, kw_only=True):
     """One person's verdict on the document with this digest."""
 
     ordinal: int
@@ -152,7 +155,7 @@ class Decide(Command, kw_only=True):
         )
 
 
-class RedeemApproval(WorkerApprovalCommand, kw_only=True):
+class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
     payload_digest: str
     redemption_key: str
 
@@ -163,28 +166,28 @@ class RedeemApproval(WorkerApprovalCommand, kw_only=True):
         )
 
 
-class CompleteExecution(WorkerCommand, kw_only=True):
+class CompleteExecution(WorkerCommand, frozen=True, kw_only=True):
     result: Any = None
 
     def check(self) -> Problem:
         return inputs.json(self.result, "result")
 
 
-class FailExecution(WorkerCommand, kw_only=True):
+class FailExecution(WorkerCommand, frozen=True, kw_only=True):
     error: str
 
     def check(self) -> Problem:
         return inputs.required_text(self.error, "error")
 
 
-class CancelExecution(Command, kw_only=True):
+class CancelExecution(Command, frozen=True, kw_only=True):
     reason: str
 
     def check(self) -> Problem:
         return inputs.required_text(self.reason, "reason")
 
 
-class RetryExecution(Command, kw_only=True):
+class RetryExecution(Command, frozen=True, kw_only=True):
     """``expected_version`` is the version at which the caller saw the execution FAILED."""
 
     expected_version: int

@@ -69,6 +69,7 @@ def decide(state: Execution | None, command: Command) -> Events:
         return _start(state, command)
     if state is None or not _visible(state, command):
         _refuse_unknown(command)
+    _check_queue(state, command)
     if command.problem:
         raise Refusal(RefusalCode.INVALID_INPUT, command.problem)
     if isinstance(command, WorkerCommand):
@@ -115,6 +116,13 @@ def _refuse_unknown(command: Command) -> NoReturn:
     raise Refusal(RefusalCode.NOT_FOUND, message)
 
 
+def _check_queue(state: Execution, command: Command) -> None:
+    """Another role may show an engine the executions of queues on which it does not work."""
+    if isinstance(command, WorkerCommand | ClaimExecution) and not command.by.serves(state.queue):
+        message = f"this token does not serve the queue of {state.id}"
+        raise Refusal(RefusalCode.FORBIDDEN, message)
+
+
 def _check_fence(state: Execution, command: WorkerCommand) -> None:
     if command.fence == state.fence or (state.fence == 0 and command.fence is None):
         return
@@ -156,6 +164,7 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
             command.key,
             command.on_behalf_of,
         )
+        and (command.execution_id == state.id or not command.id_given)
         and state.initiator.id == command.by.id
         and set(state.labels) == set(command.labels)
         and canonical(state.input) == canonical(command.input)
@@ -195,15 +204,13 @@ def _step_is_known(step: Step, command: RecordStep) -> bool:
     if step.name != command.name:
         message = f"step {command.key!r} was recorded under the name {step.name!r}"
         raise Refusal(RefusalCode.KEY_REUSED, message)
-    if step.completed_at is not None:
-        return True
-    if command.error is None:
-        return False
-    earlier = next((error for n, error, _ in step.failures if n == command.attempt), None)
-    if earlier is not None and earlier != command.error:
+    failure = None if command.error is None else step.failure_of(command.attempt)
+    if failure is None:
+        return step.completed_at is not None
+    if failure[1] != command.error:
         message = f"attempt {command.attempt} of step {command.key!r} failed with another error"
         raise Refusal(RefusalCode.KEY_REUSED, message)
-    return earlier is not None
+    return True
 
 
 def _request(state: Execution, command: RequestApproval) -> Events:

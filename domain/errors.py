@@ -22,7 +22,7 @@ class RefusalCode(StrEnum):
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
     """A command that is not carried out. Nothing was recorded."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:

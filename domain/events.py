@@ -14,36 +14,36 @@ import msgspec
 from domain.values import Actor, ExpiryAction, Label, Policy, Value
 
 
-class Content(Value, kw_only=True):
+class Content(Value, frozen=True, kw_only=True):
     """What people wrote or sent. Every field has a default, so that it may be missing."""
 
 
-class StartedContent(Content, kw_only=True):
+class StartedContent(Content, frozen=True, kw_only=True):
     """``input`` is any JSON value."""
 
     input: Any = None
     labels: tuple[Label, ...] = ()
 
 
-class ResultContent(Content, kw_only=True):
+class ResultContent(Content, frozen=True, kw_only=True):
     """The JSON result of a step or of the whole execution."""
 
     result: Any = None
 
 
-class ErrorContent(Content, kw_only=True):
+class ErrorContent(Content, frozen=True, kw_only=True):
     """The error of a failed attempt or of the whole execution."""
 
     error: str = ""
 
 
-class ReasonContent(Content, kw_only=True):
+class ReasonContent(Content, frozen=True, kw_only=True):
     """Why somebody withdrew or cancelled."""
 
     reason: str = ""
 
 
-class RequestContent(Content, kw_only=True):
+class RequestContent(Content, frozen=True, kw_only=True):
     """What is put before the approvers; ``payload`` is what will be done if they agree."""
 
     title: str | None = None
@@ -52,14 +52,15 @@ class RequestContent(Content, kw_only=True):
     form: Any = None
 
 
-class DecisionContent(Content, kw_only=True):
-    """What an approver wrote beside the verdict."""
+class DecisionContent(Content, frozen=True, kw_only=True):
+    """What an approver wrote beside the verdict, and the name of whom the approver stood in for."""
 
     comment: str | None = None
     answers: Any = None
+    on_behalf_of_name: str | None = None
 
 
-class Event(Value, kw_only=True):
+class Event(Value, frozen=True, kw_only=True):
     """Base of all events. ``topic`` is the stable name under which the event is stored."""
 
     topic: ClassVar[str] = ""
@@ -74,7 +75,7 @@ _REQUEST = RequestContent()
 _DECISION = DecisionContent()
 
 
-class Started(Event, kw_only=True):
+class Started(Event, frozen=True, kw_only=True):
     """``key`` is the idempotency key, unique for the actor and the workflow."""
 
     topic: ClassVar[str] = "execution.started.v1"
@@ -86,7 +87,7 @@ class Started(Event, kw_only=True):
     content: StartedContent = _STARTED
 
 
-class Claimed(Event, kw_only=True):
+class Claimed(Event, frozen=True, kw_only=True):
     """``fence`` is the fencing token that the worker got: one more at each claim."""
 
     topic: ClassVar[str] = "execution.claimed.v1"
@@ -94,7 +95,7 @@ class Claimed(Event, kw_only=True):
     fence: int
 
 
-class StepCompleted(Event, kw_only=True):
+class StepCompleted(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.step-completed.v1"
     key: str
     name: str
@@ -102,7 +103,7 @@ class StepCompleted(Event, kw_only=True):
     content: ResultContent = _RESULT
 
 
-class StepFailed(Event, kw_only=True):
+class StepFailed(Event, frozen=True, kw_only=True):
     """One attempt of a step failed; the execution goes on."""
 
     topic: ClassVar[str] = "execution.step-failed.v1"
@@ -112,7 +113,7 @@ class StepFailed(Event, kw_only=True):
     content: ErrorContent = _ERROR
 
 
-class ApprovalRequested(Event, kw_only=True):
+class ApprovalRequested(Event, frozen=True, kw_only=True):
     """``digest`` covers the whole document; ``payload_digest`` only what will be done."""
 
     topic: ClassVar[str] = "execution.approval-requested.v1"
@@ -126,12 +127,12 @@ class ApprovalRequested(Event, kw_only=True):
     content: RequestContent = _REQUEST
 
 
-class Decided(Event, kw_only=True):
+class Decided(Event, frozen=True, kw_only=True):
     """One person's decision.
 
     ``groups`` are the person's memberships at that moment as far as the policy names them;
     ``rule`` says which of them made the person eligible; ``resolves`` whether the approval is
-    resolved by this decision.
+    resolved by this decision; ``on_behalf_of`` is the id of whom the person stood in for.
     """
 
     ordinal: int
@@ -139,19 +140,19 @@ class Decided(Event, kw_only=True):
     rule: str
     groups: tuple[str, ...] = ()
     resolves: bool = False
-    on_behalf_of: Actor | None = None
+    on_behalf_of: str | None = None
     content: DecisionContent = _DECISION
 
 
-class ApprovalGranted(Decided, kw_only=True):
+class ApprovalGranted(Decided, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.approval-granted.v1"
 
 
-class ApprovalRejected(Decided, kw_only=True):
+class ApprovalRejected(Decided, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.approval-rejected.v1"
 
 
-class ApprovalExpired(Event, kw_only=True):
+class ApprovalExpired(Event, frozen=True, kw_only=True):
     """The deadline passed; ``action`` says with what outcome."""
 
     topic: ClassVar[str] = "execution.approval-expired.v1"
@@ -159,13 +160,13 @@ class ApprovalExpired(Event, kw_only=True):
     action: ExpiryAction
 
 
-class ApprovalWithdrawn(Event, kw_only=True):
+class ApprovalWithdrawn(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.approval-withdrawn.v1"
     ordinal: int
     content: ReasonContent = _REASON
 
 
-class ApprovalDelegated(Event, kw_only=True):
+class ApprovalDelegated(Event, frozen=True, kw_only=True):
     """The actor hands the right to decide to another person."""
 
     topic: ClassVar[str] = "execution.approval-delegated.v1"
@@ -174,7 +175,7 @@ class ApprovalDelegated(Event, kw_only=True):
     content: DecisionContent = _DECISION
 
 
-class ApprovalEscalated(Event, kw_only=True):
+class ApprovalEscalated(Event, frozen=True, kw_only=True):
     """These groups may decide too from now on."""
 
     topic: ClassVar[str] = "execution.approval-escalated.v1"
@@ -182,13 +183,13 @@ class ApprovalEscalated(Event, kw_only=True):
     groups: tuple[str, ...]
 
 
-class Resumed(Event, kw_only=True):
+class Resumed(Event, frozen=True, kw_only=True):
     """No approval is pending any more."""
 
     topic: ClassVar[str] = "execution.resumed.v1"
 
 
-class ApprovalRedeemed(Event, kw_only=True):
+class ApprovalRedeemed(Event, frozen=True, kw_only=True):
     """What was granted is about to be done, under this key and no other."""
 
     topic: ClassVar[str] = "execution.approval-redeemed.v1"
@@ -197,22 +198,22 @@ class ApprovalRedeemed(Event, kw_only=True):
     redemption_key: str
 
 
-class Completed(Event, kw_only=True):
+class Completed(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.completed.v1"
     content: ResultContent = _RESULT
 
 
-class Failed(Event, kw_only=True):
+class Failed(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.failed.v1"
     content: ErrorContent = _ERROR
 
 
-class Cancelled(Event, kw_only=True):
+class Cancelled(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.cancelled.v1"
     content: ReasonContent = _REASON
 
 
-class Retried(Event, kw_only=True):
+class Retried(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.retried.v1"
 
 

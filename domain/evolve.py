@@ -30,7 +30,7 @@ from domain.events import (
 from domain.identifiers import ApprovalId
 from domain.state import Approval, Decision, Execution, Step
 from domain.transitions import target
-from domain.values import ApprovalStatus, ExpiryAction, ResolutionCause, Verdict
+from domain.values import Actor, ApprovalStatus, ExpiryAction, ResolutionCause, Verdict
 
 
 def fold(state: Execution | None, events: Iterable[Recorded]) -> Execution | None:
@@ -42,14 +42,17 @@ def evolve(state: Execution | None, recorded: Recorded) -> Execution:
     """Give the state after the event.
 
     Raises IllegalTransitionError if the transition table does not allow the event, if it is not
-    the next version, or if it is about an approval that is not there or not pending.
+    the next version of this execution, or if it does not fit the step or approval it is about.
     """
     event = recorded.event
     moved_to = target(None if state is None else state.state, type(event))
     if state is None:
         return _start(recorded)
-    if recorded.version != state.version + 1:
-        msg = f"version {recorded.version} can't follow version {state.version} of {state.id}"
+    if (recorded.execution_id, recorded.version) != (state.id, state.version + 1):
+        msg = (
+            f"version {recorded.version} of {recorded.execution_id} "
+            f"can't follow version {state.version} of {state.id}"
+        )
         raise IllegalTransitionError(msg)
     return replace(
         state,
@@ -83,7 +86,7 @@ def _start(recorded: Recorded) -> Execution:
 
 
 def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
-    event, at = recorded.event, recorded.at
+    event = recorded.event
     match event:
         case StepCompleted() | StepFailed():
             return _step(state, recorded, event)
@@ -97,13 +100,7 @@ def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
                 raise IllegalTransitionError(msg)
             return {}
         case ApprovalRedeemed():
-            redeemed = replace(
-                _approval(state, event.ordinal, ApprovalStatus.GRANTED),
-                redeemed_at=at,
-                redeemed_version=recorded.version,
-                redemption_key=event.redemption_key,
-            )
-            return {"approvals": state.approvals.insert(event.ordinal, redeemed)}
+            return _redeem(state, recorded, event)
         case Claimed():
             return {"worker": event.worker, "fence": event.fence}
         case ApprovalWithdrawn():
@@ -219,7 +216,7 @@ def _decide(
         digest=event.digest,
         rule=event.rule,
         groups=event.groups,
-        on_behalf_of=event.on_behalf_of,
+        on_behalf_of=_stood_in_for(event),
         comment=event.content.comment,
         answers=event.content.answers,
     )
@@ -228,6 +225,26 @@ def _decide(
         return {"approvals": state.approvals.insert(event.ordinal, approval)}
     status = ApprovalStatus.GRANTED if granted else ApprovalStatus.REJECTED
     return _resolve(state, recorded, approval, status, ResolutionCause.DECISIONS)
+
+
+def _stood_in_for(event: ApprovalGranted | ApprovalRejected) -> Actor | None:
+    if event.on_behalf_of is None:
+        return None
+    return Actor(id=event.on_behalf_of, name=event.content.on_behalf_of_name)
+
+
+def _redeem(state: Execution, recorded: Recorded, event: ApprovalRedeemed) -> dict[str, Any]:
+    approval = _approval(state, event.ordinal, ApprovalStatus.GRANTED)
+    if approval.redemption_key is not None:
+        msg = f"approval {event.ordinal} of {state.id} was redeemed already"
+        raise IllegalTransitionError(msg)
+    redeemed = replace(
+        approval,
+        redeemed_at=recorded.at,
+        redeemed_version=recorded.version,
+        redemption_key=event.redemption_key,
+    )
+    return {"approvals": state.approvals.insert(event.ordinal, redeemed)}
 
 
 def _resolve(

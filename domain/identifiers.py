@@ -25,15 +25,15 @@ class ApprovalId(NamedTuple):
         execution_id = parse_uuid(head)
         if not dot or execution_id is None or not (tail.isascii() and tail.isdecimal()):
             return None
-        if tail.startswith("0") or len(tail) > len(str(MAX_ORDINAL)):
+        if tail.startswith("0") or len(tail) > len(str(MAX_ORDINAL)) or int(tail) > MAX_ORDINAL:
             return None
         return cls(execution_id, int(tail))
 
 
 def parse_uuid(text: str) -> UUID | None:
-    """Read a UUID in its canonical form of 36 characters; None for anything else.
+    """Read a UUID in its form of 36 characters, digits in either case; None for anything else.
 
-    One form only, so that two spellings never name the same thing.
+    RFC 9562 asks readers to accept both cases. No other form is read (braces, URN, no hyphens).
     """
     try:
         value = UUID(text)

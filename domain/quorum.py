@@ -21,9 +21,7 @@ def outstanding(approval: Approval) -> tuple[Requirement, ...]:
 
 def missing(policy: Policy, decisions: Iterable[Decision]) -> tuple[Requirement, ...]:
     """What these decisions leave open of the policy, each by the memberships frozen in it."""
-    people = [
-        (d.by.id, frozenset(d.groups)) for d in decisions if d.verdict is Verdict.GRANTED
-    ]
+    people = [(d.by.id, frozenset(d.groups)) for d in decisions if d.verdict is Verdict.GRANTED]
     left = _unfilled(policy.requirements, people)
     return tuple(
         msgspec.structs.replace(requirement, count=count)

@@ -46,6 +46,5 @@ def first_version(state: Execution, command: Command) -> int:
 
 
 def _step_version(step: Step, command: RecordStep) -> int:
-    if step.completed_at is not None:
-        return step.completed_version
-    return next(version for n, _, version in step.failures if n == command.attempt)
+    failure = None if command.error is None else step.failure_of(command.attempt)
+    return step.completed_version if failure is None else failure[2]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec resolves the annotations
-from typing import Any
-from uuid import UUID  # noqa: TC003
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 from rpds import HashTrieMap
@@ -25,7 +25,7 @@ class Snapshotted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Base of what a snapshot holds."""
 
 
-class Step(Snapshotted, kw_only=True):
+class Step(Snapshotted, frozen=True, kw_only=True):
     """``ordinal`` is the place of the step's first attempt among the steps, from 1.
 
     ``attempts`` is the highest attempt reported; ``failures`` holds (attempt, error, version) of
@@ -42,13 +42,17 @@ class Step(Snapshotted, kw_only=True):
     completed_at: datetime | None = None
     completed_version: int = 0
 
+    def failure_of(self, attempt: int) -> tuple[int, str, int] | None:
+        """Give what is known of this attempt's failure, if it was reported."""
+        return next((failure for failure in self.failures if failure[0] == attempt), None)
+
     @property
     def error(self) -> str | None:
         """The last failed attempt's error, None once one succeeded."""
         return None if self.completed_at or not self.failures else self.failures[-1][1]
 
 
-class Decision(Snapshotted, kw_only=True):
+class Decision(Snapshotted, frozen=True, kw_only=True):
     """One person's decision, recorded at ``version``.
 
     ``groups`` are the memberships that counted at that moment.
@@ -66,7 +70,7 @@ class Decision(Snapshotted, kw_only=True):
     answers: Any = None
 
 
-class Approval(Snapshotted, kw_only=True):
+class Approval(Snapshotted, frozen=True, kw_only=True):
     """One question put to people.
 
     ``retry`` is how often the execution was retried before it. The three versions say at which
@@ -114,7 +118,17 @@ class Approval(Snapshotted, kw_only=True):
         return next((d for d in self.decisions if d.by.id == person), None)
 
 
-class Execution(Snapshotted, kw_only=True):
+if TYPE_CHECKING:
+    StepMap = HashTrieMap[str, Step]
+    ApprovalMap = HashTrieMap[int, Approval]
+    RoundMap = HashTrieMap[str, int]
+else:  # The class can't be subscripted at run time, and msgspec evaluates the annotations.
+    StepMap = ApprovalMap = RoundMap = HashTrieMap
+
+EMPTY: HashTrieMap[Any, Any] = HashTrieMap()
+
+
+class Execution(Snapshotted, frozen=True, kw_only=True):
     """An execution after ``version`` events.
 
     ``rounds`` names the ordinal of the latest round of each approval key. ``retried_from`` holds
@@ -142,9 +156,9 @@ class Execution(Snapshotted, kw_only=True):
     updated_at: datetime
     ended_at: datetime | None = None
     ended_version: int = 0
-    steps: HashTrieMap[str, Step] = HashTrieMap()
-    approvals: HashTrieMap[int, Approval] = HashTrieMap()
-    rounds: HashTrieMap[str, int] = HashTrieMap()
+    steps: StepMap = EMPTY
+    approvals: ApprovalMap = EMPTY
+    rounds: RoundMap = EMPTY
     pending: int = 0
     retried_from: tuple[int, ...] = ()
     resolved_version: int = 0

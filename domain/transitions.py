@@ -36,11 +36,13 @@ COMPLETED = ExecutionState.COMPLETED
 FAILED = ExecutionState.FAILED
 CANCELLED = ExecutionState.CANCELLED
 
-_PROGRESS = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
-_OPEN = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
-_WHILE_PENDING = {WAITING: WAITING}
+_Moves = dict[ExecutionState | None, ExecutionState]
 
-_MOVES: dict[type[Event], dict[ExecutionState | None, ExecutionState]] = {
+_PROGRESS: _Moves = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
+_OPEN: _Moves = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
+_WHILE_PENDING: _Moves = {WAITING: WAITING}
+
+_MOVES: dict[type[Event], _Moves] = {
     Started: {None: RUNNING},
     Claimed: {**_OPEN},
     StepCompleted: {**_PROGRESS},

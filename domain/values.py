@@ -73,21 +73,21 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     """Base of the values that are stored inside events and snapshots."""
 
 
-class Actor(Value, kw_only=True):
+class Actor(Value, frozen=True, kw_only=True):
     """A person or owner as authenticated. People are compared by ``id``, never by ``name``."""
 
     id: str
     name: str | None = None
 
 
-class Label(Value, kw_only=True, order=True):
+class Label(Value, frozen=True, kw_only=True, order=True):
     """A name and a value by which executions are found."""
 
     name: str
     value: str
 
 
-class Requirement(Value, kw_only=True):
+class Requirement(Value, frozen=True, kw_only=True):
     """``count`` distinct people out of any of the groups, or named among the users."""
 
     count: int = 1
@@ -99,7 +99,7 @@ class Requirement(Value, kw_only=True):
         return person in self.users or not groups.isdisjoint(self.groups)
 
 
-class Policy(Value, kw_only=True):
+class Policy(Value, frozen=True, kw_only=True):
     """Who has to agree: every requirement met by distinct people, before ``rejections`` reject."""
 
     requirements: tuple[Requirement, ...]

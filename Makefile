@@ -1,0 +1,59 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean constraints
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+# Nothing of the caller's shell may decide which code runs.
+unexport $(filter PYTHON% PYTEST_% HYPOTHESIS_% RUFF_% MYPY% PLACET_% PG% POSTGRES_%,$(.VARIABLES))
+unexport VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS PIP_DRY_RUN
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := $(wildcard domain application projections api sdk/src tests bench)
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 14
+
+demo: $(STAMP)  ## start everything and show an execution that stops for approval
+	@exec $(BIN)/python -m bench.demo
+
+test: $(STAMP)  ## run every test against a real PostgreSQL
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## formatting, lint, types, layering
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(STAMP)  ## run the benchmarks side by side and print a table
+	@exec $(BIN)/python -m bench
+
+clean:  ## remove the environment and the tools' caches
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+
+constraints: $(STAMP)  ## resolve constraints.txt anew, for all supported versions of Python
+	$(BIN)/python -m pip install --quiet uv
+	( echo '# The exact versions that the tests run with, for Python 3.11 to 3.13. Made by `make constraints`.'; \
+	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
+	    --extra embedded --extra dev pyproject.toml sdk/pyproject.toml ) > constraints.new
+	mv constraints.new constraints.txt
+
+$(STAMP): pyproject.toml sdk/pyproject.toml constraints.txt
+	@python=; for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  if $$candidate -c '$(RECENT)' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Placet needs Python 3.11 or newer; $(or $(PYTHON),python3) is not. Install one, or name it: make PYTHON=/path/to/python3.13" >&2; \
+	  exit 1; \
+	fi; \
+	if ! [ -x $(BIN)/python ] || ! $(BIN)/python -c '$(RECENT)' 2>/dev/null; then \
+	  rm -rf $(VENV); \
+	  echo "Making $(VENV) with $$($$python --version)"; \
+	  $$python -m venv $(VENV) || { echo "$$python can't make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]' -e ./sdk
+	@touch $@

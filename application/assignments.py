@@ -1,0 +1,345 @@
+"""Assignments: work handed to the workers whose streams are open in this process.
+
+What can be claimed is seen on the tail and claimed at once for a stream with room; a sweep finds
+the rest: what was released, what another process had no room for, and what a dead worker held.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import psycopg
+import structlog
+
+from application.batch import PROGRESS
+from application.leases import Grant, Leases, OverloadedError
+from application.outcomes import Accepted, UnavailableError
+from application.reader import Reader
+from application.records import Logged
+from application.tail import Tail
+from domain.events import Claimed, Completed, Failed
+from domain.state import Execution
+from domain.values import Principal
+
+_log = structlog.get_logger(__name__)
+
+SWEEP_EVERY = 1.0
+SWEEP_LIMIT = 256
+MAILBOX = 10_000
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Held by this worker: newly claimed, or already when the stream was opened."""
+
+    grant: Grant
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """An approval of an execution held was resolved. ``ordinal`` names it."""
+
+    execution: Execution
+    ordinal: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An execution held was ended by someone else."""
+
+    execution_id: UUID
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """An execution held is another's now."""
+
+    execution_id: UUID
+
+
+Message = Claim | Resolved | Ended | Lost
+
+
+class _Stream:
+    """One open subscription. ``held`` maps each execution to whether it counts to the capacity."""
+
+    def __init__(
+        self,
+        principal: Principal,
+        worker: str,
+        queues: Sequence[str],
+        capacity: int,
+        lease: timedelta,
+        expires_at: datetime,
+    ) -> None:
+        self.principal = principal
+        self.worker = worker
+        self.queues = frozenset(queues)
+        self.capacity = capacity
+        self.lease = lease
+        self.expires_at = expires_at
+        self.held: dict[UUID, bool] = {}
+        self.busy = 0
+        self.closed = False
+        self.mailbox: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.principal.id, self.worker
+
+    @property
+    def room(self) -> int:
+        return max(self.capacity - self.busy, 0)
+
+    def send(self, message: Message) -> None:
+        if self.mailbox.qsize() >= MAILBOX:
+            # Whoever reads this slowly is better served by what stands when it comes back.
+            _log.warning("assignments_too_slow", worker=self.worker)
+            self.close()
+        elif not self.closed:
+            self.mailbox.put_nowait(message)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.mailbox.put_nowait(None)
+
+    def keep(self, execution: Execution) -> None:
+        """Note that it is held, and whether it needs the worker now."""
+        busy = execution.state in PROGRESS
+        self.busy += busy - self.held.get(execution.id, False)
+        self.held[execution.id] = busy
+
+    def drop(self, execution_id: UUID) -> bool:
+        """Forget it; False if it was not held."""
+        if execution_id not in self.held:
+            return False
+        self.busy -= self.held.pop(execution_id)
+        return True
+
+    def claim(self, execution: Execution) -> None:
+        new = execution.id not in self.held
+        self.keep(execution)
+        if new:
+            self.send(Claim(Grant(execution, execution.fence, self.expires_at)))
+
+
+class Assignments:
+    """One for a process. Follows the tail while it is started."""
+
+    def __init__(self, tail: Tail, reader: Reader, leases: Leases) -> None:
+        self._tail = tail
+        self._reader = reader
+        self._leases = leases
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sweep_now = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin to follow the tail and to sweep."""
+        self._tasks = [
+            asyncio.create_task(self._follow_tail(), name="placet-assignments"),
+            asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
+        ]
+
+    async def close(self) -> None:
+        """End every stream; what their workers hold stays theirs."""
+        for stream in self._streams.values():
+            stream.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
+        """Take note that a worker gave these back."""
+        stream = self._streams.get((principal.id, worker))
+        if stream is not None:
+            for execution_id in execution_ids:
+                stream.drop(execution_id)
+        self._sweep_now.set()
+
+    async def follow(
+        self,
+        principal: Principal,
+        worker: str,
+        queues: Sequence[str],
+        capacity: int,
+        lease: timedelta,
+    ) -> AsyncIterator[Message]:
+        """Give what the worker holds, then what becomes of it and what is newly claimed for it.
+
+        Keeps the lease while it runs. A second stream of the same worker ends the first. Ends
+        by itself if its messages are not taken, or with the process.
+        """
+        expires_at = await self._leases.renew(principal.id, worker, lease)
+        stream = _Stream(principal, worker, queues, capacity, lease, expires_at)
+        earlier = self._streams.get(stream.key)
+        if earlier is not None:
+            earlier.close()
+        # Registered before what is held is read, so that nothing falls between the two.
+        self._streams[stream.key] = stream
+        keeping = asyncio.create_task(self._keep_lease(stream), name="placet-lease")
+        try:
+            for execution_id in await self._leases.held(*stream.key):
+                execution = await self._reader.execution(execution_id)
+                if execution is not None and not execution.state.final:
+                    stream.claim(execution)
+            self._sweep_now.set()
+            while (message := await stream.mailbox.get()) is not None:
+                yield message
+        finally:
+            keeping.cancel()
+            stream.close()
+            if self._streams.get(stream.key) is stream:
+                del self._streams[stream.key]
+
+    async def _keep_lease(self, stream: _Stream) -> None:
+        pause = stream.lease.total_seconds() / 3
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                beat = await self._leases.heartbeat(
+                    stream.principal, stream.worker, stream.lease
+                )
+            except psycopg.Error as error:
+                _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
+                continue
+            stream.expires_at = beat.lease_expires_at
+            for execution_id in beat.lost:
+                if stream.drop(execution_id):
+                    stream.send(Lost(execution_id))
+
+    async def _follow_tail(self) -> None:
+        position = self._tail.position
+        while True:
+            try:
+                async for batch in self._tail.follow(position):
+                    await self._take_in(batch.events)
+                    position = batch.position
+            except Exception:
+                # The sweep finds what is lost here; what was held is told again on reconnection.
+                _log.exception("assignments_failed", position=position)
+                position = self._tail.position
+                for stream in self._streams.values():
+                    stream.close()
+                await asyncio.sleep(SWEEP_EVERY)
+
+    async def _take_in(self, events: Sequence[Logged]) -> None:
+        if not self._streams:
+            return
+        free: dict[UUID, str] = {}
+        unsure: dict[UUID, str] = {}
+        freed = False
+        for event in events:
+            _, after = await self._reader.around(event)
+            holder = self._holder(after.id)
+            if holder is not None:
+                room = holder.room
+                self._tell(holder, event, after)
+                freed = freed or holder.room > room == 0
+            elif isinstance(event.recorded.event, Claimed):
+                self._claimed(event, after)
+                free.pop(after.id, None)
+                unsure.pop(after.id, None)
+            elif after.state in PROGRESS and after.worker is None:
+                free[after.id] = after.queue
+            elif after.state in PROGRESS or after.resolved_version == after.version:
+                # It had a worker once, which gave it back or has its stream elsewhere.
+                unsure[after.id] = after.queue
+        if unsure:
+            claimable = await self._leases.claimable(list(unsure))
+            free.update((id_, unsure[id_]) for id_ in claimable)
+        if freed:
+            self._sweep_now.set()
+        if free:
+            await self._assign(free)
+
+    def _holder(self, execution_id: UUID) -> _Stream | None:
+        streams = self._streams.values()
+        return next((s for s in streams if execution_id in s.held), None)
+
+    def _tell(self, holder: _Stream, event: Logged, after: Execution) -> None:
+        recorded = event.recorded
+        owner = recorded.actor.id
+        if isinstance(recorded.event, Claimed) and (
+            (owner, recorded.event.worker) != holder.key
+        ):
+            holder.drop(after.id)
+            holder.send(Lost(after.id))
+            self._claimed(event, after)
+        elif after.state.final:
+            holder.drop(after.id)
+            by_worker = isinstance(recorded.event, Completed | Failed)
+            if not (by_worker and owner == holder.principal.id):
+                holder.send(Ended(after.id))
+        else:
+            holder.keep(after)
+            ordinal = getattr(recorded.event, "ordinal", None)
+            if ordinal and after.approvals[ordinal].resolved_version == after.version:
+                holder.send(Resolved(after, ordinal))
+
+    def _claimed(self, event: Logged, after: Execution) -> None:
+        stream = self._streams.get((event.recorded.actor.id, after.worker or ""))
+        if stream is not None:
+            stream.claim(after)
+
+    async def _assign(self, free: dict[UUID, str]) -> None:
+        """Claim these, each for the stream with the least to do that has room."""
+        chosen: dict[tuple[str, str], list[UUID]] = {}
+        for execution_id, queue in free.items():
+            stream = self._pick(queue, chosen)
+            if stream is not None:
+                chosen.setdefault(stream.key, []).append(execution_id)
+        for key, ids in chosen.items():
+            stream = self._streams.get(key)
+            if stream is None or stream.closed:
+                continue
+            try:
+                outcomes = await self._leases.claim_these(stream.principal, stream.worker, ids)
+            except (UnavailableError, OverloadedError) as error:
+                _log.warning("claims_failed", worker=stream.worker, error=str(error))
+                continue
+            for outcome in outcomes:
+                if isinstance(outcome, Accepted):
+                    stream.claim(outcome.execution)
+
+    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> _Stream | None:
+        def load(stream: _Stream) -> int:
+            return stream.busy + len(chosen.get(stream.key, ()))
+
+        fit = [
+            stream
+            for stream in self._streams.values()
+            if queue in stream.queues and not stream.closed and load(stream) < stream.capacity
+        ]
+        return min(fit, key=load, default=None)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY):
+                    await self._sweep_now.wait()
+            self._sweep_now.clear()
+            try:
+                await self._sweep()
+            except psycopg.Error as error:
+                _log.warning("sweep_unreachable", error=str(error))
+            except Exception:
+                _log.exception("sweep_failed")
+
+    async def _sweep(self) -> None:
+        by_queues: dict[frozenset[str], int] = {}
+        for stream in self._streams.values():
+            if stream.room:
+                room = by_queues.get(stream.queues, 0) + stream.room
+                by_queues[stream.queues] = min(room, SWEEP_LIMIT)
+        for queues, room in by_queues.items():
+            found = await self._leases.candidates(sorted(queues), room)
+            free: dict[UUID, str] = {}
+            for execution_id in found:
+                execution = await self._reader.execution(execution_id)
+                if execution is not None:
+                    free[execution_id] = execution.queue
+            if free:
+                await self._assign(free)
+            if len(found) == room == SWEEP_LIMIT:
+                self._sweep_now.set()

@@ -1,0 +1,256 @@
+"""One commit's worth of requests, decided in order against the heads. No input or output."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from application.outcomes import Accepted, Outcome, Refused
+from application.records import Chained, Head, advance
+from application.requests import Call, Request
+from domain.codec import GENESIS_HASH, encode, hash_of
+from domain.commands import ApprovalCommand, ClaimExecution, Command, RequestApproval, StartExecution
+from domain.decide import decide
+from domain.errors import Refusal, RefusalCode
+from domain.events import Claimed, Event, Recorded
+from domain.repeats import first_version
+from domain.state import Execution
+from domain.values import ExecutionState
+
+_log = structlog.get_logger(__name__)
+
+PROGRESS = frozenset({ExecutionState.RUNNING, ExecutionState.RESUMED})
+
+
+class StartKey(NamedTuple):
+    """What a start with an idempotency key is known by."""
+
+    owner: str
+    workflow: str
+    key: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Who holds an execution. ``alive``: the holder's lease has not run out."""
+
+    owner: str | None
+    worker: str | None
+    alive: bool
+    released_version: int
+
+
+class Repeat(NamedTuple):
+    """A request that was carried out at this version of the execution before."""
+
+    execution_id: UUID
+    version: int
+
+
+def start_key(command: Command) -> StartKey | None:
+    """Give the key of a start that has one."""
+    if isinstance(command, StartExecution) and command.key is not None:
+        return StartKey(command.by.id, command.workflow, command.key)
+    return None
+
+
+class Batch:
+    """Decides requests one after the other, each on the state that the one before left.
+
+    After :meth:`decide_all`, ``appended`` is what to insert, ``started`` which start keys are new,
+    ``claimed`` who holds what from now on, ``lost`` who lost what by that, and :meth:`outcomes`
+    gives the answers once the positions are known. ``damaged`` names the executions whose log
+    can't be folded, with the reason; requests for them fail with it.
+    """
+
+    def __init__(
+        self,
+        heads: dict[UUID, Head],
+        keys: dict[StartKey, UUID],
+        holds: dict[UUID, Hold],
+        damaged: dict[UUID, Exception],
+        now: datetime,
+    ) -> None:
+        self.heads = heads
+        self.before = dict(heads)
+        self.appended: list[Chained] = []
+        self.started: dict[StartKey, UUID] = {}
+        self.claimed: dict[UUID, tuple[str, str]] = {}
+        self.lost: list[tuple[str, str, UUID]] = []
+        self.repeats: set[Repeat] = set()
+        self._keys = keys
+        self._holds = holds
+        self._damaged = damaged
+        self._answers: dict[Call, list[_Answer]] = {}
+        self._at = max([now, *(head.execution.updated_at for head in heads.values())])
+
+    def decide_all(self, calls: list[Call]) -> None:
+        """Decide every request of every call, in order."""
+        for call in calls:
+            self._answers[call] = self._decide_call(call)
+
+    def touched(self) -> set[UUID]:
+        """Give the executions that have new events."""
+        return {event.recorded.execution_id for event in self.appended}
+
+    def outcomes(
+        self, positions: list[int], repeats: dict[Repeat, int]
+    ) -> dict[Call, list[Outcome]]:
+        """Give each call's outcomes, now that it is known where the events lie in the log."""
+        return {
+            call: [answer.outcome(positions, repeats) for answer in answers]
+            for call, answers in self._answers.items()
+        }
+
+    def _decide_call(self, call: Call) -> list["_Answer"]:
+        answers: list[_Answer] = []
+        refused: set[UUID] = set()
+        for request in call.requests:
+            execution_id = self._stream_of(request.command)
+            if execution_id in refused:
+                answer = _Answer(
+                    refusal=Refusal(
+                        RefusalCode.SKIPPED,
+                        "an earlier command of this execution in the same request was refused",
+                    ),
+                    execution=self._state(execution_id),
+                )
+            else:
+                answer = self._decide_one(execution_id, request)
+            if call.chained and answer.refusal is not None:
+                refused.add(execution_id)
+            answers.append(answer)
+        return answers
+
+    def _stream_of(self, command: Command) -> UUID:
+        key = start_key(command)
+        if key is None:
+            return command.execution_id
+        return self._keys.get(key, command.execution_id)
+
+    def _state(self, execution_id: UUID) -> Execution | None:
+        head = self.heads.get(execution_id)
+        return None if head is None else head.execution
+
+    def _decide_one(self, execution_id: UUID, request: Request) -> "_Answer":
+        command, state = request.command, self._state(execution_id)
+        mark, head = len(self.appended), self.heads.get(execution_id)
+        try:
+            if damage := self._damaged.get(execution_id):
+                raise damage
+            events = decide(state, command)
+            if isinstance(command, ClaimExecution) and state is not None:
+                self._check_hold(state)
+            for event in events:
+                self._append(execution_id, event, request)
+        except Refusal as refusal:
+            return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
+        except Exception as error:
+            # One request that runs into a fault of ours must not take the others down with it.
+            _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
+            del self.appended[mark:]
+            if head is not None:
+                self.heads[execution_id] = head
+            else:
+                self.heads.pop(execution_id, None)
+            return _Answer(fault=error)
+        if not events:
+            assert state is not None
+            repeat = Repeat(execution_id, first_version(state, command))
+            self.repeats.add(repeat)
+            return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
+        self._keep_books(execution_id, request, events)
+        state = self._state(execution_id)
+        return _Answer(
+            index=len(self.appended) - 1, execution=state, ordinal=_ordinal(state, command)
+        )
+
+    def _keep_books(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
+        if key := start_key(request.command):
+            self._keys[key] = self.started[key] = execution_id
+        for event in events:
+            if isinstance(event, Claimed):
+                self._hand_over(execution_id, request.command.by.id, event.worker)
+
+    def _append(self, execution_id: UUID, event: Event, request: Request) -> None:
+        head = self.heads.get(execution_id)
+        recorded = Recorded(
+            execution_id=execution_id,
+            version=1 if head is None else head.version + 1,
+            at=self._at,
+            actor=request.command.by.actor,
+            command_id=request.command_id,
+            correlation_id=execution_id,
+            trace=request.trace,
+            previous_hash=GENESIS_HASH if head is None else head.hash,
+            event=event,
+        )
+        stored = encode(recorded)
+        chained = Chained(
+            recorded=recorded,
+            topic=event.topic,
+            stored=stored,
+            hash=hash_of(execution_id, recorded.version, event.topic, stored),
+        )
+        self.heads[execution_id] = advance(head, chained)
+        self.appended.append(chained)
+
+    def _check_hold(self, state: Execution) -> None:
+        hold = self._holds.get(state.id)
+        if hold is not None and hold.worker is not None:
+            if not hold.alive:
+                return
+            message = f"{state.id} is held by the worker {hold.worker!r}"
+        elif state.state in PROGRESS:
+            return
+        elif state.resolved_version > (0 if hold is None else hold.released_version):
+            return
+        else:
+            message = f"{state.id} is {state.state}: there is nothing to do on it yet"
+        raise Refusal(RefusalCode.INVALID_TRANSITION, message)
+
+    def _hand_over(self, execution_id: UUID, owner: str, worker: str) -> None:
+        hold = self._holds.get(execution_id)
+        if hold is not None and hold.owner is not None and hold.worker is not None:
+            self.lost.append((hold.owner, hold.worker, execution_id))
+        self._holds[execution_id] = Hold(owner, worker, alive=True, released_version=0)
+        self.claimed[execution_id] = (owner, worker)
+
+
+def _ordinal(state: Execution | None, command: Command) -> int | None:
+    if isinstance(command, ApprovalCommand):
+        return command.ordinal
+    if isinstance(command, RequestApproval) and state is not None:
+        return state.rounds.get(command.key)
+    return None
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What will become an outcome once it is known where the events lie in the log."""
+
+    refusal: Refusal | None = None
+    fault: Exception | None = None
+    index: int = -1
+    repeat: Repeat | None = None
+    execution: Execution | None = None
+    ordinal: int | None = None
+
+    def outcome(self, positions: list[int], repeats: dict[Repeat, int]) -> Outcome:
+        if self.fault is not None:
+            return self.fault
+        if self.refusal is not None:
+            return Refused(
+                code=self.refusal.code,
+                message=self.refusal.message,
+                execution=self.execution,
+                ordinal=self.ordinal,
+            )
+        assert self.execution is not None
+        position = positions[self.index] if self.repeat is None else repeats[self.repeat]
+        return Accepted(
+            position=position,
+            repeated=self.repeat is not None,
+            execution=self.execution,
+            ordinal=self.ordinal,
+        )

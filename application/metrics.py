@@ -1,0 +1,20 @@
+"""What the writer and the tail count."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS = Counter("placet_commands", "Commands answered", ["command", "outcome"])
+REFUSALS = Counter("placet_refusals", "Commands refused", ["code"])
+QUEUE_DEPTH = Gauge("placet_queue_depth", "Commands waiting for the writer")
+BATCH_SIZE = Histogram(
+    "placet_batch_size", "Commands in one commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
+COMMIT_SECONDS = Histogram(
+    "placet_commit_seconds",
+    "Time from taking the lock to the commit",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+WAKEUP_SECONDS = Histogram(
+    "placet_wakeup_seconds",
+    "Time from an event's database time to its delivery to this process's followers",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)

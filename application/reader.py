@@ -1,0 +1,213 @@
+"""Reads from the log itself: the present, the past, and the events as they were recorded."""
+
+import asyncio
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg.rows import DictRow, dict_row
+from psycopg.sql import SQL, Composable
+from psycopg_pool import AsyncConnectionPool
+
+from application.cache import HeadCache
+from application.log import ExecutionLog
+from application.records import Head, Logged, advance
+from application.session import logged
+from domain.events import EVENT_TYPES
+from domain.state import Execution
+
+TOPICS = {event_type.__name__: event_type.topic for event_type in EVENT_TYPES}
+
+_ENVELOPE = SQL("convert_from(e.state, 'UTF8')::json")
+_QUEUE = SQL("convert_from(s.state, 'UTF8')::json -> 'data' ->> 'queue'")
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events are wanted; None means any.
+
+    ``types`` are names of event types (``Started``), ``actors`` ids; ``since`` and ``until``
+    include their own instant. ``queues`` limits it to executions of these queues.
+    """
+
+    execution_id: UUID | None = None
+    types: frozenset[str] | None = None
+    actors: frozenset[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    queues: frozenset[str] | None = None
+
+    def matches(self, event: Logged, execution: Execution) -> bool:
+        """Whether an event of this execution is wanted."""
+        recorded = event.recorded
+        return (
+            (self.execution_id is None or recorded.execution_id == self.execution_id)
+            and (self.types is None or type(recorded.event).__name__ in self.types)
+            and (self.actors is None or recorded.actor.id in self.actors)
+            and (self.since is None or recorded.at >= self.since)
+            and (self.until is None or recorded.at <= self.until)
+            and (self.queues is None or execution.queue in self.queues)
+        )
+
+    def conditions(self) -> tuple[list[Composable], list[Any]]:
+        """Give the same as SQL over the events ``e``."""
+        conditions: list[Composable] = []
+        params: list[Any] = []
+        if self.execution_id is not None:
+            conditions.append(SQL("e.originator_id = %s"))
+            params.append(self.execution_id)
+        if self.types is not None:
+            conditions.append(SQL("e.topic = ANY (%s)"))
+            params.append([TOPICS[name] for name in self.types if name in TOPICS])
+        if self.actors is not None:
+            conditions.append(SQL("{} ->> 'actor' = ANY (%s)").format(_ENVELOPE))
+            params.append(list(self.actors))
+        for operator, instant in ((SQL(">="), self.since), (SQL("<="), self.until)):
+            if instant is not None:
+                conditions.append(
+                    SQL("({} ->> 'at')::timestamptz {} %s").format(_ENVELOPE, operator)
+                )
+                params.append(instant)
+        if self.queues is not None:
+            conditions.append(
+                SQL(
+                    "EXISTS (SELECT FROM execution_events AS s WHERE"
+                    " s.originator_id = e.originator_id AND s.originator_version = 1"
+                    " AND {} = ANY (%s))"
+                ).format(_QUEUE)
+            )
+            params.append(list(self.queues))
+        return conditions, params
+
+
+class Reader:
+    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
+
+    def __init__(
+        self, log: ExecutionLog, cache: HeadCache, pool: AsyncConnectionPool, past: int = 2_000
+    ) -> None:
+        self._log = log
+        self._cache = cache
+        self._pool = pool
+        self._past: OrderedDict[tuple[UUID, int], Head] = OrderedDict()
+        self._past_limit = past
+
+    async def execution(self, execution_id: UUID) -> Execution | None:
+        """Give the execution as it stands, None if there is none."""
+        head = self._cache.get(execution_id)
+        if head is None:
+            head = await asyncio.to_thread(self._log.repository.head, execution_id)
+        else:
+            for event in await self._history(execution_id, head.version, None):
+                head = advance(head, event)
+        if head is None:
+            return None
+        self._cache.put(head)
+        return head.execution
+
+    async def at_version(self, execution_id: UUID, version: int) -> Execution | None:
+        """Give the execution after that many events, None if it never had so many."""
+        head = await self._head_at(execution_id, version)
+        return None if head is None else head.execution
+
+    async def at_moment(self, execution_id: UUID, as_of: datetime) -> Execution | None:
+        """Give the execution with all events up to and including that instant.
+
+        None if it had not started. The times of an execution's events never go back, so the last
+        of them is found by halving.
+        """
+        low, high = 0, await self._last_version(execution_id)
+        while low < high:
+            middle = (low + high + 1) // 2
+            [event] = await self._history(execution_id, middle - 1, 1)
+            if event.recorded.at <= as_of:
+                low = middle
+            else:
+                high = middle - 1
+        return await self.at_version(execution_id, low) if low else None
+
+    async def history(
+        self, execution_id: UUID, *, after: int = 0, limit: int = 100
+    ) -> list[Logged]:
+        """Give the events of an execution after a version, in order."""
+        return await self._history(execution_id, after, limit)
+
+    async def events(
+        self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
+    ) -> list[Logged]:
+        """Give events after a position (and up to one, inclusive), in the order of the log."""
+        conditions, params = query.conditions()
+        conditions.insert(0, SQL("e.notification_id > %s"))
+        params.insert(0, after)
+        if upto is not None:
+            conditions.append(SQL("e.notification_id <= %s"))
+            params.append(upto)
+        statement = SQL(
+            "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
+        ).format(SQL(" AND ").join(conditions))
+        rows = await self._rows(statement, [*params, limit])
+        return [logged(row) for row in rows]
+
+    async def around(self, event: Logged) -> tuple[Execution | None, Execution]:
+        """Give the states before and after an event."""
+        recorded = event.recorded
+        before = await self._head_at(recorded.execution_id, recorded.version - 1)
+        after = self._recall(recorded.execution_id, recorded.version)
+        if after is None:
+            after = advance(before, event)
+            self._remember(after)
+        return None if before is None else before.execution, after.execution
+
+    async def position(self) -> int:
+        """Give the position of the last event in the log, 0 if there is none."""
+        statement = SQL("SELECT coalesce(max(notification_id), 0) AS p FROM execution_events")
+        [row] = await self._rows(statement, [])
+        return int(row["p"])
+
+    async def _head_at(self, execution_id: UUID, version: int) -> Head | None:
+        if version < 1:
+            return None
+        head = self._recall(execution_id, version)
+        if head is None:
+            head = await asyncio.to_thread(self._log.repository.head, execution_id, version)
+            if head is None or head.version != version:
+                return None
+            self._remember(head)
+        return head
+
+    def _recall(self, execution_id: UUID, version: int) -> Head | None:
+        head = self._cache.get(execution_id)
+        if head is not None and head.version == version:
+            return head
+        head = self._past.get((execution_id, version))
+        if head is not None:
+            self._past.move_to_end((execution_id, version))
+        return head
+
+    def _remember(self, head: Head) -> None:
+        self._past[head.id, head.version] = head
+        if len(self._past) > self._past_limit:
+            self._past.popitem(last=False)
+
+    async def _last_version(self, execution_id: UUID) -> int:
+        statement = SQL(
+            "SELECT coalesce(max(originator_version), 0) AS v FROM execution_events"
+            " WHERE originator_id = %s"
+        )
+        [row] = await self._rows(statement, [execution_id])
+        return int(row["v"])
+
+    async def _history(self, execution_id: UUID, after: int, limit: int | None) -> list[Logged]:
+        statement = SQL(
+            "SELECT * FROM execution_events WHERE originator_id = %s AND originator_version > %s"
+            " ORDER BY originator_version LIMIT %s"
+        )
+        rows = await self._rows(statement, [execution_id, after, limit])
+        return [logged(row) for row in rows]
+
+    async def _rows(self, statement: Composable, params: list[Any]) -> list[DictRow]:
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(statement, params, prepare=True)
+            return await cursor.fetchall()

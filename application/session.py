@@ -1,0 +1,271 @@
+"""The writer's connection: what it reads under the log's lock, and what it commits."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from eventsourcing.persistence import StoredEvent
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow
+
+from application.batch import PROGRESS, Batch, Hold, Repeat, StartKey
+from application.recorder import LogRecorder
+from application.records import Head, Logged, read
+from domain.events import Resumed
+
+_NOW = "SELECT clock_timestamp() AS now"
+_LAST = "SELECT coalesce(max(notification_id), 0) AS position FROM execution_events"
+# An index look-up for each stream; max() with GROUP BY would read every event of them.
+_VERSIONS = """
+    SELECT ids.id, e.originator_version AS version
+    FROM unnest(%s::uuid[]) AS ids (id) CROSS JOIN LATERAL (
+        SELECT originator_version FROM execution_events
+        WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
+    ) AS e
+"""
+_EVENTS = """
+    SELECT e.* FROM unnest(%s::uuid[], %s::bigint[]) AS known (id, version)
+    CROSS JOIN LATERAL (
+        SELECT * FROM execution_events
+        WHERE originator_id = known.id AND originator_version > known.version
+        ORDER BY originator_version
+    ) AS e
+"""
+_KEYS = """
+    SELECT owner, workflow, key, execution_id
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (owner, workflow, key)
+    JOIN start_keys USING (owner, workflow, key)
+"""
+_HOLDS = """
+    SELECT execution_id, owner, worker, released_version,
+        coalesce(expires_at > clock_timestamp(), false) AS alive
+    FROM execution_holds LEFT JOIN worker_leases USING (owner, worker)
+    WHERE execution_id = ANY (%s)
+"""
+_REPEATS = """
+    SELECT e.* FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (id, version)
+    JOIN execution_events AS e ON e.originator_id = wanted.id
+        AND e.originator_version = ANY (ARRAY[wanted.version, wanted.version + 1])
+"""
+_PUT_KEYS = """
+    INSERT INTO start_keys (owner, workflow, key, execution_id)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
+"""
+_PUT_HOLDS = """
+    INSERT INTO execution_holds (execution_id, queue, progress, resolved_version)
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::boolean[], %s::bigint[])
+    ON CONFLICT (execution_id) DO UPDATE
+    SET progress = EXCLUDED.progress, resolved_version = EXCLUDED.resolved_version
+"""
+_DROP_HOLDS = "DELETE FROM execution_holds WHERE execution_id = ANY (%s)"
+_HAND_OVER = """
+    UPDATE execution_holds AS h SET owner = n.owner, worker = n.worker
+    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, owner, worker)
+    WHERE h.execution_id = n.id
+"""
+_PUT_LOST = """
+    INSERT INTO lost_holds (owner, worker, execution_id)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) ON CONFLICT DO NOTHING
+"""
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What is true while the lock is held. ``last`` is the position of the log's last event."""
+
+    now: datetime
+    last: int
+    versions: dict[UUID, int]
+    keys: dict[StartKey, UUID]
+    holds: dict[UUID, Hold]
+
+
+class Session:
+    """One connection, opened when it is needed. After any error it has to be dropped."""
+
+    def __init__(self, recorder: LogRecorder) -> None:
+        self._recorder = recorder
+        self._connection: Connection[DictRow] | None = None
+
+    def drop(self) -> None:
+        """Close the connection, and with it roll back whatever it was in."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def backend_pid(self) -> int:
+        """The process id of the database's end of the connection."""
+        return self._connected().info.backend_pid
+
+    def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
+        """Give the executions that these keys began, without the lock."""
+        rows = self._execute(_KEYS, _columns(keys, 3)).fetchall()
+        return _mapping(rows)
+
+    def begin(
+        self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
+    ) -> Situation:
+        """Begin a transaction, take the lock and read, in one round trip."""
+        connection = self._connected()
+        with connection.pipeline():
+            connection.execute("BEGIN")
+            self._recorder.take_lock(connection.cursor())
+            now = connection.execute(_NOW, prepare=True)
+            last = connection.execute(_LAST, prepare=True)
+            versions = self._execute(_VERSIONS, [list(ids)])
+            mapped = self._execute(_KEYS, _columns(keys, 3)) if keys else None
+            holds = self._execute(_HOLDS, [claims]) if claims else None
+        return Situation(
+            now=_one(now)["now"].astimezone(UTC),
+            last=_one(last)["position"],
+            versions={row["id"]: row["version"] for row in versions},
+            keys=_mapping(mapped.fetchall()) if mapped else {},
+            holds={
+                row["execution_id"]: Hold(
+                    row["owner"], row["worker"], row["alive"], row["released_version"]
+                )
+                for row in holds or ()
+            },
+        )
+
+    def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
+        """Give the rows of these executions after the version known of each, in order."""
+        return self._execute(_EVENTS, [list(known), list(known.values())]).fetchall()
+
+    def commit(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]]:
+        """Insert what the batch decided and commit, in one round trip.
+
+        Gives the positions of the events appended, and that of each repeat's last event.
+        """
+        connection = self._connected()
+        events = [
+            StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
+            for e in batch.appended
+        ]
+        inserting = connection.cursor()
+        with connection.pipeline():
+            if events:
+                self._recorder.append(inserting, events)
+                self._keep_books(batch)
+            repeats = self._read_repeats(batch) if batch.repeats else None
+            connection.execute("COMMIT")
+        positions = list(self._recorder.positions(inserting, events)) if events else []
+        return positions, _repeat_positions(batch, repeats.fetchall() if repeats else [])
+
+    def look_up(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]] | None:
+        """Say what a commit whose answer was lost came to: None if it never happened.
+
+        Takes the lock first, since the commit may still be in flight.
+        """
+        connection = self._connected()
+        first = batch.appended[0]
+        with connection.transaction():
+            self._recorder.take_lock(connection.cursor())
+            base = {
+                id_: 0 if (head := batch.before.get(id_)) is None else head.version
+                for id_ in batch.touched()
+            }
+            rows = {
+                (row["originator_id"], row["originator_version"]): row
+                for row in self.events_after(base)
+            }
+            row = rows.get((first.originator_id, first.originator_version))
+            if row is None or bytes(row["state"]) != first.stored:
+                return None
+            repeats = self._read_repeats(batch).fetchall() if batch.repeats else []
+        positions = [
+            rows[e.originator_id, e.originator_version]["notification_id"]
+            for e in batch.appended
+        ]
+        return positions, _repeat_positions(batch, repeats)
+
+    def _connected(self) -> Connection[DictRow]:
+        if self._connection is None:
+            self._connection = self._recorder.connect()
+        return self._connection
+
+    def _execute(self, query: str, params: list[Any]) -> Cursor[DictRow]:
+        return self._connected().execute(query, params, prepare=True)
+
+    def _read_repeats(self, batch: Batch) -> Cursor[DictRow]:
+        return self._execute(_REPEATS, _columns(batch.repeats, 2))
+
+    def _keep_books(self, batch: Batch) -> None:
+        if batch.started:
+            rows = [(*key, execution_id) for key, execution_id in batch.started.items()]
+            self._execute(_PUT_KEYS, _columns(rows, 4))
+        open_holds, ended = _changed_holds(batch)
+        if open_holds:
+            self._execute(_PUT_HOLDS, _columns(open_holds, 4))
+        if ended:
+            self._execute(_DROP_HOLDS, [ended])
+        if batch.claimed:
+            rows = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
+            self._execute(_HAND_OVER, _columns(rows, 3))
+        if batch.lost:
+            self._execute(_PUT_LOST, _columns(batch.lost, 3))
+
+
+def logged(row: DictRow) -> Logged:
+    """Decode a row of the log."""
+    return read(
+        row["originator_id"],
+        row["originator_version"],
+        row["topic"],
+        bytes(row["state"]),
+        row["notification_id"],
+    )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return columns or [[] for _ in range(width)]
+
+
+def _one(cursor: Cursor[DictRow]) -> DictRow:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
+    return {
+        StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
+    }
+
+
+def _changed_holds(batch: Batch) -> tuple[list[tuple[UUID, str, bool, int]], list[UUID]]:
+    put: list[tuple[UUID, str, bool, int]] = []
+    ended: list[UUID] = []
+    for execution_id in batch.touched():
+        after = batch.heads[execution_id].execution
+        before = batch.before.get(execution_id)
+        if after.state.final:
+            ended.append(execution_id)
+        elif before is None or _work(before) != _work(batch.heads[execution_id]):
+            progress = after.state in PROGRESS
+            put.append((execution_id, after.queue, progress, after.resolved_version))
+    return put, ended
+
+
+def _work(head: Head) -> tuple[bool, bool, int]:
+    state = head.execution.state
+    return state.final, state in PROGRESS, head.execution.resolved_version
+
+
+def _repeat_positions(batch: Batch, rows: list[DictRow]) -> dict[Repeat, int]:
+    by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
+    positions: dict[Repeat, int] = {}
+    for repeat in batch.repeats:
+        first = by_version[repeat.execution_id, repeat.version]
+        after = by_version.get((repeat.execution_id, repeat.version + 1))
+        same_command = (
+            after is not None
+            and after["topic"] == Resumed.topic
+            and logged(after).recorded.command_id == logged(first).recorded.command_id
+        )
+        last = after if same_command and after is not None else first
+        positions[repeat] = last["notification_id"]
+    return positions

@@ -1,0 +1,40 @@
+-- Which execution a start with an idempotency key began.
+CREATE TABLE IF NOT EXISTS start_keys (
+    owner text NOT NULL,
+    workflow text NOT NULL,
+    key text NOT NULL,
+    execution_id uuid NOT NULL,
+    PRIMARY KEY (owner, workflow, key)
+);
+
+-- One row for every execution that is not final: what there is to do, and which worker holds it.
+CREATE TABLE IF NOT EXISTS execution_holds (
+    execution_id uuid PRIMARY KEY,
+    queue text NOT NULL,
+    progress boolean NOT NULL,
+    resolved_version bigint NOT NULL DEFAULT 0,
+    released_version bigint NOT NULL DEFAULT 0,
+    owner text,
+    worker text
+);
+CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, execution_id)
+    WHERE worker IS NULL AND (progress OR resolved_version > released_version);
+CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
+    WHERE worker IS NOT NULL;
+
+-- A lease belongs to a worker and covers all that it holds.
+CREATE TABLE IF NOT EXISTS worker_leases (
+    owner text NOT NULL,
+    worker text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (owner, worker)
+);
+CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
+
+-- What a worker lost to another one and has not been told of yet.
+CREATE TABLE IF NOT EXISTS lost_holds (
+    owner text NOT NULL,
+    worker text NOT NULL,
+    execution_id uuid NOT NULL,
+    PRIMARY KEY (owner, worker, execution_id)
+);

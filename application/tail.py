@@ -1,0 +1,216 @@
+"""The tail: what is appended to the log, handed to whoever follows it, in order and without a gap.
+
+This process's writer hands its commits over directly. For those of other processes there is
+LISTEN, and a poll for what a notification missed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg.conninfo import make_conninfo
+
+from application import metrics
+from application.reader import EventQuery, Reader
+from application.records import Logged
+from application.recorder import CONNECTION_DEFAULTS
+from application.writer import Commit
+
+_log = structlog.get_logger(__name__)
+
+CHANNEL = "execution_events"
+PAGE = 500
+RECONNECT_AFTER = 0.5
+_ANY = EventQuery()
+
+
+class Batch(NamedTuple):
+    """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
+
+    events: tuple[Logged, ...]
+    position: int
+
+
+class Tail:
+    """Keeps the latest events in memory, up to ``buffer_limit`` bytes.
+
+    ``poll`` is the longest time in seconds that a missed notification costs; ``on_events`` is
+    called on the loop whenever there are new events.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        reader: Reader,
+        *,
+        poll: float = 1.0,
+        buffer_limit: int = 32 * 1024 * 1024,
+        on_events: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.position = 0
+        self._conninfo = make_conninfo(conninfo, **CONNECTION_DEFAULTS)
+        self._reader = reader
+        self._poll = poll
+        self._on_events = on_events
+        self._buffer: deque[Logged] = deque()
+        self._buffer_from = 0
+        self._buffer_size = 0
+        self._buffer_limit = buffer_limit
+        self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
+        self._wake = asyncio.Event()
+        self._writer_pid: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Begin at the log's end. Raises psycopg errors if the database is away."""
+        self._loop = asyncio.get_running_loop()
+        self.position = self._buffer_from = await self._reader.position()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="placet-tail-listen"),
+            asyncio.create_task(self._read(), name="placet-tail-read"),
+        ]
+
+    async def close(self) -> None:
+        """Stop. Those who follow wait until they are cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def offer(self, commit: Commit) -> None:
+        """Take a commit of this process's writer. May be called on any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # The loop is closed: nobody follows any more.
+                self._loop.call_soon_threadsafe(self._accept, commit)
+
+    async def follow(
+        self,
+        after: int | None = None,
+        *,
+        execution_id: UUID | None = None,
+        idle: float = 15.0,
+    ) -> AsyncIterator[Batch]:
+        """Give events after a position (None: from now on), first from the log and then live.
+
+        A batch without events comes when there were none for ``idle`` seconds. Never ends.
+        """
+        position = self.position if after is None else after
+        while True:
+            if position >= self.position:
+                woken = await self._wait(execution_id, idle)
+                if not woken:
+                    # Whoever waits is woken for each event that it follows, so there was none.
+                    position = max(position, self.position)
+                    yield Batch((), position)
+                    continue
+            batch = self._from_buffer(position, execution_id)
+            if batch is None:
+                batch = await self._from_log(position, execution_id)
+            position = batch.position
+            if batch.events:
+                yield batch
+
+    def _from_buffer(self, after: int, execution_id: UUID | None) -> Batch | None:
+        if after < self._buffer_from:
+            return None
+        found: list[Logged] = []
+        for event in reversed(self._buffer):
+            if event.position <= after:
+                break
+            if execution_id is None or event.recorded.execution_id == execution_id:
+                found.append(event)
+        return Batch(tuple(reversed(found)), max(after, self.position))
+
+    async def _from_log(self, after: int, execution_id: UUID | None) -> Batch:
+        upto = self.position
+        query = _ANY if execution_id is None else EventQuery(execution_id=execution_id)
+        events = await self._reader.events(query, after=after, upto=upto, limit=PAGE)
+        return Batch(tuple(events), events[-1].position if len(events) == PAGE else upto)
+
+    async def _wait(self, execution_id: UUID | None, idle: float) -> bool:
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(execution_id, set())
+        waiting.add(future)
+        try:
+            async with asyncio.timeout(idle):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            waiting.discard(future)
+            if not waiting and self._waiting.get(execution_id) is waiting:
+                del self._waiting[execution_id]
+        return True
+
+    def _accept(self, commit: Commit) -> None:
+        self._writer_pid = commit.writer_pid
+        if commit.after == self.position:
+            self._publish(commit.events)
+        else:
+            self._wake.set()
+
+    def _publish(self, events: tuple[Logged, ...]) -> None:
+        if not events:
+            return
+        now = datetime.now(UTC)
+        for event in events:
+            self._buffer.append(event)
+            self._buffer_size += len(event.stored)
+            lag = (now - event.recorded.at).total_seconds()
+            metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))
+        self.position = events[-1].position
+        while self._buffer_size > self._buffer_limit:
+            dropped = self._buffer.popleft()
+            self._buffer_size -= len(dropped.stored)
+            self._buffer_from = dropped.position
+        for key in {None, *(event.recorded.execution_id for event in events)}:
+            for future in self._waiting.get(key, ()):
+                if not future.done():
+                    future.set_result(None)
+        self._on_events()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._conninfo, autocommit=True
+                ) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    # What was committed before LISTEN took effect notified nobody.
+                    self._wake.set()
+                    async for notification in connection.notifies():
+                        if notification.pid != self._writer_pid:
+                            self._wake.set()
+            except psycopg.Error as error:
+                _log.warning("listen_lost", error=str(error))
+            await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _read(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._read_all()
+            except psycopg.Error as error:
+                _log.warning("tail_unreachable", error=str(error))
+                await asyncio.sleep(RECONNECT_AFTER)
+            except Exception:
+                # An event that can't be read stops those who follow, but never quietly.
+                _log.exception("tail_failed", position=self.position)
+                await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _read_all(self) -> None:
+        while True:
+            events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
+            # Meanwhile the writer may have handed over some of them.
+            self._publish(tuple(event for event in events if event.position > self.position))
+            if len(events) < PAGE:
+                return

@@ -1,0 +1,333 @@
+"""The writer: one thread that turns all commands queued at a moment into one commit.
+
+Throughput comes from the batches, order from the log's lock. Nobody is told anything before the
+commit, also no refusal and no repeat, because they are true of the state at the lock.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition, Thread
+from time import perf_counter
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+import structlog
+from eventsourcing.persistence import PersistenceError
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from application import metrics
+from application.batch import Batch, Repeat, start_key
+from application.cache import HeadCache
+from application.log import SNAPSHOT_INTERVAL, ExecutionLog
+from application.outcomes import Accepted, Outcome, Refused
+from application.records import Head, Logged, advance
+from application.requests import Call, Request
+from application.session import Session, Situation, logged
+from domain.commands import ClaimExecution, StartExecution
+from domain.errors import (
+    DamagedEventError,
+    IllegalTransitionError,
+    RefusalCode,
+    UnknownTopicError,
+)
+
+_log = structlog.get_logger(__name__)
+
+DATABASE_ERRORS = (psycopg.Error, PersistenceError)
+DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
+LOOK_UP_FOR = 5.0
+UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
+UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
+OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
+
+
+class Commit(NamedTuple):
+    """Events just committed. ``after`` is the position of the event before the first of them."""
+
+    after: int
+    events: tuple[Logged, ...]
+    writer_pid: int
+
+
+class Writer:
+    """Takes requests on an event loop and answers each when its commit is done.
+
+    ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
+    ``time_limit`` the seconds after which a caller is told that the outcome is not known.
+    ``on_commit`` is called on the writer's thread after each commit with events.
+    """
+
+    def __init__(
+        self,
+        log: ExecutionLog,
+        cache: HeadCache,
+        *,
+        queue_limit: int = 4096,
+        batch_limit: int = 256,
+        time_limit: float = 15.0,
+        on_commit: Callable[[Commit], None] = lambda _: None,
+    ) -> None:
+        self._log = log
+        self._cache = cache
+        self._session = Session(log.log_recorder)
+        self._queue_limit = queue_limit
+        self._batch_limit = batch_limit
+        self._time_limit = time_limit
+        self._on_commit = on_commit
+        self._queue: deque[Call] = deque()
+        self._depth = 0
+        self._closing = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._run, name="placet-writer", daemon=True)
+        self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
+
+    @property
+    def depth(self) -> int:
+        """The number of requests that wait for their turn."""
+        return self._depth
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer what is queued, take nothing more and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._snapshots.shutdown()
+        self._session.drop()
+
+    async def handle(
+        self, requests: Sequence[Request], *, chained: bool = False
+    ) -> list[Outcome]:
+        """Carry requests out and give one outcome for each, in order.
+
+        ``chained``: after a refused request, later ones of the same execution are SKIPPED.
+        """
+        call = Call(requests, asyncio.get_running_loop(), chained=chained)
+        with self._changed:
+            if self._closing or self._depth + len(requests) > self._queue_limit:
+                outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
+                _count(call, outcomes)
+                return outcomes
+            self._queue.append(call)
+            self._depth += len(requests)
+            metrics.QUEUE_DEPTH.set(self._depth)
+            self._changed.notify()
+        call.expire_after(self._time_limit, self._expire)
+        return await call.future
+
+    def _expire(self, call: Call) -> None:
+        with self._changed:
+            if not call.taken:
+                self._queue.remove(call)
+                self._depth -= len(call.requests)
+                call.answer(call.all_unavailable(UNAVAILABLE))
+                return
+        call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
+
+    def _run(self) -> None:
+        while calls := self._take():
+            try:
+                answers = self._process(calls)
+            except Exception as error:
+                _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
+                self._session.drop()
+                answers = {call: [error for _ in call.requests] for call in calls}
+            for call, outcomes in answers.items():
+                _count(call, outcomes)
+            _answer(answers)
+
+    def _take(self) -> list[Call]:
+        with self._changed:
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            calls: list[Call] = []
+            size = 0
+            while self._queue and (
+                not calls or size + len(self._queue[0].requests) <= self._batch_limit
+            ):
+                call = self._queue.popleft()
+                call.taken = True
+                calls.append(call)
+                size += len(call.requests)
+            self._depth -= size
+            metrics.QUEUE_DEPTH.set(self._depth)
+        if calls:
+            metrics.BATCH_SIZE.observe(size)
+        return calls
+
+    def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
+        # A connection may have died unnoticed since it was last used, so each batch has a second
+        # try on a new one. What was not committed is simply decided again.
+        for _ in range(2):
+            began = perf_counter()
+            try:
+                situation, batch = self._decide(calls)
+            except psycopg.errors.LockNotAvailable as error:
+                _log.warning("log_lock_timeout", error=str(error))
+                self._session.drop()
+                break
+            except DATABASE_ERRORS as error:
+                _log.warning("log_unreachable", error=str(error))
+                self._session.drop()
+                continue
+            try:
+                found = self._session.commit(batch)
+            except DATABASE_ERRORS as error:
+                _log.warning("commit_unanswered", error=str(error))
+                self._session.drop()
+                if not batch.appended:
+                    continue
+                try:
+                    looked_up = self._look_up(batch)
+                except DATABASE_ERRORS as second:
+                    _log.warning("commit_unknown", error=str(second))
+                    return {
+                        call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN)
+                        for call in calls
+                    }
+                if looked_up is None:
+                    continue
+                found = looked_up
+            metrics.COMMIT_SECONDS.observe(perf_counter() - began)
+            positions, repeats = found
+            self._publish(situation, batch, positions)
+            return batch.outcomes(positions, repeats)
+        return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
+
+    def _look_up(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]] | None:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(DATABASE_ERRORS),
+            stop=stop_after_delay(LOOK_UP_FOR),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return self._session.look_up(batch)
+                except DATABASE_ERRORS:
+                    self._session.drop()
+                    raise
+        return None
+
+    def _decide(self, calls: list[Call]) -> tuple[Situation, Batch]:
+        commands = [request.command for call in calls for request in call.requests]
+        keys = [key for command in commands if (key := start_key(command))]
+        ids = {command.execution_id for command in commands}
+        new = {c.execution_id for c in commands if isinstance(c, StartExecution)}
+        if keys:
+            mapped = set(self._session.mapped(keys).values())
+            ids |= mapped
+            new -= mapped
+        heads, damaged = self._warm(ids, new)
+        claims = [c.execution_id for c in commands if isinstance(c, ClaimExecution)]
+        situation = self._session.begin(ids, keys, claims)
+        self._catch_up(heads, damaged, situation)
+        batch = Batch(
+            heads, situation.keys, situation.holds, damaged=damaged, now=situation.now
+        )
+        batch.decide_all(calls)
+        return situation, batch
+
+    def _warm(
+        self, ids: Iterable[UUID], new: set[UUID]
+    ) -> tuple[dict[UUID, Head], dict[UUID, Exception]]:
+        """Load cold streams before the lock is taken, but those that likely do not exist."""
+        heads: dict[UUID, Head] = {}
+        damaged: dict[UUID, Exception] = {}
+        for execution_id in ids:
+            head = self._cache.get(execution_id)
+            if head is None and execution_id not in new:
+                try:
+                    head = self._log.repository.head(execution_id)
+                except DAMAGE as error:
+                    damaged[execution_id] = error
+            if head is not None:
+                heads[execution_id] = head
+        return heads, damaged
+
+    def _catch_up(
+        self, heads: dict[UUID, Head], damaged: dict[UUID, Exception], situation: Situation
+    ) -> None:
+        """Fold in what other processes added, under the lock."""
+        behind: dict[UUID, int] = {}
+        for execution_id in {*situation.versions, *situation.keys.values()}:
+            head, version = heads.get(execution_id), situation.versions.get(execution_id)
+            if head is not None and version is not None and head.version > version:
+                # The log went back behind what was seen of it: only the log counts.
+                del heads[execution_id]
+                head = None
+            if head is None or head.version != version:
+                behind[execution_id] = 0 if head is None else head.version
+        if not behind:
+            return
+        for row in self._session.events_after(behind):
+            execution_id = row["originator_id"]
+            if execution_id in damaged:
+                continue
+            try:
+                heads[execution_id] = advance(heads.get(execution_id), logged(row))
+            except DAMAGE as error:
+                damaged[execution_id] = error
+
+    def _publish(self, situation: Situation, batch: Batch, positions: list[int]) -> None:
+        for execution_id, head in batch.heads.items():
+            self._cache.put(head)
+            before = batch.before.get(execution_id)
+            first = 0 if before is None else before.version
+            if head.version // SNAPSHOT_INTERVAL > first // SNAPSHOT_INTERVAL:
+                self._snapshots.submit(self._put_snapshot, head)
+        if batch.appended:
+            events = tuple(
+                Logged(e.recorded, e.topic, e.stored, e.hash, position)
+                for e, position in zip(batch.appended, positions, strict=True)
+            )
+            self._on_commit(Commit(situation.last, events, self._session.backend_pid))
+
+    def _put_snapshot(self, head: Head) -> None:
+        try:
+            self._log.put_snapshot(head)
+        except DATABASE_ERRORS as error:
+            # Nothing is lost: the next one comes a hundred events later.
+            _log.warning("snapshot_failed", id=str(head.id), version=head.version, error=str(error))
+
+
+def _answer(answers: dict[Call, list[Outcome]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, list[Outcome]]]] = {}
+    for call, outcomes in answers.items():
+        by_loop.setdefault(call.loop, []).append((call, outcomes))
+    for loop, answered in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_answer_all, answered)
+        except RuntimeError:
+            _log.warning("nobody_waits", calls=len(answered))
+
+
+def _answer_all(answered: list[tuple[Call, list[Outcome]]]) -> None:
+    for call, outcomes in answered:
+        call.answer(outcomes)
+
+
+def _count(call: Call, outcomes: list[Outcome]) -> None:
+    for request, outcome in zip(call.requests, outcomes, strict=True):
+        match outcome:
+            case Accepted():
+                name = "repeated" if outcome.repeated else "accepted"
+            case Refused():
+                name = "refused"
+                metrics.REFUSALS.labels(outcome.code).inc()
+            case _:
+                name = "failed"
+        metrics.COMMANDS.labels(type(request.command).__name__, name).inc()

@@ -1,0 +1,35 @@
+"""The connections of those who write read models."""
+
+from typing import Any
+
+from psycopg import Connection
+
+
+def connect(conninfo: str, *, application_name: str) -> Connection[Any]:
+    """Open a connection for one thread. Raises psycopg.OperationalError if there is none.
+
+    Commits do not wait for the disk: what a crash of the database takes back, it takes back
+    together with the position, and it is projected again. A server that is gone without a word
+    is noticed within some ten seconds.
+    """
+    connection: Connection[Any] = Connection.connect(
+        conninfo,
+        autocommit=True,
+        application_name=application_name,
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
+    )
+    connection.execute("SET synchronous_commit = off")
+    return connection
+
+
+def try_lock(connection: Connection[Any], purpose: str) -> bool:
+    """Take the session's advisory lock for a purpose in the current schema, if it is free."""
+    cursor = connection.execute(
+        "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || %s, 0))",
+        ["/placet/" + purpose],
+    )
+    return cursor.fetchone() == (True,)

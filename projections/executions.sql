@@ -1,0 +1,60 @@
+-- name: tables
+CREATE TABLE IF NOT EXISTS executions (
+    id uuid PRIMARY KEY,
+    version bigint NOT NULL,
+    state text NOT NULL,
+    workflow text NOT NULL,
+    queue text NOT NULL,
+    initiator uuid NOT NULL,
+    started_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    body bytea NOT NULL
+) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
+-- What seldom changes and is costly to index lies apart, so that an ordinary event leaves it alone.
+CREATE TABLE IF NOT EXISTS execution_terms (
+    id uuid PRIMARY KEY,
+    labels uuid[] NOT NULL,
+    search tsvector NOT NULL
+) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
+-- name: indexes
+CREATE INDEX IF NOT EXISTS executions_started ON executions (started_at, id);
+CREATE INDEX IF NOT EXISTS executions_updated ON executions (updated_at, id);
+CREATE INDEX IF NOT EXISTS executions_state_started ON executions (state, started_at, id);
+CREATE INDEX IF NOT EXISTS executions_state_updated ON executions (state, updated_at, id);
+CREATE INDEX IF NOT EXISTS executions_workflow_started ON executions (workflow, started_at, id);
+CREATE INDEX IF NOT EXISTS executions_workflow_updated ON executions (workflow, updated_at, id);
+CREATE INDEX IF NOT EXISTS executions_queue_started ON executions (queue, started_at, id);
+CREATE INDEX IF NOT EXISTS executions_queue_updated ON executions (queue, updated_at, id);
+CREATE INDEX IF NOT EXISTS executions_initiator_started ON executions (initiator, started_at, id);
+CREATE INDEX IF NOT EXISTS executions_initiator_updated ON executions (initiator, updated_at, id);
+CREATE INDEX IF NOT EXISTS execution_terms_labels ON execution_terms USING gin (labels);
+CREATE INDEX IF NOT EXISTS execution_terms_search ON execution_terms USING gin (search);
+-- name: upsert
+WITH moved AS (
+    UPDATE projection_positions SET position = %(position)s
+    WHERE name = 'executions' AND position = %(after)s
+    RETURNING position
+), heads AS (
+    INSERT INTO executions AS old (
+        id, version, state, workflow, queue, initiator, started_at, updated_at, body
+    )
+    SELECT new.*
+    FROM moved, unnest(
+        %(id)b::uuid[], %(version)b::bigint[], %(state)b::text[], %(workflow)b::text[],
+        %(queue)b::text[], %(initiator)b::uuid[], %(started_at)b::timestamptz[],
+        %(updated_at)b::timestamptz[], %(body)b::bytea[]
+    ) AS new
+    ON CONFLICT (id) DO UPDATE SET
+        version = excluded.version,
+        state = excluded.state,
+        updated_at = excluded.updated_at,
+        body = excluded.body
+), terms AS (
+    INSERT INTO execution_terms AS old (id, labels, search)
+    SELECT new.id, new.labels::uuid[], to_tsvector('simple', new.document)
+    FROM moved, unnest(
+        %(term_id)b::uuid[], %(labels)b::text[], %(document)b::text[]
+    ) AS new (id, labels, document)
+    ON CONFLICT (id) DO UPDATE SET search = excluded.search
+)
+SELECT count(*) FROM moved

@@ -1,0 +1,24 @@
+"""What the projector tells Prometheus."""
+
+from prometheus_client import Counter, Gauge
+
+LAG_EVENTS = Gauge(
+    "placet_projection_lag_events",
+    "Positions of the log that the read model has not reached yet",
+    ["model"],
+)
+LAG_SECONDS = Gauge(
+    "placet_projection_lag_seconds",
+    "For how long the read model has been behind the log",
+    ["model"],
+)
+STOPPED = Gauge(
+    "placet_projection_stopped",
+    "1 while the read model stands still because an event can't be projected",
+    ["model"],
+)
+PROJECTED = Counter(
+    "placet_projection_events",
+    "Events projected by this process",
+    ["model"],
+)

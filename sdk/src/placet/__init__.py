@@ -1,0 +1,57 @@
+"""Placet: executions that stop for approval. The client, and an engine for workflows."""
+
+from placet import errors
+from placet.canonical import digest
+from placet.client import Client
+from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.engine import Clearance, Engine, Run
+from placet.enums import ApprovalStatus, ExecutionState
+from placet.errors import (
+    AlreadyRedeemed,
+    DigestMismatch,
+    Doubt,
+    Expired,
+    Nondeterministic,
+    NotCleared,
+    PlacetError,
+    Refused,
+    Rejected,
+    RequestError,
+    StepFailed,
+    Withdrawn,
+)
+from placet.model import Accepted, Approval, Execution
+from placet.policy import Policy, require
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Accepted",
+    "AlreadyRedeemed",
+    "Approval",
+    "ApprovalFilter",
+    "ApprovalStatus",
+    "Clearance",
+    "Client",
+    "DigestMismatch",
+    "Doubt",
+    "Engine",
+    "EventFilter",
+    "Execution",
+    "ExecutionFilter",
+    "ExecutionState",
+    "Expired",
+    "Nondeterministic",
+    "NotCleared",
+    "PlacetError",
+    "Policy",
+    "Refused",
+    "Rejected",
+    "RequestError",
+    "Run",
+    "StepFailed",
+    "Withdrawn",
+    "digest",
+    "errors",
+    "require",
+]

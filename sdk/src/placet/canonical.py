@@ -1,0 +1,33 @@
+"""JSON as it is stored and digested: what was shown, and what may be done."""
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+import rfc8785
+
+
+def digest(value: Any) -> str:
+    """Give ``sha256:`` and the hex SHA-256 over the RFC 8785 canonical JSON of the value.
+
+    Raises ValueError for what I-JSON can't say: a number that is not finite, or a whole number
+    beyond +-(2^53 - 1).
+    """
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(plain(value, "the value"))).hexdigest()
+
+
+def plain(value: Any, what: str) -> Any:
+    """Give the value as JSON would give it back: dicts, lists, strings, numbers, bools, None.
+
+    Dataclasses, msgspec Structs, datetimes, UUIDs, Decimals and enums are taken too. A workflow
+    then sees the same value when it runs and when it is replayed. ``what`` names the value in the
+    message of the ValueError that anything else raises.
+    """
+    try:
+        # The encoder of msgspec writes a number that is not finite as null, and so would change it.
+        text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"{what} is not JSON: {error}"
+        raise ValueError(msg) from error
+    return json.loads(text)

@@ -1,0 +1,229 @@
+"""The commands."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from placet.cli import render
+from placet.cli.access import Access, run
+from placet.client import Client
+from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.enums import ApprovalStatus, ExecutionState
+from placet.errors import PlacetError
+from placet.model import Accepted, Approval, History, Page, RecordedEvent
+
+app = typer.Typer(
+    help="Executions that stop for approval.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+First = Annotated[int, typer.Option("--first", min=1, max=500, help="At most so many.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+
+@app.callback()
+def options(  # noqa: D103 - the command's help is the application's
+    context: typer.Context,
+    url: Annotated[
+        str, typer.Option(envvar="PLACET_URL", help="The service.")
+    ] = "http://127.0.0.1:8000",
+    token: Annotated[
+        str | None, typer.Option(envvar="PLACET_TOKEN", help="Who you are.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="In development: act as approver-a, say."),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(help="In development: the service's directory, for --as.")
+    ] = Path(".placet"),
+) -> None:
+    # A name that was asked for in so many words outweighs a token from the environment.
+    context.obj = Access(url, None if name else token, name, data)
+
+
+@app.command()
+def executions(
+    context: typer.Context,
+    state: Annotated[list[ExecutionState] | None, typer.Option(help="In this state.")] = None,
+    workflow: Annotated[list[str] | None, typer.Option(help="Of this workflow.")] = None,
+    first: First = 50,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, the latest first."""
+    where = ExecutionFilter(state=state or None, workflow=workflow or None)
+    page = run(context, lambda client: client.executions(where, first=first))
+    _print_page(page, render.print_executions, as_json=as_json)
+
+
+@app.command()
+def approvals(
+    context: typer.Context,
+    status: Annotated[list[ApprovalStatus] | None, typer.Option(help="With this status.")] = None,
+    first: First = 50,
+    *,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Not only what waits for your decision.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the approvals that wait for your decision."""
+    if everyone or status:
+        where = ApprovalFilter(status=status or None)
+    else:
+        where = ApprovalFilter(status=[ApprovalStatus.PENDING], decidable_by_viewer=True)
+    page = run(context, lambda client: client.approvals(where, first=first))
+    _print_page(page, render.print_approvals, as_json=as_json)
+
+
+@app.command()
+def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
+    """Show an execution or an approval."""
+
+    async def find(client: Client) -> History | Approval:
+        found = await client.history(id_) or await client.approval(id_)
+        if found is None:
+            raise PlacetError(f"there is no execution or approval {id_!r} that you may see")
+        return found
+
+    found = run(context, find)
+    if as_json:
+        render.print_json(found)
+    elif isinstance(found, Approval):
+        render.print_approval(found)
+    else:
+        render.print_history(found)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    id_: Id,
+    comment: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    *,
+    yes: Yes = False,
+) -> None:
+    """Grant an approval."""
+    shown = _shown(context, id_, "Grant this?", yes=yes)
+    _report(run(context, lambda client: client.grant(shown, comment=comment)))
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    id_: Id,
+    comment: Annotated[str, typer.Option(help="Why, for the record.")],
+    *,
+    yes: Yes = False,
+) -> None:
+    """Reject an approval."""
+    shown = _shown(context, id_, "Reject this?", yes=yes)
+    _report(run(context, lambda client: client.reject(shown, comment=comment)))
+
+
+@app.command()
+def events(
+    context: typer.Context,
+    execution: Annotated[str | None, typer.Option(metavar="ID", help="Of this one only.")] = None,
+    after: Annotated[str | None, typer.Option(help="After this position.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as they happen.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print events in the order of the log, from its beginning or with --follow from now on."""
+    where = EventFilter(execution_id=execution)
+    show_event = render.print_json if as_json else render.print_event
+    run(context, _follow(where, after, show_event) if follow else _list(where, after, show_event))
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
+    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it gets.")] = "null",
+    key: Annotated[str | None, typer.Option(help="Start it once only under this key.")] = None,
+    queue: Annotated[str, typer.Option(help="Where its engine looks for work.")] = "default",
+) -> None:
+    """Start an execution and print its id."""
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--input") from error
+    accepted = run(context, lambda client: client.start(workflow, value, key=key, queue=queue))
+    render.out.print(accepted.execution.id if accepted.execution else "", markup=False)
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _print_page(page: Page[Any], table: Callable[[Page[Any]], None], *, as_json: bool) -> None:
+    if not as_json:
+        table(page)
+        return
+    for row in page:
+        render.print_json(row)
+
+
+def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> Approval:
+    """Print the approval and ask. What is then decided is what was printed."""
+
+    async def find(client: Client) -> Approval:
+        found = await client.approval(id_)
+        if found is None:
+            raise PlacetError(f"there is no approval {id_!r} that you may see")
+        return found
+
+    approval = run(context, find)
+    render.print_approval(approval)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)
+    return approval
+
+
+def _report(accepted: Accepted) -> None:
+    if accepted.approval is None:
+        return
+    repeated = " (you had decided so already)" if accepted.repeated else ""
+    needed = render.missing(accepted.approval.outstanding)
+    still = f", still needed: {needed}" if accepted.approval.resolved_at is None and needed else ""
+    render.out.print(f"{accepted.approval.status}{repeated}{still}", markup=False, soft_wrap=True)
+
+
+def _list(
+    where: EventFilter, after: str | None, show_event: Callable[[RecordedEvent], None]
+) -> Callable[[Client], Awaitable[None]]:
+    async def work(client: Client) -> None:
+        cursor = after
+        while True:
+            page = await client.events(where, after=cursor, first=500)
+            for event in page:
+                show_event(event)
+            if (cursor := page.next) is None:
+                return
+
+    return work
+
+
+def _follow(
+    where: EventFilter, after: str | None, show_event: Callable[[RecordedEvent], None]
+) -> Callable[[Client], Awaitable[None]]:
+    async def work(client: Client) -> None:
+        async with aclosing(client.events_stream(where, after=after)) as stream:
+            async for message in stream:
+                if message.event is not None:
+                    show_event(message.event)
+
+    return work

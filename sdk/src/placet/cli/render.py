@@ -1,0 +1,132 @@
+"""What the command prints."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from placet.model import Approval, Execution, History, RecordedEvent, Requirement
+
+out = Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON, with the contract's names."""
+    out.print(msgspec.json.encode(value).decode(), markup=False, soft_wrap=True, overflow="ignore")
+
+
+def print_executions(executions: Iterable[Execution]) -> None:
+    """Print a table of executions."""
+    table = Table("ID", "Workflow", "State", "Version", "Initiator", "Started", box=None)
+    for each in executions:
+        table.add_row(
+            each.id,
+            escape(each.workflow),
+            each.state,
+            str(each.version),
+            escape(each.initiator.id),
+            when(each.started_at),
+        )
+    out.print(table, soft_wrap=True)
+
+
+def print_approvals(approvals: Iterable[Approval]) -> None:
+    """Print a table of approvals."""
+    table = Table("ID", "Title", "Status", "Workflow", "Missing", "Requested", box=None)
+    for each in approvals:
+        table.add_row(
+            each.id,
+            escape(each.title or "(erased)"),
+            each.status,
+            escape(each.workflow),
+            escape(missing(each.outstanding)),
+            when(each.requested_at),
+        )
+    out.print(table, soft_wrap=True)
+
+
+def print_history(history: History) -> None:
+    """Print an execution with its steps and approvals."""
+    execution = history.execution
+    _pairs(
+        Execution=execution.id,
+        Workflow=execution.workflow,
+        State=execution.state,
+        Version=execution.version,
+        Initiator=execution.initiator.id,
+        Started=when(execution.started_at),
+        Ended=None if execution.ended_at is None else when(execution.ended_at),
+        Input=compact(execution.input),
+        Result=None if execution.result is None else compact(execution.result),
+        Error=execution.error,
+    )
+    for step in history.steps:
+        said = step.error if step.completed_at is None else compact(step.result)
+        out.print(f"  step {step.key}: {said}", markup=False, soft_wrap=True)
+    for approval in history.approvals:
+        out.print(
+            f"  approval {approval.id}: {approval.title} - {approval.status}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def print_approval(approval: Approval) -> None:
+    """Print all that is put before an approver, and the digest that a decision is bound to."""
+    _pairs(
+        Approval=approval.id,
+        Execution=approval.execution_id,
+        Workflow=approval.workflow,
+        Initiator=approval.initiator.id,
+        Title=approval.title,
+        Description=approval.description,
+        Status=approval.status,
+        Missing=missing(approval.outstanding) or None,
+    )
+    out.print("Payload:", json.dumps(approval.payload, indent=2, ensure_ascii=False), markup=False)
+    for decision in approval.decisions:
+        said = f": {decision.comment}" if decision.comment else ""
+        out.print(
+            f"  {decision.verdict} by {decision.by.id} at {when(decision.at)}{said}",
+            markup=False,
+            soft_wrap=True,
+        )
+    out.print(f"Digest: {approval.digest}", markup=False, soft_wrap=True)
+
+
+def print_event(event: RecordedEvent) -> None:
+    """Print an event as one line."""
+    out.print(
+        f"{event.position:>8}  {when(event.at)}  {event.execution_id} v{event.version}"
+        f"  {event.type}  by {event.actor.id}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def missing(requirements: Iterable[Requirement]) -> str:
+    """Say who still has to agree."""
+    return "; ".join(
+        f"{each.count} of {', '.join((*each.groups, *each.users))}" for each in requirements
+    )
+
+
+def when(instant: datetime) -> str:
+    """Give a moment in the reader's time zone, to the second."""
+    return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def compact(value: Any) -> str:
+    """Give JSON on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _pairs(**pairs: Any) -> None:
+    for name, value in pairs.items():
+        if value is not None:
+            out.print(f"{name + ':':<12}{value}", markup=False, soft_wrap=True)

@@ -1,0 +1,12 @@
+"""The client: everything that the contract offers, for one service and one token."""
+
+from placet.leases import Leases
+from placet.mutations import Mutations
+from placet.streams import Streams
+
+
+class Client(Mutations, Leases, Streams):
+    """An async client.
+
+    ``async with Client("http://127.0.0.1:8000", token) as client: ...``
+    """

@@ -1,0 +1,23 @@
+"""Calling the functions of workflows, and saying how they failed."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+MAX_ERROR = 10_000
+
+
+async def call(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call an async function here, and any other in a thread, since it may block."""
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **kwargs)
+    result = await asyncio.to_thread(fn, *args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
+
+
+def described(error: BaseException) -> str:
+    """Give an error's type and message as a text that the service takes."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # A NUL or half of a surrogate pair would have the record itself refused.
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")[:MAX_ERROR]

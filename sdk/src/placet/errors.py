@@ -1,0 +1,231 @@
+"""Everything that the client and the engine raise."""
+
+# The names are those of the contract and of the design, and read as what happened.
+# ruff: noqa: N818
+
+from typing import Any, ClassVar
+
+from placet.model import Approval, ExecutionHead, RefusedResult
+
+
+class PlacetError(Exception):
+    """Base of all errors of this package."""
+
+
+class RequestError(PlacetError):
+    """The request never reached the domain. ``code`` is the ``extensions.code`` of the answer."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+
+class Unauthenticated(RequestError):
+    """No valid token: unknown, expired or revoked."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(RequestError):
+    """The token's roles do not allow this query or subscription."""
+
+    code = "FORBIDDEN"
+
+
+class BadRequest(RequestError):
+    """Malformed, or not valid against the schema."""
+
+    code = "BAD_REQUEST"
+
+
+class LimitExceeded(RequestError):
+    """Too large, too deep, or too much at once."""
+
+    code = "LIMIT_EXCEEDED"
+
+
+class ReadModelBehind(RequestError):
+    """The read model did not reach the asked position in time; ask again."""
+
+    code = "READ_MODEL_BEHIND"
+
+
+class Overloaded(RequestError):
+    """Not taken; try again later."""
+
+    code = "OVERLOADED"
+
+
+class Unavailable(RequestError):
+    """The service or its database can't be reached; nothing is known to have been done."""
+
+    code = "UNAVAILABLE"
+
+
+class Internal(RequestError):
+    """A fault of the service; its log has more under the id in the message."""
+
+    code = "INTERNAL"
+
+
+REQUEST_ERRORS: dict[str, type[RequestError]] = {
+    error.code: error
+    for error in (
+        Unauthenticated,
+        Forbidden,
+        BadRequest,
+        LimitExceeded,
+        ReadModelBehind,
+        Overloaded,
+        Unavailable,
+        Internal,
+    )
+}
+
+
+class Refused(PlacetError):
+    """The domain refused a command.
+
+    ``code`` is the contract's RefusalCode, ``execution`` and ``approval`` show how they stand, if
+    the caller may see them: the loser of a race sees there who decided.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        execution: ExecutionHead | None = None,
+        approval: Approval | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.execution = execution
+        self.approval = approval
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.message, self.execution, self.approval)
+
+
+class NotFound(Refused):
+    """No such execution or approval, or not the caller's to see."""
+
+
+class NotEligible(Refused):
+    """The caller may not decide this approval."""
+
+
+class AlreadyDecided(Refused):
+    """The approval is resolved, or the caller decided the other way."""
+
+
+class AlreadyRedeemed(Refused):
+    """What was approved has been done under another key."""
+
+
+class DigestMismatch(Refused):
+    """Not the digest of what stands: what was shown or approved is something else."""
+
+
+class KeyReused(Refused):
+    """The same key with other content."""
+
+
+class Fenced(Refused):
+    """The execution belongs to another worker by now."""
+
+
+class VersionConflict(Refused):
+    """The execution is not at the expected version."""
+
+
+class InvalidTransition(Refused):
+    """Not possible in the state of the execution or approval."""
+
+
+class InvalidInput(Refused):
+    """A value breaks a stated rule, which the message names."""
+
+
+REFUSALS: dict[str, type[Refused]] = {
+    "NOT_FOUND": NotFound,
+    "NOT_ELIGIBLE": NotEligible,
+    "ALREADY_DECIDED": AlreadyDecided,
+    "ALREADY_REDEEMED": AlreadyRedeemed,
+    "DIGEST_MISMATCH": DigestMismatch,
+    "KEY_REUSED": KeyReused,
+    "FENCED": Fenced,
+    "VERSION_CONFLICT": VersionConflict,
+    "INVALID_TRANSITION": InvalidTransition,
+    "INVALID_INPUT": InvalidInput,
+}
+
+RETRIABLE_REFUSALS = frozenset({"OVERLOADED", "OUTCOME_UNKNOWN"})
+
+
+def refusal(result: RefusedResult) -> Refused:
+    """Give the exception for a refusal."""
+    kind = REFUSALS.get(result.code, Refused)
+    return kind(result.code, result.message, result.execution, result.approval)
+
+
+def transient(error: BaseException) -> bool:
+    """Say whether the same request may well succeed a little later."""
+    match error:
+        case Overloaded() | Unavailable():
+            return True
+        case Refused():
+            return error.code in RETRIABLE_REFUSALS
+        case _:
+            return False
+
+
+class NotCleared(PlacetError):
+    """An approval that a workflow waited for was not granted. ``approval`` says by whom and why."""
+
+    def __init__(self, approval: Approval) -> None:
+        said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
+        reason = f": {said}" if said else ""
+        super().__init__(f"approval {approval.key!r} was {approval.status.lower()}{reason}")
+        self.approval = approval
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.approval,)
+
+
+class Rejected(NotCleared):
+    """Enough people said no."""
+
+
+class Expired(NotCleared):
+    """Nobody decided in time."""
+
+
+class Withdrawn(NotCleared):
+    """The request was taken back."""
+
+
+class StepFailed(PlacetError):
+    """The last allowed attempt of a step failed.
+
+    ``error`` is its recorded text, the same when the workflow is replayed; ``__cause__`` is the
+    exception itself, where the step ran in this process.
+    """
+
+    def __init__(self, key: str, error: str) -> None:
+        super().__init__(f"step {key!r} failed: {error}")
+        self.key = key
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.key, self.error)
+
+
+class Doubt(PlacetError):
+    """Approved work was begun, and it is not known whether it was done.
+
+    The clearance was redeemed for this very step, but no result was recorded before the worker
+    ended. The step is not run again, because it must not happen twice: a person has to look.
+    """
+
+
+class Nondeterministic(PlacetError):
+    """A replayed workflow asks for something else than before. Give changed code a version."""

@@ -1,0 +1,235 @@
+"""The client's commands.
+
+Each can be repeated without harm, and is: while the service is overloaded, unavailable or out of
+reach. A refusal is raised as :class:`placet.Refused`; where many go at once, it is an item of the
+answer, because each stands or falls alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from placet import operations
+from placet.canonical import digest, plain
+from placet.commands import (
+    Cancellation,
+    Command,
+    CompleteExecution,
+    FailExecution,
+    Grant,
+    Input,
+    LabelInput,
+    RecordStep,
+    RedeemApproval,
+    Rejection,
+    RequestApproval,
+    Retry,
+    StartExecution,
+    WithdrawApproval,
+)
+from placet.errors import Refused, refusal
+from placet.model import Accepted, Approval, Execution
+from placet.operations import Outcome
+from placet.policy import Policy
+from placet.retry import retried
+from placet.transport import Transport
+from placet.wire import Operation
+
+MAX_DECISIONS = 100
+
+
+class Mutations(Transport):
+    """What can be asked to be done. All raise RequestError, and Refused unless they give a list."""
+
+    async def start(
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002 - the contract's name
+        *,
+        id: str | None = None,  # noqa: A002 - the contract's name
+        key: str | None = None,
+        version: str | None = None,
+        queue: str = "default",
+        labels: Mapping[str, str] | None = None,
+        on_behalf_of: str | None = None,
+    ) -> Accepted:
+        """Start an execution.
+
+        ``key``: an idempotency key, unique for the workflow and the token's owner. Without it the
+        start is known by ``id``, a UUID that is made up if it is not given.
+        """
+        command = StartExecution(
+            id=str(uuid4()) if id is None and key is None else id,
+            workflow=workflow,
+            workflow_version=version,
+            queue=queue,
+            input=plain(input, "input"),
+            labels=[LabelInput(name=n, value=v) for n, v in (labels or {}).items()] or None,
+            on_behalf_of=on_behalf_of,
+            idempotency_key=key,
+        )
+        return await self._command(operations.START_EXECUTION, command)
+
+    async def record_step(
+        self,
+        execution_id: str,
+        key: str,
+        *,
+        name: str | None = None,
+        attempt: int = 1,
+        result: Any = None,
+        error: str | None = None,
+        fence: int | None = None,
+    ) -> Accepted:
+        """Record a step's result, or with ``error`` that one attempt failed.
+
+        ``name``: by default the key.
+        """
+        command = RecordStep(
+            execution_id=execution_id,
+            fence=fence,
+            key=key,
+            name=name or key,
+            attempt=attempt,
+            result=plain(result, "result"),
+            error=error,
+        )
+        return await self._command(operations.RECORD_STEP, command)
+
+    async def request_approval(
+        self,
+        execution_id: str,
+        key: str,
+        title: str,
+        *,
+        payload: Any,
+        policy: Policy,
+        description: str | None = None,
+        fence: int | None = None,
+    ) -> Accepted:
+        """Ask people to approve a payload; the answer carries the approval."""
+        command = RequestApproval(
+            execution_id=execution_id,
+            fence=fence,
+            key=key,
+            title=title,
+            description=description,
+            payload=plain(payload, "payload"),
+            policy=policy,
+        )
+        return await self._command(operations.REQUEST_APPROVAL, command)
+
+    async def withdraw(
+        self, approval_id: str, reason: str, *, fence: int | None = None
+    ) -> Accepted:
+        """Take a request for approval back."""
+        command = WithdrawApproval(approval_id=approval_id, fence=fence, reason=reason)
+        return await self._command(operations.WITHDRAW_APPROVAL, command)
+
+    async def redeem(
+        self, approval_id: str, payload: Any, key: str, *, fence: int | None = None
+    ) -> Accepted:
+        """Use a granted approval, once, for exactly this payload. ``key`` names the use."""
+        command = RedeemApproval(
+            approval_id=approval_id,
+            fence=fence,
+            payload_digest=digest(payload),
+            redemption_key=key,
+        )
+        return await self._command(operations.REDEEM_APPROVAL, command)
+
+    async def complete(
+        self, execution_id: str, result: Any = None, *, fence: int | None = None
+    ) -> Accepted:
+        """End an execution with its result."""
+        command = CompleteExecution(
+            execution_id=execution_id, fence=fence, result=plain(result, "result")
+        )
+        return await self._command(operations.COMPLETE_EXECUTION, command)
+
+    async def fail(self, execution_id: str, error: str, *, fence: int | None = None) -> Accepted:
+        """End an execution with an error; its pending approvals are withdrawn."""
+        command = FailExecution(execution_id=execution_id, fence=fence, error=error)
+        return await self._command(operations.FAIL_EXECUTION, command)
+
+    async def cancel(self, execution_id: str, reason: str) -> Accepted:
+        """Cancel an execution; its pending approvals are withdrawn."""
+        command = Cancellation(execution_id=execution_id, reason=reason)
+        return await self._command(operations.CANCEL_EXECUTION, command)
+
+    async def retry(self, execution: Execution) -> Accepted:
+        """Run a failed execution on, if it still is as the caller was shown it."""
+        command = Retry(execution_id=execution.id, expected_version=execution.version)
+        return await self._command(operations.RETRY_EXECUTION, command)
+
+    async def grant(self, approval: Approval, *, comment: str | None = None) -> Accepted:
+        """Say yes to what the caller was shown.
+
+        What is sent is the digest of the document in hand, computed here: if something else
+        stands by then, that is a DigestMismatch.
+        """
+        return await self._command(operations.GRANT_APPROVAL, _grant(approval, comment))
+
+    async def reject(self, approval: Approval, *, comment: str) -> Accepted:
+        """Say no to what the caller was shown, and why."""
+        return await self._command(operations.REJECT_APPROVAL, _rejection(approval, comment))
+
+    async def grant_many(
+        self, approvals: Iterable[Approval], *, comment: str | None = None
+    ) -> list[Accepted | Refused]:
+        """Say yes to each; one item each, in order, refusals among them."""
+        inputs = [_grant(approval, comment) for approval in approvals]
+        return await self._decisions(operations.GRANT_APPROVALS, inputs)
+
+    async def reject_many(
+        self, approvals: Iterable[Approval], *, comment: str
+    ) -> list[Accepted | Refused]:
+        """Say no to each; one item each, in order, refusals among them."""
+        inputs = [_rejection(approval, comment) for approval in approvals]
+        return await self._decisions(operations.REJECT_APPROVALS, inputs)
+
+    async def submit(self, commands: Sequence[Command]) -> list[Accepted | Refused]:
+        """Send up to 256 of a worker's commands in one request; one item each, in order.
+
+        After a refused one the later ones of the same execution are refused as SKIPPED.
+        """
+        inputs = [{command.field: command} for command in commands]
+        outcomes = await self.execute(operations.SUBMIT, {"inputs": inputs})
+        return [settled(outcome) for outcome in outcomes]
+
+    async def _decisions(
+        self, operation: Operation[list[Outcome]], inputs: Sequence[Input]
+    ) -> list[Accepted | Refused]:
+        results: list[Accepted | Refused] = []
+        for start in range(0, len(inputs), MAX_DECISIONS):
+            some = inputs[start : start + MAX_DECISIONS]
+            outcomes = await self.execute(operation, {"inputs": some})
+            results.extend(settled(outcome) for outcome in outcomes)
+        return results
+
+    async def _command(self, operation: Operation[Outcome], command: Input) -> Accepted:
+        async def once() -> Accepted:
+            outcome = settled(await self.execute_once(operation, {"input": command}))
+            if isinstance(outcome, Refused):
+                raise outcome
+            return outcome
+
+        return await retried(self.retry_for, once)
+
+
+def settled(outcome: Outcome) -> Accepted | Refused:
+    """Give a refusal as the exception that callers know."""
+    return outcome if isinstance(outcome, Accepted) else refusal(outcome)
+
+
+def _grant(approval: Approval, comment: str | None) -> Grant:
+    return Grant(approval_id=approval.id, digest=_shown(approval), comment=comment)
+
+
+def _rejection(approval: Approval, comment: str) -> Rejection:
+    return Rejection(approval_id=approval.id, digest=_shown(approval), comment=comment)
+
+
+def _shown(approval: Approval) -> str:
+    # An erased approval has no document left to digest; the service then says what it thinks of it.
+    return approval.digest if approval.document is None else digest(approval.document)

@@ -1,0 +1,151 @@
+"""One aiohttp session: queries and commands by HTTP POST, streams over one WebSocket."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from placet.errors import (
+    REQUEST_ERRORS,
+    BadRequest,
+    Internal,
+    LimitExceeded,
+    Overloaded,
+    RequestError,
+    Unauthenticated,
+    Unavailable,
+)
+from placet.retry import retried
+from placet.socket import Socket
+from placet.wire import ErrorInfo, Operation, Request
+
+T = TypeVar("T")
+
+_STATUS: dict[int, type[RequestError]] = {
+    401: Unauthenticated,
+    413: LimitExceeded,
+    429: Overloaded,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+_JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
+_CLIENT_ERRORS = range(400, 500)
+_encode = msgspec.json.Encoder().encode
+
+
+class Transport:
+    """A connection to one service for one token.
+
+    ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
+    again while the service is overloaded, unavailable or out of reach.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+    ) -> None:
+        base = url.rstrip("/")
+        self.url = base if base.endswith("/graphql") else base + "/graphql"
+        self._authorization = f"Bearer {token}"
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self.retry_for = retry_for
+        self._open_session: aiohttp.ClientSession | None = None
+        self._open_socket: Socket | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all streams and connections. The object can't be used afterwards."""
+        if self._open_socket is not None:
+            await self._open_socket.close()
+        if self._open_session is not None:
+            await self._open_session.close()
+
+    async def execute(
+        self,
+        operation: Operation[T],
+        variables: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = True,
+    ) -> T:
+        """Send a query or mutation and give its result. Raises RequestError.
+
+        What is not idempotent is sent once.
+        """
+        if not idempotent:
+            return await self.execute_once(operation, variables)
+        return await retried(self.retry_for, self.execute_once, operation, variables)
+
+    async def execute_once(
+        self, operation: Operation[T], variables: Mapping[str, Any] | None = None
+    ) -> T:
+        """Send a query or mutation a single time. Raises RequestError."""
+        result = await self._post(operation, variables)
+        if result is None:
+            raise Internal("the service answered neither a result nor an error")
+        return result
+
+    async def find(self, operation: Operation[T], variables: Mapping[str, Any]) -> T | None:
+        """Send a query that may find nothing. Raises RequestError."""
+        return await retried(self.retry_for, self._post, operation, variables)
+
+    async def _post(self, operation: Operation[T], variables: Mapping[str, Any] | None) -> T | None:
+        body = _encode(Request(query=operation.document, variables=variables or {}))
+        try:
+            async with self._session.post(self.url, data=body) as response:
+                status, answer = response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(
+                f"no answer from {self.url}: {str(error) or type(error).__name__}"
+            ) from error
+        if status in _STATUS or response.content_type not in _JSON_TYPES:
+            raise _failure(self.url, status, answer)
+        return operation.read(answer)
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        # Not in __init__: a session belongs to the event loop that it is made in.
+        if self._open_session is None:
+            self._open_session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                headers={
+                    "authorization": self._authorization,
+                    "content-type": "application/json",
+                    "accept": "application/graphql-response+json, application/json;q=0.9",
+                },
+            )
+        return self._open_session
+
+    @property
+    def socket(self) -> Socket:
+        """The WebSocket that all streams share, dialled at the first."""
+        if self._open_socket is None:
+            self._open_socket = Socket(self._session, self.url, self._authorization)
+        return self._open_socket
+
+
+class _Errors(msgspec.Struct, frozen=True):
+    errors: tuple[ErrorInfo, ...]
+
+
+def _failure(url: str, status: int, body: bytes) -> RequestError:
+    """Give the exception for an answer that its HTTP status explains, in the body's own words."""
+    kind = _STATUS.get(status) or (BadRequest if status in _CLIENT_ERRORS else Internal)
+    try:
+        first = msgspec.json.decode(body, type=_Errors).errors[0]
+    except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
+        # Not the service but something before it, a proxy say: its words are all there is.
+        said = body[:200].decode(errors="replace").strip()
+        return kind(f"{url} answered HTTP {status}{': ' if said else ''}{said}")
+    return REQUEST_ERRORS.get(first.extensions.code, kind)(first.message)

@@ -1,0 +1,1 @@
+"""The log on a real database: writer, reader, tail, leases, assignments, verification."""

@@ -1,0 +1,144 @@
+"""One server process without its edge: the writer and all that stands around it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from psycopg_pool import AsyncConnectionPool
+
+from application.assignments import Assignments
+from application.cache import HeadCache
+from application.leases import Leases
+from application.log import ExecutionLog
+from application.outcomes import Accepted, Outcome, Refused
+from application.reader import Reader
+from application.requests import Request
+from application.tail import Tail
+from application.writer import Writer
+from domain.commands import (
+    ClaimExecution,
+    Command,
+    CompleteExecution,
+    Decide,
+    RecordStep,
+    RequestApproval,
+    StartExecution,
+)
+from domain.errors import RefusalCode
+from domain.state import Approval, Execution
+from domain.values import Policy, Requirement, Verdict
+from tests.domain.people import ANN, ENGINE, OLIVIA
+
+FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
+
+
+def request_of(command: Command) -> Request:
+    """Give the command an id of its own."""
+    return Request(command=command, command_id=uuid4())
+
+
+def accepted(outcome: Outcome) -> Accepted:
+    """Give the outcome, which must be an acceptance."""
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def refused(outcome: Outcome, code: RefusalCode) -> Refused:
+    """Give the outcome, which must be this refusal."""
+    assert isinstance(outcome, Refused), outcome
+    assert outcome.code is code, outcome
+    return outcome
+
+
+class Office:
+    """``url`` is a database with the log's tables. Use it as ``async with Office.open(url)``."""
+
+    def __init__(self, url: str, **writer_options: Any) -> None:
+        self.url = url
+        self.log = ExecutionLog(url)
+        self.cache = HeadCache()
+        self.pool: AsyncConnectionPool = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=4,
+            kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
+            reconnect_timeout=1.0,
+            open=False,
+        )
+        self.reader = Reader(self.log, self.cache, self.pool)
+        self.tail = Tail(url, self.reader)
+        self.writer = Writer(
+            self.log, self.cache, on_commit=self.tail.offer, **writer_options
+        )
+        self.leases = Leases(self.pool, self.writer)
+        self.assignments = Assignments(self.tail, self.reader, self.leases)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, **writer_options: Any) -> AsyncIterator[Self]:
+        office = cls(url, **writer_options)
+        await office.pool.open()
+        await office.tail.start()
+        office.writer.start()
+        await office.assignments.start()
+        try:
+            yield office
+        finally:
+            await office.assignments.close()
+            await office.tail.close()
+            office.writer.close()
+            await office.pool.close()
+            office.log.close()
+
+    async def send(self, *commands: Command, chained: bool = False) -> list[Outcome]:
+        """Hand commands over in one call."""
+        return await self.writer.handle([request_of(c) for c in commands], chained=chained)
+
+    async def do(self, command: Command) -> Accepted:
+        """Carry one command out."""
+        [outcome] = await self.send(command)
+        return accepted(outcome)
+
+    async def start(self, **rest: Any) -> Execution:
+        """Start an execution."""
+        fields = {"execution_id": uuid4(), "workflow": "travel", **rest}
+        return (await self.do(StartExecution(by=OLIVIA, **fields))).execution
+
+    async def ask(self, execution_id: UUID, **rest: Any) -> Approval:
+        """Request an approval of one person of finance."""
+        fields = {"key": "permit", "title": "Trip", "payload": {"cost": 1}, **rest}
+        outcome = await self.do(
+            RequestApproval(by=ENGINE, execution_id=execution_id, policy=FINANCE, **fields)
+        )
+        assert outcome.ordinal is not None
+        return outcome.execution.approvals[outcome.ordinal]
+
+
+def grant(approval: Approval, by: Any = ANN) -> Decide:
+    """Give the command that grants what was shown."""
+    return Decide(
+        by=by,
+        execution_id=approval.id.execution_id,
+        ordinal=approval.ordinal,
+        verdict=Verdict.GRANTED,
+        digest=approval.digest,
+    )
+
+
+def step(execution_id: UUID, key: str, **rest: Any) -> RecordStep:
+    """Give the command that records a step's result."""
+    return RecordStep(by=ENGINE, execution_id=execution_id, key=key, name=key, **rest)
+
+
+def complete(execution_id: UUID, **rest: Any) -> CompleteExecution:
+    """Give the command that completes."""
+    return CompleteExecution(by=ENGINE, execution_id=execution_id, **rest)
+
+
+def claim(execution_id: UUID, worker: str = "worker-1") -> ClaimExecution:
+    """Give the claim of a worker."""
+    return ClaimExecution(by=ENGINE, execution_id=execution_id, worker=worker)
+
+

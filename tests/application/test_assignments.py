@@ -1,0 +1,180 @@
+"""Work comes to the workers whose streams are open."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from application.assignments import Claim, Ended, Lost, Message, Resolved
+from domain.commands import CancelExecution, FailExecution, RetryExecution
+from tests.application.office import Office, claim, complete, grant, step
+from tests.application.test_leases import run_out
+from tests.domain.people import ENGINE, OLIVIA
+
+LEASE = timedelta(seconds=30)
+
+
+class Worker:
+    """Reads its stream into ``messages``."""
+
+    def __init__(self, stream: AsyncIterator[Message]) -> None:
+        self._stream = stream
+
+    async def next(self) -> Message:
+        async with asyncio.timeout(10):
+            return await anext(self._stream)
+
+    async def claimed(self) -> Any:
+        message = await self.next()
+        assert isinstance(message, Claim), message
+        return message.grant
+
+
+@asynccontextmanager
+async def worker(
+    office: Office, name: str = "one", capacity: int = 10, lease: timedelta = LEASE
+) -> AsyncIterator[Worker]:
+    stream = office.assignments.follow(ENGINE, name, ["default"], capacity, lease)
+    try:
+        yield Worker(stream)
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_is_started_is_claimed_for_a_stream(office: Office) -> None:
+    async with worker(office) as one:
+        first = asyncio.create_task(one.claimed())
+        await asyncio.sleep(0)
+        execution = await office.start()
+        granted = await first
+        assert (granted.execution.id, granted.fence) == (execution.id, 1)
+
+
+async def test_what_was_there_before_comes_too(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        assert (await one.claimed()).execution.id == execution.id
+
+
+async def test_what_the_worker_holds_comes_with_the_same_fence(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        assert (await one.claimed()).fence == 1
+    async with worker(office) as again:
+        granted = await again.claimed()
+        assert (granted.execution.id, granted.fence) == (execution.id, 1)
+
+
+async def test_every_resolution_wakes_the_worker(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        approvals = [await office.ask(execution.id, key=key, fence=1) for key in "ab"]
+        for approval in approvals:
+            await office.do(grant(approval))
+            message = await one.next()
+            assert isinstance(message, Resolved)
+            assert message.ordinal == approval.ordinal
+            assert not message.execution.approvals[approval.ordinal].pending
+
+
+async def test_capacity_does_not_count_what_waits(office: Office) -> None:
+    async with worker(office, capacity=1) as one:
+        first, second = await office.start(), await office.start()
+        granted = await one.claimed()
+        waits = first if granted.execution.id == first.id else second
+        await office.ask(waits.id, fence=1)
+        assert (await one.claimed()).execution.id == (second if waits is first else first).id
+
+
+async def test_room_is_made_by_what_ends(office: Office) -> None:
+    async with worker(office, capacity=1) as one:
+        for _ in range(3):
+            await office.start()
+        for _ in range(3):
+            granted = await one.claimed()
+            await office.do(complete(granted.execution.id, fence=granted.fence))
+
+
+async def test_work_is_spread_over_the_streams(office: Office) -> None:
+    async with worker(office, "one") as one, worker(office, "two") as two:
+        firsts = [asyncio.create_task(w.claimed()) for w in (one, two)]
+        await asyncio.sleep(0)
+        started = {(await office.start()).id for _ in range(2)}
+        assert {grant.execution.id for grant in await asyncio.gather(*firsts)} == started
+
+
+async def test_who_ends_it_is_told_to_the_holder(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        assert await one.next() == Ended(execution.id)
+
+
+async def test_a_retried_execution_comes_again(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        await office.do(FailExecution(by=ENGINE, execution_id=execution.id, fence=1, error="no"))
+        await office.do(RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=3))
+        assert (await one.claimed()).fence == 2
+
+
+async def test_what_another_took_over_is_lost(log_url: str) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        execution = await office.start()
+        async with worker(office) as one:
+            await one.claimed()
+            run_out(office, "one")
+            [taken] = await other.leases.claim(ENGINE, "two", ["default"], 1, LEASE)
+            assert taken.fence == 2
+            assert await one.next() == Lost(execution.id)
+
+
+async def test_a_dead_worker_s_executions_go_to_another(office: Office) -> None:
+    execution = await office.start()
+    await office.leases.claim(ENGINE, "dead", ["default"], 1, LEASE)
+    async with worker(office, "two") as two:
+        first = asyncio.create_task(two.claimed())
+        await asyncio.sleep(0)
+        run_out(office, "dead")
+        granted = await first
+        assert (granted.execution.id, granted.fence) == (execution.id, 2)
+
+
+async def test_an_open_stream_keeps_the_lease(office: Office) -> None:
+    await office.start()
+    async with worker(office, lease=timedelta(seconds=1)) as one:
+        expires = (await one.claimed()).lease_expires_at
+        async with asyncio.timeout(10):
+            while await office.leases.renew(ENGINE.id, "other", timedelta(0)) < expires:
+                await asyncio.sleep(0.05)
+        assert await office.leases.claim(ENGINE, "other", ["default"], 1, LEASE) == []
+
+
+async def test_a_second_stream_of_a_worker_ends_the_first(office: Office) -> None:
+    await office.start()
+    async with worker(office) as first:
+        await first.claimed()
+        async with worker(office) as second:
+            await second.claimed()
+            try:
+                await first.next()
+            except StopAsyncIteration:
+                return
+    raise AssertionError
+
+
+async def test_a_claim_made_elsewhere_for_the_same_worker_comes_on_its_stream(
+    log_url: str,
+) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        async with worker(office, capacity=0) as one:
+            first = asyncio.create_task(one.claimed())
+            await asyncio.sleep(0)
+            execution = await other.start()
+            await other.do(claim(execution.id, "one"))
+            assert (await first).execution.id == execution.id
+            await other.do(step(execution.id, "x", fence=1))

@@ -1,0 +1,154 @@
+"""Who holds what: one at a time, and only for as long as its lease."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from application.outcomes import Accepted
+from domain.commands import CancelExecution
+from domain.errors import RefusalCode
+from tests.application.office import Office, claim, complete, grant, refused, step
+from tests.domain.people import ENGINE, OLIVIA
+
+pytestmark = pytest.mark.both_servers
+
+LEASE = timedelta(seconds=30)
+
+
+def run_out(office: Office, worker: str) -> None:
+    """Let the worker's lease end now."""
+    with psycopg.connect(office.url) as connection:
+        connection.execute(
+            "UPDATE worker_leases SET expires_at = clock_timestamp() WHERE worker = %s", (worker,)
+        )
+
+
+async def take(office: Office, worker: str, limit: int = 10) -> dict[object, int]:
+    grants = await office.leases.claim(ENGINE, worker, ["default"], limit, LEASE)
+    return {grant.execution.id: grant.fence for grant in grants}
+
+
+async def test_a_claim_takes_what_is_free_up_to_its_limit(office: Office) -> None:
+    started = {(await office.start()).id for _ in range(3)}
+    elsewhere = await office.start(queue="elsewhere")
+    first = await take(office, "one", limit=2)
+    second = await take(office, "two", limit=2)
+    assert (len(first), len(second)) == (2, 1)
+    assert set(first) | set(second) == started
+    assert elsewhere.id not in set(first) | set(second)
+    assert set(first.values()) == {1}
+
+
+async def test_a_lease_ends_by_the_database_s_clock(office: Office) -> None:
+    await office.start()
+    before = datetime.now(UTC)
+    [granted] = await office.leases.claim(ENGINE, "one", ["default"], 1, LEASE)
+    assert before + LEASE <= granted.lease_expires_at <= datetime.now(UTC) + LEASE
+
+
+async def test_what_is_held_is_not_given_to_another(office: Office) -> None:
+    execution = await office.start()
+    assert await take(office, "one") == {execution.id: 1}
+    assert await take(office, "two") == {}
+    refused((await office.send(claim(execution.id, "two")))[0], RefusalCode.INVALID_TRANSITION)
+
+
+async def test_after_the_lease_another_takes_over_and_the_first_is_told(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    run_out(office, "one")
+    assert await take(office, "two") == {execution.id: 2}
+    refused((await office.send(step(execution.id, "late", fence=1)))[0], RefusalCode.FENCED)
+    beat = await office.leases.heartbeat(ENGINE, "one", LEASE)
+    assert beat.lost == (execution.id,)
+    assert beat.executions == 0
+    assert (await office.leases.heartbeat(ENGINE, "one", LEASE)).lost == ()
+
+
+async def test_a_heartbeat_keeps_all_that_is_held(office: Office) -> None:
+    for _ in range(3):
+        await office.start()
+    await take(office, "one")
+    run_out(office, "one")
+    assert (await office.leases.heartbeat(ENGINE, "one", LEASE)).executions == 3
+    assert await take(office, "two") == {}
+
+
+async def test_what_was_released_can_be_claimed_with_a_new_fence(office: Office) -> None:
+    execution, kept = await office.start(), await office.start()
+    await take(office, "one")
+    assert await office.leases.release(ENGINE, "one", [execution.id]) == [execution.id]
+    assert await take(office, "two") == {execution.id: 2}
+    assert await office.leases.release(ENGINE, "one", None) == [kept.id]
+    assert await office.leases.release(ENGINE, "one", None) == []
+
+
+async def test_one_that_waits_is_not_claimed_until_something_was_resolved(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    first = await office.ask(execution.id, key="first", fence=1)
+    second = await office.ask(execution.id, key="second", fence=1)
+    await office.leases.release(ENGINE, "one", None)
+    assert await take(office, "two") == {}
+    await office.do(grant(first))
+    assert await take(office, "two") == {execution.id: 2}
+    await office.leases.release(ENGINE, "two", None)
+    assert await take(office, "one") == {}
+    await office.do(grant(second))
+    assert await take(office, "one") == {execution.id: 3}
+
+
+async def test_one_that_was_resolved_while_it_was_held_is_not_free(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    await office.do(grant(await office.ask(execution.id, fence=1)))
+    assert await take(office, "two") == {}
+
+
+async def test_workers_belong_to_their_token_s_owner(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    stranger = type(ENGINE)(id="someone", name="Someone", roles=ENGINE.roles)
+    assert await office.leases.release(stranger, "one", [execution.id]) == []
+    assert (await office.leases.heartbeat(stranger, "one", LEASE)).executions == 0
+
+
+async def test_an_end_drops_the_hold(office: Office) -> None:
+    done, cancelled = await office.start(), await office.start()
+    await take(office, "one")
+    await office.do(complete(done.id, fence=1))
+    await office.do(CancelExecution(by=OLIVIA, execution_id=cancelled.id, reason="no"))
+    assert (await office.leases.heartbeat(ENGINE, "one", LEASE)).executions == 0
+    run_out(office, "one")
+    assert await take(office, "two") == {}
+
+
+async def test_no_execution_is_given_to_two_workers_that_ask_at_once(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        started = {(await one.start()).id for _ in range(60)}
+        taken = await asyncio.gather(
+            *(take(office, f"worker-{n}", 10) for n in range(4) for office in (one, two))
+        )
+        every = [execution_id for grants in taken for execution_id in grants]
+        assert len(every) == len(set(every))
+        assert set(every) <= started
+
+
+async def test_old_leases_that_hold_nothing_are_forgotten(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "holder")
+    await office.leases.renew(ENGINE.id, "idle", LEASE)
+    with psycopg.connect(office.url, autocommit=True) as connection:
+        connection.execute("UPDATE worker_leases SET expires_at = now() - interval '2 days'")
+        await office.leases.forget()
+        rows = connection.execute("SELECT worker FROM worker_leases").fetchall()
+    assert rows == [("holder",)]
+    assert execution.id in await take(office, "other")
+
+
+async def test_a_claim_that_was_refused_does_not_hold(office: Office) -> None:
+    execution = await office.start()
+    results = await office.leases.claim_these(ENGINE, "one", [execution.id, execution.id])
+    assert [isinstance(outcome, Accepted) for outcome in results] == [True, False]

@@ -1,0 +1,62 @@
+"""The library's own test cases hold for our recorder."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest import defaultTestLoader
+
+import psycopg
+import pytest
+from eventsourcing.tests.persistence import (
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+)
+
+from application.log import ExecutionLog
+from application.recorder import LogRecorder
+from application.tables import create_tables
+
+pytestmark = pytest.mark.both_servers
+
+
+def _cases() -> Iterator[Any]:
+    """Make the library's cases here, out of the sight of pytest, which could not give a database."""
+    for base in (ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase):
+        kind: Any = type(base.__name__, (base,), {"create_recorder": lambda self: self.recorder})
+        for case in defaultTestLoader.loadTestsFromTestCase(kind):
+            yield pytest.param(case, id=case.id().rsplit(".", 2)[-1])
+
+
+@pytest.mark.parametrize("case", list(_cases()))
+def test_the_library_s_own_case_holds(case: Any, database_url: str) -> None:
+    create_tables(database_url)
+    log = ExecutionLog(database_url)
+    case.recorder = log.log_recorder
+    try:
+        case.debug()
+    finally:
+        log.close()
+
+
+def test_the_lock_leaves_maintenance_alone(database_url: str) -> None:
+    create_tables(database_url)
+    log = ExecutionLog(database_url)
+    with log.log_recorder.connect() as holder, psycopg.connect(
+        database_url, autocommit=True
+    ) as other:
+        with holder.transaction():
+            log.log_recorder.take_lock(holder.cursor())
+            other.execute("SET lock_timeout = '1s'")
+            other.execute("VACUUM ANALYZE execution_events")
+    log.close()
+
+
+def test_every_part_of_the_connection_string_reaches_the_driver(database_url: str) -> None:
+    create_tables(database_url)
+    log = ExecutionLog(
+        psycopg.conninfo.make_conninfo(database_url, application_name="by-conninfo")
+    )
+    with log.log_recorder.datastore.get_connection() as connection:
+        assert connection.info.get_parameters()["application_name"] == "by-conninfo"
+    with log.log_recorder.connect() as connection:
+        assert connection.info.get_parameters()["application_name"] == "by-conninfo"
+    log.close()

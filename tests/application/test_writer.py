@@ -1,0 +1,275 @@
+"""Commands become commits: all or nothing, in order, once."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from application.outcomes import Accepted, Outcome
+from domain.codec import encode
+from domain.commands import CancelExecution, RetryExecution, StartExecution
+from domain.errors import DamagedEventError, RefusalCode
+from tests.application.office import (
+    Office,
+    accepted,
+    claim,
+    complete,
+    grant,
+    refused,
+    step,
+)
+from tests.domain.people import ANN, BOB, ENGINE, OLIVIA
+
+pytestmark = pytest.mark.both_servers
+
+
+def stored(office: Office) -> list[tuple[int, str]]:
+    """Give version and topic of every event, in the order of the log."""
+    with psycopg.connect(office.url) as connection:
+        return connection.execute(
+            "SELECT originator_version, topic FROM execution_events ORDER BY notification_id"
+        ).fetchall()
+
+
+async def test_an_accepted_command_names_the_position_of_its_last_event(office: Office) -> None:
+    execution = await office.start()
+    approval = await office.ask(execution.id)
+    outcome = await office.do(grant(approval))
+    assert outcome.position == await office.reader.position()
+    assert [topic for _, topic in stored(office)] == [
+        "execution.started.v1",
+        "execution.approval-requested.v1",
+        "execution.approval-granted.v1",
+        "execution.resumed.v1",
+    ]
+
+
+async def test_a_repeat_names_the_position_of_the_first_time(office: Office) -> None:
+    execution = await office.start()
+    approval = await office.ask(execution.id)
+    first, again = await office.send(grant(approval), grant(approval))
+    await office.do(step(execution.id, "after"))
+    later = await office.do(grant(approval))
+    assert accepted(again).repeated
+    assert later.repeated
+    assert accepted(first).position == accepted(again).position == later.position
+    assert len(stored(office)) == 5
+
+
+async def test_a_repeat_shows_the_execution_as_it_stands_now(office: Office) -> None:
+    execution = await office.start(key="order-1")
+    await office.do(step(execution.id, "one"))
+    again = await office.do(
+        StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="travel", key="order-1")
+    )
+    assert again.repeated
+    assert again.execution.id == execution.id
+    assert again.execution.version == 2
+
+
+async def test_an_idempotency_key_is_one_person_s_own(office: Office) -> None:
+    execution = await office.start(key="order-1")
+    other = await office.do(
+        StartExecution(by=ENGINE, execution_id=uuid4(), workflow="travel", key="order-1")
+    )
+    assert not other.repeated
+    assert other.execution.id != execution.id
+
+
+async def test_an_idempotency_key_with_another_id_is_reused(office: Office) -> None:
+    await office.start(key="order-1")
+    [outcome] = await office.send(
+        StartExecution(
+            by=OLIVIA, execution_id=uuid4(), id_given=True, workflow="travel", key="order-1"
+        )
+    )
+    refused(outcome, RefusalCode.KEY_REUSED)
+
+
+async def test_two_starts_with_one_key_in_one_commit_start_once(office: Office) -> None:
+    first, second = await office.send(
+        *[
+            StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="travel", key="order-1")
+            for _ in range(2)
+        ]
+    )
+    assert not accepted(first).repeated
+    assert accepted(second).repeated
+    assert accepted(first).execution.id == accepted(second).execution.id
+
+
+async def test_of_chained_commands_those_after_a_refusal_are_skipped(office: Office) -> None:
+    execution, other = await office.start(), await office.start()
+    outcomes = await office.send(
+        step(execution.id, "one"),
+        step(execution.id, "two", fence=7),
+        step(execution.id, "three"),
+        step(other.id, "three"),
+        chained=True,
+    )
+    accepted(outcomes[0])
+    refused(outcomes[1], RefusalCode.FENCED)
+    refused(outcomes[2], RefusalCode.SKIPPED)
+    accepted(outcomes[3])
+
+
+async def test_a_refusal_records_nothing(office: Office) -> None:
+    execution = await office.start()
+    outcomes = await office.send(
+        step(execution.id, "", fence=None), grant(await office.ask(execution.id), by=ENGINE)
+    )
+    refused(outcomes[0], RefusalCode.INVALID_INPUT)
+    refused(outcomes[1], RefusalCode.FORBIDDEN)
+    assert len(stored(office)) == 2
+
+
+async def test_versions_have_no_hole_and_times_never_go_back(office: Office) -> None:
+    execution = await office.start()
+    await asyncio.gather(*(office.do(step(execution.id, str(n))) for n in range(200)))
+    events = await office.reader.history(execution.id, limit=500)
+    assert [event.recorded.version for event in events] == list(range(1, 202))
+    times = [event.recorded.at for event in events]
+    assert times == sorted(times)
+    assert all(at.utcoffset() == timedelta(0) for at in times)
+
+
+async def test_a_full_queue_refuses_at_once(log_url: str) -> None:
+    async with Office.open(log_url, queue_limit=3) as office:
+        execution = await office.start()
+        with office.log.log_recorder.connect() as holder, holder.transaction():
+            office.log.log_recorder.take_lock(holder.cursor())
+            waiting = asyncio.create_task(office.send(step(execution.id, "held")))
+            await asyncio.sleep(0)
+            await _until(lambda: office.writer.depth == 0)
+            more = [
+                asyncio.create_task(office.send(step(execution.id, str(n)))) for n in range(3)
+            ]
+            await asyncio.sleep(0)
+            assert office.writer.depth == 3
+            [outcome] = await office.send(step(execution.id, "too many"))
+            refused(outcome, RefusalCode.OVERLOADED)
+        for task in (waiting, *more):
+            accepted((await task)[0])
+
+
+async def test_two_processes_decide_one_approval_once(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        for _ in range(20):
+            approval = await one.ask((await one.start()).id)
+            results: list[list[Outcome]] = await asyncio.gather(
+                one.send(grant(approval, by=ANN)), two.send(grant(approval, by=BOB))
+            )
+            won = [o for [o] in results if isinstance(o, Accepted)]
+            [lost] = [o for [o] in results if not isinstance(o, Accepted)]
+            assert len(won) == 1
+            seen = refused(lost, RefusalCode.ALREADY_DECIDED).execution
+            assert seen is not None
+            assert seen.approvals[1].decisions == won[0].execution.approvals[1].decisions
+
+
+async def test_two_processes_share_idempotency_keys(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        for n in range(20):
+            outcomes = await asyncio.gather(
+                *(
+                    office.do(
+                        StartExecution(
+                            by=OLIVIA, execution_id=uuid4(), workflow="travel", key=f"k{n}"
+                        )
+                    )
+                    for office in (one, two)
+                )
+            )
+            assert sorted(o.repeated for o in outcomes) == [False, True]
+            assert len({o.execution.id for o in outcomes}) == 1
+
+
+async def test_one_process_folds_in_what_another_added(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+        for n in range(10):
+            outcome = await (one, two)[n % 2].do(step(execution.id, str(n)))
+            assert outcome.execution.version == n + 2
+
+
+async def test_of_two_claims_at_once_one_wins(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        for _ in range(20):
+            execution = await one.start()
+            for office in (one, two):
+                await office.leases.renew(ENGINE.id, "worker-1", timedelta(seconds=30))
+            results = await asyncio.gather(
+                *(office.send(claim(execution.id)) for office in (one, two))
+            )
+            assert sorted(isinstance(o, Accepted) for [o] in results) == [False, True]
+
+
+async def test_a_damaged_execution_fails_alone(office: Office) -> None:
+    damaged, sound = await office.start(), await office.start()
+    with psycopg.connect(office.url) as connection:
+        connection.execute(
+            "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
+        )
+    async with Office.open(office.url) as fresh:
+        broken, fine = await fresh.send(step(damaged.id, "x"), step(sound.id, "x"))
+    assert isinstance(broken, DamagedEventError)
+    accepted(fine)
+
+
+async def test_a_fault_of_ours_in_one_command_spares_the_others(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await office.start(), await office.start()
+
+    def faulty(recorded: object) -> bytes:
+        event = recorded.event  # type: ignore[attr-defined]
+        if getattr(event, "key", None) == "bug":
+            raise ZeroDivisionError
+        return encode(recorded)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("application.batch.encode", faulty)
+    first, second, third = await office.send(
+        step(one.id, "bug"), step(two.id, "fine"), step(one.id, "fine")
+    )
+    assert isinstance(first, ZeroDivisionError)
+    accepted(second)
+    assert accepted(third).execution.version == 2
+
+
+async def test_what_is_queued_at_closing_is_answered(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        tasks = [asyncio.create_task(office.do(step(execution.id, str(n)))) for n in range(50)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(office.writer.close)
+        assert len(await asyncio.gather(*tasks)) == 50
+        [late] = await office.send(step(execution.id, "late"))
+        refused(late, RefusalCode.OVERLOADED)
+
+
+async def test_a_retried_execution_can_be_ended_again(office: Office) -> None:
+    execution = await office.start()
+    cancelled = CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no")
+    await office.do(cancelled)
+    assert (await office.do(cancelled)).repeated
+    [outcome] = await office.send(
+        RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=2)
+    )
+    refused(outcome, RefusalCode.INVALID_TRANSITION)
+
+
+async def test_a_completed_execution_is_held_by_nobody(office: Office) -> None:
+    execution = await office.start()
+    await office.do(claim(execution.id))
+    await office.do(complete(execution.id, fence=1))
+    assert await office.leases.held(ENGINE.id, "worker-1") == []
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+

@@ -1,0 +1,85 @@
+"""Databases for tests. Servers start when first asked for and end with the test run."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from api.settings import PREFIX
+from tests.support.postgres import Postgres, embedded_binaries, system_binaries
+
+EMBEDDED, SYSTEM = "embedded", "system"
+
+
+class Servers:
+    """The servers of one test run, by kind."""
+
+    def __init__(self, paths: pytest.TempPathFactory, stack: ExitStack) -> None:
+        self._paths = paths
+        self._stack = stack
+        self._running: dict[str, Postgres] = {}
+
+    def get(self, kind: str) -> Postgres:
+        """Give the shared server of a kind, for tests that leave it running."""
+        if kind not in self._running:
+            self._running[kind] = self.private(kind, self._stack)
+        return self._running[kind]
+
+    def private(self, kind: str, stack: ExitStack) -> Postgres:
+        """Start a server that ends with ``stack``."""
+        found = embedded_binaries() if kind == EMBEDDED else system_binaries()
+        assert found is not None, "tests were asked of a server that is not here"
+        server = Postgres(found, self._paths.mktemp(kind) / "postgres")
+        stack.callback(server.stop)
+        server.start()
+        return server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres_kind" in metafunc.fixturenames:
+        kinds = [EMBEDDED]
+        if metafunc.definition.get_closest_marker("both_servers") and system_binaries() is not None:
+            kinds.append(SYSTEM)
+        metafunc.parametrize("postgres_kind", kinds, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration() -> Iterator[None]:
+    """Keep the caller's configuration, and with it their database, out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith((PREFIX, "PG", "POSTGRES_")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(tmp_path_factory, stack)
+
+
+@pytest.fixture
+def database_url(postgres_servers: Servers, postgres_kind: str) -> Iterator[str]:
+    """A fresh, empty database. Marked ``both_servers``, a test runs on each kind of server."""
+    server = postgres_servers.get(postgres_kind)
+    url = server.create()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_servers: Servers) -> Iterator[str]:
+    """A database that the tests of one module share."""
+    server = postgres_servers.get(EMBEDDED)
+    url = server.create()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def postgres(postgres_servers: Servers, postgres_kind: str) -> Iterator[Postgres]:
+    """A server of the test's own, to be killed and started at will."""
+    with ExitStack() as stack:
+        yield postgres_servers.private(postgres_kind, stack)

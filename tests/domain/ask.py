@@ -1,0 +1,230 @@
+"""Commands as a specification asks for them: what it leaves out gets a harmless default.
+
+Each function gives a :class:`Ask`, which makes the command from the state at that moment: the
+digest that stands, the current fence, the latest approval.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from domain.commands import (
+    CancelExecution,
+    ClaimExecution,
+    Command,
+    CompleteExecution,
+    Decide,
+    FailExecution,
+    RecordStep,
+    RedeemApproval,
+    RequestApproval,
+    RetryExecution,
+    StartExecution,
+    WithdrawApproval,
+)
+from domain.state import Execution
+from domain.values import Label, Policy, Principal, Requirement, Verdict
+from tests.domain.people import named
+
+EXECUTION = UUID("0190f1a6-0000-7000-8000-000000000001")
+PAYLOAD = {"trip": "Eindhoven", "cost": 120.5}
+CURRENT = -1
+LATEST = 0
+
+Who = str | Principal
+Ask = Callable[[Execution | None], Command]
+Asker = Callable[..., Ask]
+
+
+def needs(*groups: str, count: int = 1, users: tuple[str, ...] = ()) -> Requirement:
+    """Give a requirement: ``count`` people out of the groups, or among the users."""
+    return Requirement(count=count, groups=groups, users=users)
+
+
+def policy(*requirements: Requirement, **rest: Any) -> Policy:
+    """Give a policy of these requirements, or of one person of finance."""
+    return Policy(requirements=requirements or (needs("finance"),), **rest)
+
+
+def start(
+    by: Who = "olivia",
+    *,
+    workflow: str = "travel",
+    execution_id: UUID = EXECUTION,
+    labels: dict[str, str] | tuple[Label, ...] = (),
+    **rest: Any,
+) -> Ask:
+    pairs = (
+        tuple(Label(name=name, value=value) for name, value in labels.items())
+        if isinstance(labels, dict)
+        else labels
+    )
+    return lambda _state: StartExecution(
+        by=named(by), execution_id=execution_id, workflow=workflow, labels=pairs, **rest
+    )
+
+
+def claim(by: Who = "engine", worker: str = "worker-1") -> Ask:
+    return lambda _state: ClaimExecution(by=named(by), execution_id=EXECUTION, worker=worker)
+
+
+def step(
+    key: str = "book",
+    by: Who = "engine",
+    *,
+    name: str | None = None,
+    fence: int | None = CURRENT,
+    **rest: Any,
+) -> Ask:
+    return lambda state: RecordStep(
+        by=named(by),
+        execution_id=EXECUTION,
+        fence=_fence(state, fence),
+        key=key,
+        name=name or key,
+        **rest,
+    )
+
+
+def request(
+    key: str = "permit",
+    by: Who = "engine",
+    *,
+    title: str = "Trip to Eindhoven",
+    payload: Any = PAYLOAD,
+    policy: Policy = policy(),  # noqa: B008 - a policy is immutable
+    fence: int | None = CURRENT,
+    **rest: Any,
+) -> Ask:
+    return lambda state: RequestApproval(
+        by=named(by),
+        execution_id=EXECUTION,
+        fence=_fence(state, fence),
+        key=key,
+        title=title,
+        payload=payload,
+        policy=policy,
+        **rest,
+    )
+
+
+def withdraw(
+    ordinal: int = LATEST,
+    by: Who = "engine",
+    *,
+    reason: str = "not needed",
+    fence: int | None = CURRENT,
+) -> Ask:
+    return lambda state: WithdrawApproval(
+        by=named(by),
+        execution_id=EXECUTION,
+        fence=_fence(state, fence),
+        ordinal=_ordinal(state, ordinal),
+        reason=reason,
+    )
+
+
+def grant(
+    by: Who = "ann",
+    ordinal: int = LATEST,
+    *,
+    digest: str | None = None,
+    comment: str | None = None,
+    **rest: Any,
+) -> Ask:
+    return _decide(Verdict.GRANTED, by, ordinal, digest, comment, **rest)
+
+
+def reject(
+    by: Who = "ann",
+    ordinal: int = LATEST,
+    *,
+    digest: str | None = None,
+    comment: str | None = "too dear",
+    **rest: Any,
+) -> Ask:
+    return _decide(Verdict.REJECTED, by, ordinal, digest, comment, **rest)
+
+
+def redeem(
+    ordinal: int = LATEST,
+    by: Who = "engine",
+    *,
+    key: str = "booking",
+    digest: str | None = None,
+    fence: int | None = CURRENT,
+) -> Ask:
+    def command(state: Execution | None) -> Command:
+        number = _ordinal(state, ordinal)
+        approval = None if state is None else state.approvals.get(number)
+        stands = "sha256:none" if approval is None else approval.payload_digest
+        return RedeemApproval(
+            by=named(by),
+            execution_id=EXECUTION,
+            fence=_fence(state, fence),
+            ordinal=number,
+            payload_digest=stands if digest is None else digest,
+            redemption_key=key,
+        )
+
+    return command
+
+
+def complete(by: Who = "engine", *, result: Any = None, fence: int | None = CURRENT) -> Ask:
+    return lambda state: CompleteExecution(
+        by=named(by), execution_id=EXECUTION, fence=_fence(state, fence), result=result
+    )
+
+
+def fail(by: Who = "engine", *, error: str = "it broke", fence: int | None = CURRENT) -> Ask:
+    return lambda state: FailExecution(
+        by=named(by), execution_id=EXECUTION, fence=_fence(state, fence), error=error
+    )
+
+
+def cancel(by: Who = "olivia", *, reason: str = "no longer wanted") -> Ask:
+    return lambda _state: CancelExecution(by=named(by), execution_id=EXECUTION, reason=reason)
+
+
+def retry(by: Who = "olivia", *, expected_version: int = CURRENT) -> Ask:
+    def command(state: Execution | None) -> Command:
+        stands = 0 if state is None else state.version
+        return RetryExecution(
+            by=named(by),
+            execution_id=EXECUTION,
+            expected_version=stands if expected_version == CURRENT else expected_version,
+        )
+
+    return command
+
+
+def _decide(
+    verdict: Verdict, by: Who, ordinal: int, digest: str | None, comment: str | None, **rest: Any
+) -> Ask:
+    def command(state: Execution | None) -> Command:
+        number = _ordinal(state, ordinal)
+        approval = None if state is None else state.approvals.get(number)
+        stands = "sha256:none" if approval is None else approval.digest
+        return Decide(
+            by=named(by),
+            execution_id=EXECUTION,
+            ordinal=number,
+            verdict=verdict,
+            digest=stands if digest is None else digest,
+            comment=comment,
+            **rest,
+        )
+
+    return command
+
+
+def _fence(state: Execution | None, fence: int | None) -> int | None:
+    if fence != CURRENT:
+        return fence
+    return None if state is None or state.fence == 0 else state.fence
+
+
+def _ordinal(state: Execution | None, ordinal: int) -> int:
+    if ordinal != LATEST:
+        return ordinal
+    return 1 if state is None else max(1, len(state.approvals))

@@ -1,0 +1,18 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from placet import Client
+from tests.sdk.peer import Peer, serving
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    async with serving(Peer()) as served:
+        yield served
+
+
+@pytest.fixture
+async def client(peer: Peer) -> AsyncIterator[Client]:
+    async with Client(peer.url, "a-token", retry_for=5.0) as connected:
+        yield connected

@@ -1,0 +1,38 @@
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from placet import digest
+from placet.canonical import plain
+
+
+def test_digest_is_of_canonical_json() -> None:
+    expected = "sha256:43258cff783fe7036d8a43033f830adfc60ec037382473548ac742b888292777"
+    assert digest({"b": 2, "a": 1}) == digest({"a": 1.0, "b": 2}) == expected
+
+
+def test_digest_changes_with_one_byte() -> None:
+    assert digest({"to": "Eindhoven"}) != digest({"to": "eindhoven"})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, {"a": [2**53]}])
+def test_digest_refuses_what_i_json_can_not_say(value: object) -> None:
+    with pytest.raises(ValueError, match=r"not JSON|safe integer"):
+        digest(value)
+
+
+def test_plain_gives_what_json_gives_back() -> None:
+    @dataclass
+    class Trip:
+        to: str
+        at: datetime
+
+    trip = Trip("Eindhoven", datetime(2026, 1, 2, tzinfo=UTC))
+    assert plain((1, trip), "it") == [1, {"to": "Eindhoven", "at": "2026-01-02T00:00:00Z"}]
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {(1, 2): 3}])
+def test_plain_names_what_is_not_json(value: object) -> None:
+    with pytest.raises(ValueError, match="the result is not JSON"):
+        plain(value, "the result")
