@@ -12,6 +12,7 @@ import msgspec
 
 from domain import inputs
 from domain.canonical import canonical, digest
+from domain.identifiers import parse_uuid
 from domain.inputs import Problem, first, optional
 from domain.values import Label, Policy, Principal, Verdict
 
@@ -53,9 +54,11 @@ class StartExecution(Command, frozen=True, kw_only=True):
     labels: tuple[Label, ...] = ()
     on_behalf_of: str | None = None
     key: str | None = None
-    id_given: bool = False
+    given_id: str | None = None
 
     def check(self) -> Problem:
+        if self.given_id is not None and parse_uuid(self.given_id) != self.execution_id:
+            return "id must be a UUID in its form of 36 characters"
         return first(
             inputs.name(self.workflow, "workflow"),
             optional(inputs.name, self.workflow_version, "workflowVersion"),

@@ -164,7 +164,7 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
             command.key,
             command.on_behalf_of,
         )
-        and (command.execution_id == state.id or not command.id_given)
+        and (command.execution_id == state.id or command.given_id is None)
         and state.initiator.id == command.by.id
         and set(state.labels) == set(command.labels)
         and canonical(state.input) == canonical(command.input)

@@ -98,8 +98,9 @@ class Approvals:
     ) -> Page[ApprovalRow]:
         """Give up to ``first`` approvals that the principal sees, after the cursor.
 
-        Raises BadCursorError for a cursor of another order, and BehindError if the read model
-        does not reach the position ``at_least`` within five seconds.
+        Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
+        than 500 characters, and BehindError if the read model does not reach the position
+        ``at_least`` within five seconds.
         """
         conditions = _conditions(principal, filter)
         _seek(conditions, order, after)

@@ -26,10 +26,12 @@ class Lag:
         self._marks: dict[str, _Mark] = {}
         self._looked = -_INTERVAL
 
-    def observe(self, connection: Connection[Any], stands: Mapping[str, int]) -> dict[str, int]:
-        """Take note of where the read models stand; the log is asked four times a second."""
+    def observe(
+        self, connection: Connection[Any], stands: Mapping[str, int], *, busy: bool = False
+    ) -> dict[str, int]:
+        """Take note of where the read models stand; while ``busy``, four times a second at most."""
         now = time.monotonic()
-        if now - self._looked < _INTERVAL:
+        if busy and now - self._looked < _INTERVAL:
             return self.events
         self._looked = now
         cursor = connection.execute(_END, prepare=True)

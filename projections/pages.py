@@ -27,6 +27,10 @@ class BadCursorError(ValueError):
     """A cursor that was not given by a page in this order."""
 
 
+class BadFilterError(ValueError):
+    """A filter that can't be asked; the message says why."""
+
+
 class BehindError(Exception):
     """A read model that did not reach the position asked for in time."""
 

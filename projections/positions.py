@@ -76,10 +76,12 @@ class Positions:
             if self._known.get(name, -1) >= position:
                 return
             self._waiting[name].append(waiter)
-        await asyncio.wait([waiter.future], timeout=longest)
-        with self._lock:
-            if waiter in self._waiting[name]:
-                self._waiting[name].remove(waiter)
+        try:
+            await asyncio.wait([waiter.future], timeout=longest)
+        finally:
+            with self._lock:
+                if waiter in self._waiting[name]:
+                    self._waiting[name].remove(waiter)
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -76,6 +76,8 @@ class Projector:
         self._pending: dict[Feed, _Pending] = {}
         self._writers: dict[str, Writer] = {}
         self._leads = False
+        self._unready: dict[str, int] = {}
+        self._reopen_at = 0.0
         self._watched: tuple[dict[str, int], float] = ({}, 0.0)
         self._lag = Lag(self._models)
 
@@ -126,6 +128,9 @@ class Projector:
         while not self._closing.is_set():
             self._wake.clear()
             busy = False
+            if self._unready and time.monotonic() >= self._reopen_at:
+                # It may have been rebuilt meanwhile.
+                self._open(connection)
             if self._may_project(connection):
                 try:
                     busy = self._round(connection)
@@ -134,7 +139,7 @@ class Projector:
                     self._watched = ({}, time.monotonic())
                     self._open(connection)
                     busy = self._leads
-            self._lag.observe(connection, self._stands())
+            self._lag.observe(connection, self._stands(), busy=busy)
             if not busy:
                 # Without the lock there is nothing to be woken for.
                 (self._wake if self._leads else self._closing).wait(self._poll)
@@ -168,15 +173,20 @@ class Projector:
         self._pending.clear()
         found = connection.execute(POSITIONS["read"]).fetchall()
         at: dict[int, list[ReadModel]] = defaultdict(list)
+        unready: dict[str, int] = {}
         for name, position, version in found:
             model = self._models.get(name)
             if model is None:
                 continue
             if version != model.version:
-                log.error("read model of another version", model=name, do="placet-server migrate")
+                unready[name] = version
                 continue
             at[position].append(model)
             self._positions.reached(name, position)
+        for name in unready.keys() - self._unready.keys():
+            log.error("read model of another version", model=name, do="placet-server rebuild")
+        self._unready = unready
+        self._reopen_at = time.monotonic() + RETRY
         kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
         self._feeds = [Feed(models, position, load=self._load) for position, models in at.items()]
         for feed in self._feeds:

@@ -81,9 +81,10 @@ async def test_an_idempotency_key_is_one_person_s_own(office: Office) -> None:
 
 async def test_an_idempotency_key_with_another_id_is_reused(office: Office) -> None:
     await office.start(key="order-1")
+    other = uuid4()
     [outcome] = await office.send(
         StartExecution(
-            by=OLIVIA, execution_id=uuid4(), id_given=True, workflow="travel", key="order-1"
+            by=OLIVIA, execution_id=other, given_id=str(other), workflow="travel", key="order-1"
         )
     )
     refused(outcome, RefusalCode.KEY_REUSED)

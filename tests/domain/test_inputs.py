@@ -1,6 +1,7 @@
 """The rules of input: each says which field breaks it, and nothing is recorded."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -173,11 +174,21 @@ def test_a_json_value_is_ijson_of_at_most_256_kib(field: str, ask: Any) -> None:
     assert problem(ask("\ud800")).startswith(f"{field} holds U+D800")
 
 
+def test_the_limits_are_those_that_are_stated() -> None:
+    assert (inputs.MAX_JSON_BYTES, inputs.MAX_TEXT, inputs.MAX_NAME) == (262_144, 10_000, 200)
+
+
 def test_the_size_of_json_is_counted_in_bytes() -> None:
     half = "é" * (inputs.MAX_JSON_BYTES // 2 - 1)
 
     assert start(input=half)(None).problem is None
     assert "bytes of JSON" in problem(start(input=half + "é"))
+
+
+@pytest.mark.parametrize("given_id", ["", "7", str(EXECUTION).replace("-", ""), str(UUID(int=7))])
+def test_a_chosen_id_is_a_uuid_and_the_one_of_the_execution(given_id: str) -> None:
+    assert problem(start(given_id=given_id)).startswith("id must be a UUID")
+    assert start(given_id=str(EXECUTION).upper())(None).problem is None
 
 
 def test_an_attempt_is_counted_from_one() -> None:

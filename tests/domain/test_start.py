@@ -86,7 +86,12 @@ def test_labels_are_a_set_so_a_pair_given_twice_counts_once() -> None:
             id="found by its key under a generated id",
         ),
         pytest.param(
-            start(key="k", input={"a": 1, "b": [2]}, labels={"x": "1", "y": "2"}, id_given=True),
+            start(
+                key="k",
+                input={"a": 1, "b": [2]},
+                labels={"x": "1", "y": "2"},
+                given_id=str(EXECUTION),
+            ),
             id="with the id that it has",
         ),
     ],
@@ -108,7 +113,9 @@ def test_starting_again_with_the_same_content_is_a_repeat(again: Ask) -> None:
         pytest.param(start(on_behalf_of="ann", key="k"), id="on behalf of"),
         pytest.param(start(key="other"), id="key"),
         pytest.param(start(), id="no key"),
-        pytest.param(start(execution_id=OTHER_ID, id_given=True, key="k"), id="another given id"),
+        pytest.param(
+            start(execution_id=OTHER_ID, given_id=str(OTHER_ID), key="k"), id="another given id"
+        ),
         pytest.param(start("adam", key="k"), id="another initiator"),
     ],
 )

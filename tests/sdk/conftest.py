@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
 from placet import Client
 from tests.sdk.peer import Peer, serving
+from tests.sdk.people import People, Server
 
 
 @pytest.fixture
@@ -16,3 +18,9 @@ async def peer() -> AsyncIterator[Peer]:
 async def client(peer: Peer) -> AsyncIterator[Client]:
     async with Client(peer.url, "a-token", retry_for=5.0) as connected:
         yield connected
+
+
+@pytest.fixture
+async def people(server: Server) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+        yield People(server, stack)

@@ -96,7 +96,7 @@ async def test_what_was_not_taken_is_sent_until_it_is() -> None:
     service = Service(away, away, lambda _: [overloaded, unknown])
     batcher = Batcher(service)
     sent = asyncio.gather(batcher.submit(step("x", "a")), batcher.submit(step("y", "b")))
-    assert await sent == [ACCEPTED, ACCEPTED]
+    assert list(await sent) == [ACCEPTED, ACCEPTED]
     assert service.sizes == [2, 2, 2, 2]
 
 
@@ -129,7 +129,7 @@ async def test_close_cancels_who_waits() -> None:
 
     async def hang(_: Sequence[msgspec.Raw]) -> list[Result]:
         sending.set()
-        return await asyncio.get_running_loop().create_future()
+        return await asyncio.Future[list[Result]]()
 
     batcher = Batcher(hang)
     sent = [asyncio.create_task(batcher.submit(step(str(i), "a"))) for i in range(3)]

@@ -131,7 +131,14 @@ async def test_a_refusal_is_raised_by_its_code(
 
 
 async def test_fields_of_a_later_contract_are_passed_over(peer: Peer, client: Client) -> None:
-    viewer = {"id": "ada", "name": None, "roles": [], "groups": [], "queues": None, "shoe": 42}
+    viewer: dict[str, Any] = {
+        "id": "ada",
+        "name": None,
+        "roles": [],
+        "groups": [],
+        "queues": None,
+        "shoe": 42,
+    }
     answers(peer, data(viewer))
     assert (await client.viewer()).id == "ada"
 

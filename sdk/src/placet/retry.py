@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, stop_never
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, stop_never
 from tenacity.wait import wait_random_exponential
 
 from placet.errors import transient
@@ -25,7 +25,7 @@ async def retried(seconds: float | None, fn: Callable[..., Awaitable[T]], *args:
     result: T = await AsyncRetrying(
         retry=retry_if_exception(transient),
         wait=_SPREAD,
-        stop=stop_never if seconds is None else stop_after_delay(seconds),
+        stop=stop_never if seconds is None else stop_before_delay(seconds),
         reraise=True,
     )(attempt)
     return result

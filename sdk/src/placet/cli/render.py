@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from placet.model import Approval, Execution, History, RecordedEvent, Requirement
 
 out = Console(highlight=False)
+if not out.is_terminal:
+    # A file or a pipe has no width to fit into.
+    out = Console(highlight=False, width=200)
 
 
 def print_json(value: Any) -> None:
@@ -22,7 +25,7 @@ def print_json(value: Any) -> None:
 
 def print_executions(executions: Iterable[Execution]) -> None:
     """Print a table of executions."""
-    table = Table("ID", "Workflow", "State", "Version", "Initiator", "Started", box=None)
+    table = Table(_id_column(), "Workflow", "State", "Version", "Initiator", "Started", box=None)
     for each in executions:
         table.add_row(
             each.id,
@@ -32,12 +35,12 @@ def print_executions(executions: Iterable[Execution]) -> None:
             escape(each.initiator.id),
             when(each.started_at),
         )
-    out.print(table, soft_wrap=True)
+    out.print(table)
 
 
 def print_approvals(approvals: Iterable[Approval]) -> None:
     """Print a table of approvals."""
-    table = Table("ID", "Title", "Status", "Workflow", "Missing", "Requested", box=None)
+    table = Table(_id_column(), "Title", "Status", "Workflow", "Missing", "Requested", box=None)
     for each in approvals:
         table.add_row(
             each.id,
@@ -47,7 +50,7 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
             escape(missing(each.outstanding)),
             when(each.requested_at),
         )
-    out.print(table, soft_wrap=True)
+    out.print(table)
 
 
 def print_history(history: History) -> None:
@@ -124,6 +127,11 @@ def when(instant: datetime) -> str:
 def compact(value: Any) -> str:
     """Give JSON on one line."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _id_column() -> Column:
+    """Give a column that is never cut short: an id is there to be copied."""
+    return Column("ID", no_wrap=True, min_width=38)
 
 
 def _pairs(**pairs: Any) -> None:

@@ -47,7 +47,7 @@ class Engine:
     ) -> None:
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-        self._queues = tuple(queues)
+        self.queues = tuple(queues)
         self._capacity = capacity
         self._lease = lease
         self._workflows = Workflows()
@@ -139,7 +139,7 @@ class Engine:
     async def _follow(self) -> None:
         assignments = self.client.assignments(
             self.worker,
-            queues=self._queues,
+            queues=self.queues,
             capacity=self._capacity,
             lease=self._lease,
             on_open=self._drop_lost,

@@ -1,0 +1,40 @@
+"""The domain's enumerations as GraphQL ones."""
+
+import strawberry
+
+from domain.errors import RefusalCode
+from domain.values import (
+    ApprovalStatus,
+    ExecutionState,
+    ExpiryAction,
+    ResolutionCause,
+    Role,
+    Verdict,
+)
+from projections.approvals import ApprovalOrder
+from projections.executions import ExecutionOrder
+
+for enumeration in (
+    ApprovalOrder,
+    ApprovalStatus,
+    ExecutionOrder,
+    ExecutionState,
+    ExpiryAction,
+    RefusalCode,
+    ResolutionCause,
+    Role,
+    Verdict,
+):
+    strawberry.enum(enumeration, description=(enumeration.__doc__ or "").split("\n\n")[0])
+
+__all__ = [
+    "ApprovalOrder",
+    "ApprovalStatus",
+    "ExecutionOrder",
+    "ExecutionState",
+    "ExpiryAction",
+    "RefusalCode",
+    "ResolutionCause",
+    "Role",
+    "Verdict",
+]

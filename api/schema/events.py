@@ -1,0 +1,93 @@
+"""Recorded events, as they lie in the log."""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import strawberry
+
+from api.schema.paging import PageInfo
+from api.schema.people import Actor
+from api.schema.scalars import JSON
+from application.records import Logged
+
+
+@strawberry.type(description="One event of the log. Nothing of it ever changes.")
+class RecordedEvent:
+    event: strawberry.Private[Logged]
+    position: str
+    execution_id: strawberry.ID
+    version: int
+    type: str = strawberry.field(description="The kind of event, such as ApprovalGranted.")
+    topic: str = strawberry.field(description="The stable name under which it is stored.")
+    at: datetime = strawberry.field(description="Database time of the commit.")
+    command_id: strawberry.ID
+    correlation_id: strawberry.ID
+    causation_id: strawberry.ID | None
+    previous_hash: str
+    hash: str
+
+    @strawberry.field(description="What happened: structure and content together.")
+    def data(self) -> JSON | None:
+        data = msgspec.to_builtins(self.event.recorded.event)
+        content = data.pop("content", {})
+        return JSON({**data, **content})
+
+    @strawberry.field
+    def actor(self) -> Actor:
+        return Actor.of(self.event.recorded.actor)
+
+    @strawberry.field(description="Base64 of the bytes in the log.")
+    def stored_bytes(self) -> str:
+        return b64encode(self.event.stored).decode()
+
+    @classmethod
+    def of(cls, event: Logged) -> "RecordedEvent":
+        """Show an event."""
+        recorded = event.recorded
+        causation = recorded.causation_id
+        return cls(
+            event=event,
+            position=str(event.position),
+            execution_id=strawberry.ID(str(recorded.execution_id)),
+            version=recorded.version,
+            type=type(recorded.event).__name__,
+            topic=event.topic,
+            at=recorded.at,
+            command_id=strawberry.ID(str(recorded.command_id)),
+            correlation_id=strawberry.ID(str(recorded.correlation_id)),
+            causation_id=None if causation is None else strawberry.ID(str(causation)),
+            previous_hash=recorded.previous_hash,
+            hash=event.hash,
+        )
+
+
+@strawberry.type(description="An event in a page.")
+class EventEdge:
+    cursor: str
+    node: RecordedEvent
+
+
+@strawberry.type(description="A page of events.")
+class EventConnection:
+    edges: list[EventEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(
+        cls, events: Sequence[Logged], size: int, after: int, cursor: Callable[[Logged], int]
+    ) -> "EventConnection":
+        """Show a page of ``size`` out of one event more, if there was one."""
+        edges = [
+            EventEdge(cursor=str(cursor(event)), node=RecordedEvent.of(event))
+            for event in events[:size]
+        ]
+        return cls(
+            edges=edges,
+            page_info=PageInfo.of(
+                [edge.cursor for edge in edges],
+                has_next=len(events) > size,
+                has_previous=after > 0,
+            ),
+        )

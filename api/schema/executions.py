@@ -1,0 +1,234 @@
+"""Executions: as they stand, and as they were."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from strawberry.types import Info
+
+from api.context import context_of
+from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge, ApprovalSnapshot
+from api.schema.enums import ApprovalStatus, ExecutionState
+from api.schema.events import EventConnection
+from api.schema.node import Node
+from api.schema.paging import PageInfo, number_of, page_size, slice_after
+from api.schema.people import Actor, Label
+from api.schema.scalars import JSON
+from domain import state
+
+
+@strawberry.type(description="A step of the work, known by its key.")
+class Step:
+    key: str
+    name: str
+    attempts: int
+    result: JSON | None
+    error: str | None = strawberry.field(
+        description="Of the last attempt, where none succeeded yet."
+    )
+    completed_at: datetime | None
+
+    @classmethod
+    def of(cls, step: state.Step) -> "Step":
+        """Show a step."""
+        return cls(
+            key=step.key,
+            name=step.name,
+            attempts=step.attempts,
+            result=step.result,
+            error=step.error,
+            completed_at=step.completed_at,
+        )
+
+
+@strawberry.type(description="A step in a page.")
+class StepEdge:
+    cursor: str
+    node: Step
+
+
+@strawberry.type(description="A page of steps.")
+class StepConnection:
+    edges: list[StepEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(cls, steps: Sequence[state.Step], after: int, size: int) -> "StepConnection":
+        """Show a page of all steps."""
+        page, more = slice_after(steps, after, size)
+        edges = [StepEdge(cursor=str(step.ordinal), node=Step.of(step)) for step in page]
+        cursors = [edge.cursor for edge in edges]
+        return cls(
+            edges=edges,
+            page_info=PageInfo.of(cursors, has_next=more, has_previous=after > 0),
+        )
+
+
+@strawberry.type(description="Where a forked execution comes from.")
+class ForkOrigin:
+    execution_id: strawberry.ID
+    version: int
+
+
+@strawberry.interface(description="What is known of an execution at one version.")
+class ExecutionView:
+    of_execution: strawberry.Private[state.Execution]
+    partial: strawberry.Private[bool]
+    workflow: str
+    workflow_version: str | None
+    queue: str
+    state: ExecutionState
+    version: int = strawberry.field(description="The number of events folded.")
+    fence: int = strawberry.field(
+        description="The fencing number: 0 until first claimed, then one more at each claim."
+    )
+    worker: str | None
+    input: JSON | None
+    result: JSON | None
+    error: str | None
+    on_behalf_of: str | None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+    @strawberry.field
+    def labels(self) -> list[Label]:
+        return [Label(name=label.name, value=label.value) for label in self.of_execution.labels]
+
+    @strawberry.field
+    def initiator(self) -> Actor:
+        return Actor.of(self.of_execution.initiator)
+
+    @strawberry.field(description="In the order of their first attempt.")
+    async def steps(
+        self, info: Info, first: int | None = 100, after: str | None = None
+    ) -> StepConnection:
+        size, start = page_size(first, 100), number_of(after, "after") or 0
+        whole = await self.whole(info)
+        return StepConnection.of(whole.steps_in_order(), start, size)
+
+    async def whole(self, info: Info) -> state.Execution:
+        """Give the execution with its steps and approvals, which a read model's row lacks."""
+        execution = self.of_execution
+        if not self.partial:
+            return execution
+        reader = context_of(info).services.reader
+        whole = await reader.at_version(execution.id, execution.version)
+        return execution if whole is None else whole
+
+
+def _view(execution: state.Execution, *, partial: bool) -> dict[str, Any]:
+    return {
+        "of_execution": execution,
+        "partial": partial,
+        "workflow": execution.workflow,
+        "workflow_version": execution.workflow_version,
+        "queue": execution.queue,
+        "state": execution.state,
+        "version": execution.version,
+        "fence": execution.fence,
+        "worker": execution.worker,
+        "input": execution.input,
+        "result": execution.result,
+        "error": execution.error,
+        "on_behalf_of": execution.on_behalf_of,
+        "started_at": execution.started_at,
+        "updated_at": execution.updated_at,
+        "ended_at": execution.ended_at,
+    }
+
+
+@strawberry.type(description="An execution as it stands.")
+class Execution(ExecutionView, Node):
+    forked_from: ForkOrigin | None = None
+
+    @strawberry.field(description="In the order requested, from the log.")
+    async def approvals(
+        self,
+        info: Info,
+        status: ApprovalStatus | None = None,
+        first: int | None = 100,
+        after: str | None = None,
+    ) -> ApprovalConnection:
+        size, start = page_size(first, 100), number_of(after, "after") or 0
+        whole = await self.whole(info)
+        found = [a for a in whole.approvals_in_order() if status in (None, a.status)]
+        beyond = [approval for approval in found if approval.ordinal > start]
+        page, more = slice_after(beyond, 0, size)
+        edges = [
+            ApprovalEdge(cursor=str(approval.ordinal), node=Approval.of(whole, approval))
+            for approval in page
+        ]
+        cursors = [edge.cursor for edge in edges]
+
+        async def counted() -> int:
+            return len(found)
+
+        async def stands_at() -> int:
+            reader = context_of(info).services.reader
+            [event] = await reader.history(whole.id, after=whole.version - 1, limit=1)
+            return event.position
+
+        return ApprovalConnection(
+            edges=edges,
+            page_info=PageInfo.of(cursors, has_next=more, has_previous=start > 0),
+            counted=counted,
+            stands_at=stands_at,
+        )
+
+    @strawberry.field(description="In the order of their versions.")
+    async def events(
+        self, info: Info, first: int | None = 100, after: str | None = None
+    ) -> EventConnection:
+        size, start = page_size(first, 100), number_of(after, "after") or 0
+        reader = context_of(info).services.reader
+        events = await reader.history(self.of_execution.id, after=start, limit=size + 1)
+        return EventConnection.of(events, size, start, lambda event: event.recorded.version)
+
+    @classmethod
+    def of(cls, execution: state.Execution, *, partial: bool = False) -> "Execution":
+        """Show an execution. ``partial``: its steps and approvals are not in it."""
+        return cls(
+            id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial)
+        )
+
+
+@strawberry.type(description="An execution as it was. It has no id, so no cache takes it for now.")
+class ExecutionSnapshot(ExecutionView):
+    execution_id: str
+    as_of: datetime = strawberry.field(description="Time of the last event folded.")
+
+    @strawberry.field(description="In the order requested.")
+    def approvals(self) -> list[ApprovalSnapshot]:
+        execution = self.of_execution
+        return [ApprovalSnapshot.of(execution, a) for a in execution.approvals_in_order()]
+
+    @classmethod
+    def of(cls, execution: state.Execution) -> "ExecutionSnapshot":
+        """Show a past execution."""
+        return cls(
+            execution_id=str(execution.id),
+            as_of=execution.updated_at,
+            **_view(execution, partial=False),
+        )
+
+
+@strawberry.type(description="An execution in a page.")
+class ExecutionEdge:
+    cursor: str
+    node: Execution
+
+
+@strawberry.type(description="A page of executions, true of the log up to its position.")
+class ExecutionConnection:
+    edges: list[ExecutionEdge]
+    page_info: PageInfo
+    position: str = strawberry.field(
+        description="A subscription from here misses nothing and repeats nothing."
+    )
+    counted: strawberry.Private[Any]
+
+    @strawberry.field(description="Exact to 10,000, null above.")
+    async def total_count(self) -> int | None:
+        return await self.counted()

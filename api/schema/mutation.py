@@ -1,0 +1,175 @@
+"""Mutations: each builds commands, hands them over and shows what became of them."""
+
+from datetime import timedelta
+
+import strawberry
+from strawberry.types import Info
+
+from api.context import context_of
+from api.errors import limit_exceeded
+from api.schema import workers
+from api.schema.inputs import (
+    CancellationInput,
+    CommandInput,
+    CompletionInput,
+    DecisionInput,
+    FailureInput,
+    RedemptionInput,
+    RejectionInput,
+    RequestApprovalInput,
+    RetryInput,
+    StartExecutionInput,
+    StepInput,
+    WithdrawalInput,
+)
+from api.schema.results import CommandResult, carry_out, carry_out_one
+from api.schema.workers import ClaimInput, ClaimResult, HeartbeatResult, ReleaseResult
+
+MAX_DECISIONS = 100
+MAX_COMMANDS = 256
+
+Single = (
+    CancellationInput
+    | CompletionInput
+    | DecisionInput
+    | FailureInput
+    | RedemptionInput
+    | RejectionInput
+    | RequestApprovalInput
+    | RetryInput
+    | StartExecutionInput
+    | StepInput
+    | WithdrawalInput
+)
+Results = list[CommandResult | None]
+
+
+async def _one(info: Info, given: Single) -> CommandResult:
+    context = context_of(info)
+    return await carry_out_one(context, given.command(context.principal))
+
+
+async def _many(
+    info: Info,
+    given: list[DecisionInput] | list[RejectionInput] | list[CommandInput],
+    limit: int,
+    *,
+    chained: bool = False,
+) -> Results:
+    if len(given) > limit:
+        msg = f"there are {len(given)} commands in the request, the limit is {limit}"
+        raise limit_exceeded(msg)
+    context = context_of(info)
+    commands = [one.command(context.principal) for one in given]
+    # An exception in a list is the error of that entry alone.
+    return await carry_out(context, commands, chained=chained)  # type: ignore[return-value]
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Starts an execution.")
+    async def start_execution(
+        self, info: Info, input: StartExecutionInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Records a step's result, or that an attempt failed.")
+    async def record_step(
+        self, info: Info, input: StepInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Asks people for approval.")
+    async def request_approval(
+        self, info: Info, input: RequestApprovalInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Takes a pending question back.")
+    async def withdraw_approval(
+        self, info: Info, input: WithdrawalInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Says yes to the document with this digest.")
+    async def grant_approval(
+        self, info: Info, input: DecisionInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Says no to the document with this digest.")
+    async def reject_approval(
+        self, info: Info, input: RejectionInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Says yes to up to 100; one result each, in order.")
+    async def grant_approvals(
+        self, info: Info, inputs: list[DecisionInput]
+    ) -> list[CommandResult | None]:
+        return await _many(info, inputs, MAX_DECISIONS)
+
+    @strawberry.mutation(description="Says no to up to 100; one result each, in order.")
+    async def reject_approvals(
+        self, info: Info, inputs: list[RejectionInput]
+    ) -> list[CommandResult | None]:
+        return await _many(info, inputs, MAX_DECISIONS)
+
+    @strawberry.mutation(
+        description="Says that what was granted is about to be done. It works once."
+    )
+    async def redeem_approval(
+        self, info: Info, input: RedemptionInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Ends an execution that did its work.")
+    async def complete_execution(
+        self, info: Info, input: CompletionInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Ends an execution that could not do its work.")
+    async def fail_execution(
+        self, info: Info, input: FailureInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Ends an execution that is no longer wanted.")
+    async def cancel_execution(
+        self, info: Info, input: CancellationInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Lets a failed execution run again.")
+    async def retry_execution(
+        self, info: Info, input: RetryInput  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(
+        description="Up to 256 commands of a worker; one result each, in order. After a refused "
+        "one, the later ones of the same execution are SKIPPED."
+    )
+    async def submit(
+        self, info: Info, commands: list[CommandInput]
+    ) -> list[CommandResult | None]:
+        return await _many(info, commands, MAX_COMMANDS, chained=True)
+
+    @strawberry.mutation(description="Claims executions that there is something to do on.")
+    async def claim_executions(
+        self, info: Info, input: ClaimInput  # noqa: A002
+    ) -> ClaimResult | None:
+        return await workers.claim(context_of(info), input)
+
+    @strawberry.mutation(description="Renews a worker's lease, for all that it holds.")
+    async def heartbeat(
+        self, info: Info, worker: str, lease: timedelta | None = workers.DEFAULT_LEASE
+    ) -> HeartbeatResult | None:
+        return await workers.heartbeat(context_of(info), worker, lease)
+
+    @strawberry.mutation(description="Gives executions back; all, if none is named.")
+    async def release_executions(
+        self, info: Info, worker: str, execution_ids: list[strawberry.ID] | None = None
+    ) -> ReleaseResult | None:
+        return await workers.release(context_of(info), worker, execution_ids)

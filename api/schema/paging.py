@@ -1,0 +1,55 @@
+"""Pages: their limits, and cursors that are plain numbers."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import strawberry
+
+from api.errors import bad_request, limit_exceeded
+
+MAX_PAGE = 500
+MAX_POSITION = 2**63 - 1
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page lies among all pages.")
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+    @classmethod
+    def of(cls, cursors: Sequence[str], *, has_next: bool, has_previous: bool) -> "PageInfo":
+        """Describe a page with these cursors."""
+        return cls(
+            has_next_page=has_next,
+            has_previous_page=has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+
+
+def page_size(first: int | None, default: int) -> int:
+    """Check ``first``. Raises LIMIT_EXCEEDED below zero and above 500."""
+    size = default if first is None else first
+    if not 0 <= size <= MAX_PAGE:
+        msg = f"first is {size}, it must be from 0 to {MAX_PAGE}"
+        raise limit_exceeded(msg)
+    return size
+
+
+def number_of(text: str | None, name: str) -> int | None:
+    """Read a cursor or position that is a number. Raises BAD_REQUEST for anything else."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or int(text[:20]) > MAX_POSITION:
+        msg = f"{name} {text[:100]!r} was not given by this service"
+        raise bad_request(msg)
+    return int(text)
+
+
+def slice_after(items: Sequence[T], after: int, size: int) -> tuple[Sequence[T], bool]:
+    """Give up to ``size`` items after the first ``after``, and whether there are more."""
+    return items[after : after + size], len(items) > after + size

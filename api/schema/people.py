@@ -1,0 +1,43 @@
+"""People and machines, and the labels that executions carry."""
+
+import strawberry
+
+from api.schema.enums import Role
+from domain import values
+
+
+@strawberry.type(description="The person or owner who did it, as authenticated at that moment.")
+class Actor:
+    id: strawberry.ID
+    name: str | None
+
+    @classmethod
+    def of(cls, actor: values.Actor) -> "Actor":
+        """Show an actor."""
+        return cls(id=strawberry.ID(actor.id), name=actor.name)
+
+
+@strawberry.type(description="Who is asking.")
+class Principal:
+    id: strawberry.ID
+    name: str
+    roles: list[Role]
+    groups: list[str]
+    queues: list[str]
+
+    @classmethod
+    def of(cls, principal: values.Principal) -> "Principal":
+        """Show a principal, everything sorted."""
+        return cls(
+            id=strawberry.ID(principal.id),
+            name=principal.name,
+            roles=sorted(principal.roles),
+            groups=sorted(principal.groups),
+            queues=sorted(principal.queues or ()),
+        )
+
+
+@strawberry.type(description="A name and a value by which executions are found.")
+class Label:
+    name: str
+    value: str

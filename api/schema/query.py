@@ -1,0 +1,184 @@
+"""Queries: of the log, which is always current, and of the read models, which find."""
+
+from datetime import datetime
+
+import strawberry
+from strawberry.types import Info
+
+from api.context import context_of
+from api.errors import bad_request
+from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge
+from api.schema.enums import ApprovalOrder, ExecutionOrder
+from api.schema.events import EventConnection
+from api.schema.executions import (
+    Execution,
+    ExecutionConnection,
+    ExecutionEdge,
+    ExecutionSnapshot,
+)
+from api.schema.inputs import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
+from api.schema.node import Node
+from api.schema.paging import PageInfo, number_of, page_size
+from api.schema.people import Principal
+from api.schema.reads import event_query, visible_approval, visible_execution
+from domain.transitions import mermaid
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Who is asking.")
+    def viewer(self, info: Info) -> Principal:
+        return Principal.of(context_of(info).principal)
+
+    @strawberry.field(description="An execution or approval by its id.")
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
+        if "." in id:
+            return await _approval(info, id)
+        return await _execution(info, id)
+
+    @strawberry.field(description="An execution as it stands, from the log.")
+    async def execution(self, info: Info, id: strawberry.ID) -> Execution | None:  # noqa: A002
+        return await _execution(info, id)
+
+    @strawberry.field(
+        description="An execution as it was: after so many events, or at a moment, with the "
+        "events of that very instant."
+    )
+    async def execution_at(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        version: int | None = None,
+        as_of: datetime | None = None,
+    ) -> ExecutionSnapshot | None:
+        if (version is None) == (as_of is None):
+            raise bad_request("executionAt takes exactly one of version and asOf")
+        context = context_of(info)
+        execution = await visible_execution(context, id)
+        if execution is None:
+            return None
+        reader = context.services.reader
+        if version is not None:
+            past = await reader.at_version(execution.id, version)
+        else:
+            assert as_of is not None
+            past = await reader.at_moment(execution.id, as_of)
+        return None if past is None else ExecutionSnapshot.of(past)
+
+    @strawberry.field(description="An approval as it stands, from the log.")
+    async def approval(self, info: Info, id: strawberry.ID) -> Approval | None:  # noqa: A002
+        return await _approval(info, id)
+
+    @strawberry.field(
+        description="Executions from the read model. atLeast: wait until it has reached this "
+        "position, 5 seconds at most."
+    )
+    async def executions(
+        self,
+        info: Info,
+        filter: ExecutionFilterInput | None = None,  # noqa: A002
+        order_by: ExecutionOrder | None = ExecutionOrder.STARTED_DESC,
+        first: int | None = 50,
+        after: str | None = None,
+        at_least: str | None = None,
+    ) -> ExecutionConnection:
+        context = context_of(info)
+        wanted = (filter or ExecutionFilterInput()).value_of()
+        model, viewer = context.services.executions, context.principal
+        page = await model.page(
+            viewer,
+            wanted,
+            order_by or ExecutionOrder.STARTED_DESC,
+            first=page_size(first, 50),
+            after=after,
+            at_least=number_of(at_least, "atLeast"),
+        )
+        edges = [
+            ExecutionEdge(cursor=cursor, node=Execution.of(row, partial=True))
+            for row, cursor in zip(page.rows, page.cursors, strict=True)
+        ]
+
+        async def counted() -> int | None:
+            return await model.count(viewer, wanted)
+
+        return ExecutionConnection(
+            edges=edges,
+            page_info=PageInfo.of(
+                page.cursors, has_next=page.has_next, has_previous=page.has_previous
+            ),
+            position=str(page.position),
+            counted=counted,
+        )
+
+    @strawberry.field(
+        description="Approvals from the read model. atLeast: wait until it has reached this "
+        "position, 5 seconds at most."
+    )
+    async def approvals(
+        self,
+        info: Info,
+        filter: ApprovalFilterInput | None = None,  # noqa: A002
+        order_by: ApprovalOrder | None = ApprovalOrder.REQUESTED_ASC,
+        first: int | None = 50,
+        after: str | None = None,
+        at_least: str | None = None,
+    ) -> ApprovalConnection:
+        context = context_of(info)
+        wanted = (filter or ApprovalFilterInput()).value_of()
+        model, viewer = context.services.approvals, context.principal
+        page = await model.page(
+            viewer,
+            wanted,
+            order_by or ApprovalOrder.REQUESTED_ASC,
+            first=page_size(first, 50),
+            after=after,
+            at_least=number_of(at_least, "atLeast"),
+        )
+        edges = [
+            ApprovalEdge(cursor=cursor, node=Approval.of(row.execution, row.approval))
+            for row, cursor in zip(page.rows, page.cursors, strict=True)
+        ]
+
+        async def counted() -> int | None:
+            return await model.count(viewer, wanted)
+
+        async def stands_at() -> int:
+            return page.position
+
+        return ApprovalConnection(
+            edges=edges,
+            page_info=PageInfo.of(
+                page.cursors, has_next=page.has_next, has_previous=page.has_previous
+            ),
+            counted=counted,
+            stands_at=stands_at,
+        )
+
+    @strawberry.field(description="Events in the order of the log; the cursor is the position.")
+    async def events(
+        self,
+        info: Info,
+        filter: EventFilterInput | None = None,  # noqa: A002
+        first: int | None = 100,
+        after: str | None = None,
+    ) -> EventConnection:
+        context = context_of(info)
+        size, start = page_size(first, 100), number_of(after, "after") or 0
+        events = await context.services.reader.events(
+            event_query(context, filter), after=start, limit=size + 1
+        )
+        return EventConnection.of(events, size, start, lambda event: event.position)
+
+    @strawberry.field(description="Mermaid, drawn from the transition table itself.")
+    def state_diagram(self) -> str:
+        return mermaid()
+
+
+async def _execution(info: Info, text: str) -> Execution | None:
+    execution = await visible_execution(context_of(info), text)
+    return None if execution is None else Execution.of(execution)
+
+
+async def _approval(info: Info, text: str) -> Approval | None:
+    found = await visible_approval(context_of(info), text)
+    return None if found is None else Approval.of(*found)

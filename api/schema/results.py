@@ -1,0 +1,87 @@
+"""What a command is answered with: the outcomes of the writer, shown to who asked."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import strawberry
+
+from api.context import Context
+from api.schema.approvals import Approval
+from api.schema.enums import RefusalCode
+from api.schema.executions import Execution
+from application import outcomes
+from application.requests import Request
+from domain import access, state
+from domain.commands import Command
+
+
+@strawberry.interface(description="What became of a command.")
+class CommandResult:
+    execution: Execution | None
+    approval: Approval | None
+
+
+@strawberry.type(description="The command was carried out, now or before.")
+class Accepted(CommandResult):
+    position: str = strawberry.field(
+        description="Of the last event that the command recorded, then or the first time."
+    )
+    repeated: bool = strawberry.field(
+        description="An earlier call had done this already; nothing new was recorded."
+    )
+
+
+@strawberry.type(description="The command was not carried out, and nothing was recorded.")
+class Refused(CommandResult):
+    code: RefusalCode
+    message: str
+
+
+async def carry_out(
+    context: Context, commands: Sequence[Command], *, chained: bool = False
+) -> list[CommandResult | Exception]:
+    """Hand commands to the writer. A fault takes the place of the result of its command."""
+    requests = [
+        Request(command=command, command_id=uuid4(), trace=context.trace) for command in commands
+    ]
+    answers = await context.services.writer.handle(requests, chained=chained)
+    return [_show(context, answer) for answer in answers]
+
+
+async def carry_out_one(context: Context, command: Command) -> CommandResult:
+    """Hand one command to the writer. Raises the fault, if there is one."""
+    [result] = await carry_out(context, [command])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _show(context: Context, outcome: outcomes.Outcome) -> CommandResult | Exception:
+    if isinstance(outcome, Exception):
+        return outcome
+    execution, approval = _visible(context, outcome.execution, outcome.ordinal)
+    if isinstance(outcome, outcomes.Accepted):
+        return Accepted(
+            position=str(outcome.position),
+            repeated=outcome.repeated,
+            execution=execution,
+            approval=approval,
+        )
+    return Refused(
+        code=outcome.code, message=outcome.message, execution=execution, approval=approval
+    )
+
+
+def _visible(
+    context: Context, execution: state.Execution | None, ordinal: int | None
+) -> tuple[Execution | None, Approval | None]:
+    if execution is None:
+        return None, None
+    principal = context.principal
+    approval = None if ordinal is None else execution.approvals.get(ordinal)
+    return (
+        Execution.of(execution) if access.sees_execution(principal, execution) else None,
+        Approval.of(execution, approval)
+        if approval is not None and access.sees_approval(principal, execution, approval)
+        else None,
+    )

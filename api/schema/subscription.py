@@ -1,0 +1,207 @@
+"""Subscriptions: the log, live. Each message says from where to go on."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import strawberry
+from strawberry.types import Info
+
+from api.context import Context, context_of
+from api.errors import unauthenticated
+from api.schema import workers
+from api.schema.approvals import Approval
+from api.schema.events import RecordedEvent
+from api.schema.inputs import ApprovalFilterInput, EventFilterInput
+from api.schema.paging import number_of
+from api.schema.reads import event_query, visible_execution
+from api.schema.workers import Claim
+from application import assignments
+from application.records import Logged
+from domain import access, state
+from domain.values import Principal
+from projections.approvals import ApprovalFilter
+
+IDLE_SECONDS = 15.0
+
+
+@strawberry.type(description="An event, or only a cursor that has moved on.")
+class EventMessage:
+    cursor: str
+    event: RecordedEvent | None
+
+
+@strawberry.type(description="An approval that came to match or changed, or one that no longer does.")
+class ApprovalMessage:
+    cursor: str
+    approval: Approval | None
+    removed_id: strawberry.ID | None
+
+
+@strawberry.type(description="One of the four, for the worker that the stream is for.")
+class AssignmentMessage:
+    claim: Claim | None = strawberry.field(default=None, description="Held from now on.")
+    resolved: Approval | None = strawberry.field(
+        default=None, description="An approval of an execution held was resolved."
+    )
+    ended: strawberry.ID | None = strawberry.field(
+        default=None, description="An execution held was ended by someone else."
+    )
+    lost: strawberry.ID | None = strawberry.field(
+        default=None, description="An execution held is another's now."
+    )
+
+
+async def still_allowed(context: Context) -> Principal:
+    """Give the principal as it is now. Raises UNAUTHENTICATED if the token has ended."""
+    principal = await context.recheck()
+    if principal is None:
+        raise unauthenticated("the token was revoked or has expired")
+    return principal
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(description="The events of one execution, after a version.")
+    async def execution_events(
+        self, info: Info, execution_id: strawberry.ID, after_version: int | None = None
+    ) -> AsyncIterator[RecordedEvent]:
+        context = context_of(info)
+        tail = context.services.tail
+        # Fixed before the execution is read, so that nothing falls between the two.
+        position = tail.position
+        execution = await visible_execution(context, execution_id)
+        if execution is None:
+            return
+        version = execution.version if after_version is None else after_version
+        while version < execution.version:
+            events = await context.services.reader.history(execution.id, after=version)
+            for event in events:
+                await _seen(context, execution)
+                yield RecordedEvent.of(event)
+                version = event.recorded.version
+                position = max(position, event.position)
+            if not events:
+                break
+        async for batch in tail.follow(
+            position, execution_id=execution.id, idle=IDLE_SECONDS
+        ):
+            await _seen(context, execution)
+            for event in batch.events:
+                if event.recorded.version > version:
+                    yield RecordedEvent.of(event)
+                    version = event.recorded.version
+
+    @strawberry.subscription(
+        description="Events of the log; at least one message every 15 seconds."
+    )
+    async def events(
+        self,
+        info: Info,
+        filter: EventFilterInput | None = None,  # noqa: A002
+        after: str | None = None,
+    ) -> AsyncIterator[EventMessage | None]:
+        context = context_of(info)
+        reader = context.services.reader
+        query = event_query(context, filter)
+        start = number_of(after, "after")
+        async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
+            await still_allowed(context)
+            sent = -1
+            for event in batch.events:
+                _, execution = await reader.around(event)
+                if query.matches(event, execution):
+                    sent = event.position
+                    yield EventMessage(cursor=str(sent), event=RecordedEvent.of(event))
+            if sent < batch.position:
+                yield EventMessage(cursor=str(batch.position), event=None)
+
+    @strawberry.subscription(
+        description="Approvals that match a filter, as they change; removedId: no longer does."
+    )
+    async def approvals(
+        self,
+        info: Info,
+        filter: ApprovalFilterInput | None = None,  # noqa: A002
+        after: str | None = None,
+    ) -> AsyncIterator[ApprovalMessage | None]:
+        context = context_of(info)
+        wanted = (filter or ApprovalFilterInput()).value_of()
+        start = number_of(after, "after")
+        async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
+            principal = await still_allowed(context)
+            for event in batch.events:
+                message = await _approval_message(context, principal, wanted, event)
+                if message is not None:
+                    yield message
+
+    @strawberry.subscription(
+        description="Work for one worker: what it holds, then what it is given. An open stream "
+        "keeps the lease; closing it releases nothing."
+    )
+    async def assignments(
+        self,
+        info: Info,
+        worker: str,
+        queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
+        capacity: int | None = 100,
+        lease: timedelta | None = workers.DEFAULT_LEASE,
+    ) -> AsyncIterator[AssignmentMessage | None]:
+        context = context_of(info)
+        workers.check_worker(context, worker)
+        stream = context.services.assignments.follow(
+            context.principal,
+            worker,
+            workers.check_queues(context, queues),
+            workers.check_number(capacity, 100, 0, workers.MAX_CAPACITY, "capacity"),
+            workers.check_lease(lease),
+        )
+        try:
+            async for message in stream:
+                await still_allowed(context)
+                yield _assignment(message)
+        finally:
+            await stream.aclose()
+
+
+async def _seen(context: Context, execution: state.Execution) -> None:
+    principal = await still_allowed(context)
+    if not access.sees_execution(principal, execution):
+        raise unauthenticated("the token does not reach this execution any more")
+
+
+async def _approval_message(
+    context: Context, principal: Principal, wanted: ApprovalFilter, event: Logged
+) -> ApprovalMessage | None:
+    ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
+    if ordinal is None:
+        return None
+    model = context.services.approvals
+    before, after = await context.services.reader.around(event)
+    approval = after.approvals[ordinal]
+    if await model.matches(principal, wanted, after, approval):
+        return ApprovalMessage(
+            cursor=str(event.position), approval=Approval.of(after, approval), removed_id=None
+        )
+    earlier = None if before is None else before.approvals.get(ordinal)
+    if (
+        before is None
+        or earlier is None
+        or not await model.matches(principal, wanted, before, earlier)
+    ):
+        return None
+    return ApprovalMessage(
+        cursor=str(event.position), approval=None, removed_id=strawberry.ID(str(approval.id))
+    )
+
+
+def _assignment(message: assignments.Message) -> AssignmentMessage:
+    match message:
+        case assignments.Claim(grant=grant):
+            return AssignmentMessage(claim=Claim.of(grant))
+        case assignments.Resolved(execution=execution, ordinal=ordinal):
+            approval = Approval.of(execution, execution.approvals[ordinal])
+            return AssignmentMessage(resolved=approval)
+        case assignments.Ended(execution_id=execution_id):
+            return AssignmentMessage(ended=strawberry.ID(str(execution_id)))
+        case assignments.Lost(execution_id=execution_id):
+            return AssignmentMessage(lost=strawberry.ID(str(execution_id)))

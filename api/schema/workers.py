@@ -1,0 +1,141 @@
+"""Claims, heartbeats and releases: what workers do that is no command of the domain."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import strawberry
+
+from api.context import Context
+from api.errors import bad_request, forbidden
+from api.schema.executions import Execution
+from application import leases
+from domain import inputs
+from domain.identifiers import parse_uuid
+from domain.values import Role
+
+DEFAULT_LEASE = timedelta(seconds=30)
+MIN_LEASE, MAX_LEASE = timedelta(seconds=1), timedelta(hours=1)
+MAX_CLAIMS = 500
+MAX_CAPACITY = 1_000_000
+MAX_QUEUES = 100
+
+
+@strawberry.input(description="Asks for work.")
+class ClaimInput:
+    worker: str
+    queues: list[str] | None = strawberry.field(default_factory=lambda: ["default"])
+    limit: int | None = 1
+    lease: timedelta | None = DEFAULT_LEASE
+
+
+@strawberry.type(description="An execution that a worker holds, under this fencing number.")
+class Claim:
+    execution: Execution
+    fence: int
+    lease_expires_at: datetime
+
+    @classmethod
+    def of(cls, grant: leases.Grant) -> "Claim":
+        """Show a claim."""
+        return cls(
+            execution=Execution.of(grant.execution),
+            fence=grant.fence,
+            lease_expires_at=grant.lease_expires_at,
+        )
+
+
+@strawberry.type(description="What was claimed.")
+class ClaimResult:
+    claims: list[Claim]
+
+
+@strawberry.type(description="How a worker stands.")
+class HeartbeatResult:
+    worker: str
+    lease_expires_at: datetime
+    executions: int = strawberry.field(description="How many it holds.")
+    lost: list[strawberry.ID] = strawberry.field(description="Since the last heartbeat.")
+
+
+@strawberry.type(description="What was given back.")
+class ReleaseResult:
+    released: int
+
+
+def check_worker(context: Context, worker: str) -> None:
+    """Raise FORBIDDEN without the role ENGINE, BAD_REQUEST for what is no name."""
+    if Role.ENGINE not in context.principal.roles:
+        raise forbidden("a worker needs the role ENGINE")
+    if problem := inputs.name(worker, "worker"):
+        raise bad_request(problem)
+
+
+def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
+    """Give the queues, by default ``default``. Raises FORBIDDEN for one that is not served."""
+    wanted = ["default"] if queues is None else list(dict.fromkeys(queues))
+    if not 1 <= len(wanted) <= MAX_QUEUES:
+        msg = f"queues has {len(wanted)} entries, it must have from 1 to {MAX_QUEUES}"
+        raise bad_request(msg)
+    for queue in wanted:
+        if not context.principal.serves(queue):
+            msg = f"this token does not serve the queue {queue!r}"
+            raise forbidden(msg)
+        if problem := inputs.name(queue, "queues"):
+            raise bad_request(problem)
+    return wanted
+
+
+def check_lease(lease: timedelta | None) -> timedelta:
+    """Give the lease, by default 30 seconds. Raises BAD_REQUEST outside of 1 s to 1 h."""
+    wanted = DEFAULT_LEASE if lease is None else lease
+    if not MIN_LEASE <= wanted <= MAX_LEASE:
+        raise bad_request("lease must be from PT1S to PT1H")
+    return wanted
+
+
+def check_number(value: int | None, default: int, low: int, high: int, name: str) -> int:
+    """Give the number. Raises BAD_REQUEST outside of the bounds, both inclusive."""
+    wanted = default if value is None else value
+    if not low <= wanted <= high:
+        msg = f"{name} is {wanted}, it must be from {low} to {high}"
+        raise bad_request(msg)
+    return wanted
+
+
+async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
+    """Claim executions."""
+    check_worker(context, wanted.worker)
+    grants = await context.services.leases.claim(
+        context.principal,
+        wanted.worker,
+        check_queues(context, wanted.queues),
+        check_number(wanted.limit, 1, 1, MAX_CLAIMS, "limit"),
+        check_lease(wanted.lease),
+        context.trace,
+    )
+    return ClaimResult(claims=[Claim.of(grant) for grant in grants])
+
+
+async def heartbeat(context: Context, worker: str, lease: timedelta | None) -> HeartbeatResult:
+    """Renew a lease."""
+    check_worker(context, worker)
+    beat = await context.services.leases.heartbeat(context.principal, worker, check_lease(lease))
+    return HeartbeatResult(
+        worker=beat.worker,
+        lease_expires_at=beat.lease_expires_at,
+        executions=beat.executions,
+        lost=[strawberry.ID(str(execution_id)) for execution_id in beat.lost],
+    )
+
+
+async def release(
+    context: Context, worker: str, execution_ids: Sequence[str] | None
+) -> ReleaseResult:
+    """Give back what is named, or all. An id that is none is held by nobody."""
+    check_worker(context, worker)
+    ids = None
+    if execution_ids is not None:
+        ids = [id_ for text in execution_ids if (id_ := parse_uuid(text)) is not None]
+    released = await context.services.leases.release(context.principal, worker, ids)
+    context.services.assignments.released(context.principal, worker, released)
+    return ReleaseResult(released=len(released))

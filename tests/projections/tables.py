@@ -1,0 +1,62 @@
+"""What the read models hold, and what they should hold: the rendering of each fold."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from domain.snapshots import decode_state
+from domain.state import Approval, Execution
+from projections.feed import Feed
+from projections.model import header
+from projections.models import MODELS
+
+TABLES = tuple(table for model in MODELS.values() for table in model.tables)
+
+
+def project(url: str, *, batch: int = 500) -> None:
+    """Project all of the log in this thread."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        [(position,)] = connection.execute(
+            "SELECT DISTINCT position FROM projection_positions"
+        ).fetchall()
+        feed = Feed(list(MODELS.values()), position)
+        while rows := feed.read(connection, limit=batch):
+            folded = feed.fold(connection, rows)
+            for model in feed.models:
+                assert model.write(connection, folded.changes, feed.position, folded.position)
+            feed.accept(folded)
+
+
+def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Give all rows of all tables as text, to compare two ways to the same."""
+    with psycopg.connect(url) as connection:
+        return {
+            table: connection.execute(
+                psycopg.sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(
+                    psycopg.sql.Identifier(table)
+                )
+            ).fetchall()
+            for table in (*TABLES, "projection_positions")
+        }
+
+
+def executions(url: str) -> dict[UUID, Execution]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT id, body FROM executions").fetchall()
+    return {execution_id: decode_state(body) for execution_id, body in rows}
+
+
+def approvals(url: str) -> dict[tuple[UUID, int], Approval]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT execution_id, ordinal, body FROM approvals").fetchall()
+    return {(id_, ordinal): decode_state(body).approvals[ordinal] for id_, ordinal, body in rows}
+
+
+def assert_equal_to_fold(url: str, states: dict[UUID, Execution]) -> None:
+    assert executions(url) == {id_: header(state) for id_, state in states.items()}
+    assert approvals(url) == {
+        (id_, approval.ordinal): approval
+        for id_, state in states.items()
+        for approval in state.approvals.values()
+    }

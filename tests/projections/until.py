@@ -1,0 +1,15 @@
+"""Waiting for what happens in another thread."""
+
+import time
+from collections.abc import Callable
+
+# Only something that hangs takes so long.
+HANGS = 30.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + HANGS
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
