@@ -8,7 +8,7 @@ from graphql import GraphQLError
 
 from application.leases import OverloadedError
 from application.outcomes import UnavailableError
-from projections.pages import BadCursorError, BehindError
+from projections.pages import BadCursorError, BadFilterError, BehindError
 
 
 class ErrorCode(StrEnum):
@@ -62,7 +62,7 @@ def known(error: BaseException | None) -> ApiError | None:
     match error:
         case ApiError():
             return error
-        case BadCursorError():
+        case BadCursorError() | BadFilterError():
             return bad_request(str(error))
         case BehindError():
             return ApiError(ErrorCode.READ_MODEL_BEHIND, str(error))

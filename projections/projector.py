@@ -76,6 +76,7 @@ class Projector:
         self._pending: dict[Feed, _Pending] = {}
         self._writers: dict[str, Writer] = {}
         self._leads = False
+        self._deputy = False
         self._unready: dict[str, int] = {}
         self._reopen_at = 0.0
         self._watched: tuple[dict[str, int], float] = ({}, 0.0)
@@ -113,7 +114,7 @@ class Projector:
                         name: stack.enter_context(Writer(self._conninfo, model, self._positions))
                         for name, model in self._models.items()
                     }
-                    self._leads = False
+                    self._leads = self._deputy = False
                     self._open(connection)
                     back_off = 0.1
                     self._serve(connection)
@@ -136,20 +137,24 @@ class Projector:
                     busy = self._round(connection)
                 except _MovedError:
                     # Whoever holds the lock goes on; without it there is another who does.
+                    self._deputy = False
                     self._watched = ({}, time.monotonic())
                     self._open(connection)
                     busy = self._leads
             self._lag.observe(connection, self._stands(), busy=busy)
             if not busy:
                 # Without the lock there is nothing to be woken for.
-                (self._wake if self._leads else self._closing).wait(self._poll)
+                projects = self._leads or self._deputy
+                (self._wake if projects else self._closing).wait(self._poll)
 
     def _may_project(self, connection: Connection[Any]) -> bool:
         if not self._leads:
             self._leads = try_lock(connection, "projector")
             if self._leads:
                 self._open(connection)
-        return self._leads or self._stalled(connection)
+            elif not self._deputy:
+                self._deputy = self._stalled(connection)
+        return self._leads or self._deputy
 
     def _stalled(self, connection: Connection[Any]) -> bool:
         """Whether the process with the lock has stood still although the log went on.

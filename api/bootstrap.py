@@ -1,0 +1,165 @@
+"""The one place where objects are built and put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from fastapi import FastAPI
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api.app import build_app
+from api.auth import Authenticator
+from api.context import Services
+from api.documents import Documents
+from api.execute import Executor
+from api.http import GraphQLOverHttp
+from api.schema import schema
+from api.settings import Settings
+from api.websocket import GraphQLOverWebSocket
+from application.api_keys import ApiKeys
+from application.assignments import Assignments
+from application.cache import HeadCache
+from application.leases import Leases
+from application.log import ExecutionLog
+from application.reader import Reader
+from application.recorder import CONNECTION_DEFAULTS
+from application.tables import create_tables
+from application.tail import Tail
+from application.writer import Writer
+from domain.state import Execution
+from domain.values import Principal
+from projections.approvals import Approvals
+from projections.executions import Executions
+from projections.feed import Load
+from projections.migrate import migrate as migrate_read_models
+from projections.positions import Positions
+from projections.projector import Projector
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Everything of one server process, started."""
+
+    app: FastAPI
+    services: Services
+    sockets: GraphQLOverWebSocket
+
+
+def migrate(database_url: str) -> tuple[str, ...]:
+    """Create all tables that are missing; safe at any time, and by several processes at once.
+
+    Gives the names of the read models that have to be rebuilt, because their tables are those of
+    another version.
+    """
+    create_tables(database_url)
+    return migrate_read_models(database_url)
+
+
+def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
+    """Make the pool for all reads. It notices dead connections before it hands them out."""
+    return AsyncConnectionPool(
+        database_url,
+        min_size=settings.pool_min,
+        max_size=settings.pool_max,
+        kwargs={**CONNECTION_DEFAULTS, "autocommit": True},
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,
+        timeout=5.0,
+        # Whoever asks after this begins a new attempt at once, without a growing pause.
+        reconnect_timeout=1.0,
+        open=False,
+    )
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    # A page reads a few rows; starting parallel workers for it takes longer than reading them.
+    await connection.execute("SET max_parallel_workers_per_gather = 0")
+
+
+def loader(log: ExecutionLog) -> Load:
+    """Give the projections' way to long histories, which have snapshots."""
+
+    def load(execution_id: UUID, version: int) -> Execution | None:
+        head = log.repository.head(execution_id, version)
+        return None if head is None or head.version != version else head.execution
+
+    return load
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings, database_url: str, development: Mapping[str, Principal]
+) -> AsyncIterator[Server]:
+    """Build a server and run it until the end of the block.
+
+    ``development`` maps tokens to principals, beside the API keys. Raises psycopg errors if the
+    database can't be reached.
+    """
+    await asyncio.to_thread(migrate, database_url)
+    pool = reading_pool(database_url, settings)
+    log = ExecutionLog(
+        database_url,
+        lock_timeout=settings.lock_timeout,
+        idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
+    )
+    cache, positions = HeadCache(), Positions()
+    projector = Projector(database_url, load=loader(log), positions=positions)
+    reader = Reader(log, cache, pool)
+    tail = Tail(
+        database_url, reader, poll=settings.poll_interval, on_events=projector.wake
+    )
+    writer = Writer(
+        log,
+        cache,
+        queue_limit=settings.max_queue,
+        batch_limit=settings.batch_max,
+        on_commit=tail.offer,
+    )
+    leases = Leases(pool, writer)
+    services = Services(
+        writer=writer,
+        reader=reader,
+        tail=tail,
+        leases=leases,
+        assignments=Assignments(tail, reader, leases),
+        executions=Executions(pool, positions),
+        approvals=Approvals(pool, positions),
+    )
+    authenticator = Authenticator(ApiKeys(pool), development)
+    executor = Executor(schema, Documents(schema._schema))
+    http = GraphQLOverHttp(
+        executor,
+        authenticator.authenticate,
+        services,
+        max_body_bytes=settings.max_body_bytes,
+        graphiql=settings.resolved_mode() == "development",
+    )
+    sockets = GraphQLOverWebSocket(executor, authenticator, services)
+
+    async def unready() -> str | None:
+        try:
+            await reader.position()
+        except psycopg.Error as error:
+            return f"the database does not answer: {error}"
+        return None
+
+    await pool.open()
+    await tail.start()
+    writer.start()
+    projector.start()
+    await services.assignments.start()
+    try:
+        yield Server(build_app(http, sockets, unready), services, sockets)
+    finally:
+        await sockets.close_all()
+        await services.assignments.close()
+        await asyncio.to_thread(writer.close)
+        await tail.close()
+        await asyncio.to_thread(projector.close)
+        await pool.close()
+        log.close()

@@ -1,0 +1,63 @@
+"""Runs the application under uvicorn until a signal ends it."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Mapping
+
+import uvicorn
+
+from api.bootstrap import serve
+from api.settings import Settings
+from domain.values import Principal
+
+
+class _Server(uvicorn.Server):
+    """Says one line when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: str) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            print(self._ready.format(url=f"http://{shown}:{port}"), flush=True)  # noqa: T201
+
+
+def run(
+    settings: Settings, database_url: str, development: Mapping[str, Principal], ready: str
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. ``ready`` is printed with ``{url}`` filled in."""
+    # uvicorn raises the signal once more when it has ended; by then there is nothing left to end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app=_refuse,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_body_bytes,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain),
+    )
+    server = _Server(config, ready)
+
+    async def main() -> None:
+        async with serve(settings, database_url, development) as built:
+            config.app = built.app
+            await server.serve()
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(main())
+
+
+async def _refuse(*_: object) -> None:
+    raise RuntimeError("the server is asked before it is built")
