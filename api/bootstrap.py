@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from application.api_keys import ApiKeys
 from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -21,7 +22,6 @@ from api.http import GraphQLOverHttp
 from api.schema import schema
 from api.settings import Settings
 from api.websocket import GraphQLOverWebSocket
-from application.api_keys import ApiKeys
 from application.assignments import Assignments
 from application.cache import HeadCache
 from application.leases import Leases
@@ -110,9 +110,7 @@ async def serve(
     cache, positions = HeadCache(), Positions()
     projector = Projector(database_url, load=loader(log), positions=positions)
     reader = Reader(log, cache, pool)
-    tail = Tail(
-        database_url, reader, poll=settings.poll_interval, on_events=projector.wake
-    )
+    tail = Tail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
     writer = Writer(
         log,
         cache,

@@ -32,7 +32,9 @@ class ApiError(GraphQLError):
         self.code = code
 
 
-def unauthenticated(message: str = "a valid token is needed: Authorization: Bearer ...") -> ApiError:
+def unauthenticated(
+    message: str = "a valid token is needed: Authorization: Bearer ...",
+) -> ApiError:
     """No token, or one that is unknown, expired or revoked."""
     return ApiError(ErrorCode.UNAUTHENTICATED, message)
 
@@ -71,8 +73,6 @@ def known(error: BaseException | None) -> ApiError | None:
         case UnavailableError():
             return ApiError(ErrorCode.UNAVAILABLE, str(error))
         case psycopg.OperationalError() | psycopg.InterfaceError() | PersistenceError():
-            return ApiError(
-                ErrorCode.UNAVAILABLE, "the database can't be reached; try again later"
-            )
+            return ApiError(ErrorCode.UNAVAILABLE, "the database can't be reached; try again later")
         case _:
             return None

@@ -1,15 +1,17 @@
 """The command ``placet-server``."""
 
+import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn, TypeVar
 
 import psycopg
 import typer
+from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 
 from api import logs
 from api.bootstrap import loader, migrate, reading_pool
@@ -17,12 +19,13 @@ from api.dev_tokens import dev_principals
 from api.embedded import EmbeddedError, embedded_database
 from api.server import run
 from api.settings import ConfigurationError, Settings, describe
-from application.api_keys import ApiKeys, DuplicateNameError
 from application.log import ExecutionLog
 from application.verify import Verification
 from domain.values import Role
 from projections.models import MODELS
 from projections.rebuild import BusyError, rebuild
+
+T = TypeVar("T")
 
 cli = typer.Typer(
     help="Placet: executions that stop for people.",
@@ -37,7 +40,8 @@ tokens = typer.Typer(
 cli.add_typer(tokens, name="token")
 
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Data directory [default: .placet].", show_default=False)
+    Path | None,
+    typer.Option("--data", help="Data directory [default: .placet].", show_default=False),
 ]
 
 
@@ -52,7 +56,7 @@ def _plain_errors() -> Iterator[None]:
         _fail(f"the database can't be reached: {error}")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"placet-server: {message}", err=True)
     raise typer.Exit(1)
 
@@ -96,8 +100,7 @@ def up(
 @cli.command("migrate")
 def migrate_command(data: Data = None) -> None:
     """Create the tables that are missing. It is safe to run it at any time."""
-    with _plain_errors(), _database(settings := Settings.read(data=data), share=True) as url:
-        del settings
+    with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
         stale = migrate(url)
     for name in stale:
         typer.echo(f"{name} is of another version; run: placet-server rebuild {name}")
@@ -141,10 +144,8 @@ def verify(data: Data = None) -> None:
     typer.echo(f"{seen}: every hash and every digest is right")
 
 
-def _with_keys(data: Path | None, work: Any) -> Any:
-    import asyncio
-
-    async def run_it(url: str, settings: Settings) -> Any:
+def _with_keys(data: Path | None, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
+    async def run_it(url: str, settings: Settings) -> T:
         async with reading_pool(url, settings) as pool:
             return await work(ApiKeys(pool))
 
@@ -153,7 +154,6 @@ def _with_keys(data: Path | None, work: Any) -> Any:
         with _database(settings, share=True) as url:
             migrate(url)
             return asyncio.run(run_it(url, settings))
-    return None
 
 
 @tokens.command("create")
@@ -194,7 +194,7 @@ def create_token(
 def list_tokens(data: Data = None) -> None:
     """List all keys, one JSON object a line. Tokens are not kept, so none is shown."""
 
-    async def work(keys: ApiKeys) -> Any:
+    async def work(keys: ApiKeys) -> Sequence[ApiKey]:
         return await keys.all()
 
     for key in _with_keys(data, work):

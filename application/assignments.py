@@ -197,9 +197,7 @@ class Assignments:
         while True:
             await asyncio.sleep(pause)
             try:
-                beat = await self._leases.heartbeat(
-                    stream.principal, stream.worker, stream.lease
-                )
+                beat = await self._leases.heartbeat(stream.principal, stream.worker, stream.lease)
             except psycopg.Error as error:
                 _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
                 continue
@@ -215,7 +213,7 @@ class Assignments:
                 async for batch in self._tail.follow(position):
                     await self._take_in(batch.events)
                     position = batch.position
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged, and it goes on
                 # The sweep finds what is lost here; what was held is told again on reconnection.
                 _log.exception("assignments_failed", position=position)
                 position = self._tail.position
@@ -260,9 +258,7 @@ class Assignments:
     def _tell(self, holder: _Stream, event: Logged, after: Execution) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
-        if isinstance(recorded.event, Claimed) and (
-            (owner, recorded.event.worker) != holder.key
-        ):
+        if isinstance(recorded.event, Claimed) and ((owner, recorded.event.worker) != holder.key):
             holder.drop(after.id)
             holder.send(Lost(after.id))
             self._claimed(event, after)
@@ -323,7 +319,7 @@ class Assignments:
                 await self._sweep()
             except psycopg.Error as error:
                 _log.warning("sweep_unreachable", error=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("sweep_failed")
 
     async def _sweep(self) -> None:

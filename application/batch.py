@@ -11,7 +11,13 @@ from application.outcomes import Accepted, Outcome, Refused
 from application.records import Chained, Head, advance
 from application.requests import Call, Request
 from domain.codec import GENESIS_HASH, encode, hash_of
-from domain.commands import ApprovalCommand, ClaimExecution, Command, RequestApproval, StartExecution
+from domain.commands import (
+    ApprovalCommand,
+    ClaimExecution,
+    Command,
+    RequestApproval,
+    StartExecution,
+)
 from domain.decide import decide
 from domain.errors import Refusal, RefusalCode
 from domain.events import Claimed, Event, Recorded
@@ -39,6 +45,9 @@ class Hold(msgspec.Struct, frozen=True):
     worker: str | None
     alive: bool
     released_version: int
+
+
+_FREE = Hold(None, None, alive=False, released_version=0)
 
 
 class Repeat(NamedTuple):
@@ -137,8 +146,7 @@ class Batch:
         command, state = request.command, self._state(execution_id)
         mark, head = len(self.appended), self.heads.get(execution_id)
         try:
-            if damage := self._damaged.get(execution_id):
-                raise damage
+            self._check_damage(execution_id)
             events = decide(state, command)
             if isinstance(command, ClaimExecution) and state is not None:
                 self._check_hold(state)
@@ -146,7 +154,7 @@ class Batch:
                 self._append(execution_id, event, request)
         except Refusal as refusal:
             return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the caller's answer
             # One request that runs into a fault of ours must not take the others down with it.
             _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
             del self.appended[mark:]
@@ -196,15 +204,17 @@ class Batch:
         self.heads[execution_id] = advance(head, chained)
         self.appended.append(chained)
 
+    def _check_damage(self, execution_id: UUID) -> None:
+        if damage := self._damaged.get(execution_id):
+            raise damage
+
     def _check_hold(self, state: Execution) -> None:
-        hold = self._holds.get(state.id)
-        if hold is not None and hold.worker is not None:
+        hold = self._holds.get(state.id, _FREE)
+        if hold.worker is not None:
             if not hold.alive:
                 return
             message = f"{state.id} is held by the worker {hold.worker!r}"
-        elif state.state in PROGRESS:
-            return
-        elif state.resolved_version > (0 if hold is None else hold.released_version):
+        elif state.state in PROGRESS or state.resolved_version > hold.released_version:
             return
         else:
             message = f"{state.id} is {state.state}: there is nothing to do on it yet"

@@ -94,7 +94,7 @@ class Leases:
         self._pool = pool
         self._writer = writer
 
-    async def claim(  # noqa: PLR0913 - what a claim consists of
+    async def claim(
         self,
         principal: Principal,
         worker: str,

@@ -1,4 +1,4 @@
-"""The log of executions on the ``eventsourcing`` library: mapper, recorders, repository, snapshots."""
+"""The log of executions on the ``eventsourcing`` library: mapper, repository, snapshots."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,12 +9,11 @@ from eventsourcing.application import AggregateNotFoundError, Application, Repos
 from eventsourcing.persistence import EventStore, Mapper, StoredEvent, Transcoder
 from eventsourcing.utils import Environment
 
-from application.records import Chained, Head, advance
 from application.recorder import LogFactory, LogRecorder
+from application.records import Chained, Head, advance
 from domain.codec import decode, hash_of
 from domain.errors import DamagedEventError
 from domain.snapshots import decode_state, encode_state
-from domain.state import Execution
 
 SNAPSHOT_TOPIC = "execution.snapshot.v1"
 SNAPSHOT_INTERVAL = 100
@@ -33,6 +32,7 @@ class ExecutionMapper(Mapper[UUID]):
     """Maps between the library's stored events and ours, each with a transcoding of its own."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """Give the row of a chained event or of a snapshot."""
         if isinstance(domain_event, Snapshot):
             topic, state = SNAPSHOT_TOPIC, msgspec.json.encode(domain_event)
         else:
@@ -42,6 +42,7 @@ class ExecutionMapper(Mapper[UUID]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """Give the chained event or the snapshot of a row."""
         execution_id, version = stored_event.originator_id, stored_event.originator_version
         topic, state = stored_event.topic, stored_event.state
         if topic == SNAPSHOT_TOPIC:
@@ -87,9 +88,7 @@ class ExecutionRepository(Repository[UUID]):
         )
         for snapshot in found:
             events: Iterator[Any] = iter(
-                self.event_store.get(
-                    execution_id, gt=snapshot.originator_version - 1, lte=version
-                )
+                self.event_store.get(execution_id, gt=snapshot.originator_version - 1, lte=version)
             )
             at_snapshot = next(events, None)
             if at_snapshot is None or at_snapshot.hash != snapshot.hash:
@@ -137,15 +136,19 @@ class ExecutionLog(Application[UUID]):
         super().__init__(env)
 
     def construct_factory(self, env: Environment) -> LogFactory:
+        """Build the factory of our recorders."""
         return LogFactory(env, self.conninfo)
 
     def construct_transcoder(self) -> Transcoder:
+        """Build what the library asks for and the mapper does without."""
         return _NoTranscoder()
 
     def construct_mapper(self) -> Mapper[UUID]:
+        """Build our mapper."""
         return ExecutionMapper(self.construct_transcoder())
 
     def construct_repository(self) -> ExecutionRepository:
+        """Build our repository."""
         return ExecutionRepository(self.events, snapshot_store=self.snapshots)
 
     @property

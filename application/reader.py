@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg.rows import DictRow, dict_row
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Composed
 from psycopg_pool import AsyncConnectionPool
 
 from application.cache import HeadCache
@@ -206,7 +206,7 @@ class Reader:
         rows = await self._rows(statement, [execution_id, after, limit])
         return [logged(row) for row in rows]
 
-    async def _rows(self, statement: Composable, params: list[Any]) -> list[DictRow]:
+    async def _rows(self, statement: SQL | Composed, params: list[Any]) -> list[DictRow]:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(statement, params, prepare=True)

@@ -71,7 +71,8 @@ class LogRecorder(PostgresApplicationRecorder):
     def append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:
         """Insert events and notify, in a transaction that holds the lock."""
         self._notify_channel(cursor)
-        PostgresAggregateRecorder._insert_stored_events(self, cursor, events)
+        # The method of the class in between takes the lock and notifies once more.
+        PostgresAggregateRecorder._insert_stored_events(self, cursor, events)  # noqa: SLF001
 
     def positions(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> Sequence[int]:
         """Give the positions of the events that :meth:`append` inserted with this cursor."""

@@ -6,8 +6,8 @@ import msgspec
 
 from domain.codec import GENESIS_HASH, decode, hash_of
 from domain.errors import DamagedEventError
-from domain.evolve import evolve
 from domain.events import Recorded
+from domain.evolve import evolve
 from domain.state import Execution
 
 
@@ -88,6 +88,4 @@ def advance(head: Head | None, chained: Chained) -> Head:
         raise BrokenChainError(msg)
     if head is None:
         return Head(evolve(None, recorded), chained.hash, len(chained.stored))
-    return Head(
-        evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored)
-    )
+    return Head(evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored))

@@ -104,9 +104,7 @@ class Session:
         rows = self._execute(_KEYS, _columns(keys, 3)).fetchall()
         return _mapping(rows)
 
-    def begin(
-        self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
-    ) -> Situation:
+    def begin(self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]) -> Situation:
         """Begin a transaction, take the lock and read, in one round trip."""
         connection = self._connected()
         with connection.pipeline():
@@ -176,8 +174,7 @@ class Session:
                 return None
             repeats = self._read_repeats(batch).fetchall() if batch.repeats else []
         positions = [
-            rows[e.originator_id, e.originator_version]["notification_id"]
-            for e in batch.appended
+            rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
         ]
         return positions, _repeat_positions(batch, repeats)
 
@@ -202,8 +199,8 @@ class Session:
         if ended:
             self._execute(_DROP_HOLDS, [ended])
         if batch.claimed:
-            rows = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
-            self._execute(_HAND_OVER, _columns(rows, 3))
+            claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
+            self._execute(_HAND_OVER, _columns(claims, 3))
         if batch.lost:
             self._execute(_PUT_LOST, _columns(batch.lost, 3))
 

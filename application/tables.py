@@ -18,4 +18,4 @@ def create_tables(conninfo: str) -> None:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
         ExecutionLog(conninfo, create_table=True).close()
-        connection.execute(SQL(statements))  # type: ignore[arg-type]
+        connection.execute(SQL(statements))

@@ -18,8 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from application import metrics
 from application.reader import EventQuery, Reader
-from application.records import Logged
 from application.recorder import CONNECTION_DEFAULTS
+from application.records import Logged
 from application.writer import Commit
 
 _log = structlog.get_logger(__name__)
@@ -202,7 +202,7 @@ class Tail:
             except psycopg.Error as error:
                 _log.warning("tail_unreachable", error=str(error))
                 await asyncio.sleep(RECONNECT_AFTER)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged, and it goes on
                 # An event that can't be read stops those who follow, but never quietly.
                 _log.exception("tail_failed", position=self.position)
                 await asyncio.sleep(RECONNECT_AFTER)

@@ -108,9 +108,7 @@ class Writer:
         self._snapshots.shutdown()
         self._session.drop()
 
-    async def handle(
-        self, requests: Sequence[Request], *, chained: bool = False
-    ) -> list[Outcome]:
+    async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
         """Carry requests out and give one outcome for each, in order.
 
         ``chained``: after a refused request, later ones of the same execution are SKIPPED.
@@ -141,7 +139,7 @@ class Writer:
         while calls := self._take():
             try:
                 answers = self._process(calls)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is the callers' answer
                 _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
                 self._session.drop()
                 answers = {call: [error for _ in call.requests] for call in calls}
@@ -235,9 +233,7 @@ class Writer:
         claims = [c.execution_id for c in commands if isinstance(c, ClaimExecution)]
         situation = self._session.begin(ids, keys, claims)
         self._catch_up(heads, damaged, situation)
-        batch = Batch(
-            heads, situation.keys, situation.holds, damaged=damaged, now=situation.now
-        )
+        batch = Batch(heads, situation.keys, situation.holds, damaged=damaged, now=situation.now)
         batch.decide_all(calls)
         return situation, batch
 

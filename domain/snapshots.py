@@ -37,7 +37,7 @@ def encode_state(execution: Execution) -> bytes:
 
 
 def decode_state(data: bytes) -> Execution:
-    """Read a state back. Raises DamagedEventError for bytes that :func:`encode_state` never wrote."""
+    """Read a state back. Raises DamagedEventError for what :func:`encode_state` never wrote."""
     try:
         stored = _decode(data)
     except msgspec.MsgspecError as error:

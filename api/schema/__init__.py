@@ -3,8 +3,8 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from api.schema.executions import Execution, ExecutionSnapshot
 from api.schema.approvals import Approval, ApprovalSnapshot
+from api.schema.executions import Execution, ExecutionSnapshot
 from api.schema.mutation import Mutation
 from api.schema.query import Query
 from api.schema.results import Accepted, Refused

@@ -189,9 +189,7 @@ class Execution(ExecutionView, Node):
     @classmethod
     def of(cls, execution: state.Execution, *, partial: bool = False) -> "Execution":
         """Show an execution. ``partial``: its steps and approvals are not in it."""
-        return cls(
-            id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial)
-        )
+        return cls(id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial))
 
 
 @strawberry.type(description="An execution as it was. It has no id, so no cache takes it for now.")

@@ -323,7 +323,10 @@ class CommandInput:
         return command
 
 
-@strawberry.input(name="ExecutionFilter", description="Which executions are wanted: any of each list, all of the labels.")
+@strawberry.input(
+    name="ExecutionFilter",
+    description="Which executions are wanted: any of each list, all of the labels.",
+)
 class ExecutionFilterInput:
     state: list[ExecutionState] | None = None
     workflow: list[str] | None = None
@@ -351,7 +354,9 @@ class ExecutionFilterInput:
         )
 
 
-@strawberry.input(name="ApprovalFilter", description="Which approvals are wanted: any of each list.")
+@strawberry.input(
+    name="ApprovalFilter", description="Which approvals are wanted: any of each list."
+)
 class ApprovalFilterInput:
     status: list[ApprovalStatus] | None = None
     decidable_by_viewer: bool | None = None

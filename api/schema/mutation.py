@@ -69,37 +69,49 @@ async def _many(
 class Mutation:
     @strawberry.mutation(description="Starts an execution.")
     async def start_execution(
-        self, info: Info, input: StartExecutionInput  # noqa: A002
+        self,
+        info: Info,
+        input: StartExecutionInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Records a step's result, or that an attempt failed.")
     async def record_step(
-        self, info: Info, input: StepInput  # noqa: A002
+        self,
+        info: Info,
+        input: StepInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Asks people for approval.")
     async def request_approval(
-        self, info: Info, input: RequestApprovalInput  # noqa: A002
+        self,
+        info: Info,
+        input: RequestApprovalInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Takes a pending question back.")
     async def withdraw_approval(
-        self, info: Info, input: WithdrawalInput  # noqa: A002
+        self,
+        info: Info,
+        input: WithdrawalInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Says yes to the document with this digest.")
     async def grant_approval(
-        self, info: Info, input: DecisionInput  # noqa: A002
+        self,
+        info: Info,
+        input: DecisionInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Says no to the document with this digest.")
     async def reject_approval(
-        self, info: Info, input: RejectionInput  # noqa: A002
+        self,
+        info: Info,
+        input: RejectionInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -119,31 +131,41 @@ class Mutation:
         description="Says that what was granted is about to be done. It works once."
     )
     async def redeem_approval(
-        self, info: Info, input: RedemptionInput  # noqa: A002
+        self,
+        info: Info,
+        input: RedemptionInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Ends an execution that did its work.")
     async def complete_execution(
-        self, info: Info, input: CompletionInput  # noqa: A002
+        self,
+        info: Info,
+        input: CompletionInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Ends an execution that could not do its work.")
     async def fail_execution(
-        self, info: Info, input: FailureInput  # noqa: A002
+        self,
+        info: Info,
+        input: FailureInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Ends an execution that is no longer wanted.")
     async def cancel_execution(
-        self, info: Info, input: CancellationInput  # noqa: A002
+        self,
+        info: Info,
+        input: CancellationInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
     @strawberry.mutation(description="Lets a failed execution run again.")
     async def retry_execution(
-        self, info: Info, input: RetryInput  # noqa: A002
+        self,
+        info: Info,
+        input: RetryInput,  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -151,14 +173,14 @@ class Mutation:
         description="Up to 256 commands of a worker; one result each, in order. After a refused "
         "one, the later ones of the same execution are SKIPPED."
     )
-    async def submit(
-        self, info: Info, commands: list[CommandInput]
-    ) -> list[CommandResult | None]:
+    async def submit(self, info: Info, commands: list[CommandInput]) -> list[CommandResult | None]:
         return await _many(info, commands, MAX_COMMANDS, chained=True)
 
     @strawberry.mutation(description="Claims executions that there is something to do on.")
     async def claim_executions(
-        self, info: Info, input: ClaimInput  # noqa: A002
+        self,
+        info: Info,
+        input: ClaimInput,  # noqa: A002
     ) -> ClaimResult | None:
         return await workers.claim(context_of(info), input)
 

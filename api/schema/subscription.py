@@ -30,7 +30,9 @@ class EventMessage:
     event: RecordedEvent | None
 
 
-@strawberry.type(description="An approval that came to match or changed, or one that no longer does.")
+@strawberry.type(
+    description="An approval that came to match or changed, or one that no longer does."
+)
 class ApprovalMessage:
     cursor: str
     approval: Approval | None
@@ -82,9 +84,7 @@ class Subscription:
                 position = max(position, event.position)
             if not events:
                 break
-        async for batch in tail.follow(
-            position, execution_id=execution.id, idle=IDLE_SECONDS
-        ):
+        async for batch in tail.follow(position, execution_id=execution.id, idle=IDLE_SECONDS):
             await _seen(context, execution)
             for event in batch.events:
                 if event.recorded.version > version:

@@ -69,9 +69,7 @@ class Office:
         )
         self.reader = Reader(self.log, self.cache, self.pool)
         self.tail = Tail(url, self.reader)
-        self.writer = Writer(
-            self.log, self.cache, on_commit=self.tail.offer, **writer_options
-        )
+        self.writer = Writer(self.log, self.cache, on_commit=self.tail.offer, **writer_options)
         self.leases = Leases(self.pool, self.writer)
         self.assignments = Assignments(self.tail, self.reader, self.leases)
 
@@ -140,5 +138,3 @@ def complete(execution_id: UUID, **rest: Any) -> CompleteExecution:
 def claim(execution_id: UUID, worker: str = "worker-1") -> ClaimExecution:
     """Give the claim of a worker."""
     return ClaimExecution(by=ENGINE, execution_id=execution_id, worker=worker)
-
-

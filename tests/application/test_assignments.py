@@ -170,11 +170,14 @@ async def test_a_second_stream_of_a_worker_ends_the_first(office: Office) -> Non
 async def test_a_claim_made_elsewhere_for_the_same_worker_comes_on_its_stream(
     log_url: str,
 ) -> None:
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
-        async with worker(office, capacity=0) as one:
-            first = asyncio.create_task(one.claimed())
-            await asyncio.sleep(0)
-            execution = await other.start()
-            await other.do(claim(execution.id, "one"))
-            assert (await first).execution.id == execution.id
-            await other.do(step(execution.id, "x", fence=1))
+    async with (
+        Office.open(log_url) as office,
+        Office.open(log_url) as other,
+        worker(office, capacity=0) as one,
+    ):
+        first = asyncio.create_task(one.claimed())
+        await asyncio.sleep(0)
+        execution = await other.start()
+        await other.do(claim(execution.id, "one"))
+        assert (await first).execution.id == execution.id
+        await other.do(step(execution.id, "x", fence=1))

@@ -36,9 +36,7 @@ async def test_a_commit_whose_answer_is_lost_is_found_in_the_log(
             assert count(log_url) == 4
 
 
-async def test_a_connection_that_died_unnoticed_costs_nothing(
-    log_url: str, tmp_path: Path
-) -> None:
+async def test_a_connection_that_died_unnoticed_costs_nothing(log_url: str, tmp_path: Path) -> None:
     with Wire.open(log_url, tmp_path) as wire:
         async with Office.open(wire.url) as office:
             execution = await office.start()

@@ -68,12 +68,9 @@ async def test_a_long_history_is_read_from_a_snapshot_that_is_checked(log_url: s
         assert version == 2 * SNAPSHOT_INTERVAL + 1
         for spoil in (
             "SELECT 1",
-            # A state that never was, under the right hash, is what a snapshot must be trusted with;
-            # one under another hash, or one that can't be read, is passed over.
-            "UPDATE execution_snapshots SET state ="
-            " replace(convert_from(state, 'UTF8'), '\"hash\":\"', '\"hash\":\"0')::bytea",
-            "UPDATE execution_snapshots SET state ="
-            " replace(convert_from(state, 'UTF8'), '\"version\":', '\"virsion\":')::bytea",
+            # One under another hash, and one that can't be read, are passed over.
+            _replaced('"hash":"', '"hash":"0'),
+            _replaced('"version":', '"virsion":'),
         ):
             connection.execute(spoil)
             async with Office.open(log_url) as fresh:
@@ -130,3 +127,10 @@ async def test_the_states_around_an_event(office: Office) -> None:
         before, after = await office.reader.around(event)
         assert after.version == event.recorded.version
         assert (0 if before is None else before.version) == event.recorded.version - 1
+
+
+def _replaced(old: str, new: str) -> str:
+    return (
+        "UPDATE execution_snapshots SET state ="
+        f" replace(convert_from(state, 'UTF8'), '{old}', '{new}')::bytea"
+    )

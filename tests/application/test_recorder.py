@@ -12,17 +12,17 @@ from eventsourcing.tests.persistence import (
 )
 
 from application.log import ExecutionLog
-from application.recorder import LogRecorder
 from application.tables import create_tables
 
 pytestmark = pytest.mark.both_servers
 
 
 def _cases() -> Iterator[Any]:
-    """Make the library's cases here, out of the sight of pytest, which could not give a database."""
+    """Make the library's cases out of the sight of pytest, which could not give a database."""
     for base in (ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase):
         kind: Any = type(base.__name__, (base,), {"create_recorder": lambda self: self.recorder})
-        for case in defaultTestLoader.loadTestsFromTestCase(kind):
+        cases: Any = defaultTestLoader.loadTestsFromTestCase(kind)
+        for case in cases:
             yield pytest.param(case, id=case.id().rsplit(".", 2)[-1])
 
 
@@ -40,21 +40,20 @@ def test_the_library_s_own_case_holds(case: Any, database_url: str) -> None:
 def test_the_lock_leaves_maintenance_alone(database_url: str) -> None:
     create_tables(database_url)
     log = ExecutionLog(database_url)
-    with log.log_recorder.connect() as holder, psycopg.connect(
-        database_url, autocommit=True
-    ) as other:
-        with holder.transaction():
-            log.log_recorder.take_lock(holder.cursor())
-            other.execute("SET lock_timeout = '1s'")
-            other.execute("VACUUM ANALYZE execution_events")
+    with (
+        log.log_recorder.connect() as holder,
+        psycopg.connect(database_url, autocommit=True) as other,
+        holder.transaction(),
+    ):
+        log.log_recorder.take_lock(holder.cursor())
+        other.execute("SET lock_timeout = '1s'")
+        other.execute("VACUUM ANALYZE execution_events")
     log.close()
 
 
 def test_every_part_of_the_connection_string_reaches_the_driver(database_url: str) -> None:
     create_tables(database_url)
-    log = ExecutionLog(
-        psycopg.conninfo.make_conninfo(database_url, application_name="by-conninfo")
-    )
+    log = ExecutionLog(psycopg.conninfo.make_conninfo(database_url, application_name="by-conninfo"))
     with log.log_recorder.datastore.get_connection() as connection:
         assert connection.info.get_parameters()["application_name"] == "by-conninfo"
     with log.log_recorder.connect() as connection:

@@ -21,9 +21,7 @@ async def take(office: Office, number: int, **options: object) -> list[Logged]:
 
 async def test_events_of_every_process_come_in_the_order_of_the_log(log_url: str) -> None:
     async with Office.open(log_url) as one, Office.open(log_url) as two:
-        following = [
-            asyncio.create_task(take(office, 200, after=0)) for office in (one, two, one)
-        ]
+        following = [asyncio.create_task(take(office, 200, after=0)) for office in (one, two, one)]
         executions = [await office.start() for office in (one, two) for _ in range(10)]
         await asyncio.gather(
             *(

@@ -34,9 +34,8 @@ async def test_an_untouched_log_is_sound(office: Office) -> None:
     [
         ("SET state = replace(convert_from(state, 'UTF8'), '\"at\"', '\"At\"')::bytea", [3, 4]),
         (
-            "SET state = regexp_replace("
-            "convert_from(state, 'UTF8'), 'sha256:....', 'sha256:0000')::bytea",
-            [3, 4],
+            "SET state = replace(convert_from(state, 'UTF8'), 'sha256:', 'sha256;')::bytea",
+            [3, 3, 4],
         ),
         ("SET topic = 'execution.retried.v1'", [3, 4]),
         ("SET originator_version = 30", [4, 30]),
@@ -46,8 +45,7 @@ async def test_a_change_is_named(office: Office, change: str, versions: list[int
     execution_id = await write(office)
     with psycopg.connect(office.url) as connection:
         connection.execute(
-            f"UPDATE execution_events {change}"  # type: ignore[arg-type]
-            " WHERE originator_id = %s AND originator_version = 3",
+            f"UPDATE execution_events {change} WHERE originator_id = %s AND originator_version = 3",
             (execution_id,),
         )
     found = findings(office.url)
@@ -73,7 +71,7 @@ async def test_a_replaced_person_is_named(office: Office) -> None:
     with psycopg.connect(office.url) as connection:
         connection.execute(
             "UPDATE execution_events SET state ="
-            " replace(convert_from(state, 'UTF8'), '\"actor\":\"ann\"', '\"actor\":\"bob\"')::bytea"
+            ' replace(convert_from(state, \'UTF8\'), \'"actor":"ann"\', \'"actor":"bob"\')::bytea'
             " WHERE originator_id = %s",
             (execution_id,),
         )

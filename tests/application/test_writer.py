@@ -1,7 +1,7 @@
 """Commands become commits: all or nothing, in order, once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -145,9 +145,7 @@ async def test_a_full_queue_refuses_at_once(log_url: str) -> None:
             waiting = asyncio.create_task(office.send(step(execution.id, "held")))
             await asyncio.sleep(0)
             await _until(lambda: office.writer.depth == 0)
-            more = [
-                asyncio.create_task(office.send(step(execution.id, str(n)))) for n in range(3)
-            ]
+            more = [asyncio.create_task(office.send(step(execution.id, str(n)))) for n in range(3)]
             await asyncio.sleep(0)
             assert office.writer.depth == 3
             [outcome] = await office.send(step(execution.id, "too many"))
@@ -160,7 +158,7 @@ async def test_two_processes_decide_one_approval_once(log_url: str) -> None:
     async with Office.open(log_url) as one, Office.open(log_url) as two:
         for _ in range(20):
             approval = await one.ask((await one.start()).id)
-            results: list[list[Outcome]] = await asyncio.gather(
+            results: Sequence[list[Outcome]] = await asyncio.gather(
                 one.send(grant(approval, by=ANN)), two.send(grant(approval, by=BOB))
             )
             won = [o for [o] in results if isinstance(o, Accepted)]
@@ -273,4 +271,3 @@ async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
-

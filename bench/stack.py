@@ -1,0 +1,94 @@
+"""A server of one's own: ``placet-server up`` in a process, with tokens for whoever is needed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+READY_WITHIN = 60
+END_WITHIN = 20
+
+
+class StackError(Exception):
+    """The server can't be started; the message holds what it said."""
+
+
+class Stack:
+    """A running server. ``url`` is where it listens, ``tokens`` those of development."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, data: Path) -> None:
+        self.process = process
+        self.url = url
+        self.data = data
+        self.tokens: dict[str, str] = json.loads((data / "dev-tokens.json").read_text())
+
+    def create_token(self, name: str, role: str, groups: Sequence[str] = ()) -> str:
+        """Make an API key and give its token."""
+        options = [f"--group={group}" for group in groups]
+        return placet_server(
+            "token", "create", f"--data={self.data}", f"--name={name}", f"--role={role}", *options
+        ).strip()
+
+
+def placet_server(*arguments: str) -> str:
+    """Run a command of administration and give what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "api.main", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise StackError(done.stderr.strip() or f"placet-server ended with {done.returncode}")
+    return done.stdout
+
+
+@contextmanager
+def stack(data: Path, *, port: int = 0, log: Path | None = None) -> Iterator[Stack]:
+    """Start a server on its embedded database under ``data``, and end it after the block.
+
+    ``port`` 0 takes a free one. What it logs goes to the file ``log``, by default beside the
+    data. Raises StackError if it does not get ready.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    log = log or data / "server.log"
+    command = [sys.executable, "-m", "api.main", "up", f"--port={port}", f"--data={data}"]
+    with (
+        log.open("a") as errors,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            # Ctrl-C is for us alone, who then end the server in order.
+            start_new_session=True,
+            env={
+                name: value for name, value in os.environ.items() if name != "PLACET_DATABASE_URL"
+            },
+        ) as process,
+    ):
+        try:
+            yield Stack(process, _ready(process, log), data)
+        finally:
+            _end(process)
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    for word in line.split():
+        if word.startswith("http://"):
+            return word
+    process.wait(READY_WITHIN)
+    raise StackError(f"the server did not start; see {log}:\n{log.read_text()[-2000:]}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(END_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
