@@ -6,7 +6,13 @@ from uuid import UUID
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError, Application, Repository
-from eventsourcing.persistence import EventStore, Mapper, StoredEvent, Transcoder
+from eventsourcing.persistence import (
+    EventStore,
+    InfrastructureFactory,
+    Mapper,
+    StoredEvent,
+    Transcoder,
+)
 from eventsourcing.utils import Environment
 
 from application.recorder import LogFactory, LogRecorder
@@ -135,7 +141,7 @@ class ExecutionLog(Application[UUID]):
         )
         super().__init__(env)
 
-    def construct_factory(self, env: Environment) -> LogFactory:
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         """Build the factory of our recorders."""
         return LogFactory(env, self.conninfo)
 
