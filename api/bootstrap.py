@@ -129,7 +129,7 @@ async def serve(
         approvals=Approvals(pool, positions),
     )
     authenticator = Authenticator(ApiKeys(pool), development)
-    executor = Executor(schema, Documents(schema._schema))
+    executor = Executor(schema, Documents(schema._schema))  # noqa: SLF001 - there is no other way
     http = GraphQLOverHttp(
         executor,
         authenticator.authenticate,

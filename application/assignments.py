@@ -5,7 +5,7 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -164,7 +164,7 @@ class Assignments:
         queues: Sequence[str],
         capacity: int,
         lease: timedelta,
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Give what the worker holds, then what becomes of it and what is newly claimed for it.
 
         Keeps the lease while it runs. A second stream of the same worker ends the first. Ends

@@ -38,8 +38,8 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     queues: frozenset[str] | None = None
 
-    def matches(self, event: Logged, execution: Execution) -> bool:
-        """Whether an event of this execution is wanted."""
+    def matches(self, event: Logged, execution: Execution | None) -> bool:
+        """Whether an event of this execution is wanted. Only ``queues`` asks for the execution."""
         recorded = event.recorded
         return (
             (self.execution_id is None or recorded.execution_id == self.execution_id)
@@ -47,7 +47,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
             and (self.actors is None or recorded.actor.id in self.actors)
             and (self.since is None or recorded.at >= self.since)
             and (self.until is None or recorded.at <= self.until)
-            and (self.queues is None or execution.queue in self.queues)
+            and (self.queues is None or (execution is not None and execution.queue in self.queues))
         )
 
     def conditions(self) -> tuple[list[Composable], list[Any]]:

@@ -6,7 +6,7 @@ LISTEN, and a poll for what a notification missed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -95,7 +95,7 @@ class Tail:
         *,
         execution_id: UUID | None = None,
         idle: float = 15.0,
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch, None]:
         """Give events after a position (None: from now on), first from the log and then live.
 
         A batch without events comes when there were none for ``idle`` seconds. Never ends.

@@ -26,6 +26,11 @@ class Stack:
         self.data = data
         self.tokens: dict[str, str] = json.loads((data / "dev-tokens.json").read_text())
 
+    def kill9(self) -> None:
+        """Kill the server without warning."""
+        self.process.kill()
+        self.process.wait()
+
     def create_token(self, name: str, role: str, groups: Sequence[str] = ()) -> str:
         """Make an API key and give its token."""
         options = [f"--group={group}" for group in groups]
@@ -45,15 +50,18 @@ def placet_server(*arguments: str) -> str:
 
 
 @contextmanager
-def stack(data: Path, *, port: int = 0, log: Path | None = None) -> Iterator[Stack]:
-    """Start a server on its embedded database under ``data``, and end it after the block.
+def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iterator[Stack]:
+    """Start a server in development mode, and end it after the block.
 
-    ``port`` 0 takes a free one. What it logs goes to the file ``log``, by default beside the
-    data. Raises StackError if it does not get ready.
+    ``port`` 0 takes a free one. Without ``database_url`` it is on an embedded database under
+    ``data``. What it logs is in ``server.log`` there. Raises StackError if it does not get ready.
     """
     data.mkdir(parents=True, exist_ok=True)
-    log = log or data / "server.log"
+    log = data / "server.log"
     command = [sys.executable, "-m", "api.main", "up", f"--port={port}", f"--data={data}"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PLACET_")}
+    if database_url is not None:
+        env |= {"PLACET_DATABASE_URL": database_url, "PLACET_MODE": "development"}
     with (
         log.open("a") as errors,
         subprocess.Popen(

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from api.settings import PREFIX
+from bench.stack import Stack, stack
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
 
 EMBEDDED, SYSTEM = "embedded", "system"
@@ -83,3 +84,10 @@ def postgres(postgres_servers: Servers, postgres_kind: str) -> Iterator[Postgres
     """A server of the test's own, to be killed and started at will."""
     with ExitStack() as stack:
         yield postgres_servers.private(postgres_kind, stack)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A server on an embedded database, shared by all tests that only use its API."""
+    with stack(tmp_path_factory.mktemp("server")) as running:
+        yield running

@@ -1,5 +1,6 @@
 """Approvals: as they stand, and as they were."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,7 @@ class ApprovalView:
     round: int = strawberry.field(
         description="1, and one more each time that the key is asked again after a retry."
     )
-    title: str
+    title: str | None
     description: str | None
     payload: JSON | None = strawberry.field(description="What will be done if this is granted.")
     payload_digest: str
@@ -125,7 +126,8 @@ class Approval(ApprovalView, Node):
     async def execution(
         self, info: Info
     ) -> Annotated["Execution", strawberry.lazy("api.schema.executions")] | None:
-        from api.schema.executions import Execution
+        # The two modules show each other's types, so one of them has to look late.
+        from api.schema.executions import Execution  # noqa: PLC0415
 
         context = context_of(info)
         if not access.sees_execution(context.principal, self.of_execution):
@@ -176,8 +178,8 @@ class ApprovalEdge:
 class ApprovalConnection:
     edges: list[ApprovalEdge]
     page_info: PageInfo
-    counted: strawberry.Private[Any]
-    stands_at: strawberry.Private[Any]
+    counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
+    stands_at: strawberry.Private[Callable[[], Awaitable[int]]]
 
     @strawberry.field(description="Exact to 10,000, null above.")
     async def total_count(self) -> int | None:

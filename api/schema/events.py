@@ -3,6 +3,8 @@
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import Enum
+from typing import Any
 
 import msgspec
 import strawberry
@@ -11,6 +13,36 @@ from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.scalars import JSON
 from application.records import Logged
+from domain.documents import instant_json
+from domain.events import Event
+
+
+def data_of(event: Event) -> dict[str, Any]:
+    """Render an event as a JSON object: structure and content side by side, defaults filled in."""
+    members = _members(event)
+    content = members.pop("content")
+    return {**members, **content}
+
+
+def _members(value: msgspec.Struct) -> dict[str, Any]:
+    return {
+        field.encode_name: _plain(getattr(value, field.name))
+        for field in msgspec.structs.fields(value)
+    }
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case msgspec.Struct():
+            return _members(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return instant_json(value)
+        case Enum():
+            return value.value
+        case _:
+            return value
 
 
 @strawberry.type(description="One event of the log. Nothing of it ever changes.")
@@ -30,9 +62,7 @@ class RecordedEvent:
 
     @strawberry.field(description="What happened: structure and content together.")
     def data(self) -> JSON | None:
-        data = msgspec.to_builtins(self.event.recorded.event)
-        content = data.pop("content", {})
-        return JSON({**data, **content})
+        return JSON(data_of(self.event.recorded.event))
 
     @strawberry.field
     def actor(self) -> Actor:

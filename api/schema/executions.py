@@ -1,6 +1,6 @@
 """Executions: as they stand, and as they were."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,8 @@ from api.schema.node import Node
 from api.schema.paging import PageInfo, number_of, page_size, slice_after
 from api.schema.people import Actor, Label
 from api.schema.scalars import JSON
-from domain import state
+from domain.state import Execution as State
+from domain.state import Step as StepState
 
 
 @strawberry.type(description="A step of the work, known by its key.")
@@ -30,7 +31,7 @@ class Step:
     completed_at: datetime | None
 
     @classmethod
-    def of(cls, step: state.Step) -> "Step":
+    def of(cls, step: StepState) -> "Step":
         """Show a step."""
         return cls(
             key=step.key,
@@ -54,7 +55,7 @@ class StepConnection:
     page_info: PageInfo
 
     @classmethod
-    def of(cls, steps: Sequence[state.Step], after: int, size: int) -> "StepConnection":
+    def of(cls, steps: Sequence[StepState], after: int, size: int) -> "StepConnection":
         """Show a page of all steps."""
         page, more = slice_after(steps, after, size)
         edges = [StepEdge(cursor=str(step.ordinal), node=Step.of(step)) for step in page]
@@ -73,7 +74,7 @@ class ForkOrigin:
 
 @strawberry.interface(description="What is known of an execution at one version.")
 class ExecutionView:
-    of_execution: strawberry.Private[state.Execution]
+    of_execution: strawberry.Private[State]
     partial: strawberry.Private[bool]
     workflow: str
     workflow_version: str | None
@@ -108,17 +109,22 @@ class ExecutionView:
         whole = await self.whole(info)
         return StepConnection.of(whole.steps_in_order(), start, size)
 
-    async def whole(self, info: Info) -> state.Execution:
+    async def whole(self, info: Info) -> State:
         """Give the execution with its steps and approvals, which a read model's row lacks."""
         execution = self.of_execution
         if not self.partial:
             return execution
         reader = context_of(info).services.reader
         whole = await reader.at_version(execution.id, execution.version)
-        return execution if whole is None else whole
+        if whole is None:
+            msg = (
+                f"the log has no version {execution.version} of {execution.id}, the read model has"
+            )
+            raise LookupError(msg)
+        return whole
 
 
-def _view(execution: state.Execution, *, partial: bool) -> dict[str, Any]:
+def _view(execution: State, *, partial: bool) -> dict[str, Any]:
     return {
         "of_execution": execution,
         "partial": partial,
@@ -182,12 +188,14 @@ class Execution(ExecutionView, Node):
         self, info: Info, first: int | None = 100, after: str | None = None
     ) -> EventConnection:
         size, start = page_size(first, 100), number_of(after, "after") or 0
-        reader = context_of(info).services.reader
-        events = await reader.history(self.of_execution.id, after=start, limit=size + 1)
+        reader, execution = context_of(info).services.reader, self.of_execution
+        found = await reader.history(execution.id, after=start, limit=size + 1)
+        # What came after this version is not of this view.
+        events = [event for event in found if event.recorded.version <= execution.version]
         return EventConnection.of(events, size, start, lambda event: event.recorded.version)
 
     @classmethod
-    def of(cls, execution: state.Execution, *, partial: bool = False) -> "Execution":
+    def of(cls, execution: State, *, partial: bool = False) -> "Execution":
         """Show an execution. ``partial``: its steps and approvals are not in it."""
         return cls(id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial))
 
@@ -203,7 +211,7 @@ class ExecutionSnapshot(ExecutionView):
         return [ApprovalSnapshot.of(execution, a) for a in execution.approvals_in_order()]
 
     @classmethod
-    def of(cls, execution: state.Execution) -> "ExecutionSnapshot":
+    def of(cls, execution: State) -> "ExecutionSnapshot":
         """Show a past execution."""
         return cls(
             execution_id=str(execution.id),
@@ -225,7 +233,7 @@ class ExecutionConnection:
     position: str = strawberry.field(
         description="A subscription from here misses nothing and repeats nothing."
     )
-    counted: strawberry.Private[Any]
+    counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
 
     @strawberry.field(description="Exact to 10,000, null above.")
     async def total_count(self) -> int | None:

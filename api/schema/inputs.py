@@ -1,5 +1,6 @@
 """Inputs, and the commands that they become. An explicit null means the default."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -7,12 +8,14 @@ from uuid import UUID, uuid4
 import strawberry
 
 from api.schema.enums import ApprovalStatus, ExecutionState, ExpiryAction
+from api.schema.quick import quick
 from api.schema.scalars import JSON
 from application.reader import EventQuery
 from domain import commands, values
 from domain.identifiers import ApprovalId, parse_uuid
 from domain.values import Verdict
 from projections.approvals import ApprovalFilter
+from projections.conditions import storable
 from projections.executions import ExecutionFilter
 
 T = TypeVar("T")
@@ -31,11 +34,12 @@ def approval_id_of(text: str) -> ApprovalId:
     return ApprovalId.parse(text) or ApprovalId(NOWHERE, 1)
 
 
-def as_tuple(values: list[T] | None) -> tuple[T, ...] | None:
-    """Give a list as a tuple; None stays None."""
+def as_tuple(values: Iterable[T] | None) -> tuple[T, ...] | None:
+    """Give values as a tuple; None stays None."""
     return None if values is None else tuple(values)
 
 
+@quick
 @strawberry.input(description="A label to put on an execution or to find it by.")
 class LabelInput:
     name: str
@@ -46,6 +50,7 @@ class LabelInput:
         return values.Label(name=self.name, value=self.value)
 
 
+@quick
 @strawberry.input(description="What to start.")
 class StartExecutionInput:
     id: strawberry.ID | None = strawberry.field(
@@ -66,9 +71,11 @@ class StartExecutionInput:
     def command(self, by: values.Principal) -> commands.StartExecution:
         """Build the command."""
         chosen = None if self.id is None else parse_uuid(self.id)
+        # The command refuses a given id that is not the one it has: what is no UUID, and the one
+        # that no execution may have.
         return commands.StartExecution(
             by=by,
-            execution_id=chosen or uuid4(),
+            execution_id=chosen if chosen is not None and chosen != NOWHERE else uuid4(),
             given_id=self.id,
             workflow=self.workflow,
             workflow_version=self.workflow_version,
@@ -80,6 +87,7 @@ class StartExecutionInput:
         )
 
 
+@quick
 @strawberry.input(description="People who are needed; at least one group or user.")
 class RequirementInput:
     count: int | None = 1
@@ -95,6 +103,7 @@ class RequirementInput:
         )
 
 
+@quick
 @strawberry.input(description="Who has to agree.")
 class ApprovalPolicyInput:
     requirements: list[RequirementInput]
@@ -114,6 +123,7 @@ class ApprovalPolicyInput:
         )
 
 
+@quick
 @strawberry.input(description="What to ask of whom. Forms and deadlines are refused for now.")
 class RequestApprovalInput:
     execution_id: strawberry.ID
@@ -142,6 +152,7 @@ class RequestApprovalInput:
         )
 
 
+@quick
 @strawberry.input(description="A grant. Answers and amendments are refused for now.")
 class DecisionInput:
     approval_id: strawberry.ID
@@ -165,6 +176,7 @@ class DecisionInput:
         )
 
 
+@quick
 @strawberry.input(description="A rejection, with its reason.")
 class RejectionInput:
     approval_id: strawberry.ID
@@ -184,6 +196,7 @@ class RejectionInput:
         )
 
 
+@quick
 @strawberry.input(description="Takes a question back.")
 class WithdrawalInput:
     approval_id: strawberry.ID
@@ -202,6 +215,7 @@ class WithdrawalInput:
         )
 
 
+@quick
 @strawberry.input(description="Says that what was granted is about to be done, once.")
 class RedemptionInput:
     approval_id: strawberry.ID
@@ -222,6 +236,7 @@ class RedemptionInput:
         )
 
 
+@quick
 @strawberry.input(description="A step's result, or with an error one attempt that failed.")
 class StepInput:
     execution_id: strawberry.ID
@@ -246,6 +261,7 @@ class StepInput:
         )
 
 
+@quick
 @strawberry.input(description="The end of an execution that did its work.")
 class CompletionInput:
     execution_id: strawberry.ID
@@ -262,6 +278,7 @@ class CompletionInput:
         )
 
 
+@quick
 @strawberry.input(description="The end of an execution that could not do its work.")
 class FailureInput:
     execution_id: strawberry.ID
@@ -278,6 +295,7 @@ class FailureInput:
         )
 
 
+@quick
 @strawberry.input(description="The end of an execution that is no longer wanted.")
 class CancellationInput:
     execution_id: strawberry.ID
@@ -290,6 +308,7 @@ class CancellationInput:
         )
 
 
+@quick
 @strawberry.input(description="Lets a failed execution run again.")
 class RetryInput:
     execution_id: strawberry.ID
@@ -306,6 +325,7 @@ class RetryInput:
         )
 
 
+@quick
 @strawberry.input(one_of=True, description="One command of a worker.")
 class CommandInput:
     start_execution: StartExecutionInput | None = strawberry.UNSET
@@ -323,6 +343,7 @@ class CommandInput:
         return command
 
 
+@quick
 @strawberry.input(
     name="ExecutionFilter",
     description="Which executions are wanted: any of each list, all of the labels.",
@@ -354,6 +375,7 @@ class ExecutionFilterInput:
         )
 
 
+@quick
 @strawberry.input(
     name="ApprovalFilter", description="Which approvals are wanted: any of each list."
 )
@@ -382,6 +404,7 @@ class ApprovalFilterInput:
         )
 
 
+@quick
 @strawberry.input(name="EventFilter", description="Which events are wanted: any of each list.")
 class EventFilterInput:
     execution_id: strawberry.ID | None = None
@@ -396,7 +419,7 @@ class EventFilterInput:
         return EventQuery(
             execution_id=execution_id,
             types=None if self.types is None else frozenset(self.types),
-            actors=None if self.actor is None else frozenset(self.actor),
+            actors=None if self.actor is None else frozenset(storable(self.actor)),
             since=self.since,
             until=self.until,
             queues=queues,

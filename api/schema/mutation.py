@@ -41,7 +41,7 @@ Single = (
     | StepInput
     | WithdrawalInput
 )
-Results = list[CommandResult | None]
+Results = list[CommandResult]
 
 
 async def _one(info: Info, given: Single) -> CommandResult:
@@ -65,7 +65,7 @@ async def _many(
     return await carry_out(context, commands, chained=chained)  # type: ignore[return-value]
 
 
-@strawberry.type
+@strawberry.type(description="What can be done.")
 class Mutation:
     @strawberry.mutation(description="Starts an execution.")
     async def start_execution(
@@ -118,13 +118,13 @@ class Mutation:
     @strawberry.mutation(description="Says yes to up to 100; one result each, in order.")
     async def grant_approvals(
         self, info: Info, inputs: list[DecisionInput]
-    ) -> list[CommandResult | None]:
+    ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
     @strawberry.mutation(description="Says no to up to 100; one result each, in order.")
     async def reject_approvals(
         self, info: Info, inputs: list[RejectionInput]
-    ) -> list[CommandResult | None]:
+    ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
     @strawberry.mutation(
@@ -173,7 +173,7 @@ class Mutation:
         description="Up to 256 commands of a worker; one result each, in order. After a refused "
         "one, the later ones of the same execution are SKIPPED."
     )
-    async def submit(self, info: Info, commands: list[CommandInput]) -> list[CommandResult | None]:
+    async def submit(self, info: Info, commands: list[CommandInput]) -> list[CommandResult] | None:
         return await _many(info, commands, MAX_COMMANDS, chained=True)
 
     @strawberry.mutation(description="Claims executions that there is something to do on.")

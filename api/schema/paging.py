@@ -9,6 +9,7 @@ from api.errors import bad_request, limit_exceeded
 
 MAX_PAGE = 500
 MAX_POSITION = 2**63 - 1
+_MAX_DIGITS = len(str(MAX_POSITION))
 
 T = TypeVar("T")
 
@@ -44,10 +45,12 @@ def number_of(text: str | None, name: str) -> int | None:
     """Read a cursor or position that is a number. Raises BAD_REQUEST for anything else."""
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal()) or int(text[:20]) > MAX_POSITION:
-        msg = f"{name} {text[:100]!r} was not given by this service"
-        raise bad_request(msg)
-    return int(text)
+    if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS:
+        number = int(text)
+        if number <= MAX_POSITION:
+            return number
+    msg = f"{name} {text[:_MAX_DIGITS]!r} was not given by this service"
+    raise bad_request(msg)
 
 
 def slice_after(items: Sequence[T], after: int, size: int) -> tuple[Sequence[T], bool]:

@@ -23,7 +23,9 @@ class Principal:
     name: str
     roles: list[Role]
     groups: list[str]
-    queues: list[str]
+    queues: list[str] | None = strawberry.field(
+        description="The queues that the token serves; null is every queue."
+    )
 
     @classmethod
     def of(cls, principal: values.Principal) -> "Principal":
@@ -33,7 +35,7 @@ class Principal:
             name=principal.name,
             roles=sorted(principal.roles),
             groups=sorted(principal.groups),
-            queues=sorted(principal.queues or ()),
+            queues=None if principal.queues is None else sorted(principal.queues),
         )
 
 

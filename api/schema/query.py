@@ -24,7 +24,7 @@ from api.schema.reads import event_query, visible_approval, visible_execution
 from domain.transitions import mermaid
 
 
-@strawberry.type
+@strawberry.type(description="What can be asked.")
 class Query:
     @strawberry.field(description="Who is asking.")
     def viewer(self, info: Info) -> Principal:

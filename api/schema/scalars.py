@@ -1,34 +1,33 @@
 """Scalars: moments, durations and JSON."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NewType
+from typing import Annotated, Any, NewType
 
 import msgspec
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 
 from domain.documents import instant_json
 
 JSON = NewType("JSON", object)
 
+_MAX_SHOWN = 100
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 def _parse_instant(value: object) -> datetime:
-    if isinstance(value, str):
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            instant = None
-        if instant is not None and instant.tzinfo is not None and "T" in value.upper():
-            return instant.astimezone(UTC)
-    msg = f"{value!r} is no moment in RFC 3339, such as 2026-01-31T12:00:00Z"
-    raise GraphQLError(msg)
+    try:
+        return msgspec.convert(value, _Instant, builtin_types=()).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError) as error:
+        msg = f"{_shown(value)} is no moment in RFC 3339, such as 2026-01-31T12:00:00Z"
+        raise GraphQLError(msg) from error
 
 
 def _parse_duration(value: object) -> timedelta:
     try:
-        return msgspec.convert(value, timedelta, strict=True, builtin_types=())
-    except msgspec.ValidationError as error:
-        msg = f"{value!r} is no duration in ISO 8601, such as PT15M"
+        return msgspec.convert(value, timedelta, builtin_types=())
+    except (msgspec.ValidationError, OverflowError) as error:
+        msg = f"{_shown(value)} is no duration in ISO 8601, such as PT15M"
         raise GraphQLError(msg) from error
 
 
@@ -36,17 +35,39 @@ def _write_duration(value: timedelta) -> str:
     return str(msgspec.to_builtins(value))
 
 
+def _parse_json(node: ValueNode, variables: dict[str, Any] | None = None) -> object:
+    return _complete(value_from_ast_untyped(node, variables))
+
+
+def _complete(value: object) -> object:
+    """Treat a variable that was not given as input objects do: no member, but null in a list."""
+    if isinstance(value, dict):
+        return {name: _complete(item) for name, item in value.items() if item is not Undefined}
+    if isinstance(value, list):
+        return [_complete(item) for item in value]
+    return None if value is Undefined else value
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+
+
 SCALARS: dict[object, Any] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment: RFC 3339, in UTC, with microseconds.",
+        description="A moment: RFC 3339, in UTC, with microseconds. Any offset is taken.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=instant_json,
         parse_value=_parse_instant,
     ),
     timedelta: strawberry.scalar(
         name="Duration",
-        description="A length of time in ISO 8601, such as PT15M.",
+        description="A length of time in ISO 8601, such as PT15M: days and what is shorter.",
         serialize=_write_duration,
         parse_value=_parse_duration,
     ),
@@ -54,5 +75,7 @@ SCALARS: dict[object, Any] = {
         name="JSON",
         description="Any I-JSON value (RFC 7493).",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc7493",
+        parse_value=_as_it_is,
+        parse_literal=_parse_json,
     ),
 }

@@ -1,5 +1,6 @@
 """Subscriptions: the log, live. Each message says from where to go on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from api.context import Context, context_of
-from api.errors import unauthenticated
+from api.errors import forbidden, unauthenticated
 from api.schema import workers
 from api.schema.approvals import Approval
 from api.schema.events import RecordedEvent
@@ -21,7 +22,10 @@ from domain import access, state
 from domain.values import Principal
 from projections.approvals import ApprovalFilter
 
-IDLE_SECONDS = 15.0
+# The contract asks for a message of `events` every 15 seconds. A batch comes every IDLE_SECONDS at
+# the latest, and the first one after QUIET_SECONDS without a message gives one.
+QUIET_SECONDS = 8.0
+IDLE_SECONDS = 5.0
 
 
 @strawberry.type(description="An event, or only a cursor that has moved on.")
@@ -61,7 +65,7 @@ async def still_allowed(context: Context) -> Principal:
     return principal
 
 
-@strawberry.type
+@strawberry.type(description="What can be followed.")
 class Subscription:
     @strawberry.subscription(description="The events of one execution, after a version.")
     async def execution_events(
@@ -78,16 +82,17 @@ class Subscription:
         while version < execution.version:
             events = await context.services.reader.history(execution.id, after=version)
             for event in events:
-                await _seen(context, execution)
+                await _check_sight(context, execution)
                 yield RecordedEvent.of(event)
                 version = event.recorded.version
                 position = max(position, event.position)
             if not events:
                 break
         async for batch in tail.follow(position, execution_id=execution.id, idle=IDLE_SECONDS):
-            await _seen(context, execution)
+            await _check_sight(context, execution)
             for event in batch.events:
                 if event.recorded.version > version:
+                    await _check_sight(context, execution)
                     yield RecordedEvent.of(event)
                     version = event.recorded.version
 
@@ -99,21 +104,31 @@ class Subscription:
         info: Info,
         filter: EventFilterInput | None = None,  # noqa: A002
         after: str | None = None,
-    ) -> AsyncIterator[EventMessage | None]:
+    ) -> AsyncIterator[EventMessage]:
         context = context_of(info)
         reader = context.services.reader
         query = event_query(context, filter)
-        start = number_of(after, "after")
-        async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
+        tail, clock = context.services.tail, asyncio.get_running_loop().time
+        position = number_of(after, "after")
+        if position is None:
+            # Told at once, so that a client knows where to go on even if nothing happens before
+            # the connection breaks.
+            position = tail.position
+            yield EventMessage(cursor=str(position), event=None)
+        told_at = clock()
+        async for batch in tail.follow(position, idle=IDLE_SECONDS):
             await still_allowed(context)
-            sent = -1
             for event in batch.events:
-                _, execution = await reader.around(event)
+                execution = None
+                if query.queues is not None:
+                    _, execution = await reader.around(event)
                 if query.matches(event, execution):
-                    sent = event.position
-                    yield EventMessage(cursor=str(sent), event=RecordedEvent.of(event))
-            if sent < batch.position:
+                    await still_allowed(context)
+                    yield EventMessage(cursor=str(event.position), event=RecordedEvent.of(event))
+                    told_at = clock()
+            if clock() - told_at >= QUIET_SECONDS:
                 yield EventMessage(cursor=str(batch.position), event=None)
+                told_at = clock()
 
     @strawberry.subscription(
         description="Approvals that match a filter, as they change; removedId: no longer does."
@@ -123,7 +138,7 @@ class Subscription:
         info: Info,
         filter: ApprovalFilterInput | None = None,  # noqa: A002
         after: str | None = None,
-    ) -> AsyncIterator[ApprovalMessage | None]:
+    ) -> AsyncIterator[ApprovalMessage]:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
         start = number_of(after, "after")
@@ -132,6 +147,7 @@ class Subscription:
             for event in batch.events:
                 message = await _approval_message(context, principal, wanted, event)
                 if message is not None:
+                    await still_allowed(context)
                     yield message
 
     @strawberry.subscription(
@@ -145,7 +161,7 @@ class Subscription:
         queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
         capacity: int | None = 100,
         lease: timedelta | None = workers.DEFAULT_LEASE,
-    ) -> AsyncIterator[AssignmentMessage | None]:
+    ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
         stream = context.services.assignments.follow(
@@ -163,10 +179,10 @@ class Subscription:
             await stream.aclose()
 
 
-async def _seen(context: Context, execution: state.Execution) -> None:
+async def _check_sight(context: Context, execution: state.Execution) -> None:
     principal = await still_allowed(context)
     if not access.sees_execution(principal, execution):
-        raise unauthenticated("the token does not reach this execution any more")
+        raise forbidden("the token does not reach this execution any more")
 
 
 async def _approval_message(

@@ -8,6 +8,7 @@ import strawberry
 from api.context import Context
 from api.errors import bad_request, forbidden
 from api.schema.executions import Execution
+from api.schema.quick import quick
 from application import leases
 from domain import inputs
 from domain.identifiers import parse_uuid
@@ -20,6 +21,7 @@ MAX_CAPACITY = 1_000_000
 MAX_QUEUES = 100
 
 
+@quick
 @strawberry.input(description="Asks for work.")
 class ClaimInput:
     worker: str

@@ -1,7 +1,7 @@
 """Work comes to the workers whose streams are open."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ LEASE = timedelta(seconds=30)
 class Worker:
     """Reads its stream into ``messages``."""
 
-    def __init__(self, stream: AsyncIterator[Message]) -> None:
+    def __init__(self, stream: AsyncGenerator[Message, None]) -> None:
         self._stream = stream
 
     async def next(self) -> Message:
@@ -39,7 +39,7 @@ async def worker(
     try:
         yield Worker(stream)
     finally:
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
 
 
 async def test_what_is_started_is_claimed_for_a_stream(office: Office) -> None:

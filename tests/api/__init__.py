@@ -1,0 +1,1 @@
+"""The API: the schema, its resolvers and the edge."""

@@ -1,0 +1,14 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from application.tables import create_tables
+from tests.api.desk import Desk
+
+
+@pytest.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    """Give a server without its edge, on a fresh log."""
+    create_tables(database_url)
+    async with Desk.open(database_url) as desk:
+        yield desk

@@ -1,0 +1,107 @@
+"""A server without its edge, asked in GraphQL by whoever is named."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+from graphql import ExecutionResult, execute, parse, subscribe, validate
+
+from api.context import Context, Services
+from api.schema import schema
+from domain.values import Principal
+from projections.approvals import Approvals
+from projections.executions import Executions
+from projections.migrate import migrate
+from projections.positions import Positions
+from projections.projector import Projector
+from tests.application.office import Office
+from tests.domain.people import OLIVIA
+
+SERVED = schema._schema
+
+
+class Desk:
+    """Use it as ``async with Desk.open(url)``. ``revoked`` are ids whose tokens have ended."""
+
+    def __init__(self, office: Office, services: Services) -> None:
+        self.office = office
+        self.services = services
+        self.revoked: set[str] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["Desk"]:
+        migrate(url)
+        positions = Positions()
+        projector = Projector(url, positions=positions)
+        async with Office.open(url) as office:
+            projector.start()
+            try:
+                yield cls(
+                    office,
+                    Services(
+                        writer=office.writer,
+                        reader=office.reader,
+                        tail=office.tail,
+                        leases=office.leases,
+                        assignments=office.assignments,
+                        executions=Executions(office.pool, positions),
+                        approvals=Approvals(office.pool, positions),
+                    ),
+                )
+            finally:
+                projector.close()
+
+    async def answer(self, by: Principal, document: str, **variables: Any) -> ExecutionResult:
+        """Execute a query or mutation, which must be valid."""
+        parsed = parse(document)
+        assert validate(SERVED, parsed) == []
+        result = execute(SERVED, parsed, context_value=self._context(by), variable_values=variables)
+        if not isinstance(result, ExecutionResult):
+            result = await result
+        return result
+
+    async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:
+        """Execute a query or mutation without an error, and give its only field."""
+        result = await self.answer(by, document, **variables)
+        assert result.errors is None, result.errors
+        assert result.data is not None
+        [value] = result.data.values()
+        return value
+
+    async def code(self, document: str, by: Principal = OLIVIA, **variables: Any) -> str:
+        """Execute what must end in one error, and give its code."""
+        result = await self.answer(by, document, **variables)
+        [error] = result.errors or []
+        code: str = (error.extensions or {})["code"]
+        return code
+
+    @asynccontextmanager
+    async def follow(
+        self, document: str, by: Principal = OLIVIA, **variables: Any
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """Subscribe. Gives the values of the only field, one after the other."""
+        stream: Any = subscribe(
+            SERVED, parse(document), context_value=self._context(by), variable_values=variables
+        )
+        if isawaitable(stream):
+            stream = await stream
+        assert not isinstance(stream, ExecutionResult), stream.errors
+
+        async def values() -> AsyncIterator[Any]:
+            async for result in stream:
+                assert result.errors is None, result.errors
+                [value] = result.data.values()
+                yield value
+
+        try:
+            yield values()
+        finally:
+            await stream.aclose()
+
+    def _context(self, by: Principal) -> Context:
+        async def recheck() -> Principal | None:
+            return None if by.id in self.revoked else by
+
+        return Context(principal=by, services=self.services, recheck=recheck)

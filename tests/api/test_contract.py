@@ -1,0 +1,93 @@
+"""The served schema is the contract: nothing renamed, nothing missing, the same defaults."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from graphql import Node, parse, print_ast
+
+from api.schema import schema
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = Path(__file__).with_name("contract.graphql")
+SHARED = Path(
+    os.environ.get("PLACET_CONTRACT", ROOT.parent / "shared" / "contract" / "schema.graphql")
+)
+# These come with a later issue.
+LATER = {
+    "DelegationInput",
+    "ForkInput",
+    "Mutation.delegateApproval",
+    "Mutation.forkExecution",
+}
+# How Strawberry prints the roots, and a directive of the specification itself.
+BUILT_IN = {"schema", "oneOf"}
+
+
+def facts(sdl: str) -> dict[str, Any]:
+    """Give what clients rely on, by path: kinds, types, defaults, interfaces, directives."""
+    found: dict[str, Any] = {}
+    for node in parse(sdl).definitions:
+        name = getattr(getattr(node, "name", None), "value", "schema")
+        found[name] = (node.kind, names(node, "interfaces"), names(node, "directives", {"oneOf"}))
+        for member in getattr(node, "values", None) or ():
+            found[f"{name}.{member.name.value}"] = "value"
+        for field in getattr(node, "fields", None) or ():
+            path = f"{name}.{field.name.value}"
+            found[path] = typed(field)
+            for argument in getattr(field, "arguments", None) or ():
+                found[f"{path}({argument.name.value})"] = typed(argument)
+    return found
+
+
+def names(node: Node, attribute: str, only: set[str] | None = None) -> list[str]:
+    nodes: Iterable[Any] = getattr(node, attribute, None) or ()
+    return sorted(n.name.value for n in nodes if only is None or n.name.value in only)
+
+
+def typed(node: Any) -> tuple[str, str | None]:
+    default = getattr(node, "default_value", None)
+    return print_ast(node.type), None if default is None else print_ast(default)
+
+
+def later(path: str) -> bool:
+    return any(path == name or path.startswith((f"{name}.", f"{name}(")) for name in LATER)
+
+
+SERVED = facts(schema.as_str())
+CONTRACT = facts(COMMITTED.read_text())
+
+
+def test_what_the_contract_says_is_served() -> None:
+    expected = {path: fact for path, fact in CONTRACT.items() if not later(path)}
+    assert {path: SERVED.get(path) for path in expected} == expected
+
+
+def test_nothing_is_served_beside_the_contract() -> None:
+    assert SERVED.keys() - CONTRACT.keys() <= BUILT_IN
+
+
+def test_what_comes_later_is_not_served_yet() -> None:
+    assert not [path for path in SERVED if later(path)]
+
+
+def test_every_type_is_described() -> None:
+    types = schema._schema.type_map.values()
+    assert not [t.name for t in types if not t.name.startswith("__") and not t.description]
+
+
+def test_the_committed_copy_is_the_contract() -> None:
+    # The contract itself lies beside this repository, and in a clone alone there is none.
+    given = [SHARED.read_text()] if SHARED.exists() else []
+    assert all(text == COMMITTED.read_text() for text in given)
+
+
+def test_the_documented_schema_is_the_served_one() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "api.schema"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    written = (ROOT / "docs" / "schema.graphql").read_text()
+    assert written == printed, "run: python -m api.schema > docs/schema.graphql"

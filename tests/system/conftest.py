@@ -1,0 +1,39 @@
+"""Servers on a PostgreSQL of their own, which a test may treat as it likes."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.stack import Stack, stack
+from tests.support.postgres import Postgres
+
+Opened = Callable[..., Stack]
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> str:
+    """A fresh database on a private PostgreSQL."""
+    return postgres.create()
+
+
+@pytest.fixture
+def open_server(tmp_path: Path, database: str) -> Iterator[Opened]:
+    """Start servers on the private database; all share the development tokens."""
+    with ExitStack() as opened:
+
+        def start(port: int = 0) -> Stack:
+            return opened.enter_context(stack(tmp_path, port=port, database_url=database))
+
+        yield start
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number

@@ -1,0 +1,63 @@
+"""The commands that the documentation shows do what it says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.stack import stack
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: str) -> list[str]:
+    """Give the shell commands of a page, in order."""
+    return BLOCK.findall((ROOT / path).read_text())
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None and "CI" not in os.environ, reason="curl is not here"
+)
+def test_the_first_decision_of_the_readme(tmp_path: Path) -> None:
+    up, *rest = blocks("README.md")
+    assert up == "placet-server up\n"
+    with stack(tmp_path / ".placet") as server:
+        script = "set -euo pipefail\n" + "".join(rest).replace("http://127.0.0.1:8000", server.url)
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(tmp_path),
+                "COLUMNS": "200",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout
+    assert "Pay invoice 17" in said
+    assert "GRANTED" in said
+    assert "RESUMED" in said
+    assert '"code":"ALREADY_DECIDED"' in said
+    assert "billing-engine is revoked" in said
+    assert '"name": "ann"' in said
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    for name in set(re.findall(r"`((?:api|application|domain|projections|sdk)/[\w/.]+)`", text)):
+        assert (ROOT / name).exists(), name
