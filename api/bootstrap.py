@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from application.api_keys import ApiKeys
 from fastapi import FastAPI
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -19,9 +18,10 @@ from api.context import Services
 from api.documents import Documents
 from api.execute import Executor
 from api.http import GraphQLOverHttp
-from api.schema import schema
+from api.schema import SERVED
 from api.settings import Settings
 from api.websocket import GraphQLOverWebSocket
+from application.api_keys import ApiKeys
 from application.assignments import Assignments
 from application.cache import HeadCache
 from application.leases import Leases
@@ -47,7 +47,6 @@ class Server:
 
     app: FastAPI
     services: Services
-    sockets: GraphQLOverWebSocket
 
 
 def migrate(database_url: str) -> tuple[str, ...]:
@@ -129,10 +128,10 @@ async def serve(
         approvals=Approvals(pool, positions),
     )
     authenticator = Authenticator(ApiKeys(pool), development)
-    executor = Executor(schema, Documents(schema._schema))  # noqa: SLF001 - there is no other way
+    executor = Executor(SERVED, Documents(SERVED))
     http = GraphQLOverHttp(
         executor,
-        authenticator.authenticate,
+        authenticator,
         services,
         max_body_bytes=settings.max_body_bytes,
         graphiql=settings.resolved_mode() == "development",
@@ -152,9 +151,8 @@ async def serve(
     projector.start()
     await services.assignments.start()
     try:
-        yield Server(build_app(http, sockets, unready), services, sockets)
+        yield Server(build_app(http, sockets, unready), services)
     finally:
-        await sockets.close_all()
         await services.assignments.close()
         await asyncio.to_thread(writer.close)
         await tail.close()

@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn, TypeVar
 
 import psycopg
 import typer
-from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 
 from api import logs
 from api.bootstrap import loader, migrate, reading_pool
@@ -19,6 +18,7 @@ from api.dev_tokens import dev_principals
 from api.embedded import EmbeddedError, embedded_database
 from api.server import run
 from api.settings import ConfigurationError, Settings, describe
+from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 from application.log import ExecutionLog
 from application.verify import Verification
 from domain.values import Role

@@ -38,3 +38,16 @@ CREATE TABLE IF NOT EXISTS lost_holds (
     execution_id uuid NOT NULL,
     PRIMARY KEY (owner, worker, execution_id)
 );
+
+-- API keys. A token is 256 random bits, so its plain SHA-256 can't be turned back into it.
+CREATE TABLE IF NOT EXISTS api_keys (
+    name text PRIMARY KEY,
+    owner text NOT NULL,
+    roles text[] NOT NULL,
+    groups text[] NOT NULL,
+    queues text[],
+    token_hash bytea NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz,
+    revoked_at timestamptz
+);

@@ -71,9 +71,7 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
             text=True,
             # Ctrl-C is for us alone, who then end the server in order.
             start_new_session=True,
-            env={
-                name: value for name, value in os.environ.items() if name != "PLACET_DATABASE_URL"
-            },
+            env=env,
         ) as process,
     ):
         try:

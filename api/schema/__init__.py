@@ -34,4 +34,5 @@ schema = strawberry.Schema(
     types=[Accepted, Refused, Approval, ApprovalSnapshot, Execution, ExecutionSnapshot],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
-_without_null_defaults(schema._schema)  # noqa: SLF001 - the library has no name for it
+SERVED: GraphQLSchema = schema._schema  # noqa: SLF001 - the library has no name for it
+_without_null_defaults(SERVED)

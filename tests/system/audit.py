@@ -52,7 +52,9 @@ def assert_sound(url: str) -> None:
             " (SELECT max(notification_id) FROM execution_events)"
         ).fetchall()
         assert behind == 0, "the read models have not caught up"
-        rows = dict(connection.execute("SELECT id, body FROM executions").fetchall())
+        rows: dict[UUID, bytes] = dict(
+            connection.execute("SELECT id, body FROM executions").fetchall()
+        )
         approvals = connection.execute(
             "SELECT execution_id, ordinal, status FROM approvals"
         ).fetchall()

@@ -1,0 +1,61 @@
+"""Tokens of development mode: a few made-up people, in a file of the data directory."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from api.settings import ConfigurationError
+from domain.values import Principal, Role
+
+FILE = "dev-tokens.json"
+
+PEOPLE: dict[str, tuple[Role, frozenset[str]]] = {
+    "operator": (Role.OPERATOR, frozenset()),
+    "engine": (Role.ENGINE, frozenset()),
+    "approver-a": (Role.APPROVER, frozenset({"finance", "managers"})),
+    "approver-b": (Role.APPROVER, frozenset({"finance"})),
+    "approver-c": (Role.APPROVER, frozenset({"legal"})),
+    "auditor": (Role.AUDITOR, frozenset()),
+    "admin": (Role.ADMIN, frozenset()),
+}
+
+
+def dev_principals(data: Path) -> dict[str, Principal]:
+    """Give token -> principal, making the file ``DATA/dev-tokens.json`` where it is missing.
+
+    The file, name -> token, is readable by its owner alone and kept over restarts. Raises
+    ConfigurationError if it can't be read or written.
+    """
+    path = data / FILE
+    try:
+        kept = _read(path)
+        tokens = {name: kept.get(name) or secrets.token_urlsafe(32) for name in PEOPLE}
+        if tokens != kept:
+            _write(path, tokens)
+        path.chmod(0o600)
+    except (OSError, msgspec.MsgspecError) as error:
+        msg = f"the development tokens in {path} can't be used: {error}; mend or delete the file"
+        raise ConfigurationError(msg) from error
+    return {
+        tokens[name]: Principal(id=name, name=name, roles=frozenset({role}), groups=groups)
+        for name, (role, groups) in PEOPLE.items()
+    }
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+
+
+def _write(path: Path, tokens: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Whole or not at all, and never readable by others, not even while it is written.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(tokens)) + b"\n")
+    Path(name).replace(path)

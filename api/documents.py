@@ -1,0 +1,89 @@
+"""Documents, parsed, limited and validated once."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
+
+from api import limits
+from api.errors import ErrorCode, bad_request, limit_exceeded
+
+_TOO_MANY_TOKENS = "Syntax Error: Document contains more than"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that may be executed, or the errors because of which it may not."""
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...] = ()
+
+
+class Documents:
+    """The documents used last, up to ``max_documents`` and ``max_bytes`` of their text.
+
+    Refused ones are kept too: a client that repeats itself costs no validation.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        max_documents: int = 1_000,
+        max_bytes: int = 4 * 1024 * 1024,
+    ) -> None:
+        self._schema = schema
+        self._max_documents = max_documents
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+
+    def get(self, source: str) -> Prepared:
+        """Give the document of this text."""
+        prepared = self._kept.get(source)
+        if prepared is None:
+            prepared = self._prepare(source)
+            self._keep(source, prepared)
+        else:
+            self._kept.move_to_end(source)
+        return prepared
+
+    def _keep(self, source: str, prepared: Prepared) -> None:
+        self._kept[source] = prepared
+        self._bytes += len(source)
+        while self._bytes > self._max_bytes or len(self._kept) > self._max_documents:
+            dropped, _ = self._kept.popitem(last=False)
+            self._bytes -= len(dropped)
+
+    def _prepare(self, source: str) -> Prepared:
+        try:
+            document = parse(source, no_location=False, max_tokens=limits.MAX_TOKENS)
+        except GraphQLSyntaxError as error:
+            if error.message.startswith(_TOO_MANY_TOKENS):
+                msg = f"the document has more than {limits.MAX_TOKENS} tokens"
+                return Prepared(None, (limit_exceeded(msg),))
+            return Prepared(None, (_located(error),))
+        except RecursionError:
+            msg = f"the document is nested more than {limits.MAX_DEPTH} levels deep"
+            return Prepared(None, (limit_exceeded(msg),))
+        try:
+            problem = limits.check(document)
+        except RecursionError:
+            problem = f"the document is nested more than {limits.MAX_DEPTH} levels deep"
+        if problem:
+            return Prepared(None, (limit_exceeded(problem),))
+        errors = validate(self._schema, document, max_errors=20)
+        if errors:
+            return Prepared(None, tuple(_located(error) for error in errors))
+        return Prepared(document)
+
+
+def _located(error: GraphQLError) -> GraphQLError:
+    shown = bad_request(error.message)
+    return GraphQLError(
+        shown.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        extensions={"code": ErrorCode.BAD_REQUEST.value},
+    )

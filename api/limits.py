@@ -1,0 +1,128 @@
+"""Limits on GraphQL documents, checked in one pass before validation.
+
+Validation itself can be made to take seconds, by fragments that spread each other. Here each
+fragment is measured once, so the pass is linear in the length of the document.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+MAX_TOKENS = 10_000
+MAX_DEPTH = 30
+MAX_ALIASES = 200
+MAX_DIRECTIVES = 100
+MAX_ROOT_FIELDS = 100
+MAX_SELECTIONS = 10_000
+
+
+class _Size(NamedTuple):
+    """What a set of selections comes to when all fragments are spread."""
+
+    selections: int = 0
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    roots: int = 0
+
+    def beside(self, other: "_Size") -> "_Size":
+        return _Size(
+            self.selections + other.selections,
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            self.roots + other.roots,
+        )
+
+
+def check(document: DocumentNode) -> str | None:
+    """Say which limit the document breaks, None if it keeps them all.
+
+    Counted with all fragments spread, at every place: that is what would be executed. A fragment
+    that spreads itself is left to validation, which refuses it.
+    """
+    measure = _Measure(document)
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            size = measure.selections(definition.selection_set)
+            directives = size.directives + len(definition.directives or ())
+            if problem := _problem(size._replace(directives=directives)):
+                return problem
+    # Fragments that no operation spreads are validated all the same.
+    for size in measure.all_fragments():
+        if problem := _problem(size._replace(roots=0)):
+            return problem
+    return None
+
+
+def _problem(size: _Size) -> str | None:
+    for what, number, limit in (
+        ("is nested {} levels deep", size.depth, MAX_DEPTH),
+        ("has {} aliases", size.aliases, MAX_ALIASES),
+        ("has {} directives", size.directives, MAX_DIRECTIVES),
+        ("asks for {} fields at its root", size.roots, MAX_ROOT_FIELDS),
+        ("selects {} fields", size.selections, MAX_SELECTIONS),
+    ):
+        if number > limit:
+            shown = str(number) if number < 10 * MAX_SELECTIONS else "very many"
+            return (
+                f"the document {what.format(shown)} with all fragments spread; the limit is {limit}"
+            )
+    return None
+
+
+class _Measure:
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._sizes: dict[str, _Size | None] = {}
+
+    def all_fragments(self) -> Iterable[_Size]:
+        return [self._fragment(name) for name in self._fragments]
+
+    def selections(self, selection_set: SelectionSetNode | None) -> _Size:
+        size = _Size()
+        for node in selection_set.selections if selection_set else ():
+            size = size.beside(self._selection(node))
+        return size
+
+    def _selection(self, node: object) -> _Size:
+        assert hasattr(node, "directives")
+        directives = len(node.directives or ())
+        if isinstance(node, FieldNode):
+            inner = self.selections(node.selection_set)
+            return _Size(
+                inner.selections + 1,
+                inner.depth + 1,
+                inner.aliases + (node.alias is not None),
+                inner.directives + directives,
+                1,
+            )
+        if isinstance(node, FragmentSpreadNode):
+            inner = self._fragment(node.name.value)
+        else:
+            inner = self.selections(getattr(node, "selection_set", None))
+        return inner._replace(directives=inner.directives + directives)
+
+    def _fragment(self, name: str) -> _Size:
+        if name in self._sizes:
+            return self._sizes[name] or _Size()
+        definition = self._fragments.get(name)
+        if definition is None:
+            return _Size()
+        self._sizes[name] = None
+        size = self.selections(definition.selection_set)
+        size = size._replace(directives=size.directives + len(definition.directives or ()))
+        self._sizes[name] = size
+        return size

@@ -1,0 +1,237 @@
+"""GraphQL over WebSocket, by the protocol graphql-transport-ws.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+import psycopg
+import structlog
+from graphql import OperationType
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from api import metrics
+from api.auth import Authenticator, bearer
+from api.context import Context, Services, trace_of
+from api.errors import ApiError, limit_exceeded
+from api.execute import Answer, Executor, InvalidRequestError, refusal
+from api.http import dumps
+from api.json_body import decode_json
+from api.requests import GraphQLRequest
+from domain.values import Principal
+
+_log = structlog.get_logger(__name__)
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+RECHECK_SECONDS = 5.0
+"""How often a token is looked at again while nothing is delivered."""
+MAX_OPERATIONS = 1_000
+MAX_REASON = 120
+"""Bytes; a close frame has room for 123."""
+
+
+class _CloseError(Exception):
+    """The connection is to be closed with this code of the protocol."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class GraphQLOverWebSocket:
+    """An ASGI application for WebSockets. ``connection_init`` carries the token."""
+
+    def __init__(
+        self, executor: Executor, authenticator: Authenticator, services: Services
+    ) -> None:
+        self._executor = executor
+        self._authenticator = authenticator
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection until either side ends it."""
+        socket = WebSocket(scope, receive, send)
+        if PROTOCOL not in scope["subprotocols"]:
+            await socket.accept()
+            await socket.close(4406, f"the subprotocol must be {PROTOCOL}")
+            return
+        await socket.accept(PROTOCOL)
+        with metrics.SOCKETS.track_inprogress():
+            await _Connection(
+                socket, self._executor, self._authenticator.authenticate, self._services
+            ).serve()
+
+
+class _Connection:
+    def __init__(
+        self,
+        socket: WebSocket,
+        executor: Executor,
+        authenticate: Callable[[str | None], Awaitable[Principal | None]],
+        services: Services,
+    ) -> None:
+        self._socket = socket
+        self._executor = executor
+        self._authenticate = authenticate
+        self._services = services
+        self._trace = trace_of(socket.headers)
+        self._token: str | None = None
+        self._initialised = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Take messages until the end, then end every operation."""
+        watching: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.timeout(INIT_SECONDS):
+                await self._initialise()
+            watching = asyncio.create_task(self._watch(), name="placet-token-watch")
+            while True:
+                await self._handle(await self._receive())
+        except TimeoutError:
+            await self._close(4408, "connection_init did not come in time")
+        except _CloseError as error:
+            await self._close(error.code, error.reason)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            tasks = [*self._operations.values(), *([watching] if watching else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _initialise(self) -> None:
+        message = await self._receive()
+        match message:
+            case {"type": "connection_init"}:
+                payload = message.get("payload")
+            case {"type": "ping" | "pong"}:
+                await self._handle(message)
+                return await self._initialise()
+            case _:
+                raise _CloseError(4401, "connection_init must come first")
+        given = payload.get("authorization") if isinstance(payload, dict) else None
+        self._token = bearer(given if isinstance(given, str) else None)
+        await self._principal()
+        await self._send({"type": "connection_ack"})
+        return None
+
+    async def _principal(self) -> Principal:
+        """Give who the token belongs to now. Raises _CloseError if that is nobody."""
+        try:
+            principal = await self._authenticate(self._token)
+        except psycopg.Error as error:
+            _log.warning("token_not_looked_up", error=str(error))
+            raise _CloseError(1013, "the database can't be reached; try again later") from error
+        if principal is None:
+            raise _CloseError(4401, "a valid token is needed, as authorization: Bearer ...")
+        return principal
+
+    async def _watch(self) -> None:
+        """Close the connection once its token has ended, also while nothing is delivered."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            with suppress(psycopg.Error):
+                if await self._authenticate(self._token) is None:
+                    await self._close(4401, "the token was revoked or has expired")
+                    return
+
+    async def _receive(self) -> dict[str, Any]:
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1005))
+        text = received.get("text")
+        if text is None:
+            raise _CloseError(4400, "messages are text")
+        try:
+            message = decode_json(text.encode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise _CloseError(4400, f"a message is no JSON: {error}") from error
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise _CloseError(4400, "a message is a JSON object with a type")
+        return message
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"type": "ping"}:
+                given = message.get("payload")
+                payload = {} if given is None else {"payload": given}
+                await self._send({"type": "pong", **payload})
+            case {"type": "pong"}:
+                pass
+            case {"type": "connection_init"}:
+                raise _CloseError(4429, "connection_init came twice")
+            case {"type": "subscribe", "id": str(id_), "payload": payload}:
+                await self._subscribe(id_, payload)
+            case {"type": "complete", "id": str(id_)}:
+                if (task := self._operations.pop(id_, None)) is not None:
+                    task.cancel()
+            case {"type": type_}:
+                raise _CloseError(4400, f"no message of the protocol: {type_}")
+
+    async def _subscribe(self, id_: str, payload: object) -> None:
+        if id_ in self._operations:
+            raise _CloseError(4409, f"there is an operation {id_} already")
+        try:
+            if len(self._operations) >= MAX_OPERATIONS:
+                raise limit_exceeded(f"a connection holds {MAX_OPERATIONS} operations at most")
+            request = GraphQLRequest.of(payload)
+        except ApiError as error:
+            await self._refuse(id_, refusal(error))
+            return
+        # Asked each time, so that a change of roles counts from the next operation on.
+        principal = await self._principal()
+        task = asyncio.create_task(self._run(id_, request, principal), name="placet-operation")
+        self._operations[id_] = task
+        task.add_done_callback(lambda _: self._forget(id_, task))
+
+    def _forget(self, id_: str, task: asyncio.Task[None]) -> None:
+        if self._operations.get(id_) is task:
+            del self._operations[id_]
+
+    async def _run(self, id_: str, request: GraphQLRequest, principal: Principal) -> None:
+        async def recheck() -> Principal | None:
+            return await self._authenticate(self._token)
+
+        context = Context(principal, self._services, recheck, self._trace)
+        try:
+            operation = self._executor.prepare(request)
+            if operation.type is OperationType.SUBSCRIPTION:
+                stream = self._executor.stream(operation, request.variables, context)
+                async with aclosing(stream):
+                    async for answer in stream:
+                        await self._send({"type": "next", "id": id_, "payload": answer.body})
+            else:
+                answer = await self._executor.answer(operation, request.variables, context)
+                await self._send({"type": "next", "id": id_, "payload": answer.body})
+            await self._send({"type": "complete", "id": id_})
+        except InvalidRequestError as error:
+            await self._refuse(id_, error.answer)
+        except WebSocketDisconnect:
+            pass
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
+            await self._refuse(id_, refusal(error))
+
+    async def _refuse(self, id_: str, answer: Answer) -> None:
+        with suppress(WebSocketDisconnect):
+            await self._send({"type": "error", "id": id_, "payload": answer.body["errors"]})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnect
+        await self._socket.send_text(dumps(message).decode())
+
+    async def _close(self, code: int, reason: str) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.close(code, _short(reason))
+
+
+def _short(reason: str) -> str:
+    return reason.encode(errors="replace")[:MAX_REASON].decode(errors="ignore")
