@@ -73,7 +73,7 @@ class Settings(BaseSettings):
             description="Seconds after which PostgreSQL ends a transaction whose process is "
             "silent; the longest that a stopped process holds the log.",
         ),
-    ] = 5
+    ] = 3
     pool_min: Annotated[
         int, Field(ge=1, description="Connections for reading that are kept open.")
     ] = 2

@@ -22,6 +22,7 @@ from psycopg.types.composite import register_composite
 CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 
 EVENTS_TABLE = "execution_events"
+HAS_TRANSACTION_TIMEOUT = 170_000
 
 
 def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> Composed:
@@ -62,6 +63,10 @@ class LogRecorder(PostgresApplicationRecorder):
         for info in self.datastore.psycopg_type_adapters.values():
             register_composite(info, connection)
         self.datastore.after_connect_func()(connection)
+        if connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
+            # The time limit on idleness does not see a process that is stopped while it sends.
+            limit = self.datastore.lock_timeout + self.datastore.idle_in_transaction_session_timeout
+            connection.execute(f"SET transaction_timeout = '{int(limit)}s'")
         return connection
 
     def take_lock(self, cursor: Cursor[DictRow]) -> None:

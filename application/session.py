@@ -1,13 +1,15 @@
 """The writer's connection: what it reads under the log's lock, and what it commits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 from eventsourcing.persistence import StoredEvent
-from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import DictRow
 
 from application.batch import PROGRESS, Batch, Hold, Repeat, StartKey
@@ -82,17 +84,26 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """One connection, opened when it is needed. After any error it has to be dropped."""
+    """One connection, opened when it is needed. After any error it has to be dropped.
+
+    It stays in pipeline mode for its whole life. Leaving that mode makes psycopg send a Flush after
+    the last Sync, and a server that has read a Flush no longer counts the time for which the
+    transaction is idle: a process stopped with the lock in hand would keep it for ever.
+    """
 
     def __init__(self, recorder: LogRecorder) -> None:
         self._recorder = recorder
         self._connection: Connection[DictRow] | None = None
+        self._pipeline: Pipeline | None = None
+        self._pipeline_mode = ExitStack()
 
     def drop(self) -> None:
         """Close the connection, and with it roll back whatever it was in."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            with suppress(psycopg.Error):
+                self._pipeline_mode.close()
+            self._connection = self._pipeline = None
 
     @property
     def backend_pid(self) -> int:
@@ -101,13 +112,13 @@ class Session:
 
     def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
-        rows = self._execute(_KEYS, _columns(keys, 3)).fetchall()
-        return _mapping(rows)
+        with self._round_trip():
+            rows = self._execute(_KEYS, _columns(keys, 3))
+        return _mapping(rows.fetchall())
 
     def begin(self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]) -> Situation:
         """Begin a transaction, take the lock and read, in one round trip."""
-        connection = self._connected()
-        with connection.pipeline():
+        with self._round_trip() as connection:
             connection.execute("BEGIN")
             self._recorder.take_lock(connection.cursor())
             now = connection.execute(_NOW, prepare=True)
@@ -130,20 +141,21 @@ class Session:
 
     def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
         """Give the rows of these executions after the version known of each, in order."""
-        return self._execute(_EVENTS, [list(known), list(known.values())]).fetchall()
+        with self._round_trip():
+            rows = self._execute(_EVENTS, [list(known), list(known.values())])
+        return rows.fetchall()
 
     def commit(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]]:
         """Insert what the batch decided and commit, in one round trip.
 
         Gives the positions of the events appended, and that of each repeat's last event.
         """
-        connection = self._connected()
         events = [
             StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
             for e in batch.appended
         ]
-        inserting = connection.cursor()
-        with connection.pipeline():
+        with self._round_trip() as connection:
+            inserting = connection.cursor()
             if events:
                 self._recorder.append(inserting, events)
                 self._keep_books(batch)
@@ -157,31 +169,39 @@ class Session:
 
         Takes the lock first, since the commit may still be in flight.
         """
-        connection = self._connected()
         first = batch.appended[0]
-        with connection.transaction():
+        base = {
+            id_: 0 if (head := batch.before.get(id_)) is None else head.version
+            for id_ in batch.touched()
+        }
+        with self._round_trip() as connection:
+            connection.execute("BEGIN")
             self._recorder.take_lock(connection.cursor())
-            base = {
-                id_: 0 if (head := batch.before.get(id_)) is None else head.version
-                for id_ in batch.touched()
-            }
-            rows = {
-                (row["originator_id"], row["originator_version"]): row
-                for row in self.events_after(base)
-            }
-            row = rows.get((first.originator_id, first.originator_version))
-            if row is None or bytes(row["state"]) != first.stored:
-                return None
-            repeats = self._read_repeats(batch).fetchall() if batch.repeats else []
+            found = self._execute(_EVENTS, [list(base), list(base.values())])
+            repeats = self._read_repeats(batch) if batch.repeats else None
+            connection.execute("COMMIT")
+        rows = {(row["originator_id"], row["originator_version"]): row for row in found}
+        row = rows.get((first.originator_id, first.originator_version))
+        if row is None or bytes(row["state"]) != first.stored:
+            return None
         positions = [
             rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
         ]
-        return positions, _repeat_positions(batch, repeats)
+        return positions, _repeat_positions(batch, repeats.fetchall() if repeats else [])
 
     def _connected(self) -> Connection[DictRow]:
         if self._connection is None:
             self._connection = self._recorder.connect()
+            self._pipeline = self._pipeline_mode.enter_context(self._connection.pipeline())
         return self._connection
+
+    @contextmanager
+    def _round_trip(self) -> Iterator[Connection[DictRow]]:
+        """Send all that is executed in the block at once; results are there after it."""
+        connection = self._connected()
+        yield connection
+        assert self._pipeline is not None
+        self._pipeline.sync()
 
     def _execute(self, query: str, params: list[Any]) -> Cursor[DictRow]:
         return self._connected().execute(query, params, prepare=True)

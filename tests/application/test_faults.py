@@ -1,12 +1,15 @@
 """What the writer says when the database does not answer, and that it is true."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 
+from application.log import ExecutionLog
 from application.outcomes import Accepted, Refused, UnavailableError
+from application.session import Session
 from domain.commands import StartExecution
 from domain.errors import RefusalCode
 from tests.application.office import Office, accepted, grant, refused, step
@@ -105,16 +108,35 @@ async def test_who_waits_too_long_is_told(log_url: str) -> None:
         refused(outcome, RefusalCode.OUTCOME_UNKNOWN)
 
 
-async def test_a_stopped_transaction_does_not_hold_the_log_for_long(log_url: str) -> None:
-    """The connection of a process that was stopped is ended by the idle time limit."""
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
+async def test_a_process_stopped_with_the_lock_does_not_hold_it_for_long(log_url: str) -> None:
+    """Its connection is ended by the time limit on idle transactions."""
+    async with Office.open(log_url) as office:
         execution = await office.start()
-        holder = other.log.log_recorder.connect()
-        holder.execute("BEGIN")
-        other.log.log_recorder.take_lock(holder.cursor())
-        async with asyncio.timeout(10):
+        stopped = Session(office.log.log_recorder)
+        stopped.begin([execution.id], [], [])
+        async with asyncio.timeout(20):
             await office.do(step(execution.id, "waited"))
-        holder.close()
+        stopped.drop()
+
+
+async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
+    log_url: str,
+) -> None:
+    """The server waits for the rest of a message, and calls that no idleness."""
+    recorder = ExecutionLog(log_url, lock_timeout=1, idle_in_transaction_timeout=1).log_recorder
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        stopped = recorder.connect()
+        pipeline = stopped.pipeline()
+        pipeline.__enter__()
+        stopped.execute("BEGIN")
+        recorder.take_lock(cursor := stopped.cursor())
+        cursor.fetchall()
+        async with asyncio.timeout(20):
+            await office.do(step(execution.id, "waited"))
+        stopped.close()
+        with suppress(psycopg.Error):
+            pipeline.__exit__(None, None, None)
 
 
 async def test_every_acknowledged_command_is_in_the_log_whatever_is_cut(
