@@ -5,7 +5,7 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,12 +20,13 @@ from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
 from application.records import Logged
 from application.tail import Tail
-from domain.events import Claimed, Completed, Failed
+from domain.events import Cancelled, Claimed, Completed, Failed
 from domain.state import Execution
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
+ENDS = (Completed, Failed, Cancelled)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 MAILBOX = 10_000
@@ -227,12 +228,14 @@ class Assignments:
         free: dict[UUID, str] = {}
         unsure: dict[UUID, str] = {}
         freed = False
+        # An end withdraws what is pending; whoever held the execution is told of the end alone.
+        over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
         for event in events:
             _, after = await self._reader.around(event)
             holder = self._holder(after.id)
             if holder is not None:
                 room = holder.room
-                self._tell(holder, event, after)
+                self._tell(holder, event, after, over)
                 freed = freed or holder.room > room == 0
             elif isinstance(event.recorded.event, Claimed):
                 self._claimed(event, after)
@@ -255,7 +258,9 @@ class Assignments:
         streams = self._streams.values()
         return next((s for s in streams if execution_id in s.held), None)
 
-    def _tell(self, holder: _Stream, event: Logged, after: Execution) -> None:
+    def _tell(
+        self, holder: _Stream, event: Logged, after: Execution, over: Container[UUID]
+    ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
         if isinstance(recorded.event, Claimed) and ((owner, recorded.event.worker) != holder.key):
@@ -267,7 +272,7 @@ class Assignments:
             by_worker = isinstance(recorded.event, Completed | Failed)
             if not (by_worker and owner == holder.principal.id):
                 holder.send(Ended(after.id))
-        else:
+        elif after.id not in over:
             holder.keep(after)
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:

@@ -113,6 +113,15 @@ async def test_who_ends_it_is_told_to_the_holder(office: Office) -> None:
         assert await one.next() == Ended(execution.id)
 
 
+async def test_the_withdrawal_that_an_end_brings_is_not_told_beside_it(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        await office.ask(execution.id, fence=1)
+        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        assert await one.next() == Ended(execution.id)
+
+
 async def test_a_retried_execution_comes_again(office: Office) -> None:
     execution = await office.start()
     async with worker(office) as one:

@@ -1,7 +1,9 @@
-"""Every document that the client sends is valid against the schema that is served."""
+"""Every document that the client sends is valid against the contract and what is served."""
+
+from pathlib import Path
 
 import pytest
-from graphql import GraphQLSchema, build_schema, parse, validate
+from graphql import build_schema, parse, validate
 
 from placet import documents, operations
 from placet.wire import Operation
@@ -13,14 +15,17 @@ DOCUMENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def schema(schema_sdl: str) -> GraphQLSchema:
-    return build_schema(schema_sdl)
+ROOT = Path(__file__).parents[2]
+SCHEMAS = {
+    path: build_schema((ROOT / path).read_text())
+    for path in ("tests/api/contract.graphql", "docs/schema.graphql")
+}
 
 
+@pytest.mark.parametrize("path", SCHEMAS)
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_document_is_valid(schema: GraphQLSchema, name: str) -> None:
-    assert validate(schema, parse(DOCUMENTS[name])) == []
+def test_document_is_valid(path: str, name: str) -> None:
+    assert validate(SCHEMAS[path], parse(DOCUMENTS[name])) == []
 
 
 def test_each_document_is_an_operation() -> None:
