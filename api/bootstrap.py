@@ -47,6 +47,7 @@ class Server:
 
     app: FastAPI
     services: Services
+    pool: AsyncConnectionPool
 
 
 def migrate(database_url: str) -> tuple[str, ...]:
@@ -151,7 +152,7 @@ async def serve(
     projector.start()
     await services.assignments.start()
     try:
-        yield Server(build_app(http, sockets, unready), services)
+        yield Server(build_app(http, sockets, unready), services, pool)
     finally:
         await services.assignments.close()
         await asyncio.to_thread(writer.close)

@@ -8,7 +8,8 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxErro
 from api import limits
 from api.errors import ErrorCode, bad_request, limit_exceeded
 
-_TOO_MANY_TOKENS = "Syntax Error: Document contains more than"
+# How the parser begins to say that one of its own limits is broken.
+_TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Document is nested too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,9 @@ class Documents:
         try:
             document = parse(source, no_location=False, max_tokens=limits.MAX_TOKENS)
         except GraphQLSyntaxError as error:
-            if error.message.startswith(_TOO_MANY_TOKENS):
-                msg = f"the document has more than {limits.MAX_TOKENS} tokens"
-                return Prepared(None, (limit_exceeded(msg),))
-            return Prepared(None, (_located(error),))
-        except RecursionError:
-            msg = f"the document is nested more than {limits.MAX_DEPTH} levels deep"
-            return Prepared(None, (limit_exceeded(msg),))
+            too_much = error.message.startswith(_TOO_MUCH)
+            refused = limit_exceeded(error.message) if too_much else _located(error)
+            return Prepared(None, (refused,))
         try:
             problem = limits.check(document)
         except RecursionError:
