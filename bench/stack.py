@@ -39,10 +39,14 @@ class Stack:
         ).strip()
 
 
-def placet_server(*arguments: str) -> str:
+def placet_server(*arguments: str, database_url: str | None = None) -> str:
     """Run a command of administration and give what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "api.main", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "api.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(database_url),
     )
     if done.returncode != 0:
         raise StackError(done.stderr.strip() or f"placet-server ended with {done.returncode}")
@@ -59,9 +63,6 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
     command = [sys.executable, "-m", "api.main", "up", f"--port={port}", f"--data={data}"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PLACET_")}
-    if database_url is not None:
-        env |= {"PLACET_DATABASE_URL": database_url, "PLACET_MODE": "development"}
     with (
         log.open("a") as errors,
         subprocess.Popen(
@@ -71,13 +72,20 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
             text=True,
             # Ctrl-C is for us alone, who then end the server in order.
             start_new_session=True,
-            env=env,
+            env=_environment(database_url),
         ) as process,
     ):
         try:
             yield Stack(process, _ready(process, log), data)
         finally:
             _end(process)
+
+
+def _environment(database_url: str | None) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PLACET_")}
+    if database_url is not None:
+        env |= {"PLACET_DATABASE_URL": database_url, "PLACET_MODE": "development"}
+    return env
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> str:
