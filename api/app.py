@@ -1,35 +1,36 @@
-"""The FastAPI application: health, metrics, and GraphQL on one path."""
+"""The application: GraphQL on one path, and FastAPI for health and metrics."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http import GraphQLOverHttp
-from api.websocket import GraphQLOverWebSocket
+PATH = "/graphql"
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Readiness = Callable[[], Awaitable[str | None]]
 
 
-def build_app(
-    http: GraphQLOverHttp,
-    websocket: GraphQLOverWebSocket,
-    unready: Readiness,
-    lifespan: Lifespan | None = None,
-) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI, but for GraphQL, whose requests go past its middleware and routing.
+
+    Those took a quarter of the time of a mutation, and do nothing for it.
+    """
+
+    def __init__(self, graphql: dict[str, ASGIApp]) -> None:
+        super().__init__(title="Placet", openapi_url=None, docs_url=None, redoc_url=None)
+        self._graphql = graphql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or serve a WebSocket."""
+        graphql = self._graphql.get(scope["type"]) if scope.get("path") == PATH else None
+        await (graphql or super().__call__)(scope, receive, send)
+
+
+def build_app(http: ASGIApp, websocket: ASGIApp, unready: Readiness) -> Application:
     """Put the application together. ``unready`` says why it can't serve, None if it can."""
-    app = FastAPI(
-        title="Placet", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
-    )
-    # Plain ASGI below FastAPI's routing: its dependency solving would cost more than a mutation.
-    app.router.routes += [
-        Route("/graphql", http, methods=None),
-        WebSocketRoute("/graphql", websocket),
-    ]
+    app = Application({"http": http, "websocket": websocket})
 
     @app.get("/livez")
     async def livez() -> JSONResponse:

@@ -11,7 +11,7 @@ from domain.evolve import evolve
 from domain.state import Execution
 
 
-class Chained(msgspec.Struct, frozen=True):
+class Chained(msgspec.Struct, frozen=True, gc=False):
     """An event, the bytes that the log holds for it, and their hash (hex SHA-256)."""
 
     recorded: Recorded
@@ -36,7 +36,7 @@ class Logged(Chained, frozen=True):
     position: int
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """An execution as it stands, and the hash that its next event must name.
 
     ``size`` is about what it takes in memory: the bytes of the events folded.

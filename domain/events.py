@@ -238,7 +238,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
 )
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event as it stands in the log, with all that is known about its recording.
 
     ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit.

@@ -21,7 +21,7 @@ from domain.values import (
 )
 
 
-class Snapshotted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Snapshotted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Base of what a snapshot holds."""
 
 

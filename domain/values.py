@@ -69,7 +69,9 @@ class Role(StrEnum):
     ADMIN = "ADMIN"
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Value(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"
+):
     """Base of the values that are stored inside events and snapshots."""
 
 
@@ -109,7 +111,7 @@ class Policy(Value, frozen=True, kw_only=True):
     escalate_to: tuple[str, ...] = ()
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
+class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who is calling, as authenticated. ``queues`` of None means every queue."""
 
     id: str
