@@ -15,7 +15,7 @@ from eventsourcing.utils import Environment
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
-from psycopg.sql import SQL, Composed, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg.types.composite import register_composite
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
@@ -43,10 +43,11 @@ class LogRecorder(PostgresApplicationRecorder):
         self, datastore: PostgresDatastore, *, events_table_name: str = "stored_events"
     ) -> None:
         super().__init__(datastore, events_table_name=events_table_name)
-        self.lock_table_statements = [
-            self.lock_table_statements[0],
-            lock_statement(datastore.schema, events_table_name),
-        ]
+        lock = lock_statement(datastore.schema, events_table_name)
+        self.lock_table_statements = [self.lock_table_statements[0], lock]
+        # Composed statements are put together anew at each execution.
+        self._lock = lock.as_bytes(None)
+        self._notify = SQL("NOTIFY {}").format(Identifier(self.channel_name)).as_bytes(None)
 
     # Without the library's ten retries: whoever asks is told at once that the database is away.
     select_events = unwrap(PostgresApplicationRecorder.select_events)
@@ -63,6 +64,7 @@ class LogRecorder(PostgresApplicationRecorder):
         for info in self.datastore.psycopg_type_adapters.values():
             register_composite(info, connection)
         self.datastore.after_connect_func()(connection)
+        connection.execute(f"SET lock_timeout = '{self.datastore.lock_timeout}s'")
         if connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
             # The time limit on idleness does not see a process that is stopped while it sends.
             limit = self.datastore.lock_timeout + self.datastore.idle_in_transaction_session_timeout
@@ -70,12 +72,12 @@ class LogRecorder(PostgresApplicationRecorder):
         return connection
 
     def take_lock(self, cursor: Cursor[DictRow]) -> None:
-        """Take the log's lock until the end of the transaction."""
-        self._lock_table(cursor)
+        """Take the log's lock until the end of the transaction, on a connection of ours."""
+        cursor.execute(self._lock, prepare=True)
 
     def append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:
         """Insert events and notify, in a transaction that holds the lock."""
-        self._notify_channel(cursor)
+        cursor.execute(self._notify)
         # The method of the class in between takes the lock and notifies once more.
         PostgresAggregateRecorder._insert_stored_events(self, cursor, events)  # noqa: SLF001
 

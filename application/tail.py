@@ -27,6 +27,7 @@ _log = structlog.get_logger(__name__)
 CHANNEL = "execution_events"
 PAGE = 500
 RECONNECT_AFTER = 0.5
+SOON = 0.003
 _ANY = EventQuery()
 
 
@@ -40,8 +41,9 @@ class Batch(NamedTuple):
 class Tail:
     """Keeps the latest events in memory, up to ``buffer_limit`` bytes.
 
-    ``poll`` is the longest time in seconds that a missed notification costs; ``on_events`` is
-    called on the loop whenever there are new events.
+    ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
+    called on the loop soon after there are new events, when those who wait for them have them:
+    whoever is woken by it takes no time from them.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Tail:
         self._reader = reader
         self._poll = poll
         self._on_events = on_events
+        self._will_tell = False
         self._buffer: deque[Logged] = deque()
         self._buffer_from = 0
         self._buffer_size = 0
@@ -173,6 +176,12 @@ class Tail:
             for future in self._waiting.get(key, ()):
                 if not future.done():
                     future.set_result(None)
+        if not self._will_tell:
+            self._will_tell = True
+            asyncio.get_running_loop().call_later(SOON, self._tell)
+
+    def _tell(self) -> None:
+        self._will_tell = False
         self._on_events()
 
     async def _listen(self) -> None:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,10 +26,13 @@ def data_of(event: Event) -> dict[str, Any]:
 
 
 def _members(value: msgspec.Struct) -> dict[str, Any]:
-    return {
-        field.encode_name: _plain(getattr(value, field.name))
-        for field in msgspec.structs.fields(value)
-    }
+    return {shown: _plain(getattr(value, name)) for name, shown in _names(type(value))}
+
+
+@cache
+def _names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """Give the name of each field, and the one under which it is stored."""
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(struct))
 
 
 def _plain(value: Any) -> Any:

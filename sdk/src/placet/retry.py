@@ -18,8 +18,18 @@ async def retried(seconds: float | None, fn: Callable[..., Awaitable[T]], *args:
 
     Raises what the last call raised.
     """
+    failed: list[Exception] = []
+    try:
+        # As a rule it succeeds, and then what is to come would only cost time.
+        return await fn(*args)
+    except Exception as error:
+        if not transient(error):
+            raise
+        failed.append(error)
 
     async def attempt() -> T:
+        if failed:
+            raise failed.pop()
         return await fn(*args)
 
     result: T = await AsyncRetrying(

@@ -1,0 +1,83 @@
+"""What folding costs: microseconds an event, and an execution as it was in the middle."""
+
+import asyncio
+import gc
+import time
+from uuid import UUID, uuid4
+
+from psycopg_pool import AsyncConnectionPool
+
+from application.cache import HeadCache
+from application.log import ExecutionLog
+from application.reader import Reader
+from application.records import Head, Logged, advance
+from bench.log_load import send, start, step, writer
+from bench.measure import Result, median, milliseconds
+from domain.codec import decode
+from domain.evolve import fold
+
+SIZES = (10, 1_000, 10_000)
+ROUNDS = 5
+LOOKS = 50
+
+
+async def run(url: str) -> Result:
+    """Measure."""
+    result = Result("Folding, microseconds an event; executionAt at the middle")
+    streams: dict[int, UUID] = {size: uuid4() for size in SIZES}
+    async with writer(url) as to:
+        for size, id_ in streams.items():
+            await send(to, [start(size, id_), *(step(id_, f"step-{n}") for n in range(size - 1))])
+    log = ExecutionLog(url)
+    async with AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False) as pool:
+        for size, id_ in streams.items():
+            events = await Reader(log, HeadCache(), pool).history(id_, limit=size)
+            assert len(events) == size
+            figures: dict[str, float | str] = {
+                "fold": _per_event(size, lambda events=events: _fold(events)),
+                "decode, fold": _per_event(size, lambda events=events: _decode(events)),
+                "decode, check the chain, fold": _per_event(
+                    size, lambda events=events: _advance(events)
+                ),
+            }
+            # A reader of its own for each look: none finds what another remembers.
+            looks = []
+            for n in range(LOOKS):
+                reader = Reader(log, HeadCache(), pool)
+                began = time.perf_counter()
+                assert await reader.at_version(id_, max(size // 2 - n % 7, 1)) is not None
+                looks.append(time.perf_counter() - began)
+            middle = milliseconds(looks)
+            figures |= {"at the middle, p50 ms": middle["p50 ms"], "p99 ms": middle["p99 ms"]}
+            result.add(f"{size} events", **figures)
+    await asyncio.to_thread(log.close)
+    return result
+
+
+def _per_event(size: int, work: object) -> float:
+    assert callable(work)
+    times = []
+    repeats = max(10_000 // size, 1)
+    gc.disable()
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        times.append((time.perf_counter() - began) / repeats / size * 1e6)
+    gc.enable()
+    return median(times)
+
+
+def _fold(events: list[Logged]) -> None:
+    assert fold(None, (event.recorded for event in events)) is not None
+
+
+def _decode(events: list[Logged]) -> None:
+    rows = (decode(e.recorded.execution_id, e.recorded.version, e.topic, e.stored) for e in events)
+    assert fold(None, rows) is not None
+
+
+def _advance(events: list[Logged]) -> None:
+    head: Head | None = None
+    for event in events:
+        head = advance(head, event)

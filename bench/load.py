@@ -1,0 +1,103 @@
+"""A client that costs little: HTTP/1.1 over raw connections, requests made before the clock starts.
+
+A benchmark of a server must not measure its client, which on a small machine shares the cores.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Sent:
+    """What a run came to: seconds in all, and those of each request."""
+
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Requests answered in a second."""
+        return len(self.latencies) / self.seconds
+
+
+def request(url: str, token: str, body: bytes) -> bytes:
+    """Give the bytes of a POST to ``/graphql``."""
+    head = (
+        f"POST /graphql HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Connection(asyncio.Protocol):
+    """Sends the next request when the one before is answered."""
+
+    def __init__(
+        self, requests: Iterator[bytes], expect: bytes, sent: Sent, done: asyncio.Future[None]
+    ) -> None:
+        self._requests = requests
+        self._expect = expect
+        self._sent = sent
+        self._done = done
+        self._buffer = b""
+        self._began = 0.0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, separator, body = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        _, _, length = head.lower().partition(b"content-length: ")
+        if len(body) < int(length.split(b"\r\n", 1)[0]):
+            return
+        self._buffer = b""
+        if self._expect in body:
+            self._sent.latencies.append(time.perf_counter() - self._began)
+        else:
+            self._sent.failed.append(body[:500].decode())
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_exception(exc or ConnectionError("the server hung up"))
+
+    def _next(self) -> None:
+        following = next(self._requests, None)
+        if following is None:
+            self._done.set_result(None)
+            self._transport.close()
+            return
+        self._began = time.perf_counter()
+        self._transport.write(following)
+
+
+async def send(url: str, requests: list[bytes], *, connections: int, expect: bytes) -> Sent:
+    """Send all requests over so many connections. An answer without ``expect`` has failed."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    loop = asyncio.get_running_loop()
+    sent, shared = Sent(), iter(requests)
+    ends = [loop.create_future() for _ in range(connections)]
+    began = time.perf_counter()
+    for end in ends:
+        await loop.create_connection(
+            partial(_Connection, shared, expect, sent, end), parts.hostname, parts.port
+        )
+    await asyncio.gather(*ends)
+    sent.seconds = time.perf_counter() - began
+    if sent.failed:
+        raise AssertionError(f"{len(sent.failed)} requests failed, such as: {sent.failed[0]}")
+    return sent

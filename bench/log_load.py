@@ -1,0 +1,93 @@
+"""Filling a log as fast as its writer takes commands, in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+from api.bootstrap import migrate
+from application.cache import HeadCache
+from application.log import ExecutionLog
+from application.outcomes import Accepted
+from application.requests import Request
+from application.writer import Writer
+from domain.commands import Command, CompleteExecution, RecordStep, RequestApproval, StartExecution
+from domain.values import Label, Policy, Principal, Requirement, Role
+
+OPERATOR = Principal(id="operator", name="operator", roles=frozenset({Role.OPERATOR}))
+ENGINE = Principal(id="engine", name="engine", roles=frozenset({Role.ENGINE}))
+GROUPS = ("finance", "legal", "managers", "security")
+AT_ONCE = 256
+
+
+@asynccontextmanager
+async def writer(url: str) -> AsyncIterator[Writer]:
+    """Run a writer on a database whose tables are made if they are missing."""
+    await asyncio.to_thread(migrate, url)
+    log = ExecutionLog(url)
+    running = Writer(log, HeadCache(), queue_limit=10 * AT_ONCE)
+    running.start()
+    try:
+        yield running
+    finally:
+        await asyncio.to_thread(running.close)
+        log.close()
+
+
+def request(command: Command) -> Request:
+    """Give the command an id."""
+    return Request(command=command, command_id=uuid4())
+
+
+async def send(to: Writer, commands: Iterable[Command]) -> int:
+    """Send commands in batches, each accepted. Gives the last position."""
+    position = 0
+    for batch in batches(list(commands), AT_ONCE):
+        for outcome in await to.handle([request(command) for command in batch]):
+            assert isinstance(outcome, Accepted), outcome
+            position = max(position, outcome.position)
+    return position
+
+
+def batches(items: Sequence[Command], size: int) -> Iterable[Sequence[Command]]:
+    """Cut a sequence into pieces."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def start(number: int, execution_id: UUID) -> StartExecution:
+    """Start the execution with this number, whose content follows from it."""
+    return StartExecution(
+        by=OPERATOR,
+        execution_id=execution_id,
+        workflow=("travel", "payment", "deployment", "access")[number % 4],
+        queue=("default", "night")[number % 2],
+        input={"number": number, "amount": number * 7 % 10_000, "city": f"city{number % 300}"},
+        labels=(
+            Label(name="team", value=f"team{number % 50}"),
+            Label(name="case", value=str(number)),
+        ),
+    )
+
+
+def step(execution_id: UUID, key: str) -> RecordStep:
+    """Record a step."""
+    return RecordStep(
+        by=ENGINE, execution_id=execution_id, key=key, name=key, result={"ok": True, "key": key}
+    )
+
+
+def ask(number: int, execution_id: UUID) -> RequestApproval:
+    """Ask one of the groups for approval."""
+    return RequestApproval(
+        by=ENGINE,
+        execution_id=execution_id,
+        key="approve",
+        title=f"Approve number {number} for city{number % 300}",
+        payload={"number": number, "euros": number * 7 % 10_000},
+        policy=Policy(requirements=(Requirement(groups=(GROUPS[number % len(GROUPS)],)),)),
+    )
+
+
+def complete(execution_id: UUID) -> CompleteExecution:
+    """End the execution."""
+    return CompleteExecution(by=ENGINE, execution_id=execution_id, result={"done": True})

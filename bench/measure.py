@@ -1,0 +1,110 @@
+"""Figures: percentiles, tables, and claims with the bound that they have to keep."""
+
+import math
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured side: what it is, and its figures by column."""
+
+    what: str
+    figures: dict[str, float | str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A ratio with its bound. ``at_least`` says on which side of it is well."""
+
+    what: str
+    value: float
+    bound: float
+    at_least: bool = True
+
+    @property
+    def held(self) -> bool:
+        """Whether the bound is kept."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+@dataclass
+class Result:
+    """What one suite measured, in one run."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, what: str, **figures: float | str) -> None:
+        """Add a side."""
+        self.rows.append(Row(what, figures))
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        claims = [{**asdict(claim), "held": claim.held} for claim in self.claims]
+        return {**asdict(self), "claims": claims}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the smallest value that so large a share of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
+
+
+def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
+    """Give the percentiles of latencies in seconds, as columns in milliseconds."""
+    return {
+        "p50 ms": percentile(seconds, 0.5) * 1000,
+        "p90 ms": percentile(seconds, 0.9) * 1000,
+        "p99 ms": percentile(seconds, 0.99) * 1000,
+        "n": len(seconds),
+    }
+
+
+def median(values: Sequence[float]) -> float:
+    """Give the median."""
+    return statistics.median(values)
+
+
+def machine() -> dict[str, Any]:
+    """Say what it was measured on, without a name of it."""
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+    }
+
+
+def show(result: Result) -> None:
+    """Print a result as a table with its claims."""
+    console = Console(highlight=False, width=None if os.isatty(1) else 140)
+    columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
+    table = Table("", *columns, title=result.title, title_justify="left", box=None)
+    for row in result.rows:
+        table.add_row(row.what, *(_cell(row.figures.get(name, "")) for name in columns))
+    console.print(table)
+    for claim in result.claims:
+        word = "at least" if claim.at_least else "at most"
+        verdict = "held" if claim.held else "MISSED"
+        console.print(f"  {claim.what}: {_cell(claim.value)} ({word} {claim.bound:g}) {verdict}")
+    for note in result.notes:
+        console.print(f"  {note}")
+    console.print()
+
+
+def _cell(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,198 @@
+"""The projector beside the library's ``ProjectionRunner`` that writes the same rows."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from eventsourcing.utils import EnvType
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row, tuple_row
+
+import placet
+from api.bootstrap import loader
+from application.log import ExecutionLog
+from application.records import Chained
+from bench.log_load import ask, send, start, step, writer
+from bench.measure import Claim, Result, milliseconds
+from bench.stack import stack
+from bench.steady import steadily
+from domain.commands import Command
+from domain.evolve import evolve
+from domain.state import Execution
+from projections.model import Change
+from projections.models import MODELS
+from projections.positions import Positions
+from projections.projector import Projector
+from projections.rebuild import rebuild
+
+FEW = 500
+"""Lifecycles that the slower side projects; its rate does not depend on their number."""
+MANY = 10_000
+RATE = 200
+SECONDS = 10.0
+
+
+class Log(ExecutionLog):
+    """The log, built as the runner builds an application."""
+
+    name = "execution"
+
+    def __init__(self, env: EnvType | None = None) -> None:
+        assert env is not None
+        super().__init__(env["CONNINFO"])
+
+
+class Rows(PostgresTrackingRecorder):
+    """Writes an event's rows and its tracking in one transaction."""
+
+    def write(self, change: Change, after: int, tracking: Tracking) -> None:
+        with self.datastore.transaction(commit=True) as cursor:
+            connection: Any = cursor.connection
+            connection.row_factory = tuple_row
+            for model in MODELS.values():
+                model.write(connection, [change], after, tracking.notification_id)
+            connection.row_factory = dict_row
+            self._insert_tracking(cursor, tracking)
+
+
+class OneByOne(Projection[Rows]):
+    """The library's way: an event, its rows, a transaction."""
+
+    name = "bench"
+
+    def __init__(self, view: Rows) -> None:
+        super().__init__(view)
+        self._states: dict[UUID, Execution] = {}
+        self._position = 0
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        assert isinstance(domain_event, Chained)
+        recorded = domain_event.recorded
+        before = self._states.get(recorded.execution_id)
+        after = evolve(before, recorded)
+        self._states[after.id] = after
+        ordinal = getattr(recorded.event, "ordinal", None)
+        touched = {} if ordinal is None else {ordinal: after}
+        self.view.write(Change(before, after, touched), self._position, tracking)
+        self._position = tracking.notification_id
+
+
+async def run(url: str) -> Result:
+    """Measure."""
+    result = Result("Projecting: events a second into executions and approvals")
+    few = await _fill(url, FEW)
+    with _copy(url) as copy:
+        waiting = await asyncio.to_thread(_runner, copy, few)
+    with _copy(url) as copy:
+        _without_disk(copy)
+        not_waiting = await asyncio.to_thread(_runner, copy, few)
+    end = await _fill(url, MANY)
+    log = ExecutionLog(url)
+    ours = await asyncio.to_thread(_projector, url, log, end)
+    result.add("ProjectionRunner", **{"events/s": few / waiting, "events": few})
+    result.add(
+        "ProjectionRunner, synchronous_commit off",
+        **{"events/s": few / not_waiting, "events": few},
+    )
+    result.add("projector", **{"events/s": end / ours, "events": end})
+    for name in MODELS:
+        done = await asyncio.to_thread(rebuild, url, name, load=loader(log))
+        result.add(f"rebuild of {name}", **{"events/s": done.rate, "events": done.events})
+    await asyncio.to_thread(log.close)
+    ratio = (end / ours) / (few / waiting)
+    result.claims.append(Claim("projector to ProjectionRunner", ratio, 20.0))
+    result.notes.append(
+        "The projector's commits do not wait for the disk, since the log can give all of it again: "
+        f"to a runner that does not wait either it is {(end / ours) / (few / not_waiting):.1f}."
+    )
+    await _lag(url, result)
+    return result
+
+
+async def _fill(url: str, number: int) -> int:
+    commands: list[Command] = []
+    for n in range(number):
+        id_ = uuid4()
+        commands += [start(n, id_), step(id_, "one"), ask(n, id_), step(id_, "two")]
+    async with writer(url) as to:
+        return await send(to, commands)
+
+
+@contextmanager
+def _copy(url: str) -> Iterator[str]:
+    """Give a copy of the database, which nobody is connected to."""
+    name = "bench_copy"
+    source = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}")
+        yield make_conninfo(url, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _without_disk(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = conninfo_to_dict(url)["dbname"]
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+
+
+def _runner(url: str, end: int) -> float:
+    fields = conninfo_to_dict(url)
+    env = {
+        "CONNINFO": url,
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": str(fields["dbname"]),
+        "POSTGRES_HOST": str(fields["host"]),
+        "POSTGRES_PORT": str(fields.get("port", 5432)),
+        "POSTGRES_USER": str(fields["user"]),
+        "POSTGRES_PASSWORD": str(fields.get("password", "")),
+    }
+    began = time.perf_counter()
+    with ProjectionRunner(
+        application_class=Log, projection_class=OneByOne, view_class=Rows, env=env
+    ) as runner:
+        runner.wait(end, timeout=600)
+        return time.perf_counter() - began
+
+
+def _projector(url: str, log: ExecutionLog, end: int) -> float:
+    positions = Positions()
+    projector = Projector(url, load=loader(log), positions=positions)
+    began = time.perf_counter()
+    projector.start()
+    with psycopg.connect(url, autocommit=True) as connection:
+        while True:
+            found = connection.execute("SELECT min(position) FROM projection_positions").fetchall()
+            if found == [(end,)]:
+                break
+            time.sleep(0.005)
+    seconds = time.perf_counter() - began
+    projector.close()
+    return seconds
+
+
+async def _lag(url: str, result: Result) -> None:
+    """From a command's answer until the read model answers for it, while the log grows."""
+    with (
+        tempfile.TemporaryDirectory() as data,
+        stack(Path(data), database_url=url) as server,
+        steadily(server, RATE, SECONDS),
+    ):
+        async with placet.Client(server.url, server.tokens["operator"]) as operator:
+            lags: list[float] = []
+            until = time.perf_counter() + SECONDS * 0.8
+            while time.perf_counter() < until:
+                accepted = await operator.start("lag", {"n": len(lags)})
+                began = time.perf_counter()
+                await operator.executions(first=1, at_least=accepted.position)
+                lags.append(time.perf_counter() - began)
+                await asyncio.sleep(0.02)
+    result.add(f"lag of the read model at {RATE} commands/s", **milliseconds(lags))
