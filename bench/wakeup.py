@@ -4,8 +4,8 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -53,27 +53,29 @@ class People:
 
 
 async def run(url: str) -> Result:
-    """Measure."""
+    """Measure. The floor and what is idle in turns, so that what the machine does meets both."""
     result = Result("From grantApproval sent to the waiting client's message")
     with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
-        async with AsyncExitStack() as clients:
+        async with AsyncExitStack() as clients, Floor.open(url) as floor:
             people = await _people(clients, server, server)
-            await _each(people, 30, _pushed)
-            floor = await _floor(url)
-            idle = await _each(people, DECISIONS, _pushed)
-            result.add("floor: one commit, one NOTIFY, two connections", **milliseconds(floor))
+            for _ in range(30):
+                await _pushed(people)
+            idle, floors = [], []
+            for _ in range(DECISIONS):
+                floors.append(await floor.measure())
+                idle.append(await _pushed(people))
+            result.add("floor: one commit, one NOTIFY, two connections", **milliseconds(floors))
             result.add("subscription, idle", **milliseconds(idle))
             with steadily(server, RATE, MAX_SECONDS):
-                busy = await _each(people, DECISIONS, _pushed)
+                busy = [await _pushed(people) for _ in range(DECISIONS)]
             result.add(f"subscription, at {RATE} commands/s", **milliseconds(busy))
             with stack(Path(data), database_url=url) as other:
                 elsewhere = await _people(clients, server, other)
-                await _each(elsewhere, 10, _pushed)
-                crossed = await _each(elsewhere, DECISIONS, _pushed)
+                crossed = [await _pushed(elsewhere) for _ in range(DECISIONS)]
             result.add("subscription at another server process, idle", **milliseconds(crossed))
             polled = await asyncio.gather(*(_polled(people) for _ in range(POLLERS)))
             result.add(f"poll every {POLL_SECONDS:g} s", **milliseconds(polled))
-    ratio = percentile(idle, 0.5) / percentile(floor, 0.5)
+    ratio = percentile(idle, 0.5) / percentile(floors, 0.5)
     result.claims.append(Claim("idle p50 to the floor's", ratio, 3.0, at_least=False))
     return result
 
@@ -88,12 +90,6 @@ async def _people(clients: AsyncExitStack, server: Stack, waits_at: Stack) -> Pe
         await client(server, "approver-b"),
         await client(waits_at, "operator"),
     )
-
-
-async def _each(
-    people: People, number: int, measure: Callable[[People], Awaitable[float]]
-) -> list[float]:
-    return [await measure(people) for _ in range(number)]
 
 
 async def _pushed(people: People) -> float:
@@ -133,29 +129,37 @@ async def _polled(people: People) -> float:
     return await polling - began
 
 
-async def _floor(url: str) -> list[float]:
+class Floor:
     """One insert, one commit and one notification, as bare as the driver has it."""
-    async with (
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as writes,
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as listens,
-    ):
-        await writes.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body bytea)")
-        await listens.execute("LISTEN floor")
-        latencies = []
-        notified = listens.notifies()
-        body = b"x" * 500
-        for _ in range(DECISIONS):
-            await asyncio.sleep(random.uniform(0.002, 0.01))
-            waiting = asyncio.ensure_future(anext(notified))
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-            async with writes.pipeline():
-                await writes.execute("BEGIN")
-                await writes.execute("INSERT INTO floor (body) VALUES (%s)", [body])
-                await writes.execute("NOTIFY floor")
-                await writes.execute("COMMIT")
-            await waiting
-            latencies.append(time.perf_counter() - began)
-        await notified.aclose()
-        await writes.execute("DROP TABLE floor")
-    return latencies
+
+    def __init__(
+        self, writes: psycopg.AsyncConnection, notified: AsyncGenerator[psycopg.Notify, None]
+    ) -> None:
+        self._writes = writes
+        self._notified = notified
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["Floor"]:
+        """Open the two connections."""
+        async with (
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as writes,
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as listens,
+        ):
+            await writes.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body bytea)")
+            await listens.execute("LISTEN floor")
+            async with aclosing(listens.notifies()) as notified:
+                yield cls(writes, notified)
+
+    async def measure(self) -> float:
+        """Give the seconds from the insert to its notification at the other connection."""
+        waiting = asyncio.ensure_future(anext(self._notified))
+        await asyncio.sleep(random.uniform(0.002, 0.01))
+        began = time.perf_counter()
+        async with self._writes.pipeline():
+            await self._writes.execute("BEGIN")
+            await self._writes.execute("INSERT INTO floor (body) VALUES (%s)", [b"x" * 500])
+            await self._writes.execute("NOTIFY floor")
+            await self._writes.execute("COMMIT")
+        await waiting
+        return time.perf_counter() - began
