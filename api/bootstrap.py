@@ -118,7 +118,7 @@ async def serve(
         batch_limit=settings.batch_max,
         on_commit=tail.offer,
     )
-    leases = Leases(pool, writer)
+    leases = Leases(pool, writer, reader)
     services = Services(
         writer=writer,
         reader=reader,

@@ -5,31 +5,57 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Container, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 import structlog
 
-from application.batch import PROGRESS
+from application.batch import ENDS, PROGRESS
 from application.leases import Grant, Leases, OverloadedError
 from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
-from application.records import Logged
+from application.records import DAMAGE, Logged
 from application.tail import Tail
-from domain.events import Cancelled, Claimed, Completed, Failed
+from domain.events import (
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRejected,
+    ApprovalWithdrawn,
+    Claimed,
+    Completed,
+    Failed,
+    Resumed,
+    Retried,
+    Started,
+)
 from domain.state import Execution
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
-ENDS = (Completed, Failed, Cancelled)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
+FORGET_EVERY = 3_600.0
 MAILBOX = 10_000
+CHUNK = 64
+
+# After which events of an execution that no stream here holds there may be something to claim. A
+# claim is among them, because it may be one that a worker made for itself.
+_FREEING = (
+    Started,
+    Claimed,
+    Retried,
+    Resumed,
+    ApprovalGranted,
+    ApprovalRejected,
+    ApprovalExpired,
+    ApprovalWithdrawn,
+)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -60,8 +86,15 @@ class Lost(msgspec.Struct, frozen=True):
 Message = Claim | Resolved | Ended | Lost
 
 
+class _Held(NamedTuple):
+    """``busy``: it needs the worker now, and so counts to the capacity."""
+
+    fence: int
+    busy: bool
+
+
 class _Stream:
-    """One open subscription. ``held`` maps each execution to whether it counts to the capacity."""
+    """One open subscription, with what its worker holds."""
 
     def __init__(
         self,
@@ -78,7 +111,7 @@ class _Stream:
         self.capacity = capacity
         self.lease = lease
         self.expires_at = expires_at
-        self.held: dict[UUID, bool] = {}
+        self.held: dict[UUID, _Held] = {}
         self.busy = 0
         self.closed = False
         self.mailbox: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -107,20 +140,25 @@ class _Stream:
     def keep(self, execution: Execution) -> None:
         """Note that it is held, and whether it needs the worker now."""
         busy = execution.state in PROGRESS
-        self.busy += busy - self.held.get(execution.id, False)
-        self.held[execution.id] = busy
+        before = self.held.get(execution.id)
+        self.busy += busy - (before is not None and before.busy)
+        self.held[execution.id] = _Held(execution.fence, busy)
 
     def drop(self, execution_id: UUID) -> bool:
         """Forget it; False if it was not held."""
-        if execution_id not in self.held:
+        held = self.held.pop(execution_id, None)
+        if held is None:
             return False
-        self.busy -= self.held.pop(execution_id)
+        self.busy -= held.busy
         return True
 
     def claim(self, execution: Execution) -> None:
-        new = execution.id not in self.held
+        """Tell the worker that it holds this, if it has not been told of this very claim."""
+        before = self.held.get(execution.id)
+        if before is not None and before.fence > execution.fence:
+            return
         self.keep(execution)
-        if new:
+        if before is None or before.fence != execution.fence:
             self.send(Claim(Grant(execution, execution.fence, self.expires_at)))
 
 
@@ -133,13 +171,17 @@ class Assignments:
         self._leases = leases
         self._streams: dict[tuple[str, str], _Stream] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._free: dict[UUID, str] = {}
         self._sweep_now = asyncio.Event()
+        self._assign_now = asyncio.Event()
+        self._forget_at = 0.0
 
     async def start(self) -> None:
         """Begin to follow the tail and to sweep."""
         self._tasks = [
             asyncio.create_task(self._follow_tail(), name="placet-assignments"),
             asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
+            asyncio.create_task(self._assign_for_ever(), name="placet-assign"),
         ]
 
     async def close(self) -> None:
@@ -180,10 +222,8 @@ class Assignments:
         self._streams[stream.key] = stream
         keeping = asyncio.create_task(self._keep_lease(stream), name="placet-lease")
         try:
-            for execution_id in await self._leases.held(*stream.key):
-                execution = await self._reader.execution(execution_id)
-                if execution is not None and not execution.state.final:
-                    stream.claim(execution)
+            async for already in self._held_already(stream):
+                yield already
             self._sweep_now.set()
             while (message := await stream.mailbox.get()) is not None:
                 yield message
@@ -192,6 +232,30 @@ class Assignments:
             stream.close()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
+
+    async def _held_already(self, stream: _Stream) -> AsyncIterator[Message]:
+        """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
+        ids = await self._leases.held(*stream.key)
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            read = await asyncio.gather(
+                *(self._reader.execution(id_) for id_ in some), return_exceptions=True
+            )
+            # Asked again after reading: another may have taken it before it was read.
+            still = set(await self._leases.held(*stream.key))
+            for id_, execution in zip(some, read, strict=True):
+                if isinstance(execution, DAMAGE):
+                    _log.error("held_but_damaged", id=str(id_), error=str(execution))
+                elif isinstance(execution, BaseException):
+                    raise execution
+                elif execution is not None and id_ in still and not execution.state.final:
+                    stream.claim(execution)
+            while not stream.mailbox.empty():
+                message = stream.mailbox.get_nowait()
+                if message is None:
+                    stream.mailbox.put_nowait(None)
+                    return
+                yield message
 
     async def _keep_lease(self, stream: _Stream) -> None:
         pause = stream.lease.total_seconds() / 3
@@ -225,47 +289,63 @@ class Assignments:
     async def _take_in(self, events: Sequence[Logged]) -> None:
         if not self._streams:
             return
-        free: dict[UUID, str] = {}
-        unsure: dict[UUID, str] = {}
-        freed = False
+        holders = {id_: stream for stream in self._streams.values() for id_ in stream.held}
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
+        unsure: dict[UUID, str] = {}
+        freed = False
         for event in events:
-            _, after = await self._reader.around(event)
-            holder = self._holder(after.id)
-            if holder is not None:
+            id_ = event.recorded.execution_id
+            holder = holders.get(id_)
+            after = await self._after(event, held=holder is not None)
+            if after is None:
+                continue
+            if holder is not None and id_ in holder.held:
                 room = holder.room
                 self._tell(holder, event, after, over)
                 freed = freed or holder.room > room == 0
-            elif isinstance(event.recorded.event, Claimed):
-                self._claimed(event, after)
-                free.pop(after.id, None)
-                unsure.pop(after.id, None)
-            elif after.state in PROGRESS and after.worker is None:
-                free[after.id] = after.queue
-            elif after.state in PROGRESS or after.resolved_version == after.version:
-                # It had a worker once, which gave it back or has its stream elsewhere.
-                unsure[after.id] = after.queue
+            else:
+                self._not_held(event, after, unsure)
         if unsure:
             claimable = await self._leases.claimable(list(unsure))
-            free.update((id_, unsure[id_]) for id_ in claimable)
+            self._free.update((id_, unsure[id_]) for id_ in claimable)
         if freed:
             self._sweep_now.set()
-        if free:
-            await self._assign(free)
+        if self._free:
+            self._assign_now.set()
 
-    def _holder(self, execution_id: UUID) -> _Stream | None:
-        streams = self._streams.values()
-        return next((s for s in streams if execution_id in s.held), None)
+    def _not_held(self, event: Logged, after: Execution, unsure: dict[UUID, str]) -> None:
+        """Note what may be claimed now. ``unsure``: if it is free, which the database knows."""
+        if isinstance(event.recorded.event, Claimed):
+            self._claimed(event, after)
+            self._free.pop(after.id, None)
+            unsure.pop(after.id, None)
+        elif after.state in PROGRESS and after.worker is None:
+            self._free[after.id] = after.queue
+        elif after.state in PROGRESS or after.resolved_version == after.version:
+            # It had a worker once, which gave it back or has its stream elsewhere.
+            unsure[after.id] = after.queue
+
+    async def _after(self, event: Logged, *, held: bool) -> Execution | None:
+        """Give the state after an event, None if nobody here has to know it."""
+        if not held and not isinstance(event.recorded.event, _FREEING):
+            return None
+        try:
+            return await self._reader.after(event)
+        except DAMAGE as error:
+            id_ = str(event.recorded.execution_id)
+            _log.error("assignment_damaged", id=id_, error=str(error))
+            return None
 
     def _tell(
         self, holder: _Stream, event: Logged, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
-        if isinstance(recorded.event, Claimed) and ((owner, recorded.event.worker) != holder.key):
-            holder.drop(after.id)
-            holder.send(Lost(after.id))
+        if isinstance(recorded.event, Claimed):
+            if (owner, recorded.event.worker) != holder.key:
+                holder.drop(after.id)
+                holder.send(Lost(after.id))
             self._claimed(event, after)
         elif after.state.final:
             holder.drop(after.id)
@@ -282,6 +362,19 @@ class Assignments:
         stream = self._streams.get((event.recorded.actor.id, after.worker or ""))
         if stream is not None:
             stream.claim(after)
+
+    async def _assign_for_ever(self) -> None:
+        """Claim what is free, apart from the tail, so that no resolution waits for a commit."""
+        while True:
+            await self._assign_now.wait()
+            self._assign_now.clear()
+            free, self._free = self._free, {}
+            try:
+                await self._assign(free)
+            except psycopg.Error as error:
+                _log.warning("assign_unreachable", error=str(error))
+            except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
+                _log.exception("assign_failed")
 
     async def _assign(self, free: dict[UUID, str]) -> None:
         """Claim these, each for the stream with the least to do that has room."""
@@ -328,19 +421,18 @@ class Assignments:
                 _log.exception("sweep_failed")
 
     async def _sweep(self) -> None:
-        by_queues: dict[frozenset[str], int] = {}
+        room: dict[frozenset[str], int] = {}
         for stream in self._streams.values():
-            if stream.room:
-                room = by_queues.get(stream.queues, 0) + stream.room
-                by_queues[stream.queues] = min(room, SWEEP_LIMIT)
-        for queues, room in by_queues.items():
-            found = await self._leases.candidates(sorted(queues), room)
-            free: dict[UUID, str] = {}
-            for execution_id in found:
-                execution = await self._reader.execution(execution_id)
-                if execution is not None:
-                    free[execution_id] = execution.queue
-            if free:
-                await self._assign(free)
-            if len(found) == room == SWEEP_LIMIT:
+            room[stream.queues] = room.get(stream.queues, 0) + stream.room
+        for queues, wanted in room.items():
+            limit = min(wanted, SWEEP_LIMIT)
+            found = await self._leases.candidates(sorted(queues), limit) if limit else []
+            self._free.update(found)
+            if found:
+                self._assign_now.set()
+            if len(found) == SWEEP_LIMIT:
                 self._sweep_now.set()
+        now = asyncio.get_running_loop().time()
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_EVERY
+            await self._leases.forget()

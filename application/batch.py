@@ -20,13 +20,14 @@ from domain.commands import (
 )
 from domain.decide import decide
 from domain.errors import Refusal, RefusalCode
-from domain.events import Claimed, Event, Recorded
+from domain.events import Cancelled, Claimed, Completed, Event, Failed, Recorded
 from domain.repeats import first_version
 from domain.state import Execution
 from domain.values import ExecutionState
 
 _log = structlog.get_logger(__name__)
 
+ENDS = (Completed, Failed, Cancelled)
 PROGRESS = frozenset({ExecutionState.RUNNING, ExecutionState.RESUMED})
 
 
@@ -58,8 +59,8 @@ class Repeat(NamedTuple):
 
 
 def start_key(command: Command) -> StartKey | None:
-    """Give the key of a start that has one."""
-    if isinstance(command, StartExecution) and command.key is not None:
+    """Give the key of a start that has one, and that may be looked up: its input is well-formed."""
+    if isinstance(command, StartExecution) and command.key is not None and not command.problem:
         return StartKey(command.by.id, command.workflow, command.key)
     return None
 
@@ -68,9 +69,9 @@ class Batch:
     """Decides requests one after the other, each on the state that the one before left.
 
     After :meth:`decide_all`, ``appended`` is what to insert, ``started`` which start keys are new,
-    ``claimed`` who holds what from now on, ``lost`` who lost what by that, and :meth:`outcomes`
-    gives the answers once the positions are known. ``damaged`` names the executions whose log
-    can't be folded, with the reason; requests for them fail with it.
+    ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
+    an end, and :meth:`outcomes` gives the answers once the positions are known. ``damaged`` names
+    the executions whose log can't be folded, with the reason; requests for them fail with it.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Batch:
         self.started: dict[StartKey, UUID] = {}
         self.claimed: dict[UUID, tuple[str, str]] = {}
         self.lost: list[tuple[str, str, UUID]] = []
+        self.ended: set[UUID] = set()
         self.repeats: set[Repeat] = set()
         self._keys = keys
         self._holds = holds
@@ -117,7 +119,9 @@ class Batch:
         refused: set[UUID] = set()
         for request in call.requests:
             execution_id = self._stream_of(request.command)
-            if execution_id in refused:
+            # A start with a key of before may be about another execution than the id it names.
+            about = {execution_id, request.command.execution_id}
+            if not refused.isdisjoint(about):
                 answer = _Answer(
                     refusal=Refusal(
                         RefusalCode.SKIPPED,
@@ -128,7 +132,7 @@ class Batch:
             else:
                 answer = self._decide_one(execution_id, request)
             if call.chained and answer.refusal is not None:
-                refused.add(execution_id)
+                refused |= about
             answers.append(answer)
         return answers
 
@@ -180,6 +184,11 @@ class Batch:
         for event in events:
             if isinstance(event, Claimed):
                 self._hand_over(execution_id, request.command.by.id, event.worker)
+            elif isinstance(event, ENDS):
+                # Said in so many words: after a retry in the same batch it does not show.
+                self.ended.add(execution_id)
+                self._holds[execution_id] = _FREE
+                self.claimed.pop(execution_id, None)
 
     def _append(self, execution_id: UUID, event: Event, request: Request) -> None:
         head = self.heads.get(execution_id)
@@ -223,7 +232,9 @@ class Batch:
     def _hand_over(self, execution_id: UUID, owner: str, worker: str) -> None:
         hold = self._holds.get(execution_id)
         if hold is not None and hold.owner is not None and hold.worker is not None:
-            self.lost.append((hold.owner, hold.worker, execution_id))
+            before, after = (hold.owner, hold.worker), (owner, worker)
+            if before != after:
+                self.lost.append((*before, execution_id))
         self._holds[execution_id] = Hold(owner, worker, alive=True, released_version=0)
         self.claimed[execution_id] = (owner, worker)
 

@@ -4,16 +4,18 @@ A lease belongs to a worker, and one heartbeat keeps all that it holds. A claim 
 writer, so that the Claimed event and the row of who holds what are one commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import msgspec
 from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool
 
 from application.outcomes import Accepted, Outcome, Refused, UnavailableError
+from application.reader import Reader
 from application.recorder import lock_statement
 from application.requests import Request
 from application.writer import Writer
@@ -28,18 +30,24 @@ _RENEW = """
     ON CONFLICT (owner, worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
     RETURNING expires_at
 """
+# What a dead worker held goes first, then what has been free for longest: nothing is left behind.
 _CANDIDATES = """
-    (SELECT execution_id FROM execution_holds
-     WHERE queue = ANY (%(queues)s) AND worker IS NULL
-        AND (progress OR resolved_version > released_version)
-     LIMIT %(limit)s)
-    UNION ALL
-    (SELECT h.execution_id FROM worker_leases AS l
-     JOIN execution_holds AS h USING (owner, worker)
-     WHERE l.expires_at <= clock_timestamp() AND h.worker IS NOT NULL
-        AND h.queue = ANY (%(queues)s)
-     LIMIT %(limit)s)
-    LIMIT %(limit)s
+    SELECT execution_id, queue FROM (
+        (SELECT h.execution_id, h.queue, 0 AS free, h.sequence FROM worker_leases AS l
+         JOIN execution_holds AS h USING (owner, worker)
+         WHERE l.expires_at <= clock_timestamp() AND h.worker IS NOT NULL
+            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(but)s::uuid[])
+         LIMIT %(limit)s)
+        UNION ALL
+        (SELECT h.execution_id, h.queue, 1, h.sequence
+         FROM unnest(%(queues)s::text[]) AS wanted (queue) CROSS JOIN LATERAL (
+            SELECT execution_id, queue, sequence FROM execution_holds
+            WHERE queue = wanted.queue AND worker IS NULL
+                AND (progress OR resolved_version > released_version)
+                AND execution_id <> ALL (%(but)s::uuid[])
+            ORDER BY sequence LIMIT %(limit)s
+         ) AS h)
+    ) AS found ORDER BY free, sequence LIMIT %(limit)s
 """
 _CLAIMABLE = """
     SELECT execution_id FROM execution_holds
@@ -48,17 +56,33 @@ _CLAIMABLE = """
 """
 _HELD = "SELECT execution_id FROM execution_holds WHERE owner = %s AND worker = %s"
 _COUNT = "SELECT count(*) FROM execution_holds WHERE owner = %s AND worker = %s"
-_LOST = "DELETE FROM lost_holds WHERE owner = %s AND worker = %s RETURNING execution_id"
-_RELEASE = """
+# What the worker has got back meanwhile is not lost any more.
+_LOST = """
+    DELETE FROM lost_holds AS l WHERE owner = %s AND worker = %s
+    RETURNING execution_id, EXISTS (
+        SELECT FROM execution_holds AS h
+        WHERE (h.execution_id, h.owner, h.worker) = (l.execution_id, l.owner, l.worker)
+    )
+"""
+# Under the log's lock nothing is resolved or claimed meanwhile. In the one statement, so that a
+# process which is stopped in the middle can't keep the lock.
+_RELEASE = SQL("""
+    WITH locked AS MATERIALIZED ({})
     UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = resolved_version
+    FROM locked
     WHERE owner = %(owner)s AND worker = %(worker)s
         AND (%(ids)s::uuid[] IS NULL OR execution_id = ANY (%(ids)s))
     RETURNING execution_id
-"""
+""").format(lock_statement())
 _FORGET = """
     DELETE FROM worker_leases AS l
-    WHERE expires_at < clock_timestamp() - interval '1 day' AND NOT EXISTS (
+    WHERE expires_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
         SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
+    )
+"""
+_FORGET_LOST = """
+    DELETE FROM lost_holds AS l WHERE NOT EXISTS (
+        SELECT FROM worker_leases AS w WHERE (w.owner, w.worker) = (l.owner, l.worker)
     )
 """
 
@@ -90,9 +114,10 @@ class OverloadedError(Exception):
 class Leases:
     """Claims, heartbeats and releases. Raises psycopg errors if the database is away."""
 
-    def __init__(self, pool: AsyncConnectionPool, writer: Writer) -> None:
+    def __init__(self, pool: AsyncConnectionPool, writer: Writer, reader: Reader) -> None:
         self._pool = pool
         self._writer = writer
+        self._reader = reader
 
     async def claim(
         self,
@@ -108,19 +133,35 @@ class Leases:
         Raises UnavailableError or OverloadedError.
         """
         expires_at = await self.renew(principal.id, worker, lease)
-        grants: list[Grant] = []
+        claimed: list[Execution] = []
+        tried: set[UUID] = set()
         for _ in range(ROUNDS):
-            wanted = limit - len(grants)
-            found = await self.candidates(queues, wanted) if wanted else []
+            wanted = limit - len(claimed)
+            found = await self.candidates(queues, wanted, tried) if wanted else []
             if not found:
                 break
-            outcomes = await self.claim_these(principal, worker, found, trace)
-            grants += [
-                Grant(outcome.execution, outcome.execution.fence, expires_at)
-                for outcome in outcomes
-                if isinstance(outcome, Accepted)
-            ]
-        return grants
+            ids = [execution_id for execution_id, _ in found]
+            tried.update(ids)
+            try:
+                outcomes = await self.claim_these(principal, worker, ids, trace)
+            except OverloadedError:
+                if claimed:
+                    break
+                raise
+            except UnavailableError:
+                # What was claimed must be told, or nobody works on it while the lease is kept.
+                claimed += await self._held_of(principal.id, worker, ids)
+                if claimed:
+                    break
+                raise
+            claimed += [o.execution for o in outcomes if isinstance(o, Accepted)]
+        return [Grant(execution, execution.fence, expires_at) for execution in claimed]
+
+    async def _held_of(self, owner: str, worker: str, ids: Sequence[UUID]) -> list[Execution]:
+        """Give those of these executions that the worker holds, whoever said so."""
+        held = set(await self.held(owner, worker))
+        found = [await self._reader.execution(id_) for id_ in ids if id_ in held]
+        return [execution for execution in found if execution is not None]
 
     async def claim_these(
         self, principal: Principal, worker: str, ids: Sequence[UUID], trace: str | None = None
@@ -154,7 +195,9 @@ class Leases:
         async with self._pool.connection() as connection:
             count = await (await connection.execute(_COUNT, (principal.id, worker))).fetchall()
             lost = await (await connection.execute(_LOST, (principal.id, worker))).fetchall()
-        return Heartbeat(worker, expires_at, count[0][0], tuple(row[0] for row in lost))
+        return Heartbeat(
+            worker, expires_at, count[0][0], tuple(id_ for id_, back in lost if not back)
+        )
 
     async def release(
         self, principal: Principal, worker: str, execution_ids: Sequence[UUID] | None
@@ -165,12 +208,7 @@ class Leases:
             "worker": worker,
             "ids": None if execution_ids is None else list(execution_ids),
         }
-        async with self._pool.connection() as connection, connection.transaction():
-            # Under the log's lock nothing is resolved or claimed meanwhile.
-            await connection.execute("SET LOCAL lock_timeout = '5s'")
-            await connection.execute(lock_statement())
-            rows = await (await connection.execute(_RELEASE, params)).fetchall()
-        return [row[0] for row in rows]
+        return [row[0] for row in await self._rows(_RELEASE, params)]
 
     async def renew(self, owner: str, worker: str, lease: timedelta) -> datetime:
         """Let the worker's lease run for this long from now. Gives its end, in UTC."""
@@ -178,10 +216,15 @@ class Leases:
         expires_at: datetime = row[0]
         return expires_at.astimezone(UTC)
 
-    async def candidates(self, queues: Sequence[str], limit: int) -> list[UUID]:
-        """Give executions that can be claimed at this moment, as it seems."""
-        rows = await self._rows(_CANDIDATES, {"queues": list(queues), "limit": limit})
-        return [row[0] for row in rows]
+    async def candidates(
+        self, queues: Sequence[str], limit: int, but: Iterable[UUID] = ()
+    ) -> list[tuple[UUID, str]]:
+        """Give executions that can be claimed at this moment, as it seems, with their queues.
+
+        ``but``: leave these out.
+        """
+        params = {"queues": list(queues), "limit": limit, "but": list(but)}
+        return [(row[0], row[1]) for row in await self._rows(_CANDIDATES, params)]
 
     async def claimable(self, ids: Sequence[UUID]) -> list[UUID]:
         """Give those of these that nobody holds and that there is something to do on."""
@@ -192,11 +235,12 @@ class Leases:
         return [row[0] for row in await self._rows(_HELD, (owner, worker))]
 
     async def forget(self) -> None:
-        """Delete leases that ran out long ago and hold nothing."""
+        """Delete leases that ran out an hour ago and hold nothing, and what such workers lost."""
         async with self._pool.connection() as connection:
             await connection.execute(_FORGET)
+            await connection.execute(_FORGET_LOST)
 
-    async def _rows(self, statement: str, params: Any) -> list[Any]:
+    async def _rows(self, statement: LiteralString | Composed, params: Any) -> list[Any]:
         connection: AsyncConnection[Any]
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement, params, prepare=True)

@@ -1,6 +1,6 @@
 """The log of executions on the ``eventsourcing`` library: mapper, repository, snapshots."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +71,7 @@ class ExecutionRepository(Repository[UUID]):
         Raises BrokenChainError, DamagedEventError or IllegalTransitionError for a damaged log.
         """
         try:
-            return self.get(execution_id, version=version, projector_func=_fold)
+            return self.get(execution_id, version=version, projector_func=fold_heads)
         except AggregateNotFoundError:
             return None
 
@@ -89,26 +89,47 @@ class ExecutionRepository(Repository[UUID]):
     def _from_snapshot(self, execution_id: UUID, version: int | None) -> Head | None:
         if self.snapshot_store is None:
             return None
-        found: list[Any] = list(
-            self.snapshot_store.get(execution_id, desc=True, limit=1, lte=version)
-        )
-        for snapshot in found:
-            events: Iterator[Any] = iter(
-                self.event_store.get(execution_id, gt=snapshot.originator_version - 1, lte=version)
+        try:
+            found: list[Any] = list(
+                self.snapshot_store.get(execution_id, desc=True, limit=1, lte=version)
             )
-            at_snapshot = next(events, None)
-            if at_snapshot is None or at_snapshot.hash != snapshot.hash:
-                return None
-            state = bytes(snapshot.state)
-            try:
-                execution = decode_state(state)
-            except DamagedEventError:
-                return None
-            return _fold(Head(execution, snapshot.hash, len(state)), events)
+        except msgspec.MsgspecError:
+            return None
+        for snapshot in found:
+            events: Any = self.event_store.get(
+                execution_id, gt=snapshot.originator_version - 1, lte=version
+            )
+            return resume(snapshot, events)
         return None
 
 
-def _fold(head: Head | None, events: Iterable[Chained]) -> Head | None:
+def read_snapshot(stored: bytes) -> Snapshot | None:
+    """Read a snapshot's bytes, None if they are none."""
+    try:
+        return msgspec.json.decode(stored, type=Snapshot)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def resume(snapshot: Snapshot, events: Iterable[Chained]) -> Head | None:
+    """Fold what came after a snapshot onto it; the first event is that at the snapshot's version.
+
+    None if the snapshot is not of that event or can't be read: then all events have to be folded.
+    """
+    following = iter(events)
+    at_snapshot = next(following, None)
+    if at_snapshot is None or at_snapshot.hash != snapshot.hash:
+        return None
+    state = bytes(snapshot.state)
+    try:
+        execution = decode_state(state)
+    except DamagedEventError:
+        return None
+    return fold_heads(Head(execution, snapshot.hash, len(state)), following)
+
+
+def fold_heads(head: Head | None, events: Iterable[Chained]) -> Head | None:
+    """Fold events onto a head, None for no event at all."""
     for event in events:
         head = advance(head, event)
     return head

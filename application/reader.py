@@ -15,9 +15,10 @@ from application.cache import HeadCache
 from application.log import ExecutionLog
 from application.records import Head, Logged, advance
 from application.session import logged
-from domain.events import EVENT_TYPES
+from domain.events import EVENT_TYPES, Started
 from domain.state import Execution
 
+MAX_QUEUES = 100_000
 TOPICS = {event_type.__name__: event_type.topic for event_type in EVENT_TYPES}
 
 _ENVELOPE = SQL("convert_from(e.state, 'UTF8')::json")
@@ -38,8 +39,8 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     queues: frozenset[str] | None = None
 
-    def matches(self, event: Logged, execution: Execution | None) -> bool:
-        """Whether an event of this execution is wanted. Only ``queues`` asks for the execution."""
+    def matches(self, event: Logged, queue: str | None) -> bool:
+        """Whether an event is wanted. Only ``queues`` asks for the execution's queue."""
         recorded = event.recorded
         return (
             (self.execution_id is None or recorded.execution_id == self.execution_id)
@@ -47,7 +48,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
             and (self.actors is None or recorded.actor.id in self.actors)
             and (self.since is None or recorded.at >= self.since)
             and (self.until is None or recorded.at <= self.until)
-            and (self.queues is None or (execution is not None and execution.queue in self.queues))
+            and (self.queues is None or queue in self.queues)
         )
 
     def conditions(self) -> tuple[list[Composable], list[Any]]:
@@ -84,20 +85,17 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Reader:
     """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
 
-    def __init__(
-        self, log: ExecutionLog, cache: HeadCache, pool: AsyncConnectionPool, past: int = 2_000
-    ) -> None:
+    def __init__(self, log: ExecutionLog, cache: HeadCache, pool: AsyncConnectionPool) -> None:
         self._log = log
         self._cache = cache
         self._pool = pool
-        self._past: OrderedDict[tuple[UUID, int], Head] = OrderedDict()
-        self._past_limit = past
+        self._queues: OrderedDict[UUID, str] = OrderedDict()
 
     async def execution(self, execution_id: UUID) -> Execution | None:
         """Give the execution as it stands, None if there is none."""
         head = self._cache.get(execution_id)
         if head is None:
-            head = await asyncio.to_thread(self._log.repository.head, execution_id)
+            head = await self._load(execution_id)
         else:
             for event in await self._history(execution_id, head.version, None):
                 head = advance(head, event)
@@ -149,15 +147,44 @@ class Reader:
         rows = await self._rows(statement, [*params, limit])
         return [logged(row) for row in rows]
 
-    async def around(self, event: Logged) -> tuple[Execution | None, Execution]:
-        """Give the states before and after an event."""
+    async def before(self, event: Logged) -> Execution | None:
+        """Give the state before an event, None before the first."""
         recorded = event.recorded
-        before = await self._head_at(recorded.execution_id, recorded.version - 1)
-        after = self._recall(recorded.execution_id, recorded.version)
-        if after is None:
-            after = advance(before, event)
-            self._remember(after)
-        return None if before is None else before.execution, after.execution
+        head = await self._head_at(recorded.execution_id, recorded.version - 1)
+        return None if head is None else head.execution
+
+    async def after(self, event: Logged) -> Execution:
+        """Give the state right after an event."""
+        recorded = event.recorded
+        execution_id, version = recorded.execution_id, recorded.version
+        head = self._cache.at(execution_id, version)
+        if head is None:
+            before = self._cache.at(execution_id, version - 1)
+            if before is not None or version == 1:
+                head = advance(before, event)
+                self._cache.put_past(head)
+            else:
+                head = await self._head_at(execution_id, version)
+                assert head is not None, "an event that was read is in the log"
+        return head.execution
+
+    async def queue_of(self, event: Logged) -> str:
+        """Give the queue of the event's execution, which never changes."""
+        execution_id, started = event.recorded.execution_id, event.recorded.event
+        if isinstance(started, Started):
+            queue = started.queue
+        elif (known := self._queues.get(execution_id)) is not None:
+            return known
+        elif (head := self._cache.get(execution_id)) is not None:
+            queue = head.execution.queue
+        else:
+            [first] = await self._history(execution_id, 0, 1)
+            assert isinstance(first.recorded.event, Started)
+            queue = first.recorded.event.queue
+        self._queues[execution_id] = queue
+        if len(self._queues) > MAX_QUEUES:
+            self._queues.popitem(last=False)
+        return queue
 
     async def position(self) -> int:
         """Give the position of the last event in the log, 0 if there is none."""
@@ -168,27 +195,20 @@ class Reader:
     async def _head_at(self, execution_id: UUID, version: int) -> Head | None:
         if version < 1:
             return None
-        head = self._recall(execution_id, version)
+        head = self._cache.at(execution_id, version)
         if head is None:
-            head = await asyncio.to_thread(self._log.repository.head, execution_id, version)
+            head = await self._load(execution_id, version)
             if head is None or head.version != version:
                 return None
-            self._remember(head)
+            self._cache.put_past(head)
         return head
 
-    def _recall(self, execution_id: UUID, version: int) -> Head | None:
-        head = self._cache.get(execution_id)
-        if head is not None and head.version == version:
-            return head
-        head = self._past.get((execution_id, version))
-        if head is not None:
-            self._past.move_to_end((execution_id, version))
-        return head
-
-    def _remember(self, head: Head) -> None:
-        self._past[head.id, head.version] = head
-        if len(self._past) > self._past_limit:
-            self._past.popitem(last=False)
+    async def _load(self, execution_id: UUID, version: int | None = None) -> Head | None:
+        # Asked first, because here all who wait for a database that is away wait at once, while
+        # there are only a few threads.
+        async with self._pool.connection():
+            pass
+        return await asyncio.to_thread(self._log.repository.head, execution_id, version)
 
     async def _last_version(self, execution_id: UUID) -> int:
         statement = SQL(

@@ -86,9 +86,17 @@ class LogRecorder(PostgresApplicationRecorder):
         return self._fetch_ids_after_insert_events(cursor, events) or []
 
 
+class SnapshotRecorder(PostgresAggregateRecorder):
+    """Keeps snapshots, without the library's ten retries too."""
+
+    insert_events = unwrap(PostgresAggregateRecorder.insert_events)
+    select_events = unwrap(PostgresAggregateRecorder.select_events)
+
+
 class LogFactory(PostgresFactory):
     """Builds the recorders for one connection string, of which it drops no part."""
 
+    aggregate_recorder_class = SnapshotRecorder
     application_recorder_class = LogRecorder
 
     @classmethod

@@ -5,10 +5,13 @@ from uuid import UUID
 import msgspec
 
 from domain.codec import GENESIS_HASH, decode, hash_of
-from domain.errors import DamagedEventError
+from domain.errors import DamagedEventError, IllegalTransitionError, UnknownTopicError
 from domain.events import Recorded
 from domain.evolve import evolve
 from domain.state import Execution
+
+DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
+"""What reading or folding an execution raises if its log is not as it was recorded."""
 
 
 class Chained(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """The writer's connection: what it reads under the log's lock, and what it commits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,8 @@ from application.recorder import LogRecorder
 from application.records import Head, Logged, read
 from domain.events import Resumed
 
+# Whatever the database's own default is: a snapshot from before the lock would show a past.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 # One statement for all that each batch asks, because each statement costs the driver more than the
 # server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
 _SITUATION = """
@@ -36,6 +38,12 @@ _EVENTS = """
         WHERE originator_id = known.id AND originator_version > known.version
         ORDER BY originator_version
     ) AS e
+"""
+_SNAPSHOTS = """
+    SELECT s.originator_id, s.state FROM unnest(%s::uuid[]) AS ids (id) CROSS JOIN LATERAL (
+        SELECT originator_id, state FROM execution_snapshots
+        WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
+    ) AS s
 """
 _KEYS = """
     SELECT owner, workflow, key, execution_id
@@ -88,13 +96,18 @@ class Situation(msgspec.Struct, frozen=True):
 class Session:
     """One connection, opened when it is needed. After any error it has to be dropped.
 
+    ``on_connect`` is called whenever it was opened: behind it may be another server by now.
+
     It stays in pipeline mode for its whole life. Leaving that mode makes psycopg send a Flush after
     the last Sync, and a server that has read a Flush no longer counts the time for which the
     transaction is idle: a process stopped with the lock in hand would keep it for ever.
     """
 
-    def __init__(self, recorder: LogRecorder) -> None:
+    def __init__(
+        self, recorder: LogRecorder, on_connect: Callable[[], None] = lambda: None
+    ) -> None:
         self._recorder = recorder
+        self._on_connect = on_connect
         self._connection: Connection[DictRow] | None = None
         self._pipeline: Pipeline | None = None
         self._pipeline_mode = ExitStack()
@@ -118,13 +131,28 @@ class Session:
             rows = self._execute(_KEYS, _columns(keys, 3))
         return _mapping(rows.fetchall())
 
+    def connect(self) -> None:
+        """Open the connection if there is none."""
+        self._connected()
+
+    def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """Give the latest snapshot of each of these executions that has one, as it is stored."""
+        with self._round_trip():
+            rows = self._execute(_SNAPSHOTS, [list(ids)])
+        return {row["originator_id"]: bytes(row["state"]) for row in rows}
+
+    def rollback(self) -> None:
+        """Give the lock back, with nothing done."""
+        with self._round_trip() as connection:
+            connection.execute("ROLLBACK")
+
     def begin(self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]) -> Situation:
         """Begin a transaction, take the lock and read, in one round trip.
 
         ``ids`` are the streams that the commands are about, at least one.
         """
         with self._round_trip() as connection:
-            connection.execute("BEGIN")
+            connection.execute(_BEGIN)
             self._recorder.take_lock(connection.cursor())
             found = self._execute(_SITUATION, [list(ids)])
             mapped = self._execute(_KEYS, _columns(keys, 3)) if keys else None
@@ -179,7 +207,7 @@ class Session:
             for id_ in batch.touched()
         }
         with self._round_trip() as connection:
-            connection.execute("BEGIN")
+            connection.execute(_BEGIN)
             self._recorder.take_lock(connection.cursor())
             found = self._execute(_EVENTS, [list(base), list(base.values())])
             repeats = self._read_repeats(batch) if batch.repeats else None
@@ -197,6 +225,7 @@ class Session:
         if self._connection is None:
             self._connection = self._recorder.connect()
             self._pipeline = self._pipeline_mode.enter_context(self._connection.pipeline())
+            self._on_connect()
         return self._connection
 
     @contextmanager
@@ -217,11 +246,10 @@ class Session:
         if batch.started:
             rows = [(*key, execution_id) for key, execution_id in batch.started.items()]
             self._execute(_PUT_KEYS, _columns(rows, 4))
-        open_holds, ended = _changed_holds(batch)
-        if open_holds:
-            self._execute(_PUT_HOLDS, _columns(open_holds, 4))
-        if ended:
-            self._execute(_DROP_HOLDS, [ended])
+        if batch.ended:
+            self._execute(_DROP_HOLDS, [list(batch.ended)])
+        if changed := _changed_holds(batch):
+            self._execute(_PUT_HOLDS, _columns(changed, 4))
         if batch.claimed:
             claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
             self._execute(_HAND_OVER, _columns(claims, 3))
@@ -251,23 +279,22 @@ def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     }
 
 
-def _changed_holds(batch: Batch) -> tuple[list[tuple[UUID, str, bool, int]], list[UUID]]:
+def _changed_holds(batch: Batch) -> list[tuple[UUID, str, bool, int]]:
     put: list[tuple[UUID, str, bool, int]] = []
-    ended: list[UUID] = []
     for execution_id in batch.touched():
         after = batch.heads[execution_id].execution
         before = batch.before.get(execution_id)
-        if after.state.final:
-            ended.append(execution_id)
-        elif before is None or _work(before) != _work(batch.heads[execution_id]):
+        new = before is None or execution_id in batch.ended
+        if not after.state.final and (new or _work(before) != _work(batch.heads[execution_id])):
             progress = after.state in PROGRESS
             put.append((execution_id, after.queue, progress, after.resolved_version))
-    return put, ended
+    return put
 
 
-def _work(head: Head) -> tuple[bool, bool, int]:
-    state = head.execution.state
-    return state.final, state in PROGRESS, head.execution.resolved_version
+def _work(head: Head | None) -> tuple[bool, int] | None:
+    if head is None or head.execution.state.final:
+        return None
+    return head.execution.state in PROGRESS, head.execution.resolved_version
 
 
 def _repeat_positions(batch: Batch, rows: list[DictRow]) -> dict[Repeat, int]:

@@ -15,9 +15,10 @@ CREATE TABLE IF NOT EXISTS execution_holds (
     resolved_version bigint NOT NULL DEFAULT 0,
     released_version bigint NOT NULL DEFAULT 0,
     owner text,
-    worker text
+    worker text,
+    sequence bigint GENERATED ALWAYS AS IDENTITY
 );
-CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, execution_id)
+CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, sequence)
     WHERE worker IS NULL AND (progress OR resolved_version > released_version);
 CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
     WHERE worker IS NOT NULL;

@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class Tail:
-    """Keeps the latest events in memory, up to ``buffer_limit`` bytes.
+    """Keeps the latest events in memory, up to ``buffer_limit`` bytes of the log.
 
     ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
     called on the loop soon after there are new events, when those who wait for them have them:
@@ -52,7 +52,7 @@ class Tail:
         reader: Reader,
         *,
         poll: float = 1.0,
-        buffer_limit: int = 32 * 1024 * 1024,
+        buffer_limit: int = 8 * 1024 * 1024,
         on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self.position = 0
@@ -105,18 +105,13 @@ class Tail:
         """
         position = self.position if after is None else after
         while True:
-            if position >= self.position:
-                woken = await self._wait(execution_id, idle)
-                if not woken:
-                    # Whoever waits is woken for each event that it follows, so there was none.
-                    position = max(position, self.position)
-                    yield Batch((), position)
-                    continue
+            idled = position >= self.position and not await self._wait(execution_id, idle)
+            # Also after an idle time it is looked: something may have come at its very end.
             batch = self._from_buffer(position, execution_id)
             if batch is None:
                 batch = await self._from_log(position, execution_id)
             position = batch.position
-            if batch.events:
+            if batch.events or idled:
                 yield batch
 
     def _from_buffer(self, after: int, execution_id: UUID | None) -> Batch | None:

@@ -6,8 +6,9 @@ commit, also no refusal and no repeat, because they are true of the state at the
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from threading import Condition, Thread
 from time import perf_counter
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from eventsourcing.persistence import PersistenceError
+from psycopg.rows import DictRow
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -26,23 +28,24 @@ from tenacity import (
 from application import metrics
 from application.batch import Batch, Repeat, start_key
 from application.cache import HeadCache
-from application.log import SNAPSHOT_INTERVAL, ExecutionLog
+from application.log import (
+    SNAPSHOT_INTERVAL,
+    ExecutionLog,
+    fold_heads,
+    read_snapshot,
+    resume,
+)
 from application.outcomes import Accepted, Outcome, Refused
-from application.records import Head, Logged, advance
+from application.records import DAMAGE, Head, Logged, advance
 from application.requests import Call, Request
 from application.session import Session, Situation, logged
 from domain.commands import ClaimExecution, StartExecution
-from domain.errors import (
-    DamagedEventError,
-    IllegalTransitionError,
-    RefusalCode,
-    UnknownTopicError,
-)
+from domain.errors import RefusalCode
 
 _log = structlog.get_logger(__name__)
 
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
-DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
+LONG = 2 * SNAPSHOT_INTERVAL
 LOOK_UP_FOR = 5.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
@@ -77,7 +80,8 @@ class Writer:
     ) -> None:
         self._log = log
         self._cache = cache
-        self._session = Session(log.log_recorder)
+        # A server that took over from another one may have lost what was seen of the log.
+        self._session = Session(log.log_recorder, on_connect=cache.clear)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit
@@ -224,35 +228,63 @@ class Writer:
         commands = [request.command for call in calls for request in call.requests]
         keys = [key for command in commands if (key := start_key(command))]
         ids = {command.execution_id for command in commands}
+        # As a rule these do not exist yet; one that does is found under the lock.
         new = {c.execution_id for c in commands if isinstance(c, StartExecution)}
+        self._session.connect()
         if keys:
             mapped = set(self._session.mapped(keys).values())
             ids |= mapped
             new -= mapped
-        heads, damaged = self._warm(ids, new)
+        heads = {id_: head for id_ in ids if (head := self._cache.get(id_)) is not None}
+        damaged = self._load(heads, ids - new - heads.keys())
         claims = [c.execution_id for c in commands if isinstance(c, ClaimExecution)]
         situation = self._session.begin(ids, keys, claims)
+        long = {
+            id_
+            for id_, version in situation.versions.items()
+            if version > LONG and id_ not in heads and id_ not in damaged
+        }
+        if long:
+            # Folding these would take too long while all others wait for the lock.
+            self._session.rollback()
+            damaged |= self._load(heads, long)
+            situation = self._session.begin(ids, keys, claims)
         self._catch_up(heads, damaged, situation)
         batch = Batch(heads, situation.keys, situation.holds, damaged=damaged, now=situation.now)
         batch.decide_all(calls)
         return situation, batch
 
-    def _warm(
-        self, ids: Iterable[UUID], new: set[UUID]
-    ) -> tuple[dict[UUID, Head], dict[UUID, Exception]]:
-        """Load cold streams before the lock is taken, but those that likely do not exist."""
-        heads: dict[UUID, Head] = {}
+    def _load(self, heads: dict[UUID, Head], ids: set[UUID]) -> dict[UUID, Exception]:
+        """Load cold streams, many in two round trips. Gives those that can't be folded, and why."""
+        if not ids:
+            return {}
+        found = self._session.snapshots(ids).items()
+        snapshots = {id_: snapshot for id_, stored in found if (snapshot := read_snapshot(stored))}
+        after = {
+            id_: snapshots[id_].originator_version - 1 if id_ in snapshots else 0 for id_ in ids
+        }
+        events = self._events_of(after)
         damaged: dict[UUID, Exception] = {}
-        for execution_id in ids:
-            head = self._cache.get(execution_id)
-            if head is None and execution_id not in new:
-                try:
-                    head = self._log.repository.head(execution_id)
-                except DAMAGE as error:
-                    damaged[execution_id] = error
-            if head is not None:
-                heads[execution_id] = head
-        return heads, damaged
+        for id_, rows in events.items():
+            try:
+                head = None
+                if id_ in snapshots:
+                    head = resume(snapshots[id_], map(logged, rows))
+                    if head is None:
+                        rows = self._events_of({id_: 0})[id_]  # noqa: PLW2901
+                if head is None:
+                    head = fold_heads(None, map(logged, rows))
+                if head is not None:
+                    heads[id_] = head
+            except DAMAGE as error:
+                damaged[id_] = error
+        return damaged
+
+    def _events_of(self, after: dict[UUID, int]) -> dict[UUID, list[DictRow]]:
+        rows = self._session.events_after(after)
+        return {
+            id_: list(group) for id_, group in groupby(rows, key=lambda row: row["originator_id"])
+        }
 
     def _catch_up(
         self, heads: dict[UUID, Head], damaged: dict[UUID, Exception], situation: Situation

@@ -28,6 +28,34 @@ def canonical(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two I-JSON values have the same canonical JSON, without building it.
+
+    That is what costs on a repeat, which is compared while others wait.
+    """
+    match one:
+        case None | bool() | str():
+            return one is other or (type(one) is type(other) and bool(one == other))
+        case int() | float():
+            # RFC 8785 writes a number as ECMAScript does, for which there is one kind of number.
+            return isinstance(other, int | float) and type(other) is not bool and one == other
+        case dict():
+            return (
+                isinstance(other, dict)
+                and one.keys() == other.keys()
+                and all(same(member, other[name]) for name, member in one.items())
+            )
+        case list() | tuple():
+            return (
+                isinstance(other, list | tuple)
+                and len(one) == len(other)
+                and all(map(same, one, other))
+            )
+        case _:
+            msg = f"{type(one).__name__} is no JSON"
+            raise TypeError(msg)
+
+
 def canonical_object(members: Mapping[str, bytes]) -> bytes:
     """Give the RFC 8785 bytes of an object whose member values are canonical already.
 

@@ -8,7 +8,7 @@ INVALID_TRANSITION, NOT_ELIGIBLE, DIGEST_MISMATCH.
 from typing import NoReturn
 
 from domain import access, eligibility, quorum
-from domain.canonical import canonical
+from domain.canonical import same
 from domain.commands import (
     ApprovalCommand,
     CancelExecution,
@@ -155,7 +155,7 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
                 ),
             ),
         )
-    same = (
+    unchanged = (
         (state.workflow, state.workflow_version, state.queue, state.key, state.on_behalf_of)
         == (
             command.workflow,
@@ -167,9 +167,9 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
         and (command.execution_id == state.id or command.given_id is None)
         and state.initiator.id == command.by.id
         and set(state.labels) == set(command.labels)
-        and canonical(state.input) == canonical(command.input)
+        and same(state.input, command.input)
     )
-    if not same:
+    if not unchanged:
         message = "an execution with this id or idempotency key was started with other content"
         raise Refusal(RefusalCode.KEY_REUSED, message)
     return ()

@@ -119,10 +119,8 @@ class Subscription:
         async for batch in tail.follow(position, idle=IDLE_SECONDS):
             await still_allowed(context)
             for event in batch.events:
-                execution = None
-                if query.queues is not None:
-                    _, execution = await reader.around(event)
-                if query.matches(event, execution):
+                queue = None if query.queues is None else await reader.queue_of(event)
+                if query.matches(event, queue):
                     await still_allowed(context)
                     yield EventMessage(cursor=str(event.position), event=RecordedEvent.of(event))
                     told_at = clock()
@@ -192,12 +190,13 @@ async def _approval_message(
     if ordinal is None:
         return None
     model = context.services.approvals
-    before, after = await context.services.reader.around(event)
+    after = await context.services.reader.after(event)
     approval = after.approvals[ordinal]
     if await model.matches(principal, wanted, after, approval):
         return ApprovalMessage(
             cursor=str(event.position), approval=Approval.of(after, approval), removed_id=None
         )
+    before = await context.services.reader.before(event)
     earlier = None if before is None else before.approvals.get(ordinal)
     if (
         before is None

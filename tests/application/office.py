@@ -70,7 +70,7 @@ class Office:
         self.reader = Reader(self.log, self.cache, self.pool)
         self.tail = Tail(url, self.reader)
         self.writer = Writer(self.log, self.cache, on_commit=self.tail.offer, **writer_options)
-        self.leases = Leases(self.pool, self.writer)
+        self.leases = Leases(self.pool, self.writer, self.reader)
         self.assignments = Assignments(self.tail, self.reader, self.leases)
 
     @classmethod

@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
+import pytest
+
 from application.assignments import Claim, Ended, Lost, Message, Resolved
 from domain.commands import CancelExecution, FailExecution, RetryExecution
 from tests.application.office import Office, claim, complete, grant, step
@@ -190,3 +193,38 @@ async def test_a_claim_made_elsewhere_for_the_same_worker_comes_on_its_stream(
         await other.do(claim(execution.id, "one"))
         assert (await first).execution.id == execution.id
         await other.do(step(execution.id, "x", fence=1))
+
+
+async def test_a_new_claim_of_what_is_held_comes_with_its_fence(log_url: str) -> None:
+    """Released through another process, and claimed again by the sweep of this one."""
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        execution = await office.start()
+        async with worker(office) as one:
+            assert (await one.claimed()).fence == 1
+            await other.leases.release(ENGINE, "one", None)
+            assert (await one.claimed()).fence == 2
+            beat = await office.leases.heartbeat(ENGINE, "one", LEASE)
+            assert (beat.executions, beat.lost) == (1, ())
+            assert execution.id in set(await office.leases.held(ENGINE.id, "one"))
+
+
+async def test_a_worker_may_hold_more_than_its_mailbox_takes(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.assignments.MAILBOX", 5)
+    monkeypatch.setattr("application.assignments.CHUNK", 4)
+    started = {(await office.start()).id for _ in range(12)}
+    await office.leases.claim(ENGINE, "one", ["default"], 12, LEASE)
+    async with worker(office) as one:
+        assert {(await one.claimed()).execution.id for _ in range(12)} == started
+
+
+async def test_a_damaged_execution_does_not_stop_the_others(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        damaged, sound = await office.start(), await office.start()
+        with psycopg.connect(log_url) as connection:
+            connection.execute(
+                "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
+            )
+    async with Office.open(log_url) as fresh, worker(fresh) as one:
+        assert (await one.claimed()).execution.id == sound.id

@@ -30,7 +30,7 @@ async def test_a_commit_whose_answer_is_lost_is_found_in_the_log(
         async with Office.open(wire.url) as office:
             execution = await office.start()
             approval = await office.ask(execution.id)
-            wire.lose_replies_to = b"COMMIT"
+            wire.lose_replies_to = b"\x00COMMIT\x00"
             outcome = await office.do(grant(approval))
             assert wire.lost == 1
             assert not outcome.repeated
@@ -71,7 +71,7 @@ async def test_what_cant_be_found_out_is_unknown_and_a_repeat_finds_it(
     with Wire.open(log_url, tmp_path) as wire:
         async with Office.open(wire.url) as office:
             execution = await office.start()
-            wire.lose_replies_to = b"COMMIT"
+            wire.lose_replies_to = b"\x00COMMIT\x00"
 
             async def down_once_lost() -> None:
                 while not wire.lost:
@@ -168,9 +168,11 @@ async def test_every_acknowledged_command_is_in_the_log_whatever_is_cut(
                     if goal % 80 == 20:
                         wire.cut()
                     else:
-                        wire.lose_replies_to = b"COMMIT"
+                        # As parameters, which are there also once the statements are prepared.
+                        wire.lose_replies_to = b"execution.started"
 
             done, _ = await asyncio.gather(load(), disturb())
+            assert wire.lost >= 3
             assert len({outcome.execution.id for outcome in done}) == len(done) > 250
             for outcome in done:
                 events = await office.reader.history(outcome.execution.id)

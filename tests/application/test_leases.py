@@ -152,3 +152,64 @@ async def test_a_claim_that_was_refused_does_not_hold(office: Office) -> None:
     execution = await office.start()
     results = await office.leases.claim_these(ENGINE, "one", [execution.id, execution.id])
     assert [isinstance(outcome, Accepted) for outcome in results] == [True, False]
+
+
+async def test_what_came_back_to_a_worker_is_not_lost(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    run_out(office, "one")
+    assert await take(office, "two") == {execution.id: 2}
+    await office.leases.release(ENGINE, "two", None)
+    assert await take(office, "one") == {execution.id: 3}
+    beat = await office.leases.heartbeat(ENGINE, "one", LEASE)
+    assert (beat.executions, beat.lost) == (1, ())
+
+
+async def test_a_worker_takes_over_from_itself_without_a_loss(office: Office) -> None:
+    execution = await office.start()
+    await take(office, "one")
+    run_out(office, "one")
+    # The lease is renewed by asking, so nothing has run out by the time that it looks.
+    assert await take(office, "one") == {}
+    beat = await office.leases.heartbeat(ENGINE, "one", LEASE)
+    assert (beat.executions, beat.lost) == (1, ())
+    assert execution.id in set(await office.leases.held(ENGINE.id, "one"))
+
+
+async def test_what_a_dead_worker_held_goes_before_what_is_free(office: Office) -> None:
+    orphan = await office.start()
+    await take(office, "dead")
+    run_out(office, "dead")
+    for _ in range(3):
+        await office.start()
+    assert list(await take(office, "two", limit=1)) == [orphan.id]
+
+
+async def test_what_has_been_free_for_longest_goes_first(office: Office) -> None:
+    started = [(await office.start()).id for _ in range(6)]
+    assert [next(iter(await take(office, "one", limit=1))) for _ in range(6)] == started
+
+
+async def test_a_damaged_execution_does_not_stand_before_others(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        damaged, sound = await office.start(), await office.start()
+        with psycopg.connect(log_url) as connection:
+            connection.execute(
+                "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
+            )
+    async with Office.open(log_url) as fresh:
+        assert await take(fresh, "one", limit=1) == {sound.id: 1}
+
+
+async def test_a_process_stopped_while_it_releases_keeps_no_lock(office: Office) -> None:
+    """It is one statement: there is no moment between the lock and the commit."""
+    execution = await office.start()
+    await take(office, "one")
+    with office.log.log_recorder.connect() as holder:
+        holder.execute("BEGIN")
+        office.log.log_recorder.take_lock(holder.cursor())
+        releasing = asyncio.create_task(office.leases.release(ENGINE, "one", None))
+        await asyncio.sleep(0.05)
+        assert not releasing.done()
+        holder.rollback()
+    assert await releasing == [execution.id]

@@ -71,10 +71,12 @@ async def test_a_long_history_is_read_from_a_snapshot_that_is_checked(log_url: s
             # One under another hash, and one that can't be read, are passed over.
             _replaced('"hash":"', '"hash":"0'),
             _replaced('"version":', '"virsion":'),
+            "UPDATE execution_snapshots SET state = 'garbage'",
         ):
             connection.execute(spoil)
             async with Office.open(log_url) as fresh:
                 assert await fresh.reader.execution(execution.id) == expected
+                await fresh.do(step(execution.id, "0"))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ async def test_events_are_filtered_alike_in_the_log_and_in_memory(
     assert [event.position for event in found] == [
         event.position
         for event in every
-        if query.matches(event, (await office.reader.around(event))[1])
+        if query.matches(event, await office.reader.queue_of(event))
     ]
     assert len(found) == expected
 
@@ -121,12 +123,14 @@ async def test_events_come_in_pages(office: Office) -> None:
     assert len(rest) == 2
 
 
-async def test_the_states_around_an_event(office: Office) -> None:
+async def test_the_states_before_and_after_an_event(office: Office) -> None:
     execution_id, _ = await story(office)
     for event in await office.reader.history(execution_id):
-        before, after = await office.reader.around(event)
-        assert after.version == event.recorded.version
-        assert (0 if before is None else before.version) == event.recorded.version - 1
+        for _ in range(2):
+            before, after = await office.reader.before(event), await office.reader.after(event)
+            assert after.version == event.recorded.version
+            assert (0 if before is None else before.version) == event.recorded.version - 1
+            office.cache.clear()
 
 
 def _replaced(old: str, new: str) -> str:

@@ -1,6 +1,7 @@
 """Whoever follows the log gets every event once, in order, whatever happens on the way."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from application.records import Logged
@@ -102,3 +103,19 @@ async def test_a_missed_notification_costs_no_more_than_a_poll(log_url: str) -> 
         deaf.tail._tasks[0].cancel()
         await other.start()
         assert len(await following) == 1
+
+
+async def test_what_comes_at_the_very_end_of_an_idle_time_is_not_lost(office: Office) -> None:
+    """The event is published between the timer and the task that it wakes."""
+    execution = await office.start()
+    following = office.tail.follow(office.tail.position, execution_id=execution.id, idle=0.02)
+    waiting = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)
+    position = (await office.do(step(execution.id, "late"))).position
+    # Until here the loop was free; now both are due at once.
+    time.sleep(0.05)  # noqa: ASYNC251 - that is the point
+    seen = list((await waiting).events)
+    while not seen:
+        seen = list((await anext(following)).events)
+    assert [event.position for event in seen] == [position]
+    await following.aclose()

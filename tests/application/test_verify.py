@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 
+from application.log import SNAPSHOT_INTERVAL
 from application.verify import Finding, Verification
-from tests.application.office import Office, claim, complete, grant
+from tests.application.office import Office, claim, complete, grant, step
 
 
 async def write(office: Office) -> object:
@@ -76,3 +77,18 @@ async def test_a_replaced_person_is_named(office: Office) -> None:
             (execution_id,),
         )
     assert [finding.version for finding in findings(office.url)] == [5, 6]
+
+
+async def test_a_snapshot_that_says_something_else_is_named(office: Office) -> None:
+    execution = await office.start(input={"amount": 100})
+    await office.send(*[step(execution.id, str(n)) for n in range(SNAPSHOT_INTERVAL)])
+    with psycopg.connect(office.url, autocommit=True) as connection:
+        while not connection.execute("SELECT FROM execution_snapshots").rowcount:
+            pass
+        assert findings(office.url) == []
+        connection.execute(
+            "UPDATE execution_snapshots SET"
+            " state = replace(convert_from(state, 'UTF8'), '100', '999')::bytea"
+        )
+    [finding] = findings(office.url)
+    assert "snapshot" in finding.message

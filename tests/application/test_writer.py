@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from application.outcomes import Accepted, Outcome
+from application.verify import Verification
 from domain.codec import encode
-from domain.commands import CancelExecution, RetryExecution, StartExecution
+from domain.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.errors import DamagedEventError, RefusalCode
 from tests.application.office import (
     Office,
@@ -19,6 +20,7 @@ from tests.application.office import (
     complete,
     grant,
     refused,
+    request_of,
     step,
 )
 from tests.domain.people import ANN, BOB, ENGINE, OLIVIA
@@ -271,3 +273,114 @@ async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("key", ["a\u0000b", "half \ud83d", "k" * 201])
+async def test_a_key_that_is_none_is_refused_alone(office: Office, key: str) -> None:
+    wrong = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key=key)
+    forbidden = StartExecution(by=ANN, execution_id=uuid4(), workflow=key, key=key)
+    fine = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="fine")
+    first, second, third = await office.send(wrong, forbidden, fine)
+    refused(first, RefusalCode.INVALID_INPUT)
+    refused(second, RefusalCode.FORBIDDEN)
+    accepted(third)
+
+
+async def test_what_follows_a_start_with_a_key_of_before_is_skipped(office: Office) -> None:
+    first = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="k", input=1)
+    await office.do(first)
+    chosen = uuid4()
+    other = StartExecution(by=ENGINE, execution_id=chosen, given_id=str(chosen), workflow="w")
+    again = StartExecution(
+        by=OLIVIA, execution_id=chosen, given_id=str(chosen), workflow="w", key="k", input=2
+    )
+    reused, skipped = await office.writer.handle(
+        [request_of(again), request_of(step(chosen, "x"))], chained=True
+    )
+    refused(reused, RefusalCode.KEY_REUSED)
+    refused(skipped, RefusalCode.SKIPPED)
+    accepted((await office.send(other))[0])
+
+
+async def test_a_long_stream_that_is_cold_is_loaded_before_the_lock_is_kept(
+    log_url: str,
+) -> None:
+    """A start that is repeated by its id: only under the lock it shows that there is one."""
+    chosen = uuid4()
+    start = StartExecution(by=OLIVIA, execution_id=chosen, given_id=str(chosen), workflow="w")
+    async with Office.open(log_url) as office:
+        await office.do(start)
+        for first in (0, 200, 400):
+            await office.send(*[step(chosen, str(n)) for n in range(first, first + 200)])
+    async with Office.open(log_url) as fresh:
+        again = await fresh.do(start)
+        assert again.repeated
+        assert again.execution.version == 601
+        assert (await fresh.do(step(chosen, "600"))).execution.version == 602
+
+
+async def test_cold_streams_are_loaded_together(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        started = [await office.start() for _ in range(20)]
+        for execution in started:
+            await office.do(step(execution.id, "one"))
+    async with Office.open(log_url) as fresh:
+        outcomes = await fresh.send(*[step(execution.id, "two") for execution in started])
+    assert {accepted(outcome).execution.version for outcome in outcomes} == {3}
+
+
+async def test_a_log_that_went_back_is_not_continued_from_memory(log_url: str) -> None:
+    """A server that took over may lack the last commits; what was seen of them counts no more."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await office.do(step(execution.id, "lost"))
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("DELETE FROM execution_events WHERE originator_version = 2")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        async with Office.open(log_url) as other:
+            await other.do(step(execution.id, "instead"))
+        after = await office.do(step(execution.id, "next"))
+    assert set(after.execution.steps) == {"instead", "next"}
+    assert list(Verification(log_url).findings()) == []
+
+
+async def test_the_database_s_own_isolation_does_not_matter(log_url: str) -> None:
+    with psycopg.connect(log_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(
+            f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"
+        )
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+
+        async def steps(office: Office, first: int) -> None:
+            for n in range(first, first + 100):
+                await office.do(step(execution.id, str(n)))
+
+        followed: list[int] = []
+
+        async def follow() -> None:
+            async for batch in one.tail.follow(0):
+                followed.extend(event.recorded.version for event in batch.events)
+                if len(followed) == 201:
+                    return
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(follow(), steps(one, 0), steps(two, 100))
+    assert followed == list(range(1, 202))
+
+
+async def test_an_end_drops_the_hold_also_when_a_retry_is_in_the_same_commit(
+    office: Office,
+) -> None:
+    execution = await office.start()
+    await office.do(claim(execution.id, "one"))
+    fail = FailExecution(by=ENGINE, execution_id=execution.id, fence=1, error="no")
+    retry = RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=3)
+    for outcome in await office.send(fail, retry):
+        accepted(outcome)
+    [taken] = await office.leases.claim(ENGINE, "two", ["default"], 1, timedelta(seconds=30))
+    assert (taken.execution.id, taken.fence) == (execution.id, 2)

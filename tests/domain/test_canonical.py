@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.canonical import MAX_SAFE_INTEGER, canonical, canonical_object, digest, flaw
+from domain.canonical import MAX_SAFE_INTEGER, canonical, canonical_object, digest, flaw, same
 
 # RFC 8785, appendix B: the IEEE 754 bits and the text. What is not finite is refused elsewhere.
 NUMBERS = {
@@ -127,3 +127,32 @@ def test_an_object_of_canonical_members_is_canonical(members: dict[str, object])
 
 def test_a_digest_names_its_algorithm() -> None:
     assert digest(b"{}") == "sha256:" + hashlib.sha256(b"{}").hexdigest()
+
+
+def doubles(value: object) -> object:
+    """Give the value with whole numbers as floats, which canonical JSON does not tell apart."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return float(value)
+        case list():
+            return [doubles(item) for item in value]
+        case dict():
+            return {name: doubles(member) for name, member in reversed(value.items())}
+        case _:
+            return value
+
+
+@given(json_values, json_values)
+def test_the_same_is_what_has_the_same_canonical_form(one: object, other: object) -> None:
+    assert same(one, doubles(one))
+    assert same(one, other) is (canonical(one) == canonical(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(True, 1), (0, False), (None, False), ("1", 1), ([], {}), ([1], [1, 1])]
+)
+def test_what_python_takes_for_equal_may_be_something_else(one: object, other: object) -> None:
+    assert not same(one, other)
+    assert not same(other, one)

@@ -29,6 +29,7 @@ class Wire:
         self.lost = 0
         self.down = False
         self._writers: set[asyncio.StreamWriter] = set()
+        self._relays: set[asyncio.Task[None]] = set()
         self._started = Event()
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Event
@@ -62,10 +63,15 @@ class Wire:
         await self._ended.wait()
         server.close()
         self._abort()
+        await asyncio.gather(*self._relays)
 
     async def _relay(
         self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter
     ) -> None:
+        relay = asyncio.current_task()
+        assert relay is not None
+        self._relays.add(relay)
+        relay.add_done_callback(self._relays.discard)
         if self.down:
             client_out.close()
             return
