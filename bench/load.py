@@ -35,6 +35,41 @@ def request(url: str, token: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+class Post(asyncio.Protocol):
+    """One connection on which one request at a time is sent."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._answer: asyncio.Future[bytes]
+        self._transport: asyncio.Transport
+
+    def send(self, request: bytes) -> asyncio.Future[bytes]:
+        """Send a request; the body of its answer is what the future gives."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        body = _whole(self._buffer)
+        if body is not None:
+            self._buffer = b""
+            self._answer.set_result(body)
+
+
+def _whole(response: bytes) -> bytes | None:
+    """Give the body of a response, None if it is not all there yet."""
+    head, separator, body = response.partition(b"\r\n\r\n")
+    if not separator:
+        return None
+    _, _, length = head.lower().partition(b"content-length: ")
+    return body if len(body) >= int(length.split(b"\r\n", 1)[0]) else None
+
+
 class _Connection(asyncio.Protocol):
     """Sends the next request when the one before is answered."""
 
@@ -56,11 +91,8 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, separator, body = self._buffer.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        _, _, length = head.lower().partition(b"content-length: ")
-        if len(body) < int(length.split(b"\r\n", 1)[0]):
+        body = _whole(self._buffer)
+        if body is None:
             return
         self._buffer = b""
         if self._expect in body:

@@ -1,20 +1,36 @@
 """From a client's decision to the message of whoever waits for it."""
 
 import asyncio
+import json
 import random
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 import placet
+from bench.load import Post, request
 from bench.measure import Claim, Result, milliseconds, percentile
 from bench.stack import Stack, stack
 from bench.steady import steadily
 
+EVENTS = """
+subscription ($id: ID!, $after: Int) {
+  executionEvents(executionId: $id, afterVersion: $after) { type version }
+}
+"""
+GRANT = """
+mutation ($input: DecisionInput!) {
+  grantApproval(input: $input) { __typename approval { status } }
+}
+"""
 DECISIONS = 300
 POLLERS = 60
 POLL_SECONDS = 0.5
@@ -60,23 +76,28 @@ async def run(url: str) -> Result:
             people = await _people(clients, server, server)
             for _ in range(30):
                 await _pushed(people)
-            idle, floors = [], []
+            bare = await clients.enter_async_context(Bare.open(server))
+            floors, bares, idle = [], [], []
             for _ in range(DECISIONS):
                 floors.append(await floor.measure())
+                bares.append(await bare.measure(await people.asked()))
                 idle.append(await _pushed(people))
             result.add("floor: one commit, one NOTIFY, two connections", **milliseconds(floors))
-            result.add("subscription, idle", **milliseconds(idle))
+            result.add("subscription of a bare client, idle", **milliseconds(bares))
+            result.add("subscription of the sdk, idle", **milliseconds(idle))
             with steadily(server, RATE, MAX_SECONDS):
                 busy = [await _pushed(people) for _ in range(DECISIONS)]
-            result.add(f"subscription, at {RATE} commands/s", **milliseconds(busy))
+            result.add(f"subscription of the sdk, at {RATE} commands/s", **milliseconds(busy))
             with stack(Path(data), database_url=url) as other:
                 elsewhere = await _people(clients, server, other)
                 crossed = [await _pushed(elsewhere) for _ in range(DECISIONS)]
-            result.add("subscription at another server process, idle", **milliseconds(crossed))
+            result.add("subscription of the sdk at another process, idle", **milliseconds(crossed))
             polled = await asyncio.gather(*(_polled(people) for _ in range(POLLERS)))
             result.add(f"poll every {POLL_SECONDS:g} s", **milliseconds(polled))
-    ratio = percentile(idle, 0.5) / percentile(floors, 0.5)
+    low = percentile(floors, 0.5)
+    ratio = percentile(bares, 0.5) / low
     result.claims.append(Claim("idle p50 to the floor's", ratio, 3.0, at_least=False))
+    result.notes.append(f"Of the sdk, whose own time is in it: {percentile(idle, 0.5) / low:.2f}.")
     return result
 
 
@@ -127,6 +148,64 @@ async def _polled(people: People) -> float:
     began = time.perf_counter()
     await people.approver.grant(approval)
     return await polling - began
+
+
+class Bare:
+    """A client as bare as the floor: requests made before, and messages read as they come."""
+
+    def __init__(self, server: Stack, socket: ClientConnection, post: Post) -> None:
+        self._server = server
+        self._socket = socket
+        self._post = post
+        self._numbers = count(1)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, server: Stack) -> AsyncIterator["Bare"]:
+        """Open a WebSocket of the operator and a connection of the approver."""
+        parts = urlsplit(server.url)
+        token = f"Bearer {server.tokens['operator']}"
+        assert parts.hostname is not None
+        assert parts.port is not None
+        loop = asyncio.get_running_loop()
+        _, post = await loop.create_connection(Post, parts.hostname, parts.port)
+        async with connect(
+            f"ws://{parts.netloc}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
+        ) as socket:
+            init = {"type": "connection_init", "payload": {"authorization": token}}
+            await socket.send(json.dumps(init))
+            assert "connection_ack" in str(await socket.recv())
+            yield cls(server, socket, post)
+
+    async def measure(self, approval: placet.Approval) -> float:
+        """Give the seconds from the request's bytes to the subscription's message."""
+        key = str(next(self._numbers))
+        variables = {"id": approval.execution_id, "after": 0}
+        payload = {"query": EVENTS, "variables": variables}
+        subscribe = {"type": "subscribe", "id": key, "payload": payload}
+        await self._socket.send(json.dumps(subscribe))
+        while "ApprovalRequested" not in str(await self._socket.recv()):
+            pass
+        given = {"approvalId": approval.id, "digest": approval.digest}
+        body = json.dumps({"query": GRANT, "variables": {"input": given}}).encode()
+        sent = request(self._server.url, self._server.tokens["approver-b"], body)
+        waiting = asyncio.create_task(self._socket.recv())
+        await asyncio.sleep(random.uniform(0.002, 0.01))
+        began = time.perf_counter()
+        answer = self._post.send(sent)
+        message = await waiting
+        seconds = time.perf_counter() - began
+        assert "ApprovalGranted" in str(message)
+        assert b"Accepted" in await answer
+        await self._socket.send(json.dumps({"type": "complete", "id": key}))
+        await self._drain()
+        return seconds
+
+    async def _drain(self) -> None:
+        """Read what still comes of the subscription, up to the answer of a ping."""
+        await self._socket.send(json.dumps({"type": "ping"}))
+        while "pong" not in str(await self._socket.recv()):
+            pass
 
 
 class Floor:
