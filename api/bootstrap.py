@@ -40,6 +40,9 @@ from projections.migrate import migrate as migrate_read_models
 from projections.positions import Positions
 from projections.projector import Projector
 
+READ_SECONDS = 15
+LOCK_SECONDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -79,6 +82,9 @@ def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
 async def _configure(connection: AsyncConnection[Any]) -> None:
     # A page reads a few rows; starting parallel workers for it takes longer than reading them.
     await connection.execute("SET max_parallel_workers_per_gather = 0")
+    # One question must not keep a connection from all others; nor a lock those who wait for it.
+    await connection.execute(f"SET statement_timeout = '{READ_SECONDS}s'")
+    await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
 
 
 def loader(log: ExecutionLog) -> Load:

@@ -90,6 +90,11 @@ class EmbeddedPostgres:
             raise EmbeddedError(
                 f"the embedded database in {self._data} can't be started: {error}"
             ) from error
+        except BaseException:
+            # A signal that ends this process must not leave a database behind.
+            self._server.stop()
+            self._lock.close()
+            raise
         self._watcher.start()
         return self.url
 

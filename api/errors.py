@@ -5,6 +5,7 @@ from enum import StrEnum
 import psycopg
 from eventsourcing.persistence import PersistenceError
 from graphql import GraphQLError
+from psycopg_pool import PoolTimeout
 
 from application.leases import OverloadedError
 from application.outcomes import UnavailableError
@@ -72,6 +73,14 @@ def known(error: BaseException | None) -> ApiError | None:
             return ApiError(ErrorCode.OVERLOADED, str(error))
         case UnavailableError():
             return ApiError(ErrorCode.UNAVAILABLE, str(error))
+        case psycopg.errors.QueryCanceled():
+            return limit_exceeded("the question takes too long to answer; ask for less at once")
+        case PoolTimeout():
+            return ApiError(
+                ErrorCode.UNAVAILABLE,
+                "no connection to the database became free: it is away, or has too much to do; "
+                "try again later",
+            )
         case psycopg.OperationalError() | psycopg.InterfaceError() | PersistenceError():
             return ApiError(ErrorCode.UNAVAILABLE, "the database can't be reached; try again later")
         case _:

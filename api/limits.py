@@ -12,6 +12,8 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    IntValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
 )
@@ -22,6 +24,12 @@ MAX_ALIASES = 200
 MAX_DIRECTIVES = 100
 MAX_ROOT_FIELDS = 100
 MAX_SELECTIONS = 10_000
+MAX_OBJECTS = 60_000
+
+# How many items a page of these fields has if `first` does not say.
+PAGES = {"executions": 50, "approvals": 100, "events": 100, "steps": 100}
+MAX_PAGE = 500
+MAX_DIGITS = 9
 
 
 class _Size(NamedTuple):
@@ -32,6 +40,7 @@ class _Size(NamedTuple):
     aliases: int = 0
     directives: int = 0
     roots: int = 0
+    objects: int = 0
 
     def beside(self, other: "_Size") -> "_Size":
         return _Size(
@@ -40,6 +49,7 @@ class _Size(NamedTuple):
             self.aliases + other.aliases,
             self.directives + other.directives,
             self.roots + other.roots,
+            self.objects + other.objects,
         )
 
 
@@ -70,6 +80,7 @@ def _problem(size: _Size) -> str | None:
         ("has {} directives", size.directives, MAX_DIRECTIVES),
         ("asks for {} fields at its root", size.roots, MAX_ROOT_FIELDS),
         ("selects {} fields", size.selections, MAX_SELECTIONS),
+        ("asks for up to {} items, pages in pages multiplied,", size.objects, MAX_OBJECTS),
     ):
         if number > limit:
             shown = str(number) if number < 10 * MAX_SELECTIONS else "very many"
@@ -102,12 +113,14 @@ class _Measure:
         directives = len(node.directives or ())
         if isinstance(node, FieldNode):
             inner = self.selections(node.selection_set)
+            items = _items(node)
             return _Size(
                 inner.selections + 1,
                 inner.depth + 1,
                 inner.aliases + (node.alias is not None),
                 inner.directives + directives,
                 1,
+                items * (1 + inner.objects) if items else inner.objects,
             )
         if isinstance(node, FragmentSpreadNode):
             inner = self._fragment(node.name.value)
@@ -126,3 +139,18 @@ class _Measure:
         size = size._replace(directives=size.directives + len(definition.directives or ()))
         self._sizes[name] = size
         return size
+
+
+def _items(node: FieldNode) -> int:
+    """Give how many items a page may have, 0 for a field that is no page."""
+    default = PAGES.get(node.name.value)
+    if default is None or node.selection_set is None:
+        return 0
+    for argument in node.arguments or ():
+        if argument.name.value == "first":
+            value = argument.value
+            if isinstance(value, IntValueNode):
+                # What is out of bounds is told by the field itself, which knows them.
+                return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
+            return default if isinstance(value, NullValueNode) else MAX_PAGE
+    return default

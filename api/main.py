@@ -16,7 +16,7 @@ from api import logs
 from api.bootstrap import loader, migrate, reading_pool
 from api.dev_tokens import dev_principals
 from api.embedded import EmbeddedError, embedded_database
-from api.server import run
+from api.server import Signals, run
 from api.settings import ConfigurationError, Settings, describe
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 from application.log import ExecutionLog
@@ -54,6 +54,8 @@ def _plain_errors() -> Iterator[None]:
         _fail(str(error))
     except psycopg.OperationalError as error:
         _fail(f"the database can't be reached: {error}")
+    except psycopg.Error as error:
+        _fail(f"the database refuses: {error}")
 
 
 def _fail(message: str) -> NoReturn:
@@ -93,8 +95,9 @@ def up(
             else "PostgreSQL of PLACET_DATABASE_URL"
         )
         ready = f"placet-server is ready on {{url}} ({mode}, {where})"
+        signals = Signals()
         with _database(settings, share=False) as url:
-            run(settings, url, development, ready)
+            run(settings, url, development, ready, signals)
 
 
 @cli.command("migrate")
@@ -170,7 +173,8 @@ def create_token(
         str | None, typer.Option(help="Whose decisions its decisions are [default: its name].")
     ] = None,
     days: Annotated[
-        float | None, typer.Option(help="Days until it expires [default: never].", min=0)
+        float | None,
+        typer.Option(help="Days until it expires [default: never].", min=0, max=36_525),
     ] = None,
     data: Data = None,
 ) -> None:

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import Mapping
+from math import ceil
 
 import uvicorn
 
@@ -13,14 +14,34 @@ from api.settings import Settings
 from domain.values import Principal
 
 
+class Signals:
+    """SIGTERM and SIGINT: before the server serves they end the process, in order; then it drains.
+
+    uvicorn takes them over while it serves, and raises the signal once more when it has ended.
+    """
+
+    def __init__(self) -> None:
+        self.serving = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        if not self.serving:
+            # What is being started is ended on the way out. A second signal is not heard.
+            self.serving = True
+            raise SystemExit(0)
+
+
 class _Server(uvicorn.Server):
     """Says one line when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: str) -> None:
+    def __init__(self, config: uvicorn.Config, ready: str, signals: Signals) -> None:
         super().__init__(config)
         self._ready = ready
+        self._signals = signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._signals.serving = True
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -29,12 +50,13 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    settings: Settings, database_url: str, development: Mapping[str, Principal], ready: str
+    settings: Settings,
+    database_url: str,
+    development: Mapping[str, Principal],
+    ready: str,
+    signals: Signals,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. ``ready`` is printed with ``{url}`` filled in."""
-    # uvicorn raises the signal once more when it has ended; by then there is nothing left to end.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     config = uvicorn.Config(
         app=_refuse,
         host=settings.host,
@@ -48,9 +70,9 @@ def run(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.drain),
+        timeout_graceful_shutdown=ceil(settings.drain),
     )
-    server = _Server(config, ready)
+    server = _Server(config, ready, signals)
 
     async def main() -> None:
         async with serve(settings, database_url, development) as built:

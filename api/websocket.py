@@ -108,19 +108,16 @@ class _Connection:
 
     async def _initialise(self) -> None:
         message = await self._receive()
-        match message:
-            case {"type": "connection_init"}:
-                payload = message.get("payload")
-            case {"type": "ping" | "pong"}:
-                await self._handle(message)
-                return await self._initialise()
-            case _:
-                raise _CloseError(4401, "connection_init must come first")
+        while message["type"] in {"ping", "pong"}:
+            await self._handle(message)
+            message = await self._receive()
+        if message["type"] != "connection_init":
+            raise _CloseError(4401, "connection_init must come first")
+        payload = message.get("payload")
         given = payload.get("authorization") if isinstance(payload, dict) else None
         self._token = bearer(given if isinstance(given, str) else None)
         await self._principal()
         await self._send({"type": "connection_ack"})
-        return None
 
     async def _principal(self) -> Principal:
         """Give who the token belongs to now. Raises _CloseError if that is nobody."""

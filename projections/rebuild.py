@@ -143,6 +143,14 @@ class _Rebuild:
 
     def _swap(self) -> None:
         self._do("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
+        # The tables before the row, which is the order in which whoever projects takes them. Reads
+        # go on; writes wait here, before they hold anything.
+        self._do(
+            "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
+            tables=SQL(", ").join(
+                SQL("{}.{}").format(self._live, Identifier(table)) for table in self._model.tables
+            ),
+        )
         # Whoever projects waits for this row, so the tables in use stand still from here on.
         stands = self._do(
             "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"

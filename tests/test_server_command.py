@@ -1,11 +1,14 @@
 """The command ``placet-server``: what it prints, and how it fails."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 
@@ -112,6 +115,13 @@ def test_what_a_person_can_mend_is_said_in_a_line(
     assert failed.stdout == ""
 
 
+@pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1"])
+def test_a_key_that_never_ends_is_made_by_saying_nothing(days: str) -> None:
+    failed = run("token", "create", "--name=n", "--role=ADMIN", f"--days={days}")
+    assert failed.returncode == 2
+    assert "--days" in failed.stderr
+
+
 def test_a_second_server_on_the_same_data_says_who_is_there(tmp_path: Path) -> None:
     name = str(uuid4())
     with (
@@ -134,3 +144,20 @@ def test_a_second_server_on_the_same_data_says_who_is_there(tmp_path: Path) -> N
             assert name in run("token", "list", f"--data={tmp_path}").stdout
         finally:
             first.terminate()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.7, 0.9, 1.2])
+def test_a_signal_while_it_starts_ends_it_in_order(tmp_path: Path, seconds: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "api.main", "up", "--port=0", f"--data={tmp_path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        time.sleep(seconds)
+        children = psutil.Process(server.pid).children(recursive=True)
+        server.terminate()
+        # Before Python has come to our code, the signal ends it as it does any process.
+        assert server.wait(30) in {0, -signal.SIGTERM}
+    # What initdb had started itself ends a moment after it.
+    _, left = psutil.wait_procs(children, timeout=10)
+    assert left == []

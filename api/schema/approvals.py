@@ -119,6 +119,7 @@ def _view(execution: state.Execution, approval: state.Approval) -> dict[str, Any
 
 @strawberry.type(description="A question put to people, as it stands.")
 class Approval(ApprovalView, Node):
+    shown_in: strawberry.Private["Execution | None"]
     execution_id: strawberry.ID
     workflow: str
 
@@ -132,6 +133,8 @@ class Approval(ApprovalView, Node):
         context = context_of(info)
         if not access.sees_execution(context.principal, self.of_execution):
             return None
+        if self.shown_in is not None:
+            return self.shown_in
         current = await context.services.reader.execution(self.of_execution.id)
         return None if current is None else Execution.of(current)
 
@@ -150,9 +153,18 @@ class Approval(ApprovalView, Node):
         return Eligibility(allowed=not reasons, reasons=reasons)
 
     @classmethod
-    def of(cls, execution: state.Execution, approval: state.Approval) -> "Approval":
-        """Show an approval. Of the execution only what never changes has to be current."""
+    def of(
+        cls,
+        execution: state.Execution,
+        approval: state.Approval,
+        shown_in: "Execution | None" = None,
+    ) -> "Approval":
+        """Show an approval. Of the execution only what never changes has to be current.
+
+        ``shown_in`` is the execution as it stands, if it is shown already.
+        """
         return cls(
+            shown_in=shown_in,
             id=strawberry.ID(str(approval.id)),
             execution_id=strawberry.ID(str(execution.id)),
             workflow=execution.workflow,

@@ -162,8 +162,9 @@ class Execution(ExecutionView, Node):
         found = [a for a in whole.approvals_in_order() if status in (None, a.status)]
         beyond = [approval for approval in found if approval.ordinal > start]
         page, more = slice_after(beyond, 0, size)
+        shown_in = None if self.partial else self
         edges = [
-            ApprovalEdge(cursor=str(approval.ordinal), node=Approval.of(whole, approval))
+            ApprovalEdge(cursor=str(approval.ordinal), node=Approval.of(whole, approval, shown_in))
             for approval in page
         ]
         cursors = [edge.cursor for edge in edges]

@@ -151,6 +151,11 @@ async def test_a_message_may_quote_half_a_character(edge: Edge) -> None:
     assert code(response.json()) == "BAD_REQUEST"
 
 
+IN_PAGES = """
+{ execution(id: 1) { approvals(first: 500) { edges { node { execution {
+  approvals(first: 500) { position }
+} } } } } }
+"""
 DOUBLING = "\n".join(
     ["{ ...F0 }"]
     + [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(30)]
@@ -168,6 +173,8 @@ DOUBLING = "\n".join(
         "{ stateDiagram " + "@include(if: true) " * 3_000 + "}",
         "{" + " stateDiagram" * 20_000 + "}",
         "{ ...F0 } " + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(1_200)),
+        IN_PAGES,
+        "query ($n: Int) { executions(first: $n) { edges { node { steps(first: $n) { x } } } } }",
         "{ executions(first: 100000) { position } }",
         "{ approvals(first: 501) { position } }",
         "{ events(first: -1) { pageInfo { endCursor } } }",

@@ -168,3 +168,11 @@ async def test_a_revoked_token_gets_no_further_event(edge: Edge) -> None:
         message = await socket.heard()
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_pings_before_the_token_are_answered_however_many(edge: Edge) -> None:
+    async with edge.socket(token=None) as socket:
+        for _ in range(2_000):
+            await socket.say("ping")
+        for _ in range(2_000):
+            assert await socket.heard() == {"type": "pong"}

@@ -179,3 +179,35 @@ def test_migrations_at_once_do_not_disturb_each_other(log: Log) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_the_swap_and_the_projector_do_not_wait_for_each_other(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both take the tables before the position, so that the first attempt succeeds."""
+    monkeypatch.setattr("projections.rebuild._SWAP_ATTEMPTS", 1)
+    monkeypatch.setattr("projections.rebuild._SWAP_LOCK", "20s")
+    shuffled(log, 10)
+    projector = Projector(log.url, poll=0.001, batch=5)
+    projector.start()
+    writing, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            log.append(started())
+            projector.wake()
+            writing.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        writing.wait()
+        for name in MODELS:
+            for _ in range(3):
+                rebuild(log.url, name)
+    finally:
+        ended.set()
+        writer.join()
+        until(lambda: caught_up(log))
+        projector.close()
+    assert_equal_to_fold(log.url, log.states)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
 from placet import Refused, errors
 from placet.commands import CompleteExecution, RecordStep
@@ -137,3 +138,45 @@ async def test_close_cancels_who_waits() -> None:
     await batcher.close()
     await asyncio.wait(sent)
     assert all(task.cancelled() for task in sent)
+
+
+def failing(_: list[dict[str, Any]]) -> list[Result]:
+    raise errors.Internal("a fault of the service")
+
+
+async def test_a_fault_of_the_service_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placet.engine.batcher._PAUSE_SECONDS", 0.001)
+    service = Service(failing, failing)
+    batcher = Batcher(service)
+    sent = [batcher.submit(step(str(i), "a")) for i in range(3)]
+    assert await asyncio.gather(*sent) == [ACCEPTED] * 3
+    assert service.sizes == [3, 3, 3]
+
+
+async def test_a_fault_that_stays_is_its_own_command_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placet.engine.batcher._PAUSE_SECONDS", 0.001)
+
+    def some(commands: list[dict[str, Any]]) -> list[Result]:
+        if any(command["recordStep"]["key"] == "bad" for command in commands):
+            raise errors.Internal("a fault of the service")
+        return [ACCEPTED] * len(commands)
+
+    service = Service(*[some] * 20)
+    batcher = Batcher(service)
+    good, bad, fine = await asyncio.gather(
+        *(batcher.submit(step(key, key)) for key in ("good", "bad", "fine")),
+        return_exceptions=True,
+    )
+    assert (good, fine) == (ACCEPTED, ACCEPTED)
+    assert isinstance(bad, errors.Internal)
+    assert await batcher.submit(step("next", "next")) == ACCEPTED
+
+
+async def test_nobody_waits_for_ever_for_what_could_not_be_sent() -> None:
+    def broken(_: list[dict[str, Any]]) -> list[Result]:
+        raise RuntimeError("Session is closed")
+
+    batcher = Batcher(Service(broken))
+    with pytest.raises(errors.Internal, match="Session is closed"):
+        await batcher.submit(step("x", "a"))
+    assert await batcher.submit(step("x", "b")) == ACCEPTED

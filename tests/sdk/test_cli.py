@@ -76,7 +76,7 @@ async def test_an_approval_is_found_shown_and_granted(people: People, server: Se
     shown = run("approver-a", "show", approval_id)
     assert '"cost": 12.5' in shown
     assert asked.approval.digest in shown
-    assert "GRANTED" in run("approver-a", "approve", approval_id, "--comment", "fine")
+    assert "GRANTED" in run("approver-a", "approve", approval_id, "--comment", "fine", "--yes")
     assert "GRANTED" in run("operator", "show", execution_id)
     told = run("auditor", "events", "--execution", execution_id)
     assert told.index("ApprovalRequested") < told.index("ApprovalGranted")
@@ -93,6 +93,50 @@ async def test_who_may_not_decide_is_told_why(people: People, server: Server) ->
     )
     [approval] = await people.pending(execution_id)
     token = server.tokens["approver-a"]
-    result = placet("--url", server.url, "--token", token, "approve", approval.id)
+    result = placet("--url", server.url, "--token", token, "approve", approval.id, "--yes")
     assert result.returncode == 1
     assert result.stderr == f"placet: there is no approval '{approval.id}' that you may see\n"
+
+
+async def test_what_is_shown_is_the_whole_document_and_nothing_that_a_terminal_obeys(
+    people: People, server: Server
+) -> None:
+    operator, engine = await people.get("operator"), await people.get("engine")
+    started = await operator.start("trip", on_behalf_of="tom")
+    assert started.execution is not None
+    asked = await engine.request_approval(
+        started.execution.id,
+        "pay",
+        "Pay 10 euros\x1b[8m",
+        payload={"\u202eeuros": 10},
+        description="first line\nDigest:     forged",
+        policy=require(group="finance").rejections(5).allow_initiator(),
+    )
+    assert asked.approval is not None
+    token = server.tokens["approver-a"]
+    at = ("--url", server.url, "--token", token)
+    shown = placet(*at, "show", asked.approval.id).stdout
+    for part in (
+        '"onBehalfOf": "tom"',
+        '"rejections": 5',
+        '"allowInitiator": true',
+        '"key": "pay"',
+    ):
+        assert part in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    [digest] = [line for line in shown.splitlines() if line.startswith("Digest:")]
+    assert digest.endswith(asked.approval.digest)
+    # There is no terminal to ask at, and nobody said yes.
+    decided = placet(*at, "approve", asked.approval.id)
+    assert decided.returncode == 2
+    assert "--yes" in decided.stderr
+    assert (await engine.approval(asked.approval.id)).status is ApprovalStatus.PENDING  # type: ignore[union-attr]
+
+
+def test_input_that_is_no_json_of_the_service_is_told_in_a_line(server: Server) -> None:
+    at = ("--url", server.url, "--token", server.tokens["operator"] + "\n")
+    for given in ("NaN", '{"a": 1e400}'):
+        failed = placet(*at, "start", "w", "--input", given)
+        assert failed.returncode == 1
+        assert failed.stderr.startswith("placet: input is not JSON")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,6 +19,9 @@ from placet import (
     StepFailed,
     require,
 )
+from placet.engine import replay
+from placet.errors import Internal
+from placet.link import Link
 from tests.sdk.people import People, Server
 
 FINANCE = require(1, group="finance")
@@ -306,3 +310,62 @@ async def test_sigterm_ends_serving_and_gives_executions_back(people: People, en
     execution = await operator.execution(execution_id)
     assert execution is not None
     assert execution.state is ExecutionState.WAITING_APPROVAL
+
+
+async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await people.get("operator")
+    stopped, back = asyncio.Event(), asyncio.Event()
+    dial = Link.open
+
+    async def held_up(*args: object) -> Link:
+        await back.wait()
+        return await dial(*args)  # type: ignore[arg-type]
+
+    waiting = engine()
+
+    @waiting.workflow
+    async def patient(run: Run) -> None:
+        try:
+            await run.approval("Trip", payload={}, policy=FINANCE)
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+
+    async with waiting:
+        execution_id = await started(people, waiting, "patient")
+        await people.pending(execution_id)
+        monkeypatch.setattr("placet.socket.Link.open", held_up)
+        await waiting.client.socket.close()
+        await operator.cancel(execution_id, "no longer needed")
+        back.set()
+        async with asyncio.timeout(30):
+            await stopped.wait()
+    assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
+
+
+async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("placet.engine.driver.GIVE_BACK_SECONDS", 0.01)
+    faults = [Internal("a fault of the service")] * 2
+    read = replay.load
+
+    async def faulty(*args: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await read(*args)
+
+    monkeypatch.setattr("placet.engine.driver.load", faulty)
+    simple = engine()
+
+    @simple.workflow
+    async def nothing(run: Run) -> str:
+        return await run.step(str, "done")  # type: ignore[no-any-return]
+
+    async with simple:
+        ended = await people.ended(await started(people, simple, "nothing"))
+    assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "done")
+    # Given back twice, so claimed three times.
+    assert ended.fence == 3

@@ -9,6 +9,7 @@ import pytest
 from placet import StepFailed, errors, require
 from placet.commands import Command, RecordStep
 from placet.engine.approvals import Approvals
+from placet.engine.clearance import Clearance
 from placet.engine.hold import Hold
 from placet.engine.replay import Replay
 from placet.engine.run import Run
@@ -208,3 +209,10 @@ async def test_a_refusal_of_a_run_that_is_ours_is_raised() -> None:
     with pytest.raises(errors.InvalidInput):
         await service.run().step(double, 1)
     assert not service.hold.abandoned
+
+
+async def test_a_step_with_a_clearance_has_no_second_try() -> None:
+    run = Service().run()
+    clearance = Clearance(payload=1, approval=None, decisions=(), digest="")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="retries"):
+        await run.step(print, clearance=clearance, retries=1)

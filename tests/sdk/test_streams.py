@@ -137,6 +137,15 @@ async def test_asks_again_when_the_service_completes_it(peer: Peer, client: Clie
     await stop(reader)
 
 
+async def test_it_ends_if_there_is_nothing_to_follow(peer: Peer, client: Client) -> None:
+    reader = Reader(client)
+    talk = await peer.conversation()
+    key, _ = await talk.subscription()
+    await talk.send(id=key, type="complete")
+    async with asyncio.timeout(10):
+        await reader.task
+
+
 @pytest.mark.parametrize("code", ["FORBIDDEN", "BAD_REQUEST", "UNAUTHENTICATED"])
 async def test_an_error_that_stays_is_raised(peer: Peer, client: Client, code: str) -> None:
     reader = Reader(client)

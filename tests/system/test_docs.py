@@ -61,3 +61,19 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     for name in set(re.findall(r"`((?:api|application|domain|projections|sdk)/[\w/.]+)`", text)):
         assert (ROOT / name).exists(), name
+
+
+def test_the_command_takes_what_its_page_says() -> None:
+    text = (ROOT / "docs/sdk.md").read_text()
+    [usage] = re.findall(r"^```\n(placet executions.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for line in usage.splitlines():
+        _, command, *_ = line.split()
+        shown = subprocess.run(
+            [Path(sys.executable).with_name("placet"), command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"COLUMNS": "200", "PATH": ""},
+        ).stdout
+        for option in re.findall(r"--[a-z]+", line):
+            assert option in shown, line

@@ -21,6 +21,8 @@ from placet.wire import ErrorInfo, Request
 PROTOCOL = "graphql-transport-ws"
 ACK_SECONDS = 10.0
 PING_SECONDS = 15.0
+SERVER_ERRORS = 500
+TRY_LATER = frozenset({408, 425, 429})
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING = 1024
 """Messages kept for a slow reader, before its subscription is ended to begin again later."""
@@ -83,7 +85,8 @@ class Link:
             if error.status in {401, 403}:
                 raise Unauthenticated(str(error)) from error
             msg = f"{url} did not open a WebSocket: HTTP {error.status}"
-            raise Unavailable(msg) from error
+            later = error.status >= SERVER_ERRORS or error.status in TRY_LATER
+            raise (Unavailable if later else BadRequest)(msg) from error
         except (aiohttp.ClientError, OSError) as error:
             msg = f"no answer from {url}: {str(error) or type(error).__name__}"
             raise Unavailable(msg) from error

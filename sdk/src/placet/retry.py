@@ -1,14 +1,23 @@
 """When and how often to try again: capped exponential back-off with full jitter."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, stop_never
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_before_delay,
+    stop_never,
+)
 from tenacity.wait import wait_random_exponential
 
 from placet.errors import transient
 
 T = TypeVar("T")
+
+log = logging.getLogger("placet")
 
 _SPREAD = wait_random_exponential(multiplier=0.05, max=5.0)
 
@@ -36,6 +45,13 @@ async def retried(seconds: float | None, fn: Callable[..., Awaitable[T]], *args:
         retry=retry_if_exception(transient),
         wait=_SPREAD,
         stop=stop_never if seconds is None else stop_before_delay(seconds),
+        # Whoever waits for a while is told at its end; whoever waits for ever, meanwhile.
+        before_sleep=_tell if seconds is None else None,
         reraise=True,
     )(attempt)
     return result
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    log.warning("trying again in %.1f s: %s", state.upcoming_sleep, error)

@@ -39,23 +39,30 @@ class Socket:
         operation: Operation[T],
         variables: Callable[[], Mapping[str, Any]],
         on_open: Callable[[], Awaitable[None]] | None = None,
+        *,
+        ends: bool = False,
     ) -> AsyncGenerator[T, None]:
         """Give the messages of a subscription for ever, over as many connections as it takes.
+
+        ``ends``: it is over when the service completes it without a single message.
 
         ``variables`` is asked at each beginning, so that it can name where to go on; ``on_open``
         runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
-            link = await self._live()
+            link, told = await self._live(), False
             messages = link.subscribe(operation.document, variables())
             try:
                 async with aclosing(messages):
                     if on_open is not None:
                         await on_open()
                     async for payload in messages:
+                        told = True
                         message = operation.read(payload)
                         if message is not None:
                             yield message
+                if ends and not told:
+                    return
             except Exception as error:
                 if not (isinstance(error, LinkLostError) or transient(error)):
                     raise

@@ -18,14 +18,17 @@ class Streams(Queries):
     async def execution_events(
         self, execution_id: str, *, after_version: int | None = None
     ) -> AsyncGenerator[RecordedEvent, None]:
-        """Give an execution's events in order of version; without ``after_version`` new ones."""
+        """Give an execution's events in order of version; without ``after_version`` new ones.
+
+        Ends if there is no such execution, or not one the caller may see.
+        """
         after = after_version
         if after is None:
             # Named, because a stream from "now" would lose what happens while it is dialled anew.
             execution = await self.execution(execution_id)
             after = execution.version if execution else 0
         stream = self.socket.stream(
-            operations.EXECUTION_EVENTS, lambda: {"id": execution_id, "after": after}
+            operations.EXECUTION_EVENTS, lambda: {"id": execution_id, "after": after}, ends=True
         )
         async with aclosing(stream):
             async for event in stream:

@@ -48,7 +48,7 @@ class Transport:
     ) -> None:
         base = url.rstrip("/")
         self.url = base if base.endswith("/graphql") else base + "/graphql"
-        self._authorization = f"Bearer {token}"
+        self._authorization = f"Bearer {token.strip()}"
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None

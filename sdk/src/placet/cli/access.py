@@ -59,7 +59,7 @@ def run(context: typer.Context, work: Callable[[Client], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(with_client())
-    except PlacetError as error:
+    except (PlacetError, ValueError) as error:
         errors.print(f"placet: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as interrupt:

@@ -188,7 +188,11 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
 
     approval = run(context, find)
     render.print_approval(approval)
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter(
+                "needed where there is no terminal to ask at", param_hint="--yes"
+            )
         typer.confirm(question, abort=True)
     return approval
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from placet.canonical import digest
 from placet.model import Approval, Execution, History, RecordedEvent, Requirement
 
 out = Console(highlight=False)
@@ -29,10 +30,10 @@ def print_executions(executions: Iterable[Execution]) -> None:
     for each in executions:
         table.add_row(
             each.id,
-            escape(each.workflow),
+            _cell(each.workflow),
             each.state,
             str(each.version),
-            escape(each.initiator.id),
+            _cell(each.initiator.id),
             when(each.started_at),
         )
     out.print(table)
@@ -44,10 +45,10 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
     for each in approvals:
         table.add_row(
             each.id,
-            escape(each.title or "(erased)"),
+            _cell(each.title or "(erased)"),
             each.status,
-            escape(each.workflow),
-            escape(missing(each.outstanding)),
+            _cell(each.workflow),
+            _cell(missing(each.outstanding)),
             when(each.requested_at),
         )
     out.print(table)
@@ -70,45 +71,41 @@ def print_history(history: History) -> None:
     )
     for step in history.steps:
         said = step.error if step.completed_at is None else compact(step.result)
-        out.print(f"  step {step.key}: {said}", markup=False, soft_wrap=True)
+        _line(f"  step {step.key}: {said}")
     for approval in history.approvals:
-        out.print(
-            f"  approval {approval.id}: {approval.title} - {approval.status}",
-            markup=False,
-            soft_wrap=True,
-        )
+        _line(f"  approval {approval.id}: {approval.title} - {approval.status}")
 
 
 def print_approval(approval: Approval) -> None:
-    """Print all that is put before an approver, and the digest that a decision is bound to."""
+    """Print the whole document that is put before an approver, and its digest.
+
+    What is printed is what a decision is bound to, so it is the document itself and nothing else
+    that the service says beside it.
+    """
     _pairs(
         Approval=approval.id,
-        Execution=approval.execution_id,
-        Workflow=approval.workflow,
-        Initiator=approval.initiator.id,
-        Title=approval.title,
-        Description=approval.description,
         Status=approval.status,
         Missing=missing(approval.outstanding) or None,
     )
-    out.print("Payload:", json.dumps(approval.payload, indent=2, ensure_ascii=False), markup=False)
     for decision in approval.decisions:
         said = f": {decision.comment}" if decision.comment else ""
-        out.print(
-            f"  {decision.verdict} by {decision.by.id} at {when(decision.at)}{said}",
-            markup=False,
-            soft_wrap=True,
-        )
-    out.print(f"Digest: {approval.digest}", markup=False, soft_wrap=True)
+        _line(f"  {decision.verdict} by {decision.by.id} at {when(decision.at)}{said}")
+    if approval.document is None:
+        _line("Document:   erased")
+        _line(f"Digest:     {approval.digest}")
+        return
+    _line("Document:")
+    # Escaped by JSON, a text of its has no line of its own that could pass for one of ours.
+    for line in json.dumps(approval.document, indent=2, ensure_ascii=False).split("\n"):
+        _line(line)
+    _line(f"Digest:     {digest(approval.document)}")
 
 
 def print_event(event: RecordedEvent) -> None:
     """Print an event as one line."""
-    out.print(
+    _line(
         f"{event.position:>8}  {when(event.at)}  {event.execution_id} v{event.version}"
-        f"  {event.type}  by {event.actor.id}",
-        markup=False,
-        soft_wrap=True,
+        f"  {event.type}  by {event.actor.id}"
     )
 
 
@@ -137,4 +134,17 @@ def _id_column() -> Column:
 def _pairs(**pairs: Any) -> None:
     for name, value in pairs.items():
         if value is not None:
-            out.print(f"{name + ':':<12}{value}", markup=False, soft_wrap=True)
+            _line(f"{name + ':':<12}{value}")
+
+
+def _cell(text: str) -> str:
+    return escape(safe(text))
+
+
+def _line(text: str) -> None:
+    out.print(safe(text), markup=False, soft_wrap=True)
+
+
+def safe(text: str) -> str:
+    """Escape what a terminal would obey instead of show: control characters, and those unseen."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,6 +1,7 @@
 """The commands of all runs on their way: together, in order, and as often as it takes."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from placet.commands import Command
-from placet.errors import BadRequest, LimitExceeded, PlacetError, Refused, transient
+from placet.errors import BadRequest, Internal, LimitExceeded, PlacetError, Refused, transient
 from placet.model import Accepted
 from placet.retry import retried
 
@@ -18,6 +19,11 @@ MAX_BYTES = 512 * 1024
 
 Result = Accepted | Refused
 Send = Callable[[Sequence[msgspec.Raw]], Awaitable[list[Result]]]
+
+MAX_FAULTS = 4
+"""So often in a row a request is sent again on which the service failed."""
+
+log = logging.getLogger("placet.engine")
 
 _SKIPPED = "SKIPPED"
 _PAUSE_SECONDS = 0.2
@@ -44,6 +50,7 @@ class Batcher:
         self._send = send
         self._queue: deque[_Waiting] = deque()
         self._pump: asyncio.Task[None] | None = None
+        self._faults = 0
 
     async def submit(self, command: Command) -> Accepted:
         """Send a command with others. Raises Refused, or RequestError for what can't be sent."""
@@ -91,17 +98,35 @@ class Batcher:
             bodies = [waiting.body for waiting in batch]
             results = await retried(None, self._send, bodies)
         except (BadRequest, LimitExceeded) as error:
-            if len(batch) == 1:
-                _raise(batch[0], error)
-                return
-            # One of them is at fault, and the others must not pay for it.
-            for waiting in batch:
-                await self._deliver([waiting])
+            await self._deliver_apart(batch, error)
+        except Internal as error:
+            # Commands can be repeated, so a fault of the service, or of something before it, is not
+            # yet one of the workflows.
+            self._faults += 1
+            if self._faults <= MAX_FAULTS:
+                log.warning("the service failed on a request of %d commands: %s", len(batch), error)
+                self._queue.extendleft(reversed(batch))
+                await asyncio.sleep(_PAUSE_SECONDS * 2**self._faults)
+            else:
+                await self._deliver_apart(batch, error)
         except PlacetError as error:
             for waiting in batch:
                 _raise(waiting, error)
+        except Exception as error:
+            log.exception("a request of %d commands could not be made", len(batch))
+            for waiting in batch:
+                _raise(waiting, Internal(f"the request could not be made: {error}"))
         else:
+            self._faults = 0
             await self._settle(batch, results)
+
+    async def _deliver_apart(self, batch: list[_Waiting], error: PlacetError) -> None:
+        """Send each alone: one of them is at fault, and the others must not pay for it."""
+        if len(batch) == 1:
+            _raise(batch[0], error)
+            return
+        for waiting in batch:
+            await self._deliver([waiting])
 
     async def _settle(self, batch: list[_Waiting], results: list[Result]) -> None:
         again: list[_Waiting] = []

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import random
+from collections.abc import Awaitable, Callable
 
 from placet.client import Client
 from placet.engine.approvals import Approvals
@@ -10,18 +12,28 @@ from placet.engine.hold import Hold, Submit
 from placet.engine.replay import load
 from placet.engine.run import Run
 from placet.engine.workflows import Workflows
-from placet.errors import PlacetError
+from placet.errors import Internal, Overloaded, PlacetError, ReadModelBehind, Unavailable
 from placet.model import Approval, Claim
 from placet.retry import retried
 
 log = logging.getLogger("placet.engine")
 
+GIVE_BACK_SECONDS = 5.0
+
 
 class Driver:
     """Runs the workflow of one claimed execution, as one task."""
 
-    def __init__(self, claim: Claim, client: Client, submit: Submit, workflows: Workflows) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        client: Client,
+        submit: Submit,
+        workflows: Workflows,
+        give_back: Callable[[str], Awaitable[None]],
+    ) -> None:
         self.fence = claim.fence
+        self._give_back = give_back
         self._claim = claim
         self._client = client
         self._workflows = workflows
@@ -51,8 +63,11 @@ class Driver:
             if not self._hold.abandoned:
                 raise
         except PlacetError:
-            # Nothing could be recorded. The lease passes the execution on, with this as the trace.
-            log.exception("execution %s can't go on here", execution.id)
+            # It is no fault of the workflow, so nothing is recorded, and another may try: this
+            # worker's lease goes on and would keep it. Not at once, or both would turn in circles.
+            log.exception("execution %s can't go on here and is given back", execution.id)
+            await asyncio.sleep(GIVE_BACK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            await self._give_back(execution.id)
 
     async def _run(self, run: Run) -> None:
         execution = self._claim.execution
@@ -62,6 +77,9 @@ class Driver:
             # What the workflow left behind must not act on an execution that is over.
             self._hold.cancel()
             await run.complete(result)
+        except (Internal, Unavailable, Overloaded, ReadModelBehind):
+            self._hold.cancel()
+            raise
         except Exception as error:
             # Where a rejection was raised is no news; where a bug was is.
             trace = None if isinstance(error, PlacetError) else error

@@ -168,25 +168,30 @@ class Engine:
                 held.recheck()
                 return
             held.abandon()
-        driver = Driver(claim, self.client, self._batcher.submit, self._workflows)
+        driver = Driver(claim, self.client, self._batcher.submit, self._workflows, self._give_back)
         self._drivers[execution_id] = driver
         driver.task.add_done_callback(lambda _: self._forget(execution_id, driver))
+
+    async def _give_back(self, execution_id: str) -> None:
+        await self.client.release(self.worker, [execution_id])
 
     def _forget(self, execution_id: str, driver: Driver) -> None:
         if self._drivers.get(execution_id) is driver:
             del self._drivers[execution_id]
 
     async def _drop_lost(self) -> None:
-        """Abandon what was lost while there was no stream to say so."""
+        """Abandon what was lost, and ask about the rest, while there was no stream to say so."""
         before = dict(self._drivers)
         if not before:
             return
+        for driver in before.values():
+            # One that came to an end meanwhile is not told of again: only asking shows it.
+            driver.recheck()
         heartbeat = await self.client.heartbeat(self.worker, lease=self._lease)
         for execution_id in heartbeat.lost:
             # One that was claimed anew in the meantime has another driver.
-            driver = before.get(execution_id)
-            if driver is not None:
-                driver.abandon()
+            if execution_id in before:
+                before[execution_id].abandon()
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
         outcomes = await self.client.execute_once(operations.SUBMIT, {"inputs": commands})

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
-from placet.commands import Command
-from placet.errors import Fenced, Forbidden, InvalidTransition, PlacetError, Unauthenticated
+from placet.commands import Command, CompleteExecution, FailExecution
+from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
 from placet.model import Accepted, Execution
 
 log = logging.getLogger("placet.engine")
@@ -33,13 +33,19 @@ class Hold:
         if self.abandoned:
             raise asyncio.CancelledError
         try:
-            return await self._submit(command)
+            accepted = await self._submit(command)
         except (Fenced, Unauthenticated, Forbidden) as error:
             self._lose(error)
         except InvalidTransition as error:
             if error.execution is not None and error.execution.state.final:
                 self._lose(error)
             raise
+        if accepted.repeated and not isinstance(command, CompleteExecution | FailExecution):
+            # What was done before the end is still answered after it.
+            execution = accepted.execution
+            if execution is not None and execution.state.final:
+                self._lose(f"it is {execution.state}")
+        return accepted
 
     def join(self) -> None:
         """Have the current task cancelled with the run."""
@@ -58,7 +64,7 @@ class Hold:
         self.abandoned = True
         self.cancel()
 
-    def _lose(self, error: PlacetError) -> NoReturn:
-        log.info("execution %s is abandoned: %s", self.execution.id, error)
+    def _lose(self, why: object) -> NoReturn:
+        log.info("execution %s is abandoned: %s", self.execution.id, why)
         self.abandon()
-        raise asyncio.CancelledError from error
+        raise asyncio.CancelledError

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from placet.client import Client
 from placet.commands import EventFilter
+from placet.errors import Internal
 from placet.model import Approval, Claim, RecordedEvent, Step
 
 _STARTED_AND_CLAIMED = 2
@@ -30,7 +31,9 @@ async def load(client: Client, claim: Claim) -> Replay:
         return Replay()
     history = await client.history(claim.execution.id)
     if history is None:
-        return Replay()
+        # Without its record the workflow would do again what was done.
+        msg = f"execution {claim.execution.id} is claimed, but its record can't be read"
+        raise Internal(msg)
     failed = any(step.completed_at is None for step in history.steps)
     return Replay(
         steps={step.key: step for step in history.steps},

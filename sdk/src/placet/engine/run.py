@@ -63,10 +63,15 @@ class Run:
 
         With ``clearance`` the step is the one use of that approval: the payload in hand must be
         what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
-        nothing is done. Such a step is begun once: if it is not known how it ended, Doubt.
+        nothing is done. Such a step is begun once: if it is not known how it ended, Doubt. So it
+        has no retries.
 
-        Raises StepFailed when the last attempt failed, ValueError if a key is used twice.
+        Raises StepFailed when the last attempt failed, ValueError if a key is used twice or a
+        step with a clearance is to be tried again.
         """
+        if clearance is not None and retries:
+            msg = "a step with a clearance is begun once, so it can't have retries"
+            raise ValueError(msg)
         name = name or str(getattr(fn, "__name__", type(fn).__name__))
         work = Work(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
