@@ -162,7 +162,7 @@ def explain(server: Stack, approval: placet.Approval) -> None:
     as_approver = f"{command} --data {shlex.quote(str(server.data))} --as approver-b"
     mutation = (
         "mutation($input: DecisionInput!) "
-        "{ grantApproval(input: $input) { __typename execution { state } } }"
+        "{ grantApproval(input: $input) { __typename approval { status } } }"
     )
     body = (
         f'{{"query": "{mutation}", "variables": {{"input": '

@@ -34,7 +34,7 @@ EXECUTION_FILTERS = {
     "initiator": ExecutionFilter(initiator=["operator"]),
     "label, one in 50": ExecutionFilter(labels=[LabelInput(name="team", value="team7")]),
     "label, one in all": ExecutionFilter(labels=[LabelInput(name="case", value="4711")]),
-    "text, a few": ExecutionFilter(text="city42"),
+    "text, one in 300": ExecutionFilter(text="city44"),
     "text, none": ExecutionFilter(text="nowhere"),
     "state, workflow, label": ExecutionFilter(
         state=[ExecutionState.WAITING_APPROVAL],
@@ -48,7 +48,7 @@ APPROVAL_FILTERS = {
     "mine to decide": ApprovalFilter(decidable_by_viewer=True),
     "group": ApprovalFilter(group=["finance"]),
     "workflow": ApprovalFilter(workflow=["payment"]),
-    "text, a few": ApprovalFilter(text="city42"),
+    "text, one in 30": ApprovalFilter(text="city44"),
     "text, none": ApprovalFilter(text="nowhere"),
 }
 
@@ -87,13 +87,14 @@ async def run(url: str) -> Result:
 async def _pages(page: Callable[..., Awaitable[Any]]) -> dict[str, float | str]:
     """Walk from the first page on, and again from there when the last is reached."""
     after: str | None = None
-    latencies = []
+    latencies, rows = [], 0
     for _ in range(LOOKS):
         began = time.perf_counter()
         found = await page(after=after)
         latencies.append(time.perf_counter() - began)
+        rows += len(found.edges)
         after = found.next
-    return milliseconds(latencies)
+    return {**milliseconds(latencies), "rows a page": rows / LOOKS}
 
 
 async def _fill(url: str) -> int:

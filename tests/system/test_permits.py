@@ -1,5 +1,6 @@
 """The permit log through the public API: the read models show what the file says."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from bench.stack import stack
 PERMITS = permit_log.find()
 
 
-@pytest.mark.skipif(PERMITS is None, reason="the permit log is not here; say where with PERMITS")
+@pytest.mark.skipif(
+    PERMITS is None and "CI" not in os.environ,
+    reason="the permit log is not here; say where with PERMITS",
+)
 async def test_every_case_comes_out_as_the_file_says(tmp_path: Path) -> None:
     assert PERMITS is not None
     cases = list(permit_log.read(PERMITS))
