@@ -8,10 +8,9 @@ from uuid import uuid4
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
-from psycopg.conninfo import conninfo_to_dict
 
 from application.writer import Writer
-from bench.log_load import request, start, writer
+from bench.log_load import library_settings, request, start, writer
 from bench.measure import Claim, Result, median, milliseconds
 
 IN_FLIGHT = (1, 16, 64)
@@ -47,18 +46,7 @@ class Jobs(Application[Any]):
 
 def jobs(url: str) -> Jobs:
     """Give the application, with a connection for each caller."""
-    fields = conninfo_to_dict(url)
-    return Jobs(
-        env={
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": str(fields["dbname"]),
-            "POSTGRES_HOST": str(fields["host"]),
-            "POSTGRES_PORT": str(fields.get("port", 5432)),
-            "POSTGRES_USER": str(fields["user"]),
-            "POSTGRES_PASSWORD": str(fields.get("password", "")),
-            "POSTGRES_POOL_SIZE": str(max(IN_FLIGHT)),
-        }
-    )
+    return Jobs(env={**library_settings(url), "POSTGRES_POOL_SIZE": str(max(IN_FLIGHT))})
 
 
 def saved(application: Jobs, in_flight: int) -> list[float]:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
+from psycopg.conninfo import conninfo_to_dict
+
 from api.bootstrap import migrate
 from application.cache import HeadCache
 from application.log import ExecutionLog
@@ -32,6 +34,19 @@ async def writer(url: str) -> AsyncIterator[Writer]:
     finally:
         await asyncio.to_thread(running.close)
         log.close()
+
+
+def library_settings(url: str) -> dict[str, str]:
+    """Give the ``eventsourcing`` library's own settings for a database."""
+    fields = conninfo_to_dict(url)
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": str(fields["dbname"]),
+        "POSTGRES_HOST": str(fields["host"]),
+        "POSTGRES_PORT": str(fields.get("port", 5432)),
+        "POSTGRES_USER": str(fields["user"]),
+        "POSTGRES_PASSWORD": str(fields.get("password", "")),
+    }
 
 
 def request(command: Command) -> Request:

@@ -21,7 +21,7 @@ import placet
 from api.bootstrap import loader
 from application.log import ExecutionLog
 from application.records import Chained
-from bench.log_load import ask, send, start, step, writer
+from bench.log_load import ask, library_settings, send, start, step, writer
 from bench.measure import Claim, Result, milliseconds
 from bench.stack import stack
 from bench.steady import steadily
@@ -145,16 +145,7 @@ def _without_disk(url: str) -> None:
 
 
 def _runner(url: str, end: int) -> float:
-    fields = conninfo_to_dict(url)
-    env = {
-        "CONNINFO": url,
-        "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "POSTGRES_DBNAME": str(fields["dbname"]),
-        "POSTGRES_HOST": str(fields["host"]),
-        "POSTGRES_PORT": str(fields.get("port", 5432)),
-        "POSTGRES_USER": str(fields["user"]),
-        "POSTGRES_PASSWORD": str(fields.get("password", "")),
-    }
+    env = {**library_settings(url), "CONNINFO": url}
     began = time.perf_counter()
     with ProjectionRunner(
         application_class=Log, projection_class=OneByOne, view_class=Rows, env=env

@@ -44,6 +44,20 @@ async def started(people: People, engine: Engine, workflow: str, given: object =
     return accepted.execution.id
 
 
+def patient(engine: Engine, stopped: asyncio.Event) -> Engine:
+    """Let the engine have a workflow that waits, and tells when it is stopped at that."""
+
+    @engine.workflow(name="patient")
+    async def waits(run: Run) -> None:
+        try:
+            await run.approval("Trip", payload={}, policy=FINANCE)
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+
+    return engine
+
+
 async def test_a_workflow_stops_for_approval_and_goes_on(people: People, engine: Made) -> None:
     approver = await people.get("approver-a")
     booked: list[object] = []
@@ -244,17 +258,7 @@ async def test_a_retry_repeats_the_failed_step_alone(people: People, engine: Mad
 async def test_a_cancelled_execution_stops_its_run(people: People, engine: Made) -> None:
     operator = await people.get("operator")
     stopped = asyncio.Event()
-    waiting = engine()
-
-    @waiting.workflow
-    async def patient(run: Run) -> None:
-        try:
-            await run.approval("Trip", payload={}, policy=FINANCE)
-        except asyncio.CancelledError:
-            stopped.set()
-            raise
-
-    async with waiting:
+    async with patient(engine(), stopped) as waiting:
         execution_id = await started(people, waiting, "patient")
         await people.pending(execution_id)
         await operator.cancel(execution_id, "no longer needed")
@@ -323,17 +327,7 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
         await back.wait()
         return await dial(*args)  # type: ignore[arg-type]
 
-    waiting = engine()
-
-    @waiting.workflow
-    async def patient(run: Run) -> None:
-        try:
-            await run.approval("Trip", payload={}, policy=FINANCE)
-        except asyncio.CancelledError:
-            stopped.set()
-            raise
-
-    async with waiting:
+    async with patient(engine(), stopped) as waiting:
         execution_id = await started(people, waiting, "patient")
         await people.pending(execution_id)
         monkeypatch.setattr("placet.socket.Link.open", held_up)
