@@ -7,6 +7,7 @@ says how to make the next one. It stays until Ctrl-C, which ends all that it sta
 
 import asyncio
 import shlex
+import signal
 import socket
 import sys
 import tempfile
@@ -203,6 +204,9 @@ def free_port() -> int:
 
 def main() -> None:
     """Run the demo."""
+    # Also where a shell without a terminal started it with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="placet-demo-") as data, suppress(KeyboardInterrupt):
         try:
             with stack(Path(data), port=free_port()) as server:
