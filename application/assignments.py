@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 import structlog
 
-from application.batch import ENDS, PROGRESS
+from application.batch import ENDS
 from application.leases import Grant, Leases, OverloadedError
 from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
@@ -26,12 +26,17 @@ from domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalWithdrawn,
+    ChildEnded,
     Claimed,
     Completed,
     Failed,
+    Parked,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
+    TimerFired,
+    Unparked,
 )
 from domain.state import Execution
 from domain.values import Principal
@@ -44,6 +49,8 @@ FORGET_EVERY = 3_600.0
 MAILBOX = 10_000
 CHUNK = 64
 
+# What a worker may wait for beside people.
+_HAPPENINGS = (TimerFired, SignalReceived, ChildEnded)
 # After which events of an execution that no stream here holds there may be something to claim. A
 # claim is among them, because it may be one that a worker made for itself.
 _FREEING = (
@@ -55,6 +62,8 @@ _FREEING = (
     ApprovalRejected,
     ApprovalExpired,
     ApprovalWithdrawn,
+    Unparked,
+    *_HAPPENINGS,
 )
 
 
@@ -71,6 +80,12 @@ class Resolved(msgspec.Struct, frozen=True):
     ordinal: int
 
 
+class Happened(msgspec.Struct, frozen=True):
+    """A timer of an execution held fired, a signal came for it, or a child of it ended."""
+
+    event: Logged
+
+
 class Ended(msgspec.Struct, frozen=True):
     """An execution held was ended by someone else."""
 
@@ -83,7 +98,7 @@ class Lost(msgspec.Struct, frozen=True):
     execution_id: UUID
 
 
-Message = Claim | Resolved | Ended | Lost
+Message = Claim | Resolved | Happened | Ended | Lost
 
 
 class _Held(NamedTuple):
@@ -104,7 +119,9 @@ class _Stream:
         capacity: int,
         lease: timedelta,
         expires_at: datetime,
+        holders: dict[UUID, "_Stream"],
     ) -> None:
+        self._holders = holders
         self.principal = principal
         self.worker = worker
         self.queues = frozenset(queues)
@@ -139,10 +156,11 @@ class _Stream:
 
     def keep(self, execution: Execution) -> None:
         """Note that it is held, and whether it needs the worker now."""
-        busy = execution.state in PROGRESS
+        busy = execution.workable
         before = self.held.get(execution.id)
         self.busy += busy - (before is not None and before.busy)
         self.held[execution.id] = _Held(execution.fence, busy)
+        self._holders[execution.id] = self
 
     def drop(self, execution_id: UUID) -> bool:
         """Forget it; False if it was not held."""
@@ -150,7 +168,17 @@ class _Stream:
         if held is None:
             return False
         self.busy -= held.busy
+        self._forget(execution_id)
         return True
+
+    def forget_all(self) -> None:
+        """Let nothing be told to it any more."""
+        for execution_id in self.held:
+            self._forget(execution_id)
+
+    def _forget(self, execution_id: UUID) -> None:
+        if self._holders.get(execution_id) is self:
+            del self._holders[execution_id]
 
     def claim(self, execution: Execution) -> None:
         """Tell the worker that it holds this, if it has not been told of this very claim."""
@@ -170,6 +198,7 @@ class Assignments:
         self._reader = reader
         self._leases = leases
         self._streams: dict[tuple[str, str], _Stream] = {}
+        self._holders: dict[UUID, _Stream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._free: dict[UUID, str] = {}
         self._sweep_now = asyncio.Event()
@@ -214,7 +243,7 @@ class Assignments:
         by itself if its messages are not taken, or with the process.
         """
         expires_at = await self._leases.renew(principal.id, worker, lease)
-        stream = _Stream(principal, worker, queues, capacity, lease, expires_at)
+        stream = _Stream(principal, worker, queues, capacity, lease, expires_at, self._holders)
         earlier = self._streams.get(stream.key)
         if earlier is not None:
             earlier.close()
@@ -230,6 +259,7 @@ class Assignments:
         finally:
             keeping.cancel()
             stream.close()
+            stream.forget_all()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
 
@@ -289,18 +319,17 @@ class Assignments:
     async def _take_in(self, events: Sequence[Logged]) -> None:
         if not self._streams:
             return
-        holders = {id_: stream for stream in self._streams.values() for id_ in stream.held}
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
         unsure: dict[UUID, str] = {}
         freed = False
         for event in events:
             id_ = event.recorded.execution_id
-            holder = holders.get(id_)
+            holder = self._holders.get(id_)
             after = await self._after(event, held=holder is not None)
             if after is None:
                 continue
-            if holder is not None and id_ in holder.held:
+            if holder is not None:
                 room = holder.room
                 self._tell(holder, event, after, over)
                 freed = freed or holder.room > room == 0
@@ -320,9 +349,9 @@ class Assignments:
             self._claimed(event, after)
             self._free.pop(after.id, None)
             unsure.pop(after.id, None)
-        elif after.state in PROGRESS and after.worker is None:
+        elif after.workable and after.worker is None:
             self._free[after.id] = after.queue
-        elif after.state in PROGRESS or after.resolved_version == after.version:
+        elif after.workable or after.woken_version == after.version:
             # It had a worker once, which gave it back or has its stream elsewhere.
             unsure[after.id] = after.queue
 
@@ -352,8 +381,12 @@ class Assignments:
             by_worker = isinstance(recorded.event, Completed | Failed)
             if not (by_worker and owner == holder.principal.id):
                 holder.send(Ended(after.id))
+        elif isinstance(recorded.event, Parked):
+            holder.drop(after.id)
         elif after.id not in over:
             holder.keep(after)
+            if isinstance(recorded.event, _HAPPENINGS):
+                holder.send(Happened(event))
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
                 holder.send(Resolved(after, ordinal))

@@ -12,6 +12,7 @@ from projections.sql import statements
 
 POSITIONS = statements("positions.sql")
 
+
 class Change(msgspec.Struct, frozen=True):
     """What a run of events made of one execution.
 

@@ -43,11 +43,15 @@ class ApprovalMessage:
     removed_id: strawberry.ID | None
 
 
-@strawberry.type(description="One of the four, for the worker that the stream is for.")
+@strawberry.type(description="One of the five, for the worker that the stream is for.")
 class AssignmentMessage:
     claim: Claim | None = strawberry.field(default=None, description="Held from now on.")
     resolved: Approval | None = strawberry.field(
         default=None, description="An approval of an execution held was resolved."
+    )
+    happened: RecordedEvent | None = strawberry.field(
+        default=None,
+        description="TimerFired, SignalReceived or ChildEnded of an execution held.",
     )
     ended: strawberry.ID | None = strawberry.field(
         default=None, description="An execution held was ended by someone else."
@@ -216,6 +220,8 @@ def _assignment(message: assignments.Message) -> AssignmentMessage:
         case assignments.Resolved(execution=execution, ordinal=ordinal):
             approval = Approval.of(execution, execution.approvals[ordinal])
             return AssignmentMessage(resolved=approval)
+        case assignments.Happened(event=event):
+            return AssignmentMessage(happened=RecordedEvent.of(event))
         case assignments.Ended(execution_id=execution_id):
             return AssignmentMessage(ended=strawberry.ID(str(execution_id)))
         case assignments.Lost(execution_id=execution_id):
