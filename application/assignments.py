@@ -21,6 +21,7 @@ from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
+from application.tasks import stop
 from domain.events import (
     ApprovalExpired,
     ApprovalGranted,
@@ -217,9 +218,7 @@ class Assignments:
         """End every stream; what their workers hold stays theirs."""
         for stream in self._streams.values():
             stream.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
         """Take note that a worker gave these back."""
@@ -257,8 +256,8 @@ class Assignments:
             while (message := await stream.mailbox.get()) is not None:
                 yield message
         finally:
-            keeping.cancel()
             stream.close()
+            keeping.cancel()
             stream.forget_all()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
@@ -289,7 +288,9 @@ class Assignments:
 
     async def _keep_lease(self, stream: _Stream) -> None:
         pause = stream.lease.total_seconds() / 3
-        while True:
+        # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
+        # that is gone must not go on for ever.
+        while not stream.closed:
             await asyncio.sleep(pause)
             try:
                 beat = await self._leases.heartbeat(stream.principal, stream.worker, stream.lease)

@@ -18,6 +18,7 @@ from application.metrics import TIMER_SECONDS
 from application.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.requests import Request
 from application.tail import Tail
+from application.tasks import stop
 from application.writer import Writer
 from domain.access import SERVICE
 from domain.commands import FireTimer
@@ -64,9 +65,7 @@ class Clock:
 
     async def close(self) -> None:
         """Stop, and leave the rest to another process."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
         with suppress(psycopg.Error, PoolTimeout):
             await self._duty.lay_down()
 

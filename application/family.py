@@ -23,6 +23,7 @@ from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.requests import Request
 from application.tail import Tail
+from application.tasks import stop
 from application.writer import Writer
 from domain.access import SERVICE
 from domain.commands import CancelExecution, Command, EndChild, StartExecution
@@ -52,18 +53,16 @@ class Family:
         self._reader = reader
         self._tail = tail
         self._duty = Duty("family", pool)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._saved_at = 0.0
 
     async def start(self) -> None:
         """Begin to follow the log."""
-        self._task = asyncio.create_task(self._run(), name="placet-family")
+        self._tasks = [asyncio.create_task(self._run(), name="placet-family")]
 
     async def close(self) -> None:
         """Stop, and leave the rest to another process."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await stop(self._tasks)
         with suppress(psycopg.Error, PoolTimeout):
             await self._duty.lay_down()
 
