@@ -64,10 +64,15 @@ class Watch:
             raise self._failure
         return self._version
 
-    async def until(self, *states: ExecutionState) -> ExecutionState:
+    async def until(
+        self,
+        *states: ExecutionState,
+        timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
+    ) -> ExecutionState:
         """Wait for one of the states, without any for a final one, and give it.
 
-        The state may be past when the caller goes on. Raises what ended the watch.
+        The state may be past when the caller goes on. Raises what ended the watch, and after
+        ``timeout`` seconds TimeoutError.
         """
         wanted = frozenset(states) or FINAL
         if self.state in wanted:
@@ -75,7 +80,8 @@ class Watch:
         reached: asyncio.Future[ExecutionState] = asyncio.get_running_loop().create_future()
         self._waiting[reached] = wanted
         try:
-            return await reached
+            async with asyncio.timeout(timeout):
+                return await reached
         finally:
             del self._waiting[reached]
 
