@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 
 import uvicorn
@@ -33,12 +33,13 @@ class Signals:
 
 
 class _Server(uvicorn.Server):
-    """Says one line when it is ready."""
+    """Says one line when it is ready, and at the end has those answered who only wait."""
 
     def __init__(self, config: uvicorn.Config, ready: str, signals: Signals) -> None:
         super().__init__(config)
         self._ready = ready
         self._signals = signals
+        self.on_shutdown: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._signals.serving = True
@@ -47,6 +48,10 @@ class _Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             print(self._ready.format(url=f"http://{shown}:{port}"), flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.on_shutdown()
+        await super().shutdown(sockets)
 
 
 def run(
@@ -77,6 +82,7 @@ def run(
     async def main() -> None:
         async with serve(settings, database_url, development) as built:
             config.app = built.app
+            server.on_shutdown = built.services.tail.drain
             # What is there by now, the schema above all, stays. Walking through it again and again
             # for garbage stopped everything for up to a tenth of a second.
             gc.collect()

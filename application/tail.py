@@ -69,6 +69,7 @@ class Tail:
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._writer_pid: int | None = None
+        self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -84,6 +85,15 @@ class Tail:
     async def close(self) -> None:
         """Stop. Those who follow wait until they are cancelled."""
         await stop(self._tasks)
+
+    def drain(self) -> None:
+        """Have everyone answered who waits in :meth:`moves`, now and later: the server is ending.
+
+        Those who follow go on until they are cancelled.
+        """
+        self._draining = True
+        for key in tuple(self._waiting):
+            self._release(key)
 
     def offer(self, commit: Commit) -> None:
         """Take a commit of this process's writer. May be called on any thread."""
@@ -112,6 +122,27 @@ class Tail:
             position = batch.position
             if batch.events or idled:
                 yield batch
+
+    async def moves(self, execution_id: UUID, version: int, *, after: int, seconds: float) -> bool:
+        """Say whether the execution goes past a version within so many seconds.
+
+        ``after``: a position of the log from before that version was read. Says no before the
+        time is up if the server is ending.
+        """
+        clock, position = asyncio.get_running_loop().time, after
+        until = clock() + seconds
+        while True:
+            batch = self._from_buffer(position, execution_id)
+            if batch is None:
+                batch = await self._from_log(position, execution_id)
+            if any(event.recorded.version > version for event in batch.events):
+                return True
+            position = batch.position
+            left = until - clock()
+            if left <= 0 or self._draining:
+                return False
+            if position >= self.position:
+                await self._wait(execution_id, left)
 
     def _from_buffer(self, after: int, execution_id: UUID | None) -> Batch | None:
         if after < self._buffer_from:
@@ -167,12 +198,15 @@ class Tail:
             self._buffer_size -= len(dropped.stored)
             self._buffer_from = dropped.position
         for key in {None, *(event.recorded.execution_id for event in events)}:
-            for future in self._waiting.get(key, ()):
-                if not future.done():
-                    future.set_result(None)
+            self._release(key)
         if not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_later(SOON, self._tell)
+
+    def _release(self, key: UUID | None) -> None:
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(None)
 
     def _tell(self) -> None:
         self._will_tell = False

@@ -1,6 +1,6 @@
 """Queries: of the log, which is always current, and of the read models, which find."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import strawberry
 from strawberry.types import Info
@@ -8,6 +8,7 @@ from strawberry.types import Info
 from api.context import context_of
 from api.errors import bad_request
 from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge
+from api.schema.changes import NO_WAIT, ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
 from api.schema.events import EventConnection
 from api.schema.executions import (
@@ -39,6 +40,20 @@ class Query:
     @strawberry.field(description="An execution as it stands, from the log.")
     async def execution(self, info: Info, id: strawberry.ID) -> Execution | None:  # noqa: A002
         return await _execution(info, id)
+
+    @strawberry.field(
+        description="What an execution has become since a version; null if there is none. wait: "
+        "for how long the answer may be put off while it is still at that version, 20 seconds at "
+        "most."
+    )
+    async def execution_after(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        version: int,
+        wait: timedelta | None = NO_WAIT,
+    ) -> ExecutionChange | None:
+        return await execution_after(context_of(info), id, version, wait)
 
     @strawberry.field(
         description="An execution as it was: after so many events, or at a moment, with the "

@@ -32,7 +32,8 @@ def _parse_duration(value: object) -> timedelta:
 
 
 def _write_duration(value: timedelta) -> str:
-    return str(msgspec.to_builtins(value))
+    # The library writes nothing at all in days.
+    return str(msgspec.to_builtins(value)) if value else "PT0S"
 
 
 def _parse_json(node: ValueNode, variables: dict[str, Any] | None = None) -> object:

@@ -22,12 +22,15 @@ SERVED = schema._schema
 
 
 class Desk:
-    """Use it as ``async with Desk.open(url)``. ``revoked`` are ids whose tokens have ended."""
+    """Use it as ``async with Desk.open(url)``. ``revoked`` are ids whose tokens have ended,
+    ``became`` says who a principal is when its token is looked at again.
+    """
 
     def __init__(self, office: Office, services: Services) -> None:
         self.office = office
         self.services = services
         self.revoked: set[str] = set()
+        self.became: dict[str, Principal] = {}
 
     @classmethod
     @asynccontextmanager
@@ -102,6 +105,6 @@ class Desk:
 
     def _context(self, by: Principal) -> Context:
         async def recheck() -> Principal | None:
-            return None if by.id in self.revoked else by
+            return None if by.id in self.revoked else self.became.get(by.id, by)
 
         return Context(principal=by, services=self.services, recheck=recheck)

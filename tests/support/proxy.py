@@ -1,31 +1,31 @@
-"""A wire between a process and PostgreSQL that can be cut at the worst moment."""
+"""Wires between two processes that can be cut at the worst moment."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Self
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 SOCKET = ".s.PGSQL.5432"
+UPGRADE = b"upgrade: websocket"
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+OPENING = 2
+"""What a client sends before its first subscription: the handshake, and connection_init."""
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Wire:
-    """Relays connections through a Unix socket of its own to the server's.
+class Relay:
+    """Relays connections, on a thread and a loop of its own.
 
-    ``lose_replies_to``: once a client sends this, it is passed on, and the connection is cut when
-    the server has answered, before the client sees the answer. ``cut`` cuts all connections;
-    while ``down``, new ones are refused.
+    ``cut`` cuts all connections; while ``down``, new ones are refused.
     """
 
-    def __init__(self, url: str, directory: Path) -> None:
-        fields = conninfo_to_dict(url)
-        self._target = str(Path(str(fields["host"])) / f".s.PGSQL.{fields.get('port', 5432)}")
-        self._directory = directory
-        self.url = make_conninfo(url, host=str(directory), port=5432)
-        self.lose_replies_to: bytes | None = None
+    def __init__(self) -> None:
         self.lost = 0
         self.down = False
         self._writers: set[asyncio.StreamWriter] = set()
@@ -34,23 +34,33 @@ class Wire:
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Event
 
-    @classmethod
     @contextmanager
-    def open(cls, url: str, directory: Path) -> Iterator[Self]:
-        """Run a wire on a thread and a loop of its own, until the end of the block."""
-        wire = cls(url, directory)
-        thread = Thread(target=asyncio.run, args=(wire._serve(),), daemon=True)
+    def running(self) -> Iterator[Self]:
+        """Relay until the end of the block."""
+        thread = Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         thread.start()
-        wire._started.wait()
+        self._started.wait()
         try:
-            yield wire
+            yield self
         finally:
-            wire._loop.call_soon_threadsafe(wire._ended.set)
+            self._loop.call_soon_threadsafe(self._ended.set)
             thread.join()
 
     def cut(self) -> None:
         """Cut all connections that are open."""
         self._loop.call_soon_threadsafe(self._abort)
+
+    async def _listen(self) -> asyncio.Server:
+        raise NotImplementedError
+
+    async def _dial(self) -> Ends:
+        raise NotImplementedError
+
+    async def _upstream(
+        self, client: Ends, server_out: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        """Pass on what the client sends; ``losing`` has the answer lost, and the connection cut."""
+        raise NotImplementedError
 
     def _abort(self) -> None:
         for writer in self._writers:
@@ -58,7 +68,7 @@ class Wire:
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_unix_server(self._relay, self._directory / SOCKET)
+        server = await self._listen()
         self._started.set()
         await self._ended.wait()
         server.close()
@@ -75,13 +85,17 @@ class Wire:
         if self.down:
             client_out.close()
             return
-        server_in, server_out = await asyncio.open_unix_connection(self._target)
+        try:
+            server_in, server_out = await self._dial()
+        except OSError:
+            client_out.close()
+            return
         ends = {client_out, server_out}
         self._writers |= ends
         losing = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._upstream(client_in, server_out, losing))
+                group.create_task(self._upstream((client_in, client_out), server_out, losing))
                 group.create_task(self._downstream(server_in, client_out, losing))
         except* (OSError, EOFError):
             pass
@@ -92,17 +106,6 @@ class Wire:
                 with suppress(OSError):
                     await writer.wait_closed()
 
-    async def _upstream(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
-        while data := await source.read(65536):
-            if self.lose_replies_to is not None and self.lose_replies_to in data:
-                self.lose_replies_to = None
-                losing.set()
-            sink.write(data)
-            await sink.drain()
-        raise EOFError
-
     async def _downstream(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, losing: asyncio.Event
     ) -> None:
@@ -112,4 +115,96 @@ class Wire:
                 break
             sink.write(data)
             await sink.drain()
+        raise EOFError
+
+
+class Wire(Relay):
+    """Leads to PostgreSQL, through a Unix socket of its own to the server's.
+
+    ``lose_replies_to``: once a client sends this, it is passed on, and the connection is cut when
+    the server has answered, before the client sees the answer.
+    """
+
+    def __init__(self, url: str, directory: Path) -> None:
+        super().__init__()
+        fields = conninfo_to_dict(url)
+        self._target = str(Path(str(fields["host"])) / f".s.PGSQL.{fields.get('port', 5432)}")
+        self._directory = directory
+        self.url = make_conninfo(url, host=str(directory), port=5432)
+        self.lose_replies_to: bytes | None = None
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str, directory: Path) -> Iterator[Self]:
+        """Run a wire until the end of the block."""
+        with cls(url, directory).running() as wire:
+            yield wire
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._relay, self._directory / SOCKET)
+
+    async def _dial(self) -> Ends:
+        return await asyncio.open_unix_connection(self._target)
+
+    async def _upstream(
+        self, client: Ends, server_out: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        while data := await client[0].read(65536):
+            if self.lose_replies_to is not None and self.lose_replies_to in data:
+                self.lose_replies_to = None
+                losing.set()
+            server_out.write(data)
+            await server_out.drain()
+        raise EOFError
+
+
+class HttpWire(Relay):
+    """Leads to an HTTP server, as a proxy on a port of its own.
+
+    ``websockets``: "pass" lets them through, "refuse" answers them 403, "lose" cuts the connection
+    in place of the handshake's answer, "cut" cuts it when the first subscription is sent.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        target = urlsplit(url)
+        self._target = target.hostname, target.port
+        self.url = ""
+        self.websockets: Literal["pass", "refuse", "lose", "cut"] = "pass"
+        self.handshakes = 0
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str) -> Iterator[Self]:
+        """Run a proxy until the end of the block."""
+        with cls(url).running() as wire:
+            yield wire
+
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        self.url = f"http://{host}:{port}"
+        return server
+
+    async def _dial(self) -> Ends:
+        return await asyncio.open_connection(*self._target)
+
+    async def _upstream(
+        self, client: Ends, server_out: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        sent = 0
+        while data := await client[0].read(65536):
+            if sent or UPGRADE in data.lower():
+                sent += 1
+                self.handshakes += sent == 1
+            if sent and self.websockets == "refuse":
+                client[1].write(FORBIDDEN)
+                await client[1].drain()
+                break
+            if sent and self.websockets == "lose":
+                losing.set()
+            if sent > OPENING and self.websockets == "cut":
+                break
+            server_out.write(data)
+            await server_out.drain()
         raise EOFError

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from uuid import UUID
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -204,6 +205,38 @@ async def test_sigterm_drains_and_ends_with_zero(open_server: Opened, database: 
     assert acknowledged
     assert acknowledged <= folded(database).keys()
     assert not any(child.is_running() for child in children)
+
+
+async def test_sigterm_lets_nobody_wait_on(open_server: Opened) -> None:
+    server = open_server()
+    question = """query ($id: ID!, $version: Int!) {
+        executionAfter(id: $id, version: $version, wait: "PT20S") { changed } }"""
+    async with (
+        placet.Client(server.url, server.tokens["operator"]) as operator,
+        httpx.AsyncClient(timeout=60) as http,
+    ):
+        started = (await operator.start("waited-for")).execution
+        assert started is not None
+
+        async def ask(version: int) -> httpx.Response:
+            variables = {"id": started.id, "version": version}
+            return await http.post(
+                f"{server.url}/graphql",
+                json={"query": question, "variables": variables},
+                headers={"Authorization": f"Bearer {server.tokens['operator']}"},
+            )
+
+        # On connections that are open, one that is answered at once, and was sent after those
+        # that wait, shows that they have come.
+        await asyncio.gather(*(ask(0) for _ in range(6)))
+        *waiting, last = [asyncio.create_task(ask(version)) for version in (1, 1, 1, 1, 1, 0)]
+        await last
+        server.process.terminate()
+        answers = await asyncio.gather(*waiting)
+    assert [answer.json() for answer in answers] == [
+        {"data": {"executionAfter": {"changed": False}}}
+    ] * 5
+    assert await asyncio.to_thread(server.process.wait, 30) == 0
 
 
 def test_the_ready_line_is_the_only_one(open_server: Opened) -> None:

@@ -2,10 +2,10 @@
 
 from placet.leases import Leases
 from placet.mutations import Mutations
-from placet.streams import Streams
+from placet.waiting import Waits
 
 
-class Client(Mutations, Leases, Streams):
+class Client(Mutations, Leases, Waits):
     """An async client.
 
     ``async with Client("http://127.0.0.1:8000", token) as client: ...``

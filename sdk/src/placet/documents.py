@@ -193,3 +193,14 @@ ASSIGNMENTS = f"""subscription Assignments(
   }}
 }}
 {_EXECUTION}{_APPROVAL}{_EVENT}"""
+
+EXECUTION_AFTER = f"""query ExecutionAfter($id: ID!, $version: Int!, $wait: Duration) {{
+  result: executionAfter(id: $id, version: $version, wait: $wait) {{
+    changed version execution {{ ...ExecutionFields }}
+  }}
+}}
+{_EXECUTION}"""
+MOVES = """subscription Moves($id: ID!, $after: Int) {
+  result: executionEvents(executionId: $id, afterVersion: $after) { version type }
+}
+"""

@@ -19,6 +19,7 @@ from placet.errors import (
 from placet.wire import ErrorInfo, Request
 
 PROTOCOL = "graphql-transport-ws"
+OPEN_SECONDS = 10.0
 ACK_SECONDS = 10.0
 PING_SECONDS = 15.0
 SERVER_ERRORS = 500
@@ -75,12 +76,13 @@ class Link:
         Raises Unavailable if that may work later, else what the service said.
         """
         try:
-            websocket = await session.ws_connect(
-                url,
-                protocols=(PROTOCOL,),
-                heartbeat=PING_SECONDS,
-                max_msg_size=MAX_MESSAGE_BYTES,
-            )
+            async with asyncio.timeout(OPEN_SECONDS):
+                websocket = await session.ws_connect(
+                    url,
+                    protocols=(PROTOCOL,),
+                    heartbeat=PING_SECONDS,
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in {401, 403}:
                 raise Unauthenticated(str(error)) from error

@@ -327,3 +327,18 @@ class RefusedResult(Record, kw_only=True, tag_field="__typename", tag="Refused",
     message: str
     execution: ExecutionHead | None = None
     approval: Approval | None = None
+
+
+class Move(Record, kw_only=True, frozen=True):
+    """The little of an event that moves a state machine."""
+
+    version: int
+    type: str
+
+
+class ExecutionChange(Record, kw_only=True, frozen=True):
+    """What an execution has become since a version. ``execution`` None: it is still at that one."""
+
+    changed: bool
+    version: int
+    execution: Execution | None = None

@@ -68,3 +68,6 @@ EXECUTION_EVENTS = Operation(documents.EXECUTION_EVENTS, Decoder(Response[model.
 EVENTS_STREAM = Operation(documents.EVENTS_STREAM, Decoder(Response[model.EventMessage]))
 APPROVALS_STREAM = Operation(documents.APPROVALS_STREAM, Decoder(Response[model.ApprovalMessage]))
 ASSIGNMENTS = Operation(documents.ASSIGNMENTS, Decoder(Response[model.Assignment]))
+
+EXECUTION_AFTER = Operation(documents.EXECUTION_AFTER, Decoder(Response[model.ExecutionChange]))
+MOVES = Operation(documents.MOVES, Decoder(Response[model.Move]))

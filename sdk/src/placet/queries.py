@@ -1,13 +1,15 @@
 """The client's questions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from placet import operations
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalOrder, ExecutionOrder
+from placet.leases import iso_duration
 from placet.model import (
     Approval,
     Execution,
+    ExecutionChange,
     ExecutionSnapshot,
     History,
     Page,
@@ -16,6 +18,8 @@ from placet.model import (
 )
 from placet.transport import Transport
 from placet.wire import variables
+
+NO_WAIT = timedelta(0)
 
 
 class Queries(Transport):
@@ -28,6 +32,17 @@ class Queries(Transport):
     async def execution(self, execution_id: str) -> Execution | None:
         """Give an execution from the log, or None: there is none, or not one the caller may see."""
         return await self.find(operations.EXECUTION, {"id": execution_id})
+
+    async def execution_after(
+        self, execution_id: str, version: int, wait: timedelta = NO_WAIT
+    ) -> ExecutionChange | None:
+        """Say what an execution has become since a version, or None: there is none to be seen.
+
+        ``wait``: for how long the service puts off the answer while it is still at that version,
+        20 seconds at most. Each such question takes a connection of its own meanwhile.
+        """
+        asked = {"id": execution_id, "version": version, "wait": iso_duration(wait)}
+        return await self.find(operations.EXECUTION_AFTER, asked, wait=wait.total_seconds())
 
     async def history(self, execution_id: str) -> History | None:
         """Give an execution with all its steps and approvals, page by page from the log."""

@@ -4,12 +4,14 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, TypeVar
 
 import aiohttp
 
-from placet.errors import transient
+from placet.errors import PlacetError, transient
 from placet.link import Link, LinkLostError
+from placet.reach import Reach
 from placet.retry import retried
 from placet.wire import Operation
 
@@ -19,15 +21,24 @@ PAUSE_SECONDS = 1.0
 """At most this long before a stream that was refused or cut short is asked for again."""
 
 
+class StreamCutError(PlacetError):
+    """The connection could not be opened, or was lost, which ended a stream that is not patient."""
+
+
 class Socket:
     """One connection for all streams of a client."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
+        self.reach = Reach(url)
         self._session = session
         self._url = url
         self._authorization = authorization
         self._dialling = asyncio.Lock()
+        self._patience = asyncio.Lock()
         self._link: Link | None = None
+        self._opened_at = 0.0
+        self._refused_at = 0.0
+        self._refusal: Exception | None = None
 
     async def close(self) -> None:
         """End the connection; streams that are still read fail."""
@@ -41,16 +52,18 @@ class Socket:
         on_open: Callable[[], Awaitable[None]] | None = None,
         *,
         ends: bool = False,
+        patient: bool = True,
     ) -> AsyncGenerator[T, None]:
         """Give the messages of a subscription for ever, over as many connections as it takes.
 
-        ``ends``: it is over when the service completes it without a single message.
+        ``ends``: it is over when the service completes it without a single message. ``patient``
+        False: it is over with its connection, or if there is none to be had (StreamCutError).
 
         ``variables`` is asked at each beginning, so that it can name where to go on; ``on_open``
         runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
-            link, told = await self._live(), False
+            link, told = await self._live(patient=patient), False
             messages = link.subscribe(operation.document, variables())
             try:
                 async with aclosing(messages):
@@ -64,15 +77,48 @@ class Socket:
                 if ends and not told:
                     return
             except Exception as error:
+                if link.lost and not patient:
+                    self._note_lost()
+                    raise StreamCutError(str(error)) from error
                 if not (isinstance(error, LinkLostError) or transient(error)):
                     raise
             # Also a service that ends each stream at once must not be asked in a tight loop.
-            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - jitter, no secret
+            await self.pause()
 
-    async def _live(self) -> Link:
+    async def pause(self) -> None:
+        """Wait a moment, each stream another one."""
+        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - jitter, no secret
+
+    async def _live(self, *, patient: bool) -> Link:
+        if patient:
+            # One of them tries again and again, and says so, for all.
+            async with self._patience:
+                return await retried(None, self._dialled)
+        try:
+            return await self._dialled()
+        except PlacetError as error:
+            raise StreamCutError(str(error)) from error
+
+    async def _dialled(self) -> Link:
+        """Give the connection that is open, or open one. Raises what the attempt raised."""
+        asked_at = monotonic()
         async with self._dialling:
-            link = self._link
-            if link is None or link.lost:
-                link = await retried(None, Link.open, self._session, self._url, self._authorization)
-                self._link = link
-            return link
+            self._note_lost()
+            if self._link is not None:
+                return self._link
+            if self._refusal is not None and self._refused_at >= asked_at:
+                # While this stream stood in line, it was tried in vain.
+                raise self._refusal
+            try:
+                self._link = await Link.open(self._session, self._url, self._authorization)
+            except PlacetError as error:
+                self._refused_at, self._refusal = monotonic(), error
+                self.reach.refused()
+                raise
+            self._opened_at = monotonic()
+            return self._link
+
+    def _note_lost(self) -> None:
+        if self._link is not None and self._link.lost:
+            self._link = None
+            self.reach.lost(monotonic() - self._opened_at)

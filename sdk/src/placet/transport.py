@@ -31,6 +31,9 @@ _STATUS: dict[int, type[RequestError]] = {
     503: Unavailable,
     504: Unavailable,
 }
+CONNECTIONS = 100
+"""At most, for what is answered at once."""
+
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 _CLIENT_ERRORS = range(400, 500)
 _encode = msgspec.json.Encoder().encode
@@ -49,9 +52,10 @@ class Transport:
         base = url.rstrip("/")
         self.url = base if base.endswith("/graphql") else base + "/graphql"
         self._authorization = f"Bearer {token.strip()}"
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
+        self._open_waiting: aiohttp.ClientSession | None = None
         self._open_socket: Socket | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,8 +73,9 @@ class Transport:
         """End all streams and connections. The object can't be used afterwards."""
         if self._open_socket is not None:
             await self._open_socket.close()
-        if self._open_session is not None:
-            await self._open_session.close()
+        for session in (self._open_session, self._open_waiting):
+            if session is not None:
+                await session.close()
 
     async def execute(
         self,
@@ -96,14 +101,23 @@ class Transport:
             raise Internal("the service answered neither a result nor an error")
         return result
 
-    async def find(self, operation: Operation[T], variables: Mapping[str, Any]) -> T | None:
-        """Send a query that may find nothing. Raises RequestError."""
-        return await retried(self.retry_for, self._post, operation, variables)
+    async def find(
+        self, operation: Operation[T], variables: Mapping[str, Any], *, wait: float = 0
+    ) -> T | None:
+        """Send a query that may find nothing. Raises RequestError.
 
-    async def _post(self, operation: Operation[T], variables: Mapping[str, Any] | None) -> T | None:
+        ``wait``: for how many seconds the service may put off its answer.
+        """
+        return await retried(self.retry_for, self._post, operation, variables, wait)
+
+    async def _post(
+        self, operation: Operation[T], variables: Mapping[str, Any] | None, wait: float = 0
+    ) -> T | None:
         body = _encode(Request(query=operation.document, variables=variables or {}))
+        session = self._waiting if wait else self._session
+        timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
         try:
-            async with self._session.post(self.url, data=body) as response:
+            async with session.post(self.url, data=body, timeout=timeout) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(
@@ -117,15 +131,25 @@ class Transport:
     def _session(self) -> aiohttp.ClientSession:
         # Not in __init__: a session belongs to the event loop that it is made in.
         if self._open_session is None:
-            self._open_session = aiohttp.ClientSession(
-                timeout=self._timeout,
-                headers={
-                    "authorization": self._authorization,
-                    "content-type": "application/json",
-                    "accept": "application/graphql-response+json, application/json;q=0.9",
-                },
-            )
+            self._open_session = self._make_session(CONNECTIONS)
         return self._open_session
+
+    @property
+    def _waiting(self) -> aiohttp.ClientSession:
+        # What is put off must not keep a connection from what is not, nor from one another.
+        if self._open_waiting is None:
+            self._open_waiting = self._make_session(0)
+        return self._open_waiting
+
+    def _make_session(self, connections: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections),
+            headers={
+                "authorization": self._authorization,
+                "content-type": "application/json",
+                "accept": "application/graphql-response+json, application/json;q=0.9",
+            },
+        )
 
     @property
     def socket(self) -> Socket:

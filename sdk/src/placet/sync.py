@@ -1,0 +1,175 @@
+"""The client for code without an event loop: scripts, tasks of a scheduler, a notebook.
+
+Each method is the async client's, wrapped: nothing is written twice, and a test holds that none is
+missing. The wrapping is generic in the arguments and the result, so an editor and a type checker
+see the signature and the docstring of the original; a stub file would say the same once more and
+have to be kept up.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from functools import partial, wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import placet.client
+import placet.watch
+from placet.blocking import Blocking
+from placet.changes import Mode
+from placet.enums import ExecutionState
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_Async = placet.client.Client
+_END: Any = object()
+
+
+def _blocking(
+    method: Callable[Concatenate[_Async, P], Coroutine[Any, Any, T]],
+) -> "Callable[Concatenate[Client, P], T]":
+    @wraps(method)
+    def call(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._loop.run(partial(method, self._client, *args, **kwargs))
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[_Async, P], AsyncGenerator[T, None]],
+) -> "Callable[Concatenate[Client, P], Generator[T, None, None]]":
+    @wraps(method)
+    def iterate(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+        stream = method(self._client, *args, **kwargs)
+        try:
+            while (item := self._loop.run(lambda: anext(stream, _END))) is not _END:
+                yield item
+        finally:
+            # Closing the client has ended its streams already.
+            if not self._loop.closed:
+                self._loop.run(stream.aclose)
+
+    return iterate
+
+
+class Client:
+    """A client that blocks: ``with placet.sync.Client("http://127.0.0.1:8000", token) as client:``.
+
+    It may be used from several threads at once, whose calls share its connections, and in a process
+    that runs an event loop elsewhere. It keeps a thread with a loop of its own from its first call
+    until it is closed. It is not to be used on both sides of a fork: a child process that calls
+    one which its parent had used gets a RuntimeError; one that was only made is fine.
+
+    Streams are iterators; close one that is left early (``contextlib.closing``). Functions that are
+    handed over, such as ``until`` of ``wait``, are called on the client's thread.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+    ) -> None:
+        self._client = _Async(url, token, timeout=timeout, retry_for=retry_for)
+        self._loop = Blocking(self._client.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections and the thread. Calls under way in other threads fail."""
+        self._loop.close()
+
+    execute = _blocking(_Async.execute)
+    execute_once = _blocking(_Async.execute_once)
+    find = _blocking(_Async.find)
+
+    viewer = _blocking(_Async.viewer)
+    execution = _blocking(_Async.execution)
+    execution_after = _blocking(_Async.execution_after)
+    execution_at = _blocking(_Async.execution_at)
+    history = _blocking(_Async.history)
+    executions = _blocking(_Async.executions)
+    approval = _blocking(_Async.approval)
+    approvals = _blocking(_Async.approvals)
+    events = _blocking(_Async.events)
+
+    start = _blocking(_Async.start)
+    record_step = _blocking(_Async.record_step)
+    request_approval = _blocking(_Async.request_approval)
+    withdraw = _blocking(_Async.withdraw)
+    redeem = _blocking(_Async.redeem)
+    complete = _blocking(_Async.complete)
+    fail = _blocking(_Async.fail)
+    cancel = _blocking(_Async.cancel)
+    retry = _blocking(_Async.retry)
+    submit = _blocking(_Async.submit)
+
+    grant = _blocking(_Async.grant)
+    reject = _blocking(_Async.reject)
+    grant_many = _blocking(_Async.grant_many)
+    reject_many = _blocking(_Async.reject_many)
+
+    claim = _blocking(_Async.claim)
+    heartbeat = _blocking(_Async.heartbeat)
+    release = _blocking(_Async.release)
+    assignments = _iterating(_Async.assignments)
+
+    execution_events = _iterating(_Async.execution_events)
+    events_stream = _iterating(_Async.events_stream)
+    approvals_stream = _iterating(_Async.approvals_stream)
+
+    wait = _blocking(_Async.wait)
+    wait_for = _blocking(_Async.wait_for)
+
+    def watch(
+        self, execution_id: str, *, mode: Mode = "push", poll: float | None = None
+    ) -> "Watch":
+        """Keep an execution's state in this process, for as long as the block takes.
+
+        ``with client.watch(execution_id) as watch: ...``
+        """
+        return Watch(self._client.watch(execution_id, mode=mode, poll=poll), self._loop)
+
+
+class Watch:
+    """What :class:`placet.watch.Watch` is, as a plain context manager."""
+
+    def __init__(self, watch: placet.watch.Watch, loop: Blocking) -> None:
+        self._watch = watch
+        self._loop = loop
+
+    def __enter__(self) -> Self:
+        self._loop.run(self._watch.__aenter__)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._loop.closed:
+            self._loop.run(lambda: self._watch.__aexit__(kind, error, traceback))
+
+    @property
+    def state(self) -> ExecutionState:
+        """The state after the last event that came. Raises what ended the watch, if anything."""
+        return self._watch.state
+
+    @property
+    def version(self) -> int:
+        """How many events there were. Raises what ended the watch, if anything."""
+        return self._watch.version
+
+    def until(self, *states: ExecutionState, timeout: float | None = None) -> ExecutionState:
+        """Wait for one of the states, without any for a final one, and give it.
+
+        The state may be past when the caller goes on. Raises what ended the watch, and after
+        ``timeout`` seconds TimeoutError.
+        """
+        return self._loop.run(lambda: self._watch.until(*states, timeout=timeout))

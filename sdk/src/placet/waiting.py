@@ -1,0 +1,116 @@
+"""Waiting for an execution or an approval: by push, by polling, or on a state kept in-process."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from placet.changes import Mode, News, changes, existing
+from placet.enums import ApprovalStatus
+from placet.errors import NotFound
+from placet.machine import may_end, may_resolve
+from placet.model import Approval, Execution, Move
+from placet.retry import retried
+from placet.streams import Streams
+from placet.watch import Watch
+
+APPROVAL_POLL_SECONDS = 1.0
+
+
+def ended(execution: Execution) -> bool:
+    """Whether the execution is final."""
+    return execution.state.final
+
+
+class Waits(Streams):
+    """What can be waited for.
+
+    ``mode`` "push" listens to the execution's events on the client's one WebSocket, and goes over
+    to polling where WebSockets do not get through, saying so in the log. "poll" asks by HTTP:
+    ``poll`` None by long polls, each of which is answered at once when something happens, and else
+    every ``poll`` seconds. Each way ends the same for the same history. Lost connections and a
+    service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError.
+    """
+
+    async def wait(
+        self,
+        execution_id: str,
+        *,
+        until: Callable[[Execution], bool] = ended,
+        mode: Mode = "push",
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
+    ) -> Execution:
+        """Wait until the execution is final, or until ``until`` says so, and give it as it stands.
+
+        ``until`` is asked of the execution as it is read after a change: what it passed through in
+        between is not shown to it. Raises NotFound and RequestError.
+        """
+        async with asyncio.timeout(timeout):
+            execution = await existing(self, execution_id)
+            if until(execution):
+                return execution
+            async with aclosing(self._changes(execution, mode, poll)) as news:
+                async for each in news:
+                    if each.version <= execution.version:
+                        continue
+                    if isinstance(each, Execution):
+                        execution = each
+                    elif until is not ended or may_end(each.type):
+                        execution = await retried(None, existing, self, execution_id)
+                    if until(execution):
+                        return execution
+        raise AssertionError("changes never end")
+
+    async def wait_for(
+        self,
+        approval: Approval,
+        *,
+        mode: Mode = "push",
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
+    ) -> Approval:
+        """Wait until the approval is resolved, in whatever way, and give it.
+
+        Whoever sees the approval but not its execution, an approver that is, polls it every
+        ``poll`` seconds, by default 1, in either mode. Raises NotFound and RequestError.
+        """
+        async with asyncio.timeout(timeout):
+            execution = await self.execution(approval.execution_id)
+            # Read after the execution, so that nothing falls between the two.
+            found = await self._approval(approval.id)
+            if found.status is not ApprovalStatus.PENDING:
+                return found
+            signals = (
+                self._polled(poll) if execution is None else self._changes(execution, mode, poll)
+            )
+            async with aclosing(signals):
+                async for each in signals:
+                    if isinstance(each, Move) and not may_resolve(each.type):
+                        continue
+                    found = await retried(None, self._approval, approval.id)
+                    if found.status is not ApprovalStatus.PENDING:
+                        return found
+        raise AssertionError("changes never end")
+
+    def watch(self, execution_id: str, *, mode: Mode = "push", poll: float | None = None) -> Watch:
+        """Keep an execution's state in this process, for as long as the block takes.
+
+        ``async with client.watch(execution_id) as watch: ...``
+        """
+        return Watch(self, execution_id, mode, poll)
+
+    def _changes(
+        self, execution: Execution, mode: Mode, poll: float | None
+    ) -> AsyncGenerator[News, None]:
+        return changes(self, execution.id, execution.version, mode=mode, poll=poll)
+
+    async def _polled(self, poll: float | None) -> AsyncGenerator[None, None]:
+        while True:
+            await asyncio.sleep(APPROVAL_POLL_SECONDS if poll is None else poll)
+            yield None
+
+    async def _approval(self, approval_id: str) -> Approval:
+        found = await self.approval(approval_id)
+        if found is None:
+            raise NotFound("NOT_FOUND", f"there is no approval {approval_id!r} that you may see")
+        return found

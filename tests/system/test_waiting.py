@@ -1,0 +1,33 @@
+"""Whoever waits, in whatever way, is not shaken off by a server that is killed."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from tests.sdk import ways
+from tests.sdk.people import People
+from tests.sdk.ways import OUTCOMES, WAYS, asked
+from tests.system.conftest import Opened
+
+
+async def test_a_restarted_server_is_waited_out(open_server: Opened, port: int) -> None:
+    server = open_server(port)
+    async with AsyncExitStack() as stack:
+        people = People(server, stack)
+        operator = await people.get("operator")
+        approvals = [await asked(people) for _ in WAYS]
+        waiting = [
+            asyncio.ensure_future(way(operator, approval.execution_id))
+            for way, approval in zip(WAYS, approvals, strict=True)
+        ]
+        await ways.underway(operator, waiting[0])
+        server.kill9()
+        server = open_server(port)
+        for approval in approvals[::2]:
+            await ways.grant(people, approval)
+        server.kill9()
+        server = open_server(port)
+        for approval in approvals[1::2]:
+            await ways.grant(people, approval)
+        async with asyncio.timeout(60):
+            outcomes = await asyncio.gather(*waiting)
+    assert outcomes == [OUTCOMES[ways.grant]] * len(WAYS)
