@@ -20,6 +20,7 @@ from placet.errors import (
     StepFailed,
     Withdrawn,
 )
+from placet.gate import Gate
 from placet.model import Accepted, Approval, Execution
 from placet.policy import Policy, require
 
@@ -41,6 +42,7 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionState",
     "Expired",
+    "Gate",
     "Nondeterministic",
     "NotCleared",
     "PlacetError",
