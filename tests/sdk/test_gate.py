@@ -233,6 +233,24 @@ async def test_a_failure_is_raised_as_it_is_and_later_as_it_was_recorded(desk: D
     assert pay.runs == 1
 
 
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [(object(), "the result of counted is not JSON"), ("x" * 300_000, "the limit is 262144")],
+    ids=["no JSON", "too large"],
+)
+async def test_a_result_that_can_not_be_recorded_fails_what_was_done(
+    desk: Desk, result: object, error: str
+) -> None:
+    clearance = await desk.granted()
+    pay = Counted(lambda _given: result)
+    with pytest.raises((ValueError, errors.InvalidInput), match=error):
+        await desk.gate.perform(clearance, pay)
+    with pytest.raises(StepFailed, match=error):
+        await desk.gate.perform(clearance, pay)
+    assert pay.runs == 1
+    assert await desk.state(clearance.approval) is ExecutionState.FAILED
+
+
 async def test_a_result_recorded_by_a_process_that_then_ended_is_found(desk: Desk) -> None:
     clearance = await desk.granted()
     client, execution_id = desk.gate.client, clearance.approval.execution_id

@@ -16,6 +16,7 @@ from placet.errors import (
     Doubt,
     Fenced,
     Internal,
+    InvalidInput,
     InvalidTransition,
     NotCleared,
     NotFound,
@@ -113,28 +114,57 @@ class Gate:
         run ``fn``: it gives the recorded result, or raises StepFailed with the recorded error.
         If there is neither, because the first call is not over or its process ended, Doubt.
         """
-        approval = clearance.approval
+        recorded = await self.redeem(clearance)
+        if recorded is not None:
+            return recorded.result
+        name = name_of(fn)
+        try:
+            result = await call(fn, *args, **kwargs)
+        except Exception as error:
+            await self.fail(clearance, name, error)
+            raise
+        return await self.complete(clearance, name, result)
+
+    async def redeem(self, clearance: Clearance) -> Step | None:
+        """Use the clearance: None says go, and ``complete`` or ``fail`` must follow.
+
+        Where it was used before, gives the step that was recorded, or raises as ``perform`` does.
+        """
         try:
             # A key of this call alone: sent twice because an answer was lost it is still this
             # call's, and nobody else's use can pass for it.
             with self._unclaimed():
-                await self.client.redeem(approval.id, clearance.payload, f"{STEP_KEY}-{uuid4()}")
+                await self.client.redeem(
+                    clearance.approval.id, clearance.payload, f"{STEP_KEY}-{uuid4()}"
+                )
         except AlreadyRedeemed as used:
             return await self._recorded(clearance, used)
-        name = str(getattr(fn, "__name__", type(fn).__name__))
+        return None
+
+    async def complete(self, clearance: Clearance, name: str, result: Any) -> Any:
+        """Record the result of what was cleared, complete the execution, give the result as JSON.
+
+        ``name`` says what was done. A result that can't be recorded fails the execution: ValueError
+        if it is not JSON, InvalidInput if it is too large.
+        """
+        execution_id = clearance.approval.execution_id
         try:
-            result = plain(await call(fn, *args, **kwargs), f"the result of {name}")
-        except Exception as error:
+            result = plain(result, f"the result of {name}")
             with self._unclaimed():
-                await self.client.record_step(
-                    approval.execution_id, STEP_KEY, name=name, error=described(error)
-                )
-                await self.client.fail(approval.execution_id, described(error))
+                await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
+        except (ValueError, InvalidInput) as error:
+            await self.fail(clearance, name, error)
             raise
         with self._unclaimed():
-            await self.client.record_step(approval.execution_id, STEP_KEY, name=name, result=result)
-            await self.client.complete(approval.execution_id, result)
+            await self.client.complete(execution_id, result)
         return result
+
+    async def fail(self, clearance: Clearance, name: str, error: BaseException) -> None:
+        """Record how what was cleared failed, and fail the execution with it."""
+        execution_id, text = clearance.approval.execution_id, described(error)
+        with self._unclaimed():
+            await self.client.record_step(execution_id, STEP_KEY, name=name, error=text)
+            await self.client.fail(execution_id, text)
 
     async def withdraw(self, approval: Approval, reason: str) -> None:
         """Take the request back and end its execution. Raises AlreadyDecided if it is too late."""
@@ -174,7 +204,7 @@ class Gate:
             if over.execution is None or not over.execution.state.final:
                 raise
 
-    async def _recorded(self, clearance: Clearance, used: AlreadyRedeemed) -> Any:
+    async def _recorded(self, clearance: Clearance, used: AlreadyRedeemed) -> Step:
         approval = clearance.approval
         history = await self.client.history(approval.execution_id)
         if history is None:
@@ -192,13 +222,13 @@ class Gate:
             raise Doubt(msg) from used
         return await self._settled(approval.execution_id, step, history.execution.state)
 
-    async def _settled(self, execution_id: str, step: Step, state: ExecutionState) -> Any:
+    async def _settled(self, execution_id: str, step: Step, state: ExecutionState) -> Step:
         """Give what the step recorded, and end the execution if the one who did it could not."""
         if step.completed_at is not None:
             if not state.final:
                 with self._unclaimed():
                     await self.client.complete(execution_id, step.result)
-            return step.result
+            return step
         error = step.error or ""
         if not state.final:
             with self._unclaimed():
@@ -215,3 +245,8 @@ class Gate:
                 f" {self.queue!r}; stop that engine, or give the gate a queue of its own"
             )
             raise Fenced(fenced.code, msg, fenced.execution, fenced.approval) from fenced
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """Give a function's name, and that of its type for any other callable."""
+    return str(getattr(fn, "__name__", type(fn).__name__))
