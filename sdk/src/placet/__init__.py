@@ -4,6 +4,7 @@ from placet import errors
 from placet.canonical import digest
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.decorator import requires_approval
 from placet.engine import Clearance, Engine, Run
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import (
@@ -56,4 +57,5 @@ __all__ = [
     "digest",
     "errors",
     "require",
+    "requires_approval",
 ]

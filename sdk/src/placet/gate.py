@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from placet.canonical import digest, plain
@@ -44,6 +44,10 @@ class Gate:
     def __init__(self, client: Client, *, queue: str = "gates") -> None:
         self.client = client
         self.queue = queue
+
+    def apart(self) -> Self:
+        """Give the gate with connections of its own, for another event loop; close its client."""
+        return type(self)(self.client.apart(), queue=self.queue)
 
     async def ask(
         self,
