@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from placet import operations
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalOrder, ExecutionOrder
-from placet.leases import iso_duration
+from placet.durations import iso_duration
 from placet.model import (
     Approval,
     Execution,
