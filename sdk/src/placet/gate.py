@@ -1,7 +1,7 @@
 """Approvals for code that is no workflow: ask, wait, and do once what was approved."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from placet.canonical import digest, plain
 from placet.client import Client
 from placet.engine.calls import call, described
 from placet.engine.clearance import Clearance, clear
-from placet.enums import ApprovalStatus, ExecutionState
+from placet.enums import ExecutionState
 from placet.errors import (
     AlreadyRedeemed,
     DigestMismatch,
@@ -19,7 +19,6 @@ from placet.errors import (
     InvalidInput,
     InvalidTransition,
     NotCleared,
-    NotFound,
     StepFailed,
 )
 from placet.model import Approval, Step
@@ -27,8 +26,6 @@ from placet.policy import Policy
 
 APPROVAL_KEY = "approval"
 STEP_KEY = "perform"
-
-_RESOLVING = frozenset({"Resumed", "Failed", "Cancelled"})
 
 
 class Gate:
@@ -98,7 +95,7 @@ class Gate:
 
         Raises Rejected, Expired or Withdrawn; the execution is then failed with that reason.
         """
-        approval = await self._resolved(approval)
+        approval = await self.client.wait_for(approval)
         try:
             return clear(approval)
         except NotCleared as refused:
@@ -175,23 +172,6 @@ class Gate:
         with self._unclaimed():
             withdrawn = await self.client.withdraw(approval.id, reason)
         await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
-
-    async def _resolved(self, approval: Approval) -> Approval:
-        if approval.status is not ApprovalStatus.PENDING:
-            return approval
-        # From the beginning, so that no resolution falls between two reads; there is little of it.
-        stream = self.client.execution_events(approval.execution_id, after_version=1)
-        async with aclosing(stream):
-            async for event in stream:
-                if event.type not in _RESOLVING:
-                    continue
-                found = await self.client.approval(approval.id)
-                if found is None:
-                    break
-                if found.status is not ApprovalStatus.PENDING:
-                    return found
-        msg = f"no approval {approval.id}, or not one that this token may see"
-        raise NotFound("NOT_FOUND", msg)
 
     async def _end(self, approval: Approval, error: str) -> None:
         """Fail the execution, unless it has gone on since the approval was resolved."""

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from placet import operations
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
-from placet.enums import ApprovalOrder, ExecutionOrder
 from placet.durations import iso_duration
+from placet.enums import ApprovalOrder, ExecutionOrder
 from placet.model import (
     Approval,
     Execution,
