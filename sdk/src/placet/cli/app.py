@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from placet.cli import render
-from placet.cli.access import Access, run
+from placet.cli.access import Access, errors, run
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import PlacetError
+from placet.gate import Gate
 from placet.model import Accepted, Approval, History, Page, RecordedEvent
+from placet.policy import require
 
 app = typer.Typer(
     help="Executions that stop for approval.",
@@ -181,6 +183,32 @@ def unpark(context: typer.Context, id_: Id) -> None:
     """Let workers go on with a parked execution."""
     accepted = run(context, lambda client: client.unpark(id_))
     render.out.print("not parked any more" if accepted.repeated else "unparked", markup=False)
+
+
+@app.command()
+def mcp(
+    context: typer.Context,
+    group: Annotated[list[str] | None, typer.Option(help="People of this group decide.")] = None,
+    user: Annotated[list[str] | None, typer.Option(help="This person decides.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="So many have to agree.")] = 1,
+    on_behalf_of: Annotated[
+        str | None, typer.Option(metavar="USER", help="For whom the agent works; can't decide.")
+    ] = None,
+    queue: Annotated[str, typer.Option(help="One that no engine serves.")] = "gates",
+) -> None:
+    """Serve an agent tools over MCP by which it asks people before it acts."""
+    if not group and not user:
+        raise typer.BadParameter("needed, or --user: who decides?", param_hint="--group")
+    try:
+        from placet.mcp import serve  # noqa: PLC0415 - an extra, and slow to import
+    except ModuleNotFoundError as error:
+        errors.print(f"placet: {error}; pip install 'placet[mcp]'", style="red", markup=False)
+        raise typer.Exit(1) from error
+    policy = require(count, groups=group or (), users=user or ())
+    run(
+        context,
+        lambda client: serve(Gate(client, queue=queue), policy, on_behalf_of=on_behalf_of),
+    )
 
 
 def main() -> None:
