@@ -7,21 +7,27 @@ the rest: what was released, what another process had no room for, and what a de
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import timedelta
 from uuid import UUID
 
-import msgspec
 import psycopg
 import structlog
 
 from application.batch import ENDS
-from application.leases import Grant, Leases, OverloadedError
+from application.leases import Leases, OverloadedError
 from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
 from application.tasks import stop
+from application.worker_stream import (
+    Ended,
+    Happened,
+    Lost,
+    Message,
+    Resolved,
+    WorkerStream,
+)
 from domain.events import (
     ApprovalExpired,
     ApprovalGranted,
@@ -47,7 +53,6 @@ _log = structlog.get_logger(__name__)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 FORGET_EVERY = 3_600.0
-MAILBOX = 10_000
 CHUNK = 64
 
 # What a worker may wait for beside people.
@@ -68,129 +73,6 @@ _FREEING = (
 )
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """Held by this worker: newly claimed, or already when the stream was opened."""
-
-    grant: Grant
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """An approval of an execution held was resolved. ``ordinal`` names it."""
-
-    execution: Execution
-    ordinal: int
-
-
-class Happened(msgspec.Struct, frozen=True):
-    """A timer of an execution held fired, a signal came for it, or a child of it ended."""
-
-    event: Logged
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """An execution held was ended by someone else."""
-
-    execution_id: UUID
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """An execution held is another's now."""
-
-    execution_id: UUID
-
-
-Message = Claim | Resolved | Happened | Ended | Lost
-
-
-class _Held(NamedTuple):
-    """``busy``: it needs the worker now, and so counts to the capacity."""
-
-    fence: int
-    busy: bool
-
-
-class _Stream:
-    """One open subscription, with what its worker holds."""
-
-    def __init__(
-        self,
-        principal: Principal,
-        worker: str,
-        queues: Sequence[str],
-        capacity: int,
-        lease: timedelta,
-        expires_at: datetime,
-        holders: dict[UUID, "_Stream"],
-    ) -> None:
-        self._holders = holders
-        self.principal = principal
-        self.worker = worker
-        self.queues = frozenset(queues)
-        self.capacity = capacity
-        self.lease = lease
-        self.expires_at = expires_at
-        self.held: dict[UUID, _Held] = {}
-        self.busy = 0
-        self.closed = False
-        self.mailbox: asyncio.Queue[Message | None] = asyncio.Queue()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.principal.id, self.worker
-
-    @property
-    def room(self) -> int:
-        return max(self.capacity - self.busy, 0)
-
-    def send(self, message: Message) -> None:
-        if self.mailbox.qsize() >= MAILBOX:
-            # Whoever reads this slowly is better served by what stands when it comes back.
-            _log.warning("assignments_too_slow", worker=self.worker)
-            self.close()
-        elif not self.closed:
-            self.mailbox.put_nowait(message)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.mailbox.put_nowait(None)
-
-    def keep(self, execution: Execution) -> None:
-        """Note that it is held, and whether it needs the worker now."""
-        busy = execution.workable
-        before = self.held.get(execution.id)
-        self.busy += busy - (before is not None and before.busy)
-        self.held[execution.id] = _Held(execution.fence, busy)
-        self._holders[execution.id] = self
-
-    def drop(self, execution_id: UUID) -> bool:
-        """Forget it; False if it was not held."""
-        held = self.held.pop(execution_id, None)
-        if held is None:
-            return False
-        self.busy -= held.busy
-        self._forget(execution_id)
-        return True
-
-    def forget_all(self) -> None:
-        """Let nothing be told to it any more."""
-        for execution_id in self.held:
-            self._forget(execution_id)
-
-    def _forget(self, execution_id: UUID) -> None:
-        if self._holders.get(execution_id) is self:
-            del self._holders[execution_id]
-
-    def claim(self, execution: Execution) -> None:
-        """Tell the worker that it holds this, if it has not been told of this very claim."""
-        before = self.held.get(execution.id)
-        if before is not None and before.fence > execution.fence:
-            return
-        self.keep(execution)
-        if before is None or before.fence != execution.fence:
-            self.send(Claim(Grant(execution, execution.fence, self.expires_at)))
-
-
 class Assignments:
     """One for a process. Follows the tail while it is started."""
 
@@ -198,8 +80,8 @@ class Assignments:
         self._tail = tail
         self._reader = reader
         self._leases = leases
-        self._streams: dict[tuple[str, str], _Stream] = {}
-        self._holders: dict[UUID, _Stream] = {}
+        self._streams: dict[tuple[str, str], WorkerStream] = {}
+        self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._free: dict[UUID, str] = {}
         self._sweep_now = asyncio.Event()
@@ -242,7 +124,7 @@ class Assignments:
         by itself if its messages are not taken, or with the process.
         """
         expires_at = await self._leases.renew(principal.id, worker, lease)
-        stream = _Stream(principal, worker, queues, capacity, lease, expires_at, self._holders)
+        stream = WorkerStream(principal, worker, queues, capacity, lease, expires_at, self._holders)
         earlier = self._streams.get(stream.key)
         if earlier is not None:
             earlier.close()
@@ -262,7 +144,7 @@ class Assignments:
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
 
-    async def _held_already(self, stream: _Stream) -> AsyncIterator[Message]:
+    async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
         ids = await self._leases.held(*stream.key)
         for start in range(0, len(ids), CHUNK):
@@ -286,7 +168,7 @@ class Assignments:
                     return
                 yield message
 
-    async def _keep_lease(self, stream: _Stream) -> None:
+    async def _keep_lease(self, stream: WorkerStream) -> None:
         pause = stream.lease.total_seconds() / 3
         # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
         # that is gone must not go on for ever.
@@ -368,7 +250,7 @@ class Assignments:
             return None
 
     def _tell(
-        self, holder: _Stream, event: Logged, after: Execution, over: Container[UUID]
+        self, holder: WorkerStream, event: Logged, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
@@ -430,8 +312,8 @@ class Assignments:
                 if isinstance(outcome, Accepted):
                     stream.claim(outcome.execution)
 
-    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> _Stream | None:
-        def load(stream: _Stream) -> int:
+    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> WorkerStream | None:
+        def load(stream: WorkerStream) -> int:
             return stream.busy + len(chosen.get(stream.key, ()))
 
         fit = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from application.assignments import Claim, Ended, Happened, Lost, Message, Resolved
+from application.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
 from domain.commands import (
     CancelExecution,
     FailExecution,
@@ -222,7 +222,7 @@ async def test_a_new_claim_of_what_is_held_comes_with_its_fence(log_url: str) ->
 async def test_a_worker_may_hold_more_than_its_mailbox_takes(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.assignments.MAILBOX", 5)
+    monkeypatch.setattr("application.worker_stream.MAILBOX", 5)
     monkeypatch.setattr("application.assignments.CHUNK", 4)
     started = {(await office.start()).id for _ in range(12)}
     await office.leases.claim(ENGINE, "one", ["default"], 12, LEASE)

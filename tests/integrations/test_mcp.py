@@ -274,7 +274,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(server: Server) -> None:
         for number, (method, params) in enumerate(calls)
     ]
     messages.insert(1, {"jsonrpc": "2.0", "method": "notifications/initialized"})
-    command = [COMMAND, "--url", server.url, "--token", server.tokens["engine"]]
+    command = [str(COMMAND), "--url", server.url, "--token", server.tokens["engine"]]
     with subprocess.Popen(
         [*command, "mcp", "--user", "ada"],
         stdin=subprocess.PIPE,
