@@ -71,7 +71,7 @@ class Transport:
         await self.close()
 
     def apart(self) -> Self:
-        """Give a client of the same kind with connections of its own, for another event loop."""
+        """Give a client for the same service and token with connections of its own."""
         return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
 
     async def close(self) -> None:
