@@ -66,7 +66,7 @@ class Client:
     def __init__(
         self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
     ) -> None:
-        self._again = partial(type(self), url, token, timeout=timeout, retry_for=retry_for)
+        self._again = partial(Client, url, token, timeout=timeout, retry_for=retry_for)
         self._client = _Async(url, token, timeout=timeout, retry_for=retry_for)
         self._loop = Blocking(self._client.close)
 
@@ -81,7 +81,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def apart(self) -> Self:
+    def apart(self) -> "Client":
         """Give a client for the same service and token with connections of its own."""
         return self._again()
 
