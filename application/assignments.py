@@ -272,7 +272,7 @@ class Assignments:
                 holder.send(Happened(event))
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
-                holder.send(Resolved(after, ordinal))
+                holder.send(Resolved(event, after, ordinal))
 
     def _claimed(self, event: Logged, after: Execution) -> None:
         stream = self._streams.get((event.recorded.actor.id, after.worker or ""))

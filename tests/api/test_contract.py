@@ -37,6 +37,8 @@ ADDED = {
     "TimerInput",
     "UnparkingInput",
     "AssignmentMessage.happened",
+    "AssignmentMessage.position",
+    "AssignmentMessage.version",
     "ExecutionFilter.parked",
     "Query.executionAfter",
     "Mutation.releaseExecutions(releases)",

@@ -133,6 +133,18 @@ class StartChild(Command, kw_only=True, frozen=True):
     input: Any = None
 
 
+class SuspendExecution(Command, kw_only=True, frozen=True):
+    """Say that the worker waits for nothing but timers, signals and children.
+
+    ``seen`` is the ``woken_version`` up to which it has dealt with what came.
+    """
+
+    field: ClassVar[str] = "suspendExecution"
+    execution_id: str
+    fence: int | None = None
+    seen: int
+
+
 class ParkExecution(Command, kw_only=True, frozen=True):
     """Keep every worker from an execution until a person lets it go on."""
 
@@ -203,6 +215,17 @@ class ClaimRequest(Input, kw_only=True, frozen=True):
     queues: Sequence[str]
     limit: int
     lease: str
+
+
+class Release(Input, kw_only=True, frozen=True):
+    """An execution to give back.
+
+    ``seen`` is the ``woken_version`` up to which the worker has dealt with what came; None: there
+    is work left.
+    """
+
+    execution_id: str
+    seen: int | None = None
 
 
 class ExecutionFilter(Input, kw_only=True, frozen=True):

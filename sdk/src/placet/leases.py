@@ -1,10 +1,10 @@
 """What a worker says to hold its executions. These are not commands of the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from placet import operations
-from placet.commands import ClaimRequest
+from placet.commands import ClaimRequest, Release
 from placet.durations import iso_duration
 from placet.model import Claim, Heartbeat
 from placet.transport import Transport
@@ -40,7 +40,22 @@ class Leases(Transport):
         asked = {"worker": worker, "lease": iso_duration(lease)}
         return await self.execute(operations.HEARTBEAT, asked)
 
-    async def release(self, worker: str, execution_ids: Sequence[str] | None = None) -> int:
-        """Give executions back, all if none are named, and say how many."""
-        asked = variables(worker=worker, executionIds=execution_ids)
+    async def release(
+        self,
+        worker: str,
+        execution_ids: Sequence[str] | None = None,
+        *,
+        seen: Mapping[str, int | None] | None = None,
+    ) -> int:
+        """Give executions back, all if none are named, and say how many.
+
+        ``seen``, in the place of the ids, says of each the ``woken_version`` up to which the worker
+        has dealt with what came: another worker can claim it when more comes. None: there is work
+        left, so another can claim it at once. Without ``seen`` those that wait can be claimed when
+        something comes, and the others at once.
+        """
+        releases = None
+        if seen is not None:
+            releases = [Release(execution_id=id_, seen=version) for id_, version in seen.items()]
+        asked = variables(worker=worker, executionIds=execution_ids, releases=releases)
         return (await self.execute(operations.RELEASE_EXECUTIONS, asked)).released

@@ -108,6 +108,8 @@ class ExecutionHead(Record, kw_only=True, frozen=True):
     state: ExecutionState
     version: int
     fence: int
+    updated_at: datetime
+    woken_version: int = 0
 
 
 class Parent(Record, kw_only=True, frozen=True):
@@ -298,15 +300,44 @@ class ApprovalMessage(Record, kw_only=True, frozen=True):
     removed_id: str | None = None
 
 
-class Assignment(Record, kw_only=True, frozen=True):
-    """A message to a worker: exactly one field is set.
+class Past(Record, kw_only=True, frozen=True):
+    """The part of an event that a workflow's replay needs."""
 
-    ``happened`` is a TimerFired, SignalReceived or ChildEnded.
+    position: str
+    version: int
+    type: str
+    at: datetime
+    data: Any = None
+
+
+class Happening(Past, kw_only=True, frozen=True):
+    """A TimerFired, SignalReceived or ChildEnded of an execution."""
+
+    execution_id: str
+
+
+class PastPage(Record, kw_only=True, frozen=True):
+    """An execution's events and approvals, a page of each."""
+
+    version: int
+    woken_version: int
+    fence: int
+    state: ExecutionState
+    events: Page[Past]
+    approvals: Page[Approval]
+
+
+class Assignment(Record, kw_only=True, frozen=True):
+    """A message to a worker: one of claim, resolved, happened, ended and lost is set.
+
+    ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
     """
 
     claim: Claim | None = None
     resolved: Approval | None = None
-    happened: RecordedEvent | None = None
+    happened: Happening | None = None
+    version: int | None = None
+    position: str | None = None
     ended: str | None = None
     lost: str | None = None
 

@@ -58,6 +58,7 @@ RELEASE_EXECUTIONS = Operation(documents.RELEASE_EXECUTIONS, Decoder(Response[Re
 VIEWER = Operation(documents.VIEWER, Decoder(Response[model.Principal]))
 EXECUTION = Operation(documents.EXECUTION, Decoder(Response[model.Execution]))
 HISTORY = Operation(documents.HISTORY, Decoder(Response[HistoryPage]))
+RECORD = Operation(documents.RECORD, Decoder(Response[model.PastPage]))
 EXECUTION_AT = Operation(documents.EXECUTION_AT, Decoder(Response[model.ExecutionSnapshot]))
 APPROVAL = Operation(documents.APPROVAL, Decoder(Response[model.Approval]))
 EXECUTIONS = Operation(documents.EXECUTIONS, Decoder(Response[model.Page[model.Execution]]))
