@@ -27,9 +27,9 @@ def having(engine: Engine, workflow: Workflow) -> Engine:
     return engine
 
 
-async def change(people: People, engine: Made, before: Workflow, after: Workflow) -> str:
-    """Run one version of a workflow until it waits for a person, and another one from then on."""
-    async with having(engine(), before) as one:
+async def change(people: People, engine: Made, workflow: Workflow) -> str:
+    """Run a workflow until it waits for a person, who grants once no engine is there."""
+    async with having(engine(), workflow) as one:
         execution_id = await started(people, one, "changing")
         [approval] = await people.pending(execution_id)
     await (await people.get("approver-a")).grant(approval)
@@ -37,8 +37,10 @@ async def change(people: People, engine: Made, before: Workflow, after: Workflow
 
 
 async def asked(run: Run, **changes: Any) -> Any:
-    given = {"title": "Trip", "payload": {"to": "Eindhoven"}, "policy": FINANCE} | changes
-    return (await run.approval(given.pop("title"), **given)).payload
+    given: dict[str, Any] = {
+        "title": "Trip", "payload": {"to": "Eindhoven"}, "policy": FINANCE, **changes,
+    }  # fmt: skip
+    return (await run.approval(**given)).payload
 
 
 async def recorded(run: Run) -> str:
@@ -54,7 +56,7 @@ async def test_a_step_that_came_instead_of_another_parks_the_execution(
         await run.step(str, "1", name="other")
         await asked(run)
 
-    execution_id = await change(people, engine, recorded, renamed)
+    execution_id = await change(people, engine, recorded)
     async with having(engine(), renamed):
         reason = await people.parked(execution_id)
     assert reason.startswith(
@@ -73,7 +75,7 @@ async def test_a_workflow_that_ends_too_early_parks_the_execution(
     async def shorter(run: Run) -> None:
         await run.step(str, "first", name="first")
 
-    execution_id = await change(people, engine, recorded, shorter)
+    execution_id = await change(people, engine, recorded)
     async with having(engine(), shorter):
         reason = await people.parked(execution_id)
     assert reason == (
@@ -98,7 +100,7 @@ async def test_an_approval_of_something_else_is_never_taken_for_this_one(
         await run.step(str, "first", name="first")
         await asked(run, **changes)
 
-    execution_id = await change(people, engine, recorded, other)
+    execution_id = await change(people, engine, recorded)
     async with having(engine(), other):
         reason = await people.parked(execution_id)
     assert reason == f"approval 'approval-1' was asked for with another {what} (version 4)"
@@ -114,7 +116,7 @@ async def test_a_patch_runs_the_new_code_only_where_the_old_one_has_not_passed(
         after = run.patched("after")
         return [before, after, await run.step(str, "x", name="new" if after else "last")]
 
-    execution_id = await change(people, engine, recorded, patched)
+    execution_id = await change(people, engine, recorded)
     async with having(engine(), patched):
         assert (await people.ended(execution_id)).result == [False, True, "x"]
 
@@ -126,7 +128,7 @@ async def test_what_was_patched_stays_patched(people: People, engine: Made) -> N
         await asked(run)
         return [before]
 
-    execution_id = await change(people, engine, patched, patched)
+    execution_id = await change(people, engine, patched)
     async with having(engine(), patched):
         assert (await people.ended(execution_id)).result == [True]
 
@@ -220,8 +222,7 @@ async def test_a_retry_may_take_another_way_than_the_failure(people: People, eng
         return "up"
 
     async def recovering(run: Run) -> list[str]:
-        first = await run.step(done.append, "first", name="first")
-        assert first is None
+        await run.step(done.append, "first", name="first")
         try:
             said = await run.step(frail)
         except Exception:

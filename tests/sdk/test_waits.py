@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from placet import ExecutionState, Run, require
+from placet import EventFilter, ExecutionState, Run, require
 from placet.errors import ChildFailed
 from tests.sdk.engines import Made, maker, started
 from tests.sdk.people import People, Server, until
@@ -24,7 +24,6 @@ def engine(server: Server) -> Made:
 async def types(people: People, execution_id: str) -> list[str]:
     """Give the types of an execution's events, in order."""
     auditor = await people.get("auditor")
-    from placet import EventFilter
 
     page = await auditor.events(EventFilter(execution_id=execution_id), first=500)
     return [event.type for event in page]
@@ -156,10 +155,10 @@ async def test_a_child_gives_its_result(people: People, engine: Made) -> None:
 
     @parent.workflow
     async def inner(run: Run, number: int) -> int:
-        return await run.step(lambda: number * number, name="square")  # type: ignore[no-any-return]
+        return await run.step(lambda: number * number, name="square")
 
     @parent.workflow
-    async def broken(run: Run) -> None:
+    async def broken(_: Run) -> None:
         msg = "no good"
         raise ValueError(msg)
 

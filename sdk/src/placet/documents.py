@@ -129,9 +129,9 @@ HISTORY = f"""query History($id: ID!, $stepsAfter: String, $approvalsAfter: Stri
   }}
 }}
 {_EXECUTION}{_STEP}{_APPROVAL}"""
-RECORD = f"""query Record($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
+TRANSCRIPT = f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
   result: execution(id: $id) {{
-    version wokenVersion fence state
+    ...ExecutionFields
     events(first: 500, after: $eventsAfter) {{
       edges {{ cursor node {{ ...PastFields }} }} {_PAGE_INFO}
     }}
@@ -140,7 +140,7 @@ RECORD = f"""query Record($id: ID!, $eventsAfter: String, $approvalsAfter: Strin
     }}
   }}
 }}
-{_PAST}{_APPROVAL}"""
+{_EXECUTION}{_PAST}{_APPROVAL}"""
 EXECUTION_AT = f"""query ExecutionAt($id: ID!, $version: Int, $asOf: DateTime, $after: String) {{
   result: executionAt(id: $id, version: $version, asOf: $asOf) {{
     executionId asOf {_EXECUTION_BODY}

@@ -316,15 +316,15 @@ class Happening(Past, kw_only=True, frozen=True):
     execution_id: str
 
 
-class PastPage(Record, kw_only=True, frozen=True):
-    """An execution's events and approvals, a page of each."""
+class Transcript(Record, kw_only=True, frozen=True):
+    """All that a replay of an execution needs: its events by version, its approvals as requested.
 
-    version: int
-    woken_version: int
-    fence: int
-    state: ExecutionState
-    events: Page[Past]
-    approvals: Page[Approval]
+    It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
+    """
+
+    execution: Execution
+    events: list[Past]
+    approvals: list[Approval]
 
 
 class Assignment(Record, kw_only=True, frozen=True):

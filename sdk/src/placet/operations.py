@@ -25,6 +25,13 @@ class HistoryPage(model.Execution, kw_only=True, frozen=True):
     approvals: model.Page[model.Approval]
 
 
+class TranscriptPage(model.Execution, kw_only=True, frozen=True):
+    """An execution with one page of its events and of its approvals."""
+
+    events: model.Page[model.Past]
+    approvals: model.Page[model.Approval]
+
+
 Outcome = model.Accepted | model.RefusedResult
 
 _OUTCOME = Decoder(Response[Outcome])
@@ -58,7 +65,7 @@ RELEASE_EXECUTIONS = Operation(documents.RELEASE_EXECUTIONS, Decoder(Response[Re
 VIEWER = Operation(documents.VIEWER, Decoder(Response[model.Principal]))
 EXECUTION = Operation(documents.EXECUTION, Decoder(Response[model.Execution]))
 HISTORY = Operation(documents.HISTORY, Decoder(Response[HistoryPage]))
-RECORD = Operation(documents.RECORD, Decoder(Response[model.PastPage]))
+TRANSCRIPT = Operation(documents.TRANSCRIPT, Decoder(Response[TranscriptPage]))
 EXECUTION_AT = Operation(documents.EXECUTION_AT, Decoder(Response[model.ExecutionSnapshot]))
 APPROVAL = Operation(documents.APPROVAL, Decoder(Response[model.Approval]))
 EXECUTIONS = Operation(documents.EXECUTIONS, Decoder(Response[model.Page[model.Execution]]))

@@ -98,6 +98,7 @@ class Client:
     execution_after = _blocking(_Async.execution_after)
     execution_at = _blocking(_Async.execution_at)
     history = _blocking(_Async.history)
+    transcript = _blocking(_Async.transcript)
     executions = _blocking(_Async.executions)
     approval = _blocking(_Async.approval)
     approvals = _blocking(_Async.approvals)

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from placet.commands import Command, FailExecution, ParkExecution
 from placet.engine.hold import Hold, Submit
+from placet.engine.owner import Told
 from placet.engine.play import Play
 from placet.engine.record import Event, Record
-from placet.engine.steps import Told
 from placet.engine.workflows import UnknownWorkflowError, Workflows
 from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
 from placet.model import Accepted, Claim
@@ -26,8 +26,13 @@ _STARTED_AND_CLAIMED = 2
 class Service(Protocol):
     """What a driver needs of the service, and whom it tells how it stands."""
 
-    workflows: Workflows
-    submit: Submit
+    @property
+    def workflows(self) -> Workflows:
+        """The workflows that are known."""
+
+    @property
+    def submit(self) -> Submit:
+        """Send a command. Raises Refused and RequestError."""
 
     @property
     def threads(self) -> Executor | None:
@@ -35,6 +40,9 @@ class Service(Protocol):
 
     async def load(self, execution_id: str) -> Record:
         """Read an execution's record."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
 
     def idle(self, driver: "Driver") -> None:
         """Take note that it waits for nothing but the stream."""
@@ -293,6 +301,10 @@ class Driver:
     def _over(self) -> None:
         self._leave(but=asyncio.current_task())
         self._service.ended(self)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
+        await self._service.sleep(seconds)
 
     def draining(self) -> bool:
         """Whether nothing more may be begun."""

@@ -112,6 +112,10 @@ class Fleet:
         """Read an execution's record. Raises RequestError."""
         return await load(self._client, execution_id)
 
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
+        await asyncio.sleep(seconds)
+
     def idle(self, driver: Driver) -> None:
         """Have a workflow that waits put away after a while."""
         if self._keeps:

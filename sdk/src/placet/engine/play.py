@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,10 +26,11 @@ from placet.engine.calls import described
 from placet.engine.clearance import clear
 from placet.engine.failures import failure, is_final
 from placet.engine.loop import WorkflowLoop
+from placet.engine.owner import Owner
 from placet.engine.record import MARKER, RESOLUTIONS, Event, Record
 from placet.engine.run import Run
 from placet.engine.sequence import Sequence
-from placet.engine.steps import Steps, Told
+from placet.engine.steps import Steps
 from placet.engine.workflows import Workflows
 from placet.enums import ExecutionState
 from placet.errors import (
@@ -46,48 +46,13 @@ from placet.errors import (
     VersionConflict,
     transient,
 )
-from placet.model import Accepted, Approval, Execution
+from placet.model import Approval
 
 log = logging.getLogger("placet.engine")
 
 A = TypeVar("A", bound=Ask)
 
 NO_LONGER = "the workflow no longer waits for it"
-
-
-class Owner(Protocol):
-    """Who plays a workflow: does for it what lies outside of its loop."""
-
-    execution: Execution
-    fence: int
-
-    @property
-    def threads(self) -> Executor | None:
-        """Where steps that may block are done."""
-
-    @property
-    def tasks(self) -> frozenset["asyncio.Task[None]"]:
-        """What is under way outside of the workflow."""
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Do something outside of the workflow."""
-
-    async def send(
-        self, command: Command, told: Told | None = None, cause: Exception | None = None
-    ) -> Accepted:
-        """Send a command of the run, and have the workflow told of the event that it records."""
-
-    def draining(self) -> bool:
-        """Whether nothing more may be begun."""
-
-    def idle(self) -> None:
-        """Take note that the workflow waits for nothing but the stream."""
-
-    def park(self, reason: str) -> None:
-        """Keep every worker from the execution until a person has looked."""
-
-    def finish(self, command: Command) -> None:
-        """Record how the workflow ended."""
 
 
 class Play:
@@ -110,9 +75,7 @@ class Play:
         self.loop = WorkflowLoop(self._timer)  # type: ignore[abstract]
         self.loop.now = execution.started_at.timestamp()
         self._owner = owner
-        self._steps = Steps(
-            execution.id, owner.fence, record.redeemed, owner.send, owner.draining, owner.threads
-        )
+        self._steps = Steps(owner, record.redeemed)
         self._tried = record.tried
         self._left = len(record.first) + len(record.last)
         self._between: dict[str, Any] = {}
@@ -204,31 +167,36 @@ class Play:
             # Something has come, and is on its way here.
             log.debug("execution %s does not sleep: %s", self._id, error)
 
-    def _finish(self) -> None:
-        self._finished = True
-        main, execution_id, fence = self._main, self._id, self._owner.fence
-        # What the workflow left behind must not act on an execution that is over.
-        self.loop.cancel()
+    def end(self) -> CompleteExecution | FailExecution | None:
+        """Give what says how the workflow ended, None if it has not."""
+        if not self._main.done():
+            return None
         error: BaseException | None
         try:
-            error = main.exception()
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
-        if error is None:
-            try:
-                result = plain(main.result(), "the workflow's result")
-            except ValueError as invalid:
-                error = invalid
-            else:
-                complete = CompleteExecution(execution_id=execution_id, fence=fence, result=result)
-                self._owner.finish(complete)
-                return
+            error = self._main.exception()
+            if error is None:
+                result = plain(self._main.result(), "the workflow's result")
+                return CompleteExecution(
+                    execution_id=self._id, fence=self._owner.fence, result=result
+                )
+        except (ValueError, asyncio.CancelledError) as raised:
+            error = raised
         # Where a rejection was raised is no news; where a bug was is.
         trace = None if isinstance(error, PlacetError) else error
-        log.warning("execution %s failed: %s", execution_id, described(error), exc_info=trace)
-        self._owner.finish(
-            FailExecution(execution_id=execution_id, fence=fence, error=described(error))
-        )
+        log.warning("execution %s failed: %s", self._id, described(error), exc_info=trace)
+        return FailExecution(execution_id=self._id, fence=self._owner.fence, error=described(error))
+
+    def asked(self) -> str:
+        """Name what the workflow waits for."""
+        return ", ".join(map(str, self._open.values())) or "nothing"
+
+    def _finish(self) -> None:
+        self._finished = True
+        # What the workflow left behind must not act on an execution that is over.
+        self.loop.cancel()
+        command = self.end()
+        assert command is not None
+        self._owner.finish(command)
 
     @property
     def _id(self) -> str:
@@ -419,9 +387,8 @@ class Play:
         if ask is None and key in self._keys:
             return None
         if not isinstance(ask, kind):
-            asked = ", ".join(map(str, self._open.values())) or "nothing"
             msg = (
-                f"the record goes on with {_told(event)}, but the workflow asks for {asked}:"
+                f"the record goes on with {_told(event)}, but the workflow asks for {self.asked()}:"
                 " its code was changed under a running execution"
             )
             raise Nondeterministic(msg)

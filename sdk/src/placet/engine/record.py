@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from placet import operations
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import Internal
-from placet.model import Approval, Past
-from placet.transport import Transport
-from placet.wire import variables
+from placet.model import Approval, Past, Transcript
+from placet.queries import Queries
 
 RESOLUTIONS = frozenset(
     {"ApprovalGranted", "ApprovalRejected", "ApprovalExpired", "ApprovalWithdrawn"}
@@ -58,7 +56,6 @@ class Record:
     version: int
     woken: int = 0
     state: ExecutionState = ExecutionState.RUNNING
-    fence: int = 0
     first: Sequence[Event] = ()
     between: Mapping[str, Sequence[Event]] = field(default_factory=dict)
     last: Sequence[Event] = ()
@@ -71,38 +68,20 @@ class Record:
         return [e for e in (*self.first, *self.last) if e.version > after and e.type in WAKES]
 
 
-async def load(client: Transport, execution_id: str) -> Record:
+async def load(client: Queries, execution_id: str) -> Record:
     """Read an execution's record from the log. Raises RequestError."""
-    page = await client.find(operations.RECORD, {"id": execution_id})
-    if page is None:
+    transcript = await client.transcript(execution_id)
+    if transcript is None:
         # Without its record the workflow would do again what was done.
         msg = f"the record of execution {execution_id} can't be read"
         raise Internal(msg)
-    events, approvals = list(page.events), list(page.approvals)
-    after: dict[str, str] = {}
-    while page.events.next or page.approvals.next:
-        # A list that has ended is asked for past its last cursor, which gives an empty page.
-        after |= variables(
-            eventsAfter=page.events.page_info.end_cursor,
-            approvalsAfter=page.approvals.page_info.end_cursor,
-        )
-        page = await client.execute(operations.RECORD, {"id": execution_id, **after})
-        events.extend(page.events)
-        approvals.extend(page.approvals)
-    # A later page may have seen more of the log than the events that were read.
-    version = events[-1].version if events else page.version
-    return arranged(events, approvals, version, page.state, page.fence)
+    return arranged(transcript)
 
 
-def arranged(
-    past: Sequence[Past],
-    approvals: Sequence[Approval],
-    version: int,
-    state: ExecutionState,
-    fence: int,
-) -> Record:
-    """Arrange an execution's events for a replay. ``approvals`` are in the order requested."""
-    events = [_event(each, approvals) for each in past]
+def arranged(transcript: Transcript) -> Record:
+    """Arrange an execution's events for a replay. Raises Internal if its content was destroyed."""
+    approvals = transcript.approvals
+    events = [_event(each, approvals) for each in transcript.events]
     played = [e for e in events if _played(e)]
     retried = max((e.version for e in events if e.type == "Retried"), default=0)
     first: list[Event] = played
@@ -117,10 +96,10 @@ def arranged(
             key = event.data["key"]
             tried[key] = max(tried.get(key, 0), event.data["attempt"])
     return Record(
-        version=version,
+        # A later page may have seen more of the log than the events that were read.
+        version=events[-1].version,
         woken=max((e.version for e in events if _woke(e)), default=0),
-        state=state,
-        fence=fence,
+        state=transcript.execution.state,
         first=first,
         between=between,
         last=last,

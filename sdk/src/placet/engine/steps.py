@@ -2,56 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Any
 
 from placet.canonical import digest
-from placet.commands import Command, RecordStep, RedeemApproval
+from placet.commands import RecordStep, RedeemApproval
 from placet.engine.asks import Ask, StepAsk
 from placet.engine.calls import described
 from placet.engine.failures import doubt_text, refused_text
+from placet.engine.owner import Owner
 from placet.engine.typed import recorded
 from placet.errors import BadRequest, InvalidInput, LimitExceeded, Refused, RequestError, transient
-from placet.model import Accepted
 
 log = logging.getLogger("placet.engine")
 
 MAX_PAUSE_SECONDS = 60.0
 
-Told = tuple[str, dict[str, Any]]
-"""The type and the data of the event that a command records."""
-
-
-class Send(Protocol):
-    """Sends a command, and has the workflow told of the event that it records."""
-
-    def __call__(
-        self, command: Command, told: Told | None = None, cause: Exception | None = None
-    ) -> Awaitable[Accepted]:
-        """Raises Refused and RequestError; CancelledError once the execution is another's."""
-
 
 class Steps:
-    """Performs the steps of one execution. ``draining``: whether nothing new may be begun."""
+    """Performs the steps of one execution. ``redeemed``: the approvals that were at its claim."""
 
-    __slots__ = ("_draining", "_execution_id", "_fence", "_redeemed", "_send", "_threads")
+    __slots__ = ("_owner", "_redeemed")
 
-    def __init__(
-        self,
-        execution_id: str,
-        fence: int,
-        redeemed: frozenset[str],
-        send: Send,
-        draining: Callable[[], bool],
-        threads: Executor | None,
-    ) -> None:
-        self._execution_id = execution_id
-        self._fence = fence
+    def __init__(self, owner: Owner, redeemed: frozenset[str]) -> None:
+        self._owner = owner
         self._redeemed = redeemed
-        self._send = send
-        self._draining = draining
-        self._threads = threads
 
     async def perform(self, ask: StepAsk) -> None:
         """Attempt a step until it succeeds or fails for good, and record each attempt."""
@@ -63,7 +37,7 @@ class Steps:
                 return
         pause = ask.pause
         failures = ask.failures
-        while not self._draining():
+        while not self._owner.draining():
             try:
                 value = await self._attempt(ask)
                 result = recorded(value, ask.convert, f"the result of {ask}")
@@ -75,14 +49,14 @@ class Steps:
             else:
                 await self._record_result(ask, result)
                 return
-            await asyncio.sleep(pause)
+            await self._owner.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _attempt(self, ask: StepAsk) -> Any:
         limit = asyncio.timeout(ask.timeout)
         try:
             async with limit:
-                return await ask.call(self._threads)
+                return await ask.call(self._owner.threads)
         except TimeoutError as error:
             if limit.expired():
                 msg = f"{ask} gave no result within {ask.timeout} s"
@@ -104,12 +78,12 @@ class Steps:
             await self.refuse(ask, error)
 
     async def _record_failure(self, ask: StepAsk, text: str, error: Exception) -> None:
-        log.warning("%s of %s failed: %s", ask, self._execution_id, text)
+        log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
         await self._record(ask, error=text, cause=error)
 
     async def refuse(self, ask: Ask, error: Refused | RequestError) -> None:
         """Record that the service does not take what was asked for: an attempt that failed."""
-        log.warning("%s of %s: %s", ask, self._execution_id, error)
+        log.warning("%s of %s: %s", ask, self._owner.execution.id, error)
         await self._record(ask, error=refused_text(error), cause=error)
 
     async def _record(
@@ -126,15 +100,15 @@ class Steps:
         if error is not None:
             told = ("StepFailed", {**data, "error": error})
         command = RecordStep(
-            execution_id=self._execution_id,
-            fence=self._fence,
+            execution_id=self._owner.execution.id,
+            fence=self._owner.fence,
             key=ask.key,
             name=ask.name,
             attempt=ask.tried,
             result=result,
             error=error,
         )
-        await self._send(command, told, cause)
+        await self._owner.send(command, told, cause)
 
     async def _redeem(self, ask: StepAsk) -> tuple[str, Exception | None] | None:
         """Redeem the clearance of a step; gives what to record if it must not be begun."""
@@ -146,12 +120,12 @@ class Steps:
             return described(error), error
         command = RedeemApproval(
             approval_id=clearance.approval.id,
-            fence=self._fence,
+            fence=self._owner.fence,
             payload_digest=payload_digest,
             redemption_key=ask.key,
         )
         try:
-            redemption = await self._send(command)
+            redemption = await self._owner.send(command)
         except Refused as error:
             if transient(error):
                 raise
