@@ -209,12 +209,14 @@ class Retry(Input, kw_only=True, frozen=True):
 
 
 class ClaimRequest(Input, kw_only=True, frozen=True):
-    """Claim executions for a worker; ``lease`` is an ISO 8601 duration."""
+    """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations."""
 
     worker: str
     queues: Sequence[str]
     limit: int
     lease: str
+    wait: str | None = None
+    holding: Sequence[str] | None = None
 
 
 class Release(Input, kw_only=True, frozen=True):

@@ -92,7 +92,7 @@ SUBMIT = _batch("submit", "commands", "CommandInput")
 
 CLAIM_EXECUTIONS = f"""mutation Claim($input: ClaimInput!) {{
   result: claimExecutions(input: $input) {{
-    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
+    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }} lost
   }}
 }}
 {_EXECUTION}"""

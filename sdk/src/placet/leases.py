@@ -6,7 +6,7 @@ from datetime import timedelta
 from placet import operations
 from placet.commands import ClaimRequest, Release
 from placet.durations import iso_duration
-from placet.model import Claim, Heartbeat
+from placet.model import Claim, Heartbeat, Poll
 from placet.transport import Transport
 from placet.wire import variables
 
@@ -34,6 +34,35 @@ class Leases(Transport):
             operations.CLAIM_EXECUTIONS, {"input": request}, idempotent=False
         )
         return answer.claims
+
+    async def poll(
+        self,
+        worker: str,
+        *,
+        queues: Sequence[str] = ("default",),
+        limit: int = 1,
+        lease: timedelta = LEASE,
+        wait: timedelta = timedelta(0),
+        holding: Sequence[str] = (),
+    ) -> Poll:
+        """Claim executions as they come: the worker that polls instead of being told.
+
+        ``wait``: for how long the service puts off the answer while it has nothing to tell, 20
+        seconds at most; the lease is kept meanwhile. ``holding``: the ids of all that the worker
+        knows to hold, 10,000 at most. What else it holds, because an answer was lost, is told like
+        a claim.
+        """
+        request = ClaimRequest(
+            worker=worker,
+            queues=queues,
+            limit=limit,
+            lease=iso_duration(lease),
+            wait=iso_duration(wait),
+            holding=holding,
+        )
+        asked, seconds = {"input": request}, wait.total_seconds()
+        poll = await self.find(operations.CLAIM_EXECUTIONS, asked, wait=seconds)
+        return poll or Poll(claims=[], lost=[])
 
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""

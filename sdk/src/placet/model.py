@@ -276,6 +276,13 @@ class Claim(Record, kw_only=True, frozen=True):
     lease_expires_at: datetime
 
 
+class Poll(Record, kw_only=True, frozen=True):
+    """What was claimed, and of what the worker named as held, what it holds no longer."""
+
+    claims: list[Claim]
+    lost: list[str]
+
+
 class Heartbeat(Record, kw_only=True, frozen=True):
     """Until when a worker's lease runs, and what it lost since the last heartbeat."""
 

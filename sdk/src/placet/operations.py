@@ -12,12 +12,6 @@ class Released(model.Record, frozen=True):
     released: int
 
 
-class Claims(model.Record, frozen=True):
-    """What a claim answers."""
-
-    claims: list[model.Claim]
-
-
 class HistoryPage(model.Execution, kw_only=True, frozen=True):
     """An execution with one page of its steps and of its approvals."""
 
@@ -58,7 +52,7 @@ GRANT_APPROVALS = Operation(documents.GRANT_APPROVALS, _OUTCOMES)
 REJECT_APPROVALS = Operation(documents.REJECT_APPROVALS, _OUTCOMES)
 SUBMIT = Operation(documents.SUBMIT, _OUTCOMES)
 
-CLAIM_EXECUTIONS = Operation(documents.CLAIM_EXECUTIONS, Decoder(Response[Claims]))
+CLAIM_EXECUTIONS = Operation(documents.CLAIM_EXECUTIONS, Decoder(Response[model.Poll]))
 HEARTBEAT = Operation(documents.HEARTBEAT, Decoder(Response[model.Heartbeat]))
 RELEASE_EXECUTIONS = Operation(documents.RELEASE_EXECUTIONS, Decoder(Response[Released]))
 

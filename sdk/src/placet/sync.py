@@ -127,6 +127,7 @@ class Client:
     reject_many = _blocking(_Async.reject_many)
 
     claim = _blocking(_Async.claim)
+    poll = _blocking(_Async.poll)
     heartbeat = _blocking(_Async.heartbeat)
     release = _blocking(_Async.release)
     assignments = _iterating(_Async.assignments)

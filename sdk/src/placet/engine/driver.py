@@ -27,6 +27,10 @@ class Service(Protocol):
     """What a driver needs of the service, and whom it tells how it stands."""
 
     @property
+    def told(self) -> bool:
+        """Whether the stream tells of what the workflow waits for."""
+
+    @property
     def workflows(self) -> Workflows:
         """The workflows that are known."""
 
@@ -189,7 +193,11 @@ class Driver:
         self._catch_up()
 
     def _catch_up(self) -> None:
-        if self._play is not None and self._told > self._play.sequence.arrived:
+        if (
+            self.stage is Stage.LIVE
+            and self._play is not None
+            and self._told > self._play.sequence.arrived
+        ):
             self.stage = Stage.REPLAYING
             self.spawn(self._missed(self._play))
 
@@ -233,17 +241,21 @@ class Driver:
         play.sequence.sent()
         try:
             accepted = await self._hold.send(command)
+            head = accepted.execution
+            if head is None:
+                msg = f"the service did not say how execution {self.execution.id} stands"
+                raise Internal(msg)
+            woken = head.woken_version
             if told is not None:
-                head = accepted.execution
-                if head is None:
-                    msg = f"the service did not say how execution {self.execution.id} stands"
-                    raise Internal(msg)
-                woken = head.woken_version
                 position = int(accepted.position)
                 event = Event(head.version, position, told[0], head.updated_at, told[1])
             return accepted
         finally:
             play.sequence.answered(event, woken, cause)
+            if woken > play.sequence.arrived and not self._service.told:
+                # Nobody but this answer tells that something has come.
+                self._told = woken
+                self._catch_up()
 
     def fault(self, error: BaseException) -> None:
         """Give the execution back: what went wrong is no fault of the workflow's."""

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, overload
@@ -16,13 +16,12 @@ import msgspec
 from placet import operations
 from placet.client import Client
 from placet.engine.batcher import Batcher, Result
-from placet.engine.driver import Driver
 from placet.engine.fleet import Fleet
+from placet.engine.intake import Intake, Mode
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.leases import LEASE
 from placet.mutations import settled
 
-CONFIRM_SECONDS = 2.0
 PUT_AWAY = timedelta(minutes=1)
 DRAIN = timedelta(seconds=10)
 
@@ -33,9 +32,10 @@ class Engine:
     ``worker`` names this process to the service and must be its alone; by default it is made up.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
     steps get a thread at once. ``lease``: for how long its executions stay its own after the
-    service has last heard of it. ``put_away``: for how long a workflow waits before its frames are
-    dropped; it is replayed when something comes for it. ``drain``: for how long steps that are
-    under way may go on after :meth:`close` or SIGTERM.
+    service has last heard of it. ``wait``: how it hears of work and of what is waited for; where
+    WebSockets do not get through, push goes over to polling by itself. ``put_away``: for how long
+    a workflow waits before its frames are dropped; it is replayed when something comes for it.
+    ``drain``: for how long steps that are under way may go on after :meth:`close` or SIGTERM.
     """
 
     def __init__(
@@ -47,14 +47,13 @@ class Engine:
         worker: str | None = None,
         capacity: int = 100,
         lease: timedelta = LEASE,
+        wait: Mode = "push",
         put_away: timedelta = PUT_AWAY,
         drain: timedelta = DRAIN,
     ) -> None:
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)
-        self._capacity = capacity
-        self._lease = lease
         self._drain = drain
         self._workflows = Workflows()
         self._batcher = Batcher(self._submit)
@@ -65,10 +64,17 @@ class Engine:
             self._batcher.submit,
             threads=capacity,
             put_away_after=put_away.total_seconds(),
-            keeps=True,
+        )
+        self._intake = Intake(
+            self.client,
+            self.fleet,
+            worker=self.worker,
+            queues=self.queues,
+            capacity=capacity,
+            lease=lease,
+            mode=wait,
         )
         self._following: asyncio.Task[None] | None = None
-        self._confirming: asyncio.Task[None] | None = None
 
     @overload
     def workflow(self, function: WorkflowFunction) -> WorkflowFunction: ...
@@ -116,12 +122,8 @@ class Engine:
         if self._following is None:
             return
         following, self._following = self._following, None
-        stopped = {following}
-        if self._confirming is not None:
-            stopped.add(self._confirming)
-        for task in stopped:
-            task.cancel()
-        await asyncio.wait(stopped)
+        following.cancel()
+        await asyncio.wait([following])
         await self.fleet.close(self._drain.total_seconds())
         await self._batcher.close()
         await self.client.close()
@@ -143,40 +145,8 @@ class Engine:
 
     def _follow_on(self) -> asyncio.Task[None]:
         if self._following is None:
-            self._following = asyncio.create_task(self._follow(), name="placet-assignments")
+            self._following = asyncio.create_task(self._intake.run(), name="placet-assignments")
         return self._following
-
-    async def _follow(self) -> None:
-        assignments = self.client.assignments(
-            self.worker,
-            queues=self.queues,
-            capacity=self._capacity,
-            lease=self._lease,
-            on_open=self._find_lost,
-        )
-        async with aclosing(assignments):
-            async for assignment in assignments:
-                self.fleet.take(assignment)
-
-    async def _find_lost(self) -> None:
-        """Abandon what was lost while there was no stream to say so, and what has ended."""
-        before = self.fleet.held()
-        if not before:
-            return
-        heartbeat = await self.client.heartbeat(self.worker, lease=self._lease)
-        for driver in before:
-            # One that was claimed anew in the meantime has another driver.
-            if driver.execution.id in heartbeat.lost:
-                driver.abandon()
-        if self._confirming is not None:
-            self._confirming.cancel()
-        self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
-
-    async def _confirm(self, before: Sequence[Driver]) -> None:
-        """Ask about those that the stream does not tell of again, once it has had time to."""
-        self.fleet.doubt(before)
-        await asyncio.sleep(CONFIRM_SECONDS)
-        await self.fleet.confirm()
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
         outcomes = await self.client.execute_once(operations.SUBMIT, {"inputs": commands})

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -37,8 +38,7 @@ class Fleet:
     """One for an engine: a driver for each execution held.
 
     ``put_away_after``: for how many seconds a workflow waits before it is put away; it then takes
-    a few hundred bytes, and is replayed when something comes for it. ``keeps`` False: what waits is
-    given back at once, since nothing would tell of what comes.
+    a few hundred bytes, and is replayed when something comes for it.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class Fleet:
         *,
         threads: int,
         put_away_after: float,
-        keeps: bool,
     ) -> None:
         self.workflows = workflows
         self.submit = submit
@@ -58,12 +57,14 @@ class Fleet:
         self._client = client
         self._worker = worker
         self._put_away_after = put_away_after
-        self._keeps = keeps
+        self.told = True
         self._drivers: dict[str, Driver] = {}
         self._idle: dict[Driver, float] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._doubted: set[Driver] = set()
         self._returned: dict[str, int | None] = {}
+        self._returning: set[str] = set()
+        self._fewer = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -118,7 +119,7 @@ class Fleet:
 
     def idle(self, driver: Driver) -> None:
         """Have a workflow that waits put away after a while."""
-        if self._keeps:
+        if self.told:
             self._idle.pop(driver, None)
             self._idle[driver] = monotonic()
             if self._sweeping is None:
@@ -146,6 +147,7 @@ class Fleet:
         self._idle.pop(driver, None)
         if self._drivers.get(driver.execution.id) is driver:
             del self._drivers[driver.execution.id]
+            self._fewer.set()
 
     def spare(self, driver: Driver, *, parked: bool) -> None:
         """Give an execution back that can't go on here."""
@@ -170,11 +172,15 @@ class Fleet:
         if not self._returned:
             self._chore(self._return_all())
         self._returned[driver.execution.id] = seen
+        self._returning.add(driver.execution.id)
         self.ended(driver)
 
     async def _return_all(self) -> None:
         returned, self._returned = self._returned, {}
-        await self._release(returned)
+        try:
+            await self._release(returned)
+        finally:
+            self._returning -= returned.keys()
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
@@ -190,6 +196,25 @@ class Fleet:
     def driver(self, execution_id: str) -> Driver:
         """Give who drives an execution. Raises KeyError if it is not held."""
         return self._drivers[execution_id]
+
+    def keep(self, *, waiting: bool) -> None:
+        """Keep executions that wait, or give them back, since nothing tells of what comes."""
+        self.told = waiting
+        if not waiting:
+            for driver in self.held():
+                if driver.seen is not None:
+                    self.idle(driver)
+
+    def holding(self) -> list[str]:
+        """Give the ids of what is held, and of what is on its way back."""
+        return [*self._drivers, *self._returning]
+
+    async def room(self, seconds: float) -> None:
+        """Wait until fewer executions are held, for so many seconds at most."""
+        self._fewer.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._fewer.wait()
 
     def held(self) -> tuple[Driver, ...]:
         """Give what is held."""

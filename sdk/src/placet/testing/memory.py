@@ -55,6 +55,7 @@ class Memory:
     """The service of one execution, for its driver. ``now`` is the time that events get."""
 
     threads: Executor | None = None
+    told = True
 
     def __init__(
         self,
