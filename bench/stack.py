@@ -20,8 +20,11 @@ class StackError(Exception):
 class Stack:
     """A running server. ``url`` is where it listens, ``tokens`` those of development."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, data: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], url: str, data: Path, database_url: str | None
+    ) -> None:
         self.process = process
+        self._database_url = database_url
         self.url = url
         self.data = data
         self.tokens: dict[str, str] = json.loads((data / "dev-tokens.json").read_text())
@@ -34,9 +37,16 @@ class Stack:
     def create_token(self, name: str, role: str, groups: Sequence[str] = ()) -> str:
         """Make an API key and give its token."""
         options = [f"--group={group}" for group in groups]
-        return placet_server(
+        return self._administer(
             "token", "create", f"--data={self.data}", f"--name={name}", f"--role={role}", *options
         ).strip()
+
+    def revoke_token(self, name: str) -> None:
+        """Make the API key of this name worth nothing."""
+        self._administer("token", "revoke", name, f"--data={self.data}")
+
+    def _administer(self, *arguments: str) -> str:
+        return placet_server(*arguments, database_url=self._database_url)
 
 
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
@@ -76,7 +86,7 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
         ) as process,
     ):
         try:
-            yield Stack(process, _ready(process, log), data)
+            yield Stack(process, _ready(process, log), data, database_url)
         finally:
             _end(process)
 

@@ -1,6 +1,7 @@
 """One aiohttp session: queries and commands by HTTP POST, streams over one WebSocket."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -34,6 +35,7 @@ _STATUS: dict[int, type[RequestError]] = {
 CONNECTIONS = 100
 """At most, for what is answered at once."""
 
+LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 _CLIENT_ERRORS = range(400, 500)
 _encode = msgspec.json.Encoder().encode
@@ -121,8 +123,10 @@ class Transport:
         body = _encode(Request(query=operation.document, variables=variables or {}))
         session = self._waiting if wait else self._session
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
+        # What is large is handed over in parts, so that other connections have their turn between.
+        data = body if len(body) <= LARGE else BytesIO(body)
         try:
-            async with session.post(self.url, data=body, timeout=timeout) as response:
+            async with session.post(self.url, data=data, timeout=timeout) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(

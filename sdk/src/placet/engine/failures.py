@@ -16,10 +16,10 @@ _REFUSED = re.compile(r"Refused: (?P<code>[A-Z_]+): (?P<message>.*)", re.DOTALL)
 _DOUBT = "Doubt: "
 
 
-def refused_text(error: Refused | RequestError) -> str:
+def refused_text(what: str, error: Refused | RequestError) -> str:
     """Give the text to record for what the service refused."""
     message = error.message if isinstance(error, Refused) else str(error)
-    return f"Refused: {error.code}: {message}"
+    return f"Refused: {error.code}: {what}: {message}"
 
 
 def doubt_text(message: str) -> str:

@@ -75,16 +75,18 @@ class Steps:
             await self._record(ask, result=result)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
             # Another attempt would give as much again.
-            await self.refuse(ask, error)
+            await self.refuse(ask, error, f"the result of {ask}")
 
     async def _record_failure(self, ask: StepAsk, text: str, error: Exception) -> None:
         log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
         await self._record(ask, error=text, cause=error)
 
-    async def refuse(self, ask: Ask, error: Refused | RequestError) -> None:
+    async def refuse(
+        self, ask: Ask, error: Refused | RequestError, what: str | None = None
+    ) -> None:
         """Record that the service does not take what was asked for: an attempt that failed."""
         log.warning("%s of %s: %s", ask, self._owner.execution.id, error)
-        await self._record(ask, error=refused_text(error), cause=error)
+        await self._record(ask, error=refused_text(what or str(ask), error), cause=error)
 
     async def _record(
         self,
@@ -129,7 +131,7 @@ class Steps:
         except Refused as error:
             if transient(error):
                 raise
-            return refused_text(error), error
+            return refused_text(str(ask), error), error
         # A repeat of what this run sent itself, its first answer lost, is no reason to doubt: what
         # was not redeemed at the claim can under its fence only have been redeemed by this run.
         if redemption.repeated and clearance.approval.id in self._redeemed:
