@@ -52,7 +52,7 @@ def asking(*wishes: Any) -> Node:
     return node
 
 
-def graph(saver: BaseCheckpointSaver[Any], *nodes: Node) -> Graph:
+def graph(saver: BaseCheckpointSaver[Any] | None, *nodes: Node) -> Graph:
     """Give a graph whose nodes run side by side."""
     builder = StateGraph(State)
     for number, node in enumerate(nodes):

@@ -257,6 +257,31 @@ async def test_an_interrupt_of_another_shape_asks_nobody(
     assert await desk.asked() == []
 
 
+async def test_a_graph_that_can_not_be_resumed_asks_nobody(
+    desk: Desk, approvals: Approvals, thread: Any
+) -> None:
+    with pytest.raises(ValueError, match="No checkpointer"):
+        await approvals.run(graph(None, asking(PAY)), EMPTY, thread)
+    assert await desk.asked() == []
+
+
+async def test_a_node_that_asks_for_something_else_when_it_is_begun_again_is_refused(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    euros = [120, 1200]
+
+    def node(state: State) -> dict[str, Any]:
+        del state
+        return {"answers": [interrupt(wish("pay", euros=euros.pop(0)))]}
+
+    asked = graph(saver, node)
+    running = asyncio.create_task(approvals.run(asked, EMPTY, thread))
+    await desk.pending()
+    running.cancel()
+    with pytest.raises(errors.KeyReused):
+        await approvals.run(asked, None, thread)
+
+
 class Model(FakeMessagesListChatModel):
     """A model that says what it is given, in order."""
 

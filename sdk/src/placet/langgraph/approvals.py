@@ -51,10 +51,13 @@ class Approvals:
         is granted is answered with the payload that was granted; what is rejected, expired or
         withdrawn with a refusal and its reason. Where the graph takes no refusal, Rejected,
         Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once;
-        Doubt says that another process gave it, or ended as it did. Raises ValueError for an
-        interrupt of an unknown shape, and what the graph raises.
+        Doubt says that another process gave it, or ended as it did. A node that asks for something
+        else when it is begun again raises KeyReused. Raises ValueError for an interrupt of an
+        unknown shape or a graph without a checkpointer, and what the graph raises.
         """
         thread = _latest(config)
+        # Without a checkpointer this raises: before people are asked for what can't be resumed.
+        await graph.aget_state(thread)
         # Always from the checkpoint: an answer that a process saved before it ended must not be
         # given again, because the node would take it for the answer to its next interrupt.
         output = await graph.ainvoke(given, config, version="v2", **options)
