@@ -70,7 +70,7 @@ class Gate:
             raise ValueError(msg)
         # Before anything is started, so that what can't be sent leaves nothing behind.
         payload = plain(payload, "payload")
-        with self._unclaimed():
+        with self.unclaimed():
             started = await self.client.start(
                 name, key=key, queue=self.queue, labels=labels, on_behalf_of=on_behalf_of
             )
@@ -134,7 +134,7 @@ class Gate:
         try:
             # A key of this call alone: sent twice because an answer was lost it is still this
             # call's, and nobody else's use can pass for it.
-            with self._unclaimed():
+            with self.unclaimed():
                 await self.client.redeem(
                     clearance.approval.id, clearance.payload, f"{STEP_KEY}-{uuid4()}"
                 )
@@ -151,25 +151,25 @@ class Gate:
         execution_id = clearance.approval.execution_id
         try:
             result = plain(result, f"the result of {name}")
-            with self._unclaimed():
+            with self.unclaimed():
                 await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
         except (ValueError, InvalidInput) as error:
             await self.fail(clearance, name, error)
             raise
-        with self._unclaimed():
+        with self.unclaimed():
             await self.client.complete(execution_id, result)
         return result
 
     async def fail(self, clearance: Clearance, name: str, error: BaseException) -> None:
         """Record how what was cleared failed, and fail the execution with it."""
         execution_id, text = clearance.approval.execution_id, described(error)
-        with self._unclaimed():
+        with self.unclaimed():
             await self.client.record_step(execution_id, STEP_KEY, name=name, error=text)
             await self.client.fail(execution_id, text)
 
     async def withdraw(self, approval: Approval, reason: str) -> None:
         """Take the request back and end its execution. Raises AlreadyDecided if it is too late."""
-        with self._unclaimed():
+        with self.unclaimed():
             withdrawn = await self.client.withdraw(approval.id, reason)
         await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
 
@@ -182,7 +182,7 @@ class Gate:
         if history.execution.state is not ExecutionState.RESUMED:
             return
         try:
-            with self._unclaimed():
+            with self.unclaimed():
                 await self.client.fail(approval.execution_id, error)
         except InvalidTransition as over:
             if over.execution is None or not over.execution.state.final:
@@ -210,17 +210,18 @@ class Gate:
         """Give what the step recorded, and end the execution if the one who did it could not."""
         if step.completed_at is not None:
             if not state.final:
-                with self._unclaimed():
+                with self.unclaimed():
                     await self.client.complete(execution_id, step.result)
             return step
         error = step.error or ""
         if not state.final:
-            with self._unclaimed():
+            with self.unclaimed():
                 await self.client.fail(execution_id, error)
         raise StepFailed(step.key, error)
 
     @contextmanager
-    def _unclaimed(self) -> Iterator[None]:
+    def unclaimed(self) -> Iterator[None]:
+        """Say in the error of a command in this block what is wrong if an engine has claimed."""
         try:
             yield
         except Fenced as fenced:

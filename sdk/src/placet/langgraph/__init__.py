@@ -1,0 +1,5 @@
+"""Graphs of LangGraph that wait for people: interrupts are approvals, decisions their answers."""
+
+from placet.langgraph.approvals import Approvals
+
+__all__ = ["Approvals"]

@@ -1,0 +1,140 @@
+"""Graphs of LangGraph whose interrupts people answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel.protocol import PregelProtocol
+from langgraph.types import Command, Interrupt
+
+from placet.canonical import digest
+from placet.engine.clearance import Clearance
+from placet.errors import Doubt, NotCleared
+from placet.gate import Gate
+from placet.langgraph.shapes import Answer, Request, shape_of
+from placet.model import Approval
+from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal_of, title_of
+
+STEP_NAME = "answer"
+MAX_THREAD = 150
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """People before the interrupts of graphs: each action of an interrupt is an approval.
+
+    ``policy`` says who decides, for all actions or by action. ``on_behalf_of`` names the person
+    whom the graph serves, and who then does not decide.
+    """
+
+    gate: Gate
+    policy: Policies
+    on_behalf_of: str | None = None
+
+    async def run(
+        self,
+        graph: PregelProtocol[Any, Any, Any, Any],
+        given: Any,
+        config: RunnableConfig,
+        **options: Any,
+    ) -> Any:
+        """Run a graph with a checkpointer, have people answer its interrupts, give its output.
+
+        ``given`` None goes on with the thread where it stands, after a crash say: an interrupt
+        that is still open finds its approvals again. ``config`` needs a ``thread_id``; at a
+        ``checkpoint_id``, LangGraph forks the thread, and people are asked anew. ``options`` are
+        those of ``graph.ainvoke``.
+
+        The interrupts that are open at one time are answered together, once all are decided. What
+        is granted is answered with the payload that was granted; what is rejected, expired or
+        withdrawn with a refusal and its reason. Where the graph takes no refusal, Rejected,
+        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once;
+        Doubt says that another process gave it, or ended as it did. A node that asks for something
+        else when it is begun again raises KeyReused. Raises ValueError for an interrupt of an
+        unknown shape or a graph without a checkpointer, and what the graph raises.
+        """
+        thread = _latest(config)
+        # Without a checkpointer this raises: before people are asked for what can't be resumed.
+        await graph.aget_state(thread)
+        # Always from the checkpoint: an answer that a process saved before it ended must not be
+        # given again, because the node would take it for the answer to its next interrupt.
+        output = await graph.ainvoke(given, config, version="v2", **options)
+        while output.interrupts:
+            answers = await self._answers(thread["configurable"]["thread_id"], output.interrupts)
+            resume: Command[Any] = Command(resume=answers)
+            output = await graph.ainvoke(resume, thread, version="v2", **options)
+        return output.value
+
+    async def _answers(self, thread_id: Any, interrupts: Sequence[Interrupt]) -> dict[str, Any]:
+        """Give the answer to each interrupt, by its id."""
+        shapes = {each.id: shape_of(each) for each in interrupts}
+        asked = [
+            (key, request, await self._ask(f"{_text(thread_id)}/{key}/{n}", request))
+            for key, (requests, _) in shapes.items()
+            for n, request in enumerate(requests)
+        ]
+        decided = [(key, *await self._decided(request, on)) for key, request, on in asked]
+        # Not before all are decided: a process that ends while it waits has used none of them.
+        for _, answer, clearance in decided:
+            if clearance is not None:
+                await self._hand_over(clearance, answer)
+        return {
+            key: combined([answer for of, answer, _ in decided if of == key])
+            for key, (_, combined) in shapes.items()
+        }
+
+    async def _ask(self, key: str, request: Request) -> Approval:
+        return await self.gate.ask(
+            request.call.action,
+            key,
+            title=title_of(request.call),
+            payload=request.call,
+            policy=policy_for(request.call, self.policy),
+            description=request.description,
+            on_behalf_of=self.on_behalf_of,
+        )
+
+    async def _decided(
+        self, request: Request, approval: Approval
+    ) -> tuple[Answer, Clearance | None]:
+        try:
+            clearance = await self.gate.clearance(approval)
+        except NotCleared as refused:
+            refusal = request.refused(refusal_of(refused.approval))
+            if refusal is None:
+                raise
+            return refusal, None
+        granted = msgspec.convert(clearance.payload, ToolCall)
+        answer = request.granted(granted, comment_of(clearance.approval))
+        if answer is None:
+            answer = request.refused(
+                f"people agree only to {msgspec.json.encode(granted).decode()}"
+            )
+        if answer is None:
+            msg = f"people granted {granted}, and the interrupt takes neither edits nor a refusal"
+            raise ValueError(msg)
+        return answer, clearance
+
+    async def _hand_over(self, clearance: Clearance, answer: Answer) -> None:
+        if await self.gate.redeem(clearance) is not None:
+            msg = (
+                f"the answer of approval {clearance.approval.id} was given to the graph by another"
+                " process, or by one that ended as it did; it is not given twice. To ask people"
+                " again, run the graph from the checkpoint of the interrupt"
+            )
+            raise Doubt(msg)
+        await self.gate.complete(clearance, STEP_NAME, answer)
+
+
+def _latest(config: RunnableConfig) -> RunnableConfig:
+    """Give the config for the thread as it stands: after a fork, that is the fork."""
+    configurable = config.get("configurable", {})
+    kept = {name: value for name, value in configurable.items() if name != "checkpoint_id"}
+    return {**config, "configurable": kept}
+
+
+def _text(thread_id: Any) -> str:
+    text = str(thread_id)
+    return text if len(text) <= MAX_THREAD else digest(text)

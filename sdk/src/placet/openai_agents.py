@@ -1,0 +1,187 @@
+"""Runs of the OpenAI Agents SDK whose tools with ``needs_approval`` wait for people."""
+
+import json
+import lzma
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from agents import Agent, Runner, RunResult, RunState, ToolApprovalItem, TResponseInputItem
+from pydantic_core import to_jsonable_python
+
+from placet.canonical import digest
+from placet.engine.calls import described
+from placet.engine.clearance import clear
+from placet.enums import ApprovalStatus, ExecutionState
+from placet.errors import Internal, InvalidInput, LimitExceeded, NotFound, StepFailed
+from placet.gate import Gate
+from placet.model import Approval, History
+from placet.toolcalls import Policies, ToolCall, policy_for, refusal_of, title_of
+
+STEP_KEY = "run"
+STATE_BYTES = 250_000
+"""A larger state is kept packed: the service takes 256 KiB, and RunState repeats itself."""
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """People before the tools of agents: a run is an execution, a call in it an approval.
+
+    ``policy`` says who decides, for all calls or by call. ``on_behalf_of`` names the person whom
+    the agent serves, and who then does not decide. While people decide, the state of the run is
+    kept in the execution, so any process can go on with it.
+    """
+
+    gate: Gate
+    policy: Policies
+    on_behalf_of: str | None = None
+
+    async def run(
+        self, agent: Agent[Any], given: str | list[TResponseInputItem], *, key: str, **options: Any
+    ) -> Any:
+        """Run an agent, have people decide on its calls, and give its final output as JSON.
+
+        ``key`` names the run: the same again finds it, goes on with it or gives its output; with
+        another input it is KeyReused. ``options`` are those of ``Runner.run``.
+
+        A call that is granted is made once, as it was granted. One that is rejected, expired or
+        withdrawn is not made, and the agent is told why. What the run raises fails the execution,
+        and is raised; later calls raise StepFailed. If the process ends after a grant was redeemed
+        and before the run came to its next stop, Doubt is raised from then on: what was granted
+        may have been done. Tools that need no approval may then run again. A state that is too
+        large to be kept raises InvalidInput or LimitExceeded before anybody is asked.
+        """
+        with self.gate.unclaimed():
+            started = await self.gate.client.start(
+                agent.name, given, key=key, queue=self.gate.queue, on_behalf_of=self.on_behalf_of
+            )
+        if started.execution is None:
+            msg = f"the service did not say which execution {agent.name!r}, {key!r} is"
+            raise Internal(msg)
+        return await self.resume(agent, started.execution.id, **options)
+
+    async def resume(self, agent: Agent[Any], execution_id: str, **options: Any) -> Any:
+        """Go on with a run, in whatever process, by the id of its execution. Else as ``run``.
+
+        The agent must be made as it was. A ``context`` that is a mapping was kept with the state;
+        any other is to be given again.
+        """
+        while True:
+            history = await self._history(execution_id)
+            execution = history.execution
+            if execution.state is ExecutionState.COMPLETED:
+                return execution.result
+            if execution.state.final:
+                raise StepFailed(STEP_KEY, execution.error or execution.state.lower())
+            given = execution.input
+            if history.steps:
+                kept = _unpacked(history.steps[-1].result)
+                given = await RunState.from_json(
+                    agent, kept, context_override=options.get("context")
+                )
+                if not await self._decide(given, history):
+                    continue
+            await self._advance(agent, given, history, options)
+
+    async def _advance(
+        self, agent: Agent[Any], given: Any, history: History, options: dict[str, Any]
+    ) -> None:
+        """Run to the next stop, and record the state there or the output."""
+        client, execution_id = self.gate.client, history.execution.id
+        try:
+            result = await Runner.run(agent, given, **options)
+            stopped = bool(result.interruptions)
+            recorded = _packed(result) if stopped else to_jsonable_python(result.final_output)
+        except Exception as error:
+            await self._fail(execution_id, error)
+            raise
+        try:
+            with self.gate.unclaimed():
+                if stopped:
+                    key = f"{STEP_KEY}-{len(history.steps) + 1}"
+                    await client.record_step(execution_id, key, name=agent.name, result=recorded)
+                else:
+                    await client.complete(execution_id, recorded)
+        except (ValueError, InvalidInput, LimitExceeded) as error:
+            await self._fail(execution_id, error)
+            raise
+
+    async def _decide(self, state: RunState[Any], history: History) -> bool:
+        """Put people's decisions into the state; False if the execution was ended meanwhile."""
+        stop = len(history.steps)
+        asked = [
+            (item, await self._ask(history.execution.id, f"call-{stop}-{n}", _call(item)))
+            for n, item in enumerate(state.get_interruptions(), start=1)
+        ]
+        decided = [(item, await self.gate.client.wait_for(approval)) for item, approval in asked]
+        # A cancelled execution has its approvals withdrawn, which is no answer for the agent.
+        if (await self._history(history.execution.id)).execution.state.final:
+            return False
+        for item, approval in decided:
+            if approval.status is not ApprovalStatus.GRANTED:
+                _reject(state, item, refusal_of(approval))
+            elif digest(approval.payload) != digest(_call(item)):
+                _reject(state, item, f"people agree only to {json.dumps(approval.payload)}")
+            else:
+                await self.gate.redeem(clear(approval))
+                state.approve(item)
+        return True
+
+    async def _ask(self, execution_id: str, key: str, call: ToolCall) -> Approval:
+        with self.gate.unclaimed():
+            asked = await self.gate.client.request_approval(
+                execution_id,
+                key,
+                title_of(call),
+                payload=call,
+                policy=policy_for(call, self.policy),
+            )
+        if asked.approval is None:
+            msg = f"the service did not say which approval {key!r} of {execution_id} is"
+            raise Internal(msg)
+        return asked.approval
+
+    async def _history(self, execution_id: str) -> History:
+        history = await self.gate.client.history(execution_id)
+        if history is None:
+            msg = f"there is no execution {execution_id!r} that you may see"
+            raise NotFound("NOT_FOUND", msg)
+        return history
+
+    async def _fail(self, execution_id: str, error: Exception) -> None:
+        with self.gate.unclaimed():
+            await self.gate.client.fail(execution_id, described(error))
+
+
+def _call(item: ToolApprovalItem) -> ToolCall:
+    """Give what people are shown: the arguments, or the whole call where it has none by name."""
+    action = item.qualified_name or item.name or item.type
+    if item.arguments is None:
+        return ToolCall(action=action, arguments=to_jsonable_python(item.raw_item))
+    try:
+        call = ToolCall(action=action, arguments=json.loads(item.arguments))
+        digest(call)
+    except ValueError:
+        # What a model writes need not be JSON that can be stored; people see it as it is.
+        return ToolCall(action=action, arguments=item.arguments)
+    return call
+
+
+def _reject(state: RunState[Any], item: ToolApprovalItem, reason: str | None) -> None:
+    message = None if reason is None else f"People did not approve of this call: {reason}"
+    state.reject(item, rejection_message=message)
+
+
+def _packed(result: RunResult) -> Any:
+    state = result.to_state().to_json(context_serializer=lambda _context: {})
+    text = json.dumps(state)
+    if len(text) <= STATE_BYTES:
+        return state
+    return {"lzma": b64encode(lzma.compress(text.encode())).decode()}
+
+
+def _unpacked(kept: dict[str, Any]) -> dict[str, Any]:
+    if "lzma" not in kept:
+        return kept
+    state: dict[str, Any] = json.loads(lzma.decompress(b64decode(kept["lzma"])))
+    return state
