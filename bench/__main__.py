@@ -15,12 +15,14 @@ import typer
 from psycopg.conninfo import make_conninfo
 
 from api.embedded import embedded_database
-from bench import commands, folding, graphql, pages, projecting, wakeup
+from bench import commands, folding, graphql, mishaps, pages, projecting, waiting, wakeup
 from bench.measure import machine, show
 
 SUITES = {
     "commands": commands.run,
     "wakeup": wakeup.run,
+    "waiting": waiting.run,
+    "mishaps": mishaps.run,
     "projecting": projecting.run,
     "folding": folding.run,
     "graphql": graphql.run,
