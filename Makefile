@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := $(wildcard domain application projections api sdk/src tests bench)
+SOURCES := $(wildcard domain application projections api sdk/src tests bench examples)
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 help:  ## list the targets

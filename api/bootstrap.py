@@ -24,6 +24,8 @@ from api.websocket import GraphQLOverWebSocket
 from application.api_keys import ApiKeys
 from application.assignments import Assignments
 from application.cache import HeadCache
+from application.clock import Clock
+from application.family import Family
 from application.leases import Leases
 from application.log import ExecutionLog
 from application.reader import Reader
@@ -134,6 +136,7 @@ async def serve(
         executions=Executions(pool, positions),
         approvals=Approvals(pool, positions),
     )
+    background = (Clock(pool, writer, tail), Family(pool, writer, reader, tail))
     authenticator = Authenticator(ApiKeys(pool), development)
     executor = Executor(SERVED, Documents(SERVED))
     http = GraphQLOverHttp(
@@ -157,9 +160,13 @@ async def serve(
     writer.start()
     projector.start()
     await services.assignments.start()
+    for one in background:
+        await one.start()
     try:
         yield Server(build_app(http, sockets, unready), services, pool)
     finally:
+        for one in background:
+            await one.close()
         await services.assignments.close()
         await asyncio.to_thread(writer.close)
         await tail.close()

@@ -7,31 +7,43 @@ the rest: what was released, what another process had no room for, and what a de
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import timedelta
 from uuid import UUID
 
-import msgspec
 import psycopg
 import structlog
 
-from application.batch import ENDS, PROGRESS
-from application.leases import Grant, Leases, OverloadedError
+from application.batch import ENDS
+from application.leases import Leases, OverloadedError
 from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
+from application.tasks import stop
+from application.worker_stream import (
+    Ended,
+    Happened,
+    Lost,
+    Message,
+    Resolved,
+    WorkerStream,
+)
 from domain.events import (
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalWithdrawn,
+    ChildEnded,
     Claimed,
     Completed,
     Failed,
+    Parked,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
+    TimerFired,
+    Unparked,
 )
 from domain.state import Execution
 from domain.values import Principal
@@ -41,9 +53,10 @@ _log = structlog.get_logger(__name__)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 FORGET_EVERY = 3_600.0
-MAILBOX = 10_000
 CHUNK = 64
 
+# What a worker may wait for beside people.
+_HAPPENINGS = (TimerFired, SignalReceived, ChildEnded)
 # After which events of an execution that no stream here holds there may be something to claim. A
 # claim is among them, because it may be one that a worker made for itself.
 _FREEING = (
@@ -55,111 +68,9 @@ _FREEING = (
     ApprovalRejected,
     ApprovalExpired,
     ApprovalWithdrawn,
+    Unparked,
+    *_HAPPENINGS,
 )
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """Held by this worker: newly claimed, or already when the stream was opened."""
-
-    grant: Grant
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """An approval of an execution held was resolved. ``ordinal`` names it."""
-
-    execution: Execution
-    ordinal: int
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """An execution held was ended by someone else."""
-
-    execution_id: UUID
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """An execution held is another's now."""
-
-    execution_id: UUID
-
-
-Message = Claim | Resolved | Ended | Lost
-
-
-class _Held(NamedTuple):
-    """``busy``: it needs the worker now, and so counts to the capacity."""
-
-    fence: int
-    busy: bool
-
-
-class _Stream:
-    """One open subscription, with what its worker holds."""
-
-    def __init__(
-        self,
-        principal: Principal,
-        worker: str,
-        queues: Sequence[str],
-        capacity: int,
-        lease: timedelta,
-        expires_at: datetime,
-    ) -> None:
-        self.principal = principal
-        self.worker = worker
-        self.queues = frozenset(queues)
-        self.capacity = capacity
-        self.lease = lease
-        self.expires_at = expires_at
-        self.held: dict[UUID, _Held] = {}
-        self.busy = 0
-        self.closed = False
-        self.mailbox: asyncio.Queue[Message | None] = asyncio.Queue()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.principal.id, self.worker
-
-    @property
-    def room(self) -> int:
-        return max(self.capacity - self.busy, 0)
-
-    def send(self, message: Message) -> None:
-        if self.mailbox.qsize() >= MAILBOX:
-            # Whoever reads this slowly is better served by what stands when it comes back.
-            _log.warning("assignments_too_slow", worker=self.worker)
-            self.close()
-        elif not self.closed:
-            self.mailbox.put_nowait(message)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.mailbox.put_nowait(None)
-
-    def keep(self, execution: Execution) -> None:
-        """Note that it is held, and whether it needs the worker now."""
-        busy = execution.state in PROGRESS
-        before = self.held.get(execution.id)
-        self.busy += busy - (before is not None and before.busy)
-        self.held[execution.id] = _Held(execution.fence, busy)
-
-    def drop(self, execution_id: UUID) -> bool:
-        """Forget it; False if it was not held."""
-        held = self.held.pop(execution_id, None)
-        if held is None:
-            return False
-        self.busy -= held.busy
-        return True
-
-    def claim(self, execution: Execution) -> None:
-        """Tell the worker that it holds this, if it has not been told of this very claim."""
-        before = self.held.get(execution.id)
-        if before is not None and before.fence > execution.fence:
-            return
-        self.keep(execution)
-        if before is None or before.fence != execution.fence:
-            self.send(Claim(Grant(execution, execution.fence, self.expires_at)))
 
 
 class Assignments:
@@ -169,7 +80,8 @@ class Assignments:
         self._tail = tail
         self._reader = reader
         self._leases = leases
-        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._streams: dict[tuple[str, str], WorkerStream] = {}
+        self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._free: dict[UUID, str] = {}
         self._sweep_now = asyncio.Event()
@@ -188,9 +100,7 @@ class Assignments:
         """End every stream; what their workers hold stays theirs."""
         for stream in self._streams.values():
             stream.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
         """Take note that a worker gave these back."""
@@ -214,7 +124,7 @@ class Assignments:
         by itself if its messages are not taken, or with the process.
         """
         expires_at = await self._leases.renew(principal.id, worker, lease)
-        stream = _Stream(principal, worker, queues, capacity, lease, expires_at)
+        stream = WorkerStream(principal, worker, queues, capacity, lease, expires_at, self._holders)
         earlier = self._streams.get(stream.key)
         if earlier is not None:
             earlier.close()
@@ -228,12 +138,13 @@ class Assignments:
             while (message := await stream.mailbox.get()) is not None:
                 yield message
         finally:
-            keeping.cancel()
             stream.close()
+            keeping.cancel()
+            stream.forget_all()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
 
-    async def _held_already(self, stream: _Stream) -> AsyncIterator[Message]:
+    async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
         ids = await self._leases.held(*stream.key)
         for start in range(0, len(ids), CHUNK):
@@ -257,9 +168,11 @@ class Assignments:
                     return
                 yield message
 
-    async def _keep_lease(self, stream: _Stream) -> None:
+    async def _keep_lease(self, stream: WorkerStream) -> None:
         pause = stream.lease.total_seconds() / 3
-        while True:
+        # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
+        # that is gone must not go on for ever.
+        while not stream.closed:
             await asyncio.sleep(pause)
             try:
                 beat = await self._leases.heartbeat(stream.principal, stream.worker, stream.lease)
@@ -289,18 +202,17 @@ class Assignments:
     async def _take_in(self, events: Sequence[Logged]) -> None:
         if not self._streams:
             return
-        holders = {id_: stream for stream in self._streams.values() for id_ in stream.held}
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
         unsure: dict[UUID, str] = {}
         freed = False
         for event in events:
             id_ = event.recorded.execution_id
-            holder = holders.get(id_)
+            holder = self._holders.get(id_)
             after = await self._after(event, held=holder is not None)
             if after is None:
                 continue
-            if holder is not None and id_ in holder.held:
+            if holder is not None:
                 room = holder.room
                 self._tell(holder, event, after, over)
                 freed = freed or holder.room > room == 0
@@ -320,9 +232,9 @@ class Assignments:
             self._claimed(event, after)
             self._free.pop(after.id, None)
             unsure.pop(after.id, None)
-        elif after.state in PROGRESS and after.worker is None:
+        elif after.workable and after.worker is None:
             self._free[after.id] = after.queue
-        elif after.state in PROGRESS or after.resolved_version == after.version:
+        elif after.workable or after.woken_version == after.version:
             # It had a worker once, which gave it back or has its stream elsewhere.
             unsure[after.id] = after.queue
 
@@ -338,7 +250,7 @@ class Assignments:
             return None
 
     def _tell(
-        self, holder: _Stream, event: Logged, after: Execution, over: Container[UUID]
+        self, holder: WorkerStream, event: Logged, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
@@ -352,8 +264,12 @@ class Assignments:
             by_worker = isinstance(recorded.event, Completed | Failed)
             if not (by_worker and owner == holder.principal.id):
                 holder.send(Ended(after.id))
+        elif isinstance(recorded.event, Parked):
+            holder.drop(after.id)
         elif after.id not in over:
             holder.keep(after)
+            if isinstance(recorded.event, _HAPPENINGS):
+                holder.send(Happened(event))
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
                 holder.send(Resolved(after, ordinal))
@@ -396,8 +312,8 @@ class Assignments:
                 if isinstance(outcome, Accepted):
                     stream.claim(outcome.execution)
 
-    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> _Stream | None:
-        def load(stream: _Stream) -> int:
+    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> WorkerStream | None:
+        def load(stream: WorkerStream) -> int:
             return stream.busy + len(chosen.get(stream.key, ()))
 
         fit = [

@@ -20,15 +20,13 @@ from domain.commands import (
 )
 from domain.decide import decide
 from domain.errors import Refusal, RefusalCode
-from domain.events import Cancelled, Claimed, Completed, Event, Failed, Recorded
+from domain.events import Cancelled, Claimed, Completed, Event, Failed, Parked, Recorded
 from domain.repeats import first_version
 from domain.state import Execution
-from domain.values import ExecutionState
 
 _log = structlog.get_logger(__name__)
 
 ENDS = (Completed, Failed, Cancelled)
-PROGRESS = frozenset({ExecutionState.RUNNING, ExecutionState.RESUMED})
 
 
 class StartKey(NamedTuple):
@@ -70,8 +68,9 @@ class Batch:
 
     After :meth:`decide_all`, ``appended`` is what to insert, ``started`` which start keys are new,
     ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
-    an end, and :meth:`outcomes` gives the answers once the positions are known. ``damaged`` names
-    the executions whose log can't be folded, with the reason; requests for them fail with it.
+    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions
+    are known. ``damaged`` names the executions whose log can't be folded, with the reason; requests
+    for them fail with it.
     """
 
     def __init__(
@@ -89,6 +88,7 @@ class Batch:
         self.claimed: dict[UUID, tuple[str, str]] = {}
         self.lost: list[tuple[str, str, UUID]] = []
         self.ended: set[UUID] = set()
+        self.parked: set[UUID] = set()
         self.repeats: set[Repeat] = set()
         self._keys = keys
         self._holds = holds
@@ -187,8 +187,14 @@ class Batch:
             elif isinstance(event, ENDS):
                 # Said in so many words: after a retry in the same batch it does not show.
                 self.ended.add(execution_id)
-                self._holds[execution_id] = _FREE
-                self.claimed.pop(execution_id, None)
+                self._free(execution_id)
+            elif isinstance(event, Parked):
+                self.parked.add(execution_id)
+                self._free(execution_id)
+
+    def _free(self, execution_id: UUID) -> None:
+        self._holds[execution_id] = _FREE
+        self.claimed.pop(execution_id, None)
 
     def _append(self, execution_id: UUID, event: Event, request: Request) -> None:
         head = self.heads.get(execution_id)
@@ -199,6 +205,7 @@ class Batch:
             actor=request.command.by.actor,
             command_id=request.command_id,
             correlation_id=execution_id,
+            causation_id=request.causation_id,
             trace=request.trace,
             previous_hash=GENESIS_HASH if head is None else head.hash,
             event=event,
@@ -223,7 +230,7 @@ class Batch:
             if not hold.alive:
                 return
             message = f"{state.id} is held by the worker {hold.worker!r}"
-        elif state.state in PROGRESS or state.resolved_version > hold.released_version:
+        elif state.workable or state.woken_version > hold.released_version:
             return
         else:
             message = f"{state.id} is {state.state}: there is nothing to do on it yet"

@@ -4,7 +4,7 @@ A lease belongs to a worker, and one heartbeat keeps all that it holds. A claim 
 writer, so that the Claimed event and the row of who holds what are one commit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
@@ -43,7 +43,7 @@ _CANDIDATES = """
          FROM unnest(%(queues)s::text[]) AS wanted (queue) CROSS JOIN LATERAL (
             SELECT execution_id, queue, sequence FROM execution_holds
             WHERE queue = wanted.queue AND worker IS NULL
-                AND (progress OR resolved_version > released_version)
+                AND (progress OR woken_version > released_version)
                 AND execution_id <> ALL (%(but)s::uuid[])
             ORDER BY sequence LIMIT %(limit)s
          ) AS h)
@@ -52,7 +52,7 @@ _CANDIDATES = """
 _CLAIMABLE = """
     SELECT execution_id FROM execution_holds
     WHERE execution_id = ANY (%s) AND worker IS NULL
-        AND (progress OR resolved_version > released_version)
+        AND (progress OR woken_version > released_version)
 """
 _HELD = "SELECT execution_id FROM execution_holds WHERE owner = %s AND worker = %s"
 _COUNT = "SELECT count(*) FROM execution_holds WHERE owner = %s AND worker = %s"
@@ -68,11 +68,18 @@ _LOST = """
 # process which is stopped in the middle can't keep the lock.
 _RELEASE = SQL("""
     WITH locked AS MATERIALIZED ({})
-    UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = resolved_version
+    UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = woken_version
     FROM locked
     WHERE owner = %(owner)s AND worker = %(worker)s
         AND (%(ids)s::uuid[] IS NULL OR execution_id = ANY (%(ids)s))
     RETURNING execution_id
+""").format(lock_statement())
+_RELEASE_AT = SQL("""
+    WITH locked AS MATERIALIZED ({})
+    UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = given.seen
+    FROM locked, unnest(%(ids)s::uuid[], %(seen)s::bigint[]) AS given (id, seen)
+    WHERE h.owner = %(owner)s AND h.worker = %(worker)s AND h.execution_id = given.id
+    RETURNING h.execution_id
 """).format(lock_statement())
 _FORGET = """
     DELETE FROM worker_leases AS l
@@ -86,6 +93,8 @@ _FORGET_LOST = """
     )
 """
 
+# Below every version that a wake-up may have, also that of an execution to which none came.
+UNFINISHED = -1
 # Another process may take what was found free; this often it is looked for anew.
 ROUNDS = 5
 
@@ -209,6 +218,22 @@ class Leases:
             "ids": None if execution_ids is None else list(execution_ids),
         }
         return [row[0] for row in await self._rows(_RELEASE, params)]
+
+    async def release_at(
+        self, principal: Principal, worker: str, seen: Mapping[UUID, int | None]
+    ) -> list[UUID]:
+        """Give back these, each with the version of the last wake-up that the worker dealt with.
+
+        What came after that, or None, which says that there is work left, lets another claim it at
+        once. Says what was given back.
+        """
+        params = {
+            "owner": principal.id,
+            "worker": worker,
+            "ids": list(seen),
+            "seen": [UNFINISHED if version is None else version for version in seen.values()],
+        }
+        return [row[0] for row in await self._rows(_RELEASE_AT, params)]
 
     async def renew(self, owner: str, worker: str, lease: timedelta) -> datetime:
         """Let the worker's lease run for this long from now. Gives its end, in UTC."""

@@ -18,3 +18,8 @@ WAKEUP_SECONDS = Histogram(
     "Time from an event's database time to its delivery to this process's followers",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
+TIMER_SECONDS = Histogram(
+    "placet_timer_seconds",
+    "Time from the moment that a timer was set to until the clock let it fire",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 60),
+)

@@ -12,10 +12,14 @@ from domain.errors import RefusalCode
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A command with the id under which it is recorded. ``trace`` is a W3C traceparent."""
+    """A command with the id under which it is recorded. ``trace`` is a W3C traceparent.
+
+    ``causation_id`` is that of the command which was the reason for it.
+    """
 
     command: Command
     command_id: UUID
+    causation_id: UUID | None = None
     trace: str | None = None
 
 

@@ -12,10 +12,11 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import DictRow
 
-from application.batch import PROGRESS, Batch, Hold, Repeat, StartKey
+from application.batch import Batch, Hold, Repeat, StartKey
 from application.recorder import LogRecorder
 from application.records import Head, Logged, read
 from domain.events import Resumed
+from domain.state import Execution
 
 # Whatever the database's own default is: a snapshot from before the lock would show a past.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -66,10 +67,14 @@ _PUT_KEYS = """
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
 """
 _PUT_HOLDS = """
-    INSERT INTO execution_holds (execution_id, queue, progress, resolved_version)
+    INSERT INTO execution_holds (execution_id, queue, progress, woken_version)
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::boolean[], %s::bigint[])
     ON CONFLICT (execution_id) DO UPDATE
-    SET progress = EXCLUDED.progress, resolved_version = EXCLUDED.resolved_version
+    SET progress = EXCLUDED.progress, woken_version = EXCLUDED.woken_version
+"""
+_PARK = """
+    UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = 0
+    WHERE execution_id = ANY (%s)
 """
 _DROP_HOLDS = "DELETE FROM execution_holds WHERE execution_id = ANY (%s)"
 _HAND_OVER = """
@@ -80,6 +85,14 @@ _HAND_OVER = """
 _PUT_LOST = """
     INSERT INTO lost_holds (owner, worker, execution_id)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) ON CONFLICT DO NOTHING
+"""
+_PUT_TIMERS = """
+    INSERT INTO execution_timers (execution_id, key, fires_at)
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[])
+"""
+_DROP_TIMERS = """
+    DELETE FROM execution_timers AS t USING unnest(%s::uuid[], %s::text[]) AS done (id, key)
+    WHERE (t.execution_id, t.key) = (done.id, done.key)
 """
 
 
@@ -250,11 +263,18 @@ class Session:
             self._execute(_DROP_HOLDS, [list(batch.ended)])
         if changed := _changed_holds(batch):
             self._execute(_PUT_HOLDS, _columns(changed, 4))
+        if batch.parked:
+            self._execute(_PARK, [list(batch.parked)])
         if batch.claimed:
             claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
             self._execute(_HAND_OVER, _columns(claims, 3))
         if batch.lost:
             self._execute(_PUT_LOST, _columns(batch.lost, 3))
+        put, dropped = _changed_timers(batch)
+        if dropped:
+            self._execute(_DROP_TIMERS, _columns(dropped, 2))
+        if put:
+            self._execute(_PUT_TIMERS, _columns(put, 3))
 
 
 def logged(row: DictRow) -> Logged:
@@ -286,15 +306,38 @@ def _changed_holds(batch: Batch) -> list[tuple[UUID, str, bool, int]]:
         before = batch.before.get(execution_id)
         new = before is None or execution_id in batch.ended
         if not after.state.final and (new or _work(before) != _work(batch.heads[execution_id])):
-            progress = after.state in PROGRESS
-            put.append((execution_id, after.queue, progress, after.resolved_version))
+            put.append((execution_id, after.queue, *_work_on(after)))
     return put
 
 
 def _work(head: Head | None) -> tuple[bool, int] | None:
     if head is None or head.execution.state.final:
         return None
-    return head.execution.state in PROGRESS, head.execution.resolved_version
+    return _work_on(head.execution)
+
+
+def _work_on(execution: Execution) -> tuple[bool, int]:
+    woken_version = execution.woken_version if execution.parked is None else 0
+    return execution.workable, woken_version
+
+
+def _changed_timers(
+    batch: Batch,
+) -> tuple[list[tuple[UUID, str, datetime]], list[tuple[UUID, str]]]:
+    """Give the timers that are pending now and were not before the batch, and the other way."""
+    put: list[tuple[UUID, str, datetime]] = []
+    dropped: list[tuple[UUID, str]] = []
+    for execution_id in batch.touched():
+        head, after = batch.before.get(execution_id), batch.heads[execution_id].execution
+        before = None if head is None else head.execution
+        untouched = not after.timers or (before is not None and before.timers is after.timers)
+        if untouched and (before is None or before.state.final == after.state.final):
+            continue
+        was = {} if before is None else {timer.key: timer for timer in before.pending_timers()}
+        now = {timer.key: timer for timer in after.pending_timers()}
+        put += [(execution_id, key, now[key].fires_at) for key in now.keys() - was.keys()]
+        dropped += [(execution_id, key) for key in was.keys() - now.keys()]
+    return put, dropped
 
 
 def _repeat_positions(batch: Batch, rows: list[DictRow]) -> dict[Repeat, int]:

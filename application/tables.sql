@@ -8,18 +8,28 @@ CREATE TABLE IF NOT EXISTS start_keys (
 );
 
 -- One row for every execution that is not final: what there is to do, and which worker holds it.
+-- It can be claimed if nobody holds it and there is progress to make, or something came after what
+-- was known when it was released. Of one that is parked the row shows neither.
 CREATE TABLE IF NOT EXISTS execution_holds (
     execution_id uuid PRIMARY KEY,
     queue text NOT NULL,
     progress boolean NOT NULL,
-    resolved_version bigint NOT NULL DEFAULT 0,
+    woken_version bigint NOT NULL DEFAULT 0,
     released_version bigint NOT NULL DEFAULT 0,
     owner text,
     worker text,
     sequence bigint GENERATED ALWAYS AS IDENTITY
 );
+DO $$ BEGIN
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'execution_holds'::regclass AND attname = 'resolved_version'
+    ) THEN
+        ALTER TABLE execution_holds RENAME COLUMN resolved_version TO woken_version;
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, sequence)
-    WHERE worker IS NULL AND (progress OR resolved_version > released_version);
+    WHERE worker IS NULL AND (progress OR woken_version > released_version);
 CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
     WHERE worker IS NOT NULL;
 
@@ -39,6 +49,27 @@ CREATE TABLE IF NOT EXISTS lost_holds (
     execution_id uuid NOT NULL,
     PRIMARY KEY (owner, worker, execution_id)
 );
+
+-- The timers that will still fire, of executions that are not final.
+CREATE TABLE IF NOT EXISTS execution_timers (
+    execution_id uuid NOT NULL,
+    key text NOT NULL,
+    fires_at timestamptz NOT NULL,
+    PRIMARY KEY (execution_id, key)
+);
+CREATE INDEX IF NOT EXISTS execution_timers_due ON execution_timers (fires_at);
+
+-- What one process does for all of them, and until when it is this one's.
+CREATE TABLE IF NOT EXISTS duties (
+    name text PRIMARY KEY,
+    holder uuid NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- How far the log was read for the sake of parents and children.
+CREATE TABLE IF NOT EXISTS family_position (position bigint NOT NULL);
+INSERT INTO family_position SELECT coalesce(max(notification_id), 0) FROM execution_events
+    HAVING NOT EXISTS (SELECT FROM family_position);
 
 -- API keys. A token is 256 random bits, so its plain SHA-256 can't be turned back into it.
 CREATE TABLE IF NOT EXISTS api_keys (

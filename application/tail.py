@@ -20,6 +20,7 @@ from application import metrics
 from application.reader import EventQuery, Reader
 from application.recorder import CONNECTION_DEFAULTS
 from application.records import Logged
+from application.tasks import stop
 from application.writer import Commit
 
 _log = structlog.get_logger(__name__)
@@ -83,9 +84,7 @@ class Tail:
 
     async def close(self) -> None:
         """Stop. Those who follow wait until they are cancelled."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def drain(self) -> None:
         """Have everyone answered who waits in :meth:`moves`, now and later: the server is ending.

@@ -2,7 +2,7 @@
 
 | role | may |
 |---|---|
-| OPERATOR | start, cancel, retry; read all executions, approvals and events |
+| OPERATOR | start, signal, cancel, retry, unpark; read all executions, approvals and events |
 | ENGINE | what workers do, on its queues; read those executions, approvals and events |
 | APPROVER | decide, and read the approvals it is eligible for or has decided |
 | AUDITOR | read everything |
@@ -14,8 +14,13 @@ from domain.commands import (
     ClaimExecution,
     Command,
     Decide,
+    EndChild,
+    FireTimer,
     RetryExecution,
+    SendSignal,
+    StartChild,
     StartExecution,
+    UnparkExecution,
     WorkerCommand,
 )
 from domain.state import Approval, Execution
@@ -23,6 +28,10 @@ from domain.values import Principal, Role
 
 READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.ADMIN})
 OPERATORS = frozenset({Role.OPERATOR, Role.ADMIN})
+
+SERVICE = Principal(id="placet", name="Placet", roles=frozenset({Role.AUDITOR}))
+"""The service itself, which lets timers fire and tells parents of their children. No token is its
+own: it is known by being this very object."""
 
 
 def sees_all(principal: Principal) -> bool:
@@ -63,16 +72,24 @@ def forbidden(command: Command) -> str | None:
     """Say why the principal's roles do not allow the command, or None if they do."""
     by = command.by
     match command:
+        case FireTimer() | EndChild():
+            return None if by is SERVICE else "only the service itself sends this"
+        case StartChild(queue=queue) if Role.ENGINE in by.roles and not by.serves(queue):
+            return f"this token does not serve the queue {queue!r}"
+        case SendSignal():
+            if not (OPERATORS | {Role.ENGINE}).isdisjoint(by.roles):
+                return None
+            return "sending a signal takes the role OPERATOR, ENGINE or ADMIN"
         case StartExecution(queue=queue):
             if not OPERATORS.isdisjoint(by.roles):
                 return None
             if Role.ENGINE not in by.roles:
                 return "starting an execution takes the role OPERATOR, ENGINE or ADMIN"
             return None if by.serves(queue) else f"this token does not serve the queue {queue!r}"
-        case CancelExecution() | RetryExecution():
+        case CancelExecution() | RetryExecution() | UnparkExecution():
             if not OPERATORS.isdisjoint(by.roles):
                 return None
-            return "cancelling and retrying take the role OPERATOR or ADMIN"
+            return "cancelling, retrying and unparking take the role OPERATOR or ADMIN"
         case Decide():
             if may_decide(by):
                 return None

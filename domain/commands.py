@@ -5,6 +5,7 @@ the first broken rule. It is told only when the command's turn comes, after the 
 visibility, because who may not see an execution must not learn more than that.
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from domain import inputs
 from domain.canonical import canonical, digest
 from domain.identifiers import parse_uuid
 from domain.inputs import Problem, first, optional
-from domain.values import Label, Policy, Principal, Verdict
+from domain.values import ExecutionState, Label, Parent, Policy, Principal, Verdict
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
 
 
 class StartExecution(Command, frozen=True, kw_only=True):
-    """``id_given``: the caller chose ``execution_id``, so that it is part of the content."""
+    """``given_id``: the caller chose ``execution_id``, so that it is part of the content."""
 
     workflow: str
     workflow_version: str | None = None
@@ -55,6 +56,7 @@ class StartExecution(Command, frozen=True, kw_only=True):
     on_behalf_of: str | None = None
     key: str | None = None
     given_id: str | None = None
+    parent: Parent | None = None
 
     def check(self) -> Problem:
         if self.given_id is not None and parse_uuid(self.given_id) != self.execution_id:
@@ -167,6 +169,86 @@ class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
             inputs.name(self.payload_digest, "payloadDigest"),
             inputs.name(self.redemption_key, "redemptionKey"),
         )
+
+
+class SetTimer(WorkerCommand, frozen=True, kw_only=True):
+    """A timer that fires after ``delay``, or at ``until``: exactly one of them."""
+
+    key: str
+    delay: timedelta | None = None
+    until: datetime | None = None
+
+    def check(self) -> Problem:
+        if (self.delay is None) == (self.until is None):
+            return "a timer takes exactly one of delay and until"
+        return first(inputs.name(self.key, "key"), optional(inputs.delay, self.delay, "delay"))
+
+
+class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
+    key: str
+
+
+class FireTimer(Command, frozen=True, kw_only=True):
+    """Sent by the clock, once the timer is due."""
+
+    key: str
+
+
+class SendSignal(Command, frozen=True, kw_only=True):
+    name: str
+    key: str
+    payload: Any = None
+
+    def check(self) -> Problem:
+        return first(
+            inputs.name(self.name, "name"),
+            inputs.name(self.key, "key"),
+            inputs.json(self.payload, "payload"),
+        )
+
+
+class StartChild(WorkerCommand, frozen=True, kw_only=True):
+    key: str
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    input: Any = None
+
+    def check(self) -> Problem:
+        return first(
+            inputs.name(self.key, "key"),
+            inputs.name(self.workflow, "workflow"),
+            optional(inputs.name, self.workflow_version, "workflowVersion"),
+            inputs.name(self.queue, "queue"),
+            inputs.json(self.input, "input"),
+        )
+
+
+class EndChild(Command, frozen=True, kw_only=True):
+    """Sent by the service itself, once the child is over."""
+
+    key: str
+    round: int
+    outcome: ExecutionState
+    result: Any = None
+    error: str | None = None
+
+
+class SuspendExecution(WorkerCommand, frozen=True, kw_only=True):
+    """``seen`` is the version of the last wake-up that the worker has dealt with, 0 if of none."""
+
+    seen: int
+
+
+class ParkExecution(WorkerCommand, frozen=True, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return inputs.required_text(self.reason, "reason")
+
+
+class UnparkExecution(Command, frozen=True, kw_only=True):
+    pass
 
 
 class CompleteExecution(WorkerCommand, frozen=True, kw_only=True):

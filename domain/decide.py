@@ -7,21 +7,30 @@ INVALID_TRANSITION, NOT_ELIGIBLE, DIGEST_MISMATCH.
 
 from typing import NoReturn
 
-from domain import access, eligibility, quorum
+from domain import access, eligibility, quorum, waits
 from domain.canonical import same
 from domain.commands import (
     ApprovalCommand,
     CancelExecution,
+    CancelTimer,
     ClaimExecution,
     Command,
     CompleteExecution,
     Decide,
+    EndChild,
     FailExecution,
+    FireTimer,
+    ParkExecution,
     RecordStep,
     RedeemApproval,
     RequestApproval,
     RetryExecution,
+    SendSignal,
+    SetTimer,
+    StartChild,
     StartExecution,
+    SuspendExecution,
+    UnparkExecution,
     WithdrawApproval,
     WorkerCommand,
 )
@@ -52,7 +61,7 @@ from domain.events import (
 )
 from domain.identifiers import ApprovalId
 from domain.state import Approval, Decision, Execution, Step
-from domain.transitions import allowed
+from domain.transitions import check_transition
 from domain.values import ApprovalStatus, ExecutionState, Verdict
 
 Events = tuple[Event, ...]
@@ -74,6 +83,7 @@ def decide(state: Execution | None, command: Command) -> Events:
         raise Refusal(RefusalCode.INVALID_INPUT, command.problem)
     if isinstance(command, WorkerCommand):
         _check_fence(state, command)
+    _check_parked(state, command)
     match command:
         case RecordStep():
             return _record_step(state, command)
@@ -85,10 +95,28 @@ def decide(state: Execution | None, command: Command) -> Events:
             return _redeem(state, command)
         case WithdrawApproval():
             return _withdraw(state, command)
+        case SetTimer():
+            return waits.set_timer(state, command)
+        case FireTimer():
+            return waits.fire_timer(state, command)
+        case CancelTimer():
+            return waits.cancel_timer(state, command)
+        case SendSignal():
+            return waits.send_signal(state, command)
+        case StartChild():
+            return waits.start_child(state, command)
+        case EndChild():
+            return waits.end_child(state, command)
+        case SuspendExecution():
+            return waits.suspend(state, command)
+        case ParkExecution():
+            return waits.park(state, command)
+        case UnparkExecution():
+            return waits.unpark(state, command)
         case CompleteExecution():
             return _complete(state, command)
         case ClaimExecution():
-            _check_transition(state, Claimed)
+            check_transition(state, Claimed)
             return (Claimed(worker=command.worker, fence=state.fence + 1),)
         case FailExecution():
             return _fail(state, command)
@@ -133,9 +161,11 @@ def _check_fence(state: Execution, command: WorkerCommand) -> None:
     raise Refusal(RefusalCode.FENCED, message)
 
 
-def _check_transition(state: Execution, event: type[Event]) -> None:
-    if not allowed(state.state, event):
-        message = f"{event.__name__} is not possible: {state.id} is {state.state}"
+def _check_parked(state: Execution, command: Command) -> None:
+    if state.parked is None or isinstance(command, ParkExecution):
+        return
+    if isinstance(command, WorkerCommand | ClaimExecution):
+        message = f"{state.id} is parked, no worker goes on with it: {state.parked}"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
 
@@ -150,6 +180,7 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
                 queue=command.queue,
                 key=command.key,
                 on_behalf_of=command.on_behalf_of,
+                parent=command.parent,
                 content=StartedContent(
                     input=command.input, labels=tuple(sorted(set(command.labels)))
                 ),
@@ -165,7 +196,7 @@ def _start(state: Execution | None, command: StartExecution) -> Events:
             command.on_behalf_of,
         )
         and (command.execution_id == state.id or command.given_id is None)
-        and state.initiator.id == command.by.id
+        and (state.initiator.id, state.parent) == (command.by.id, command.parent)
         and set(state.labels) == set(command.labels)
         and same(state.input, command.input)
     )
@@ -180,7 +211,7 @@ def _record_step(state: Execution, command: RecordStep) -> Events:
     if step is not None and _step_is_known(step, command):
         return ()
     event_type = StepCompleted if command.error is None else StepFailed
-    _check_transition(state, event_type)
+    check_transition(state, event_type)
     if command.error is None:
         return (
             StepCompleted(
@@ -221,7 +252,7 @@ def _request(state: Execution, command: RequestApproval) -> Events:
             message = f"approval {command.key!r} was asked for with other content"
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
-    _check_transition(state, ApprovalRequested)
+    check_transition(state, ApprovalRequested)
     approval = Approval(
         id=ApprovalId(state.id, len(state.approvals) + 1),
         key=command.key,
@@ -279,7 +310,7 @@ def _decide(state: Execution, command: Decide) -> Events:
         raise Refusal(RefusalCode.ALREADY_DECIDED, message)
     granting = command.verdict is Verdict.GRANTED
     event_type = ApprovalGranted if granting else ApprovalRejected
-    _check_transition(state, event_type)
+    check_transition(state, event_type)
     if objection := next(eligibility.objections(command.by, state, approval), None):
         raise Refusal(RefusalCode.NOT_ELIGIBLE, objection)
     if command.digest != approval.digest:
@@ -328,7 +359,7 @@ def _withdraw(state: Execution, command: WithdrawApproval) -> Events:
     if not approval.pending:
         message = f"approval {approval.id} is {approval.status}"
         raise Refusal(RefusalCode.ALREADY_DECIDED, message)
-    _check_transition(state, ApprovalWithdrawn)
+    check_transition(state, ApprovalWithdrawn)
     withdrawn = ApprovalWithdrawn(
         ordinal=approval.ordinal, content=ReasonContent(reason=command.reason)
     )
@@ -348,7 +379,7 @@ def _redeem(state: Execution, command: RedeemApproval) -> Events:
     if approval.status is not ApprovalStatus.GRANTED:
         message = f"approval {approval.id} is {approval.status}, only a granted one is redeemed"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
-    _check_transition(state, ApprovalRedeemed)
+    check_transition(state, ApprovalRedeemed)
     if approval.payload_digest != command.payload_digest:
         message = f"what was granted has the payload digest {approval.payload_digest}"
         raise Refusal(RefusalCode.DIGEST_MISMATCH, message)
@@ -364,14 +395,14 @@ def _redeem(state: Execution, command: RedeemApproval) -> Events:
 def _complete(state: Execution, command: CompleteExecution) -> Events:
     if state.state is ExecutionState.COMPLETED:
         return ()
-    _check_transition(state, Completed)
+    check_transition(state, Completed)
     return (Completed(content=ResultContent(result=command.result)),)
 
 
 def _fail(state: Execution, command: FailExecution) -> Events:
     if state.state is ExecutionState.FAILED:
         return ()
-    _check_transition(state, Failed)
+    check_transition(state, Failed)
     failed = Failed(content=ErrorContent(error=command.error))
     return (*_withdraw_pending(state, "the execution failed"), failed)
 
@@ -379,7 +410,7 @@ def _fail(state: Execution, command: FailExecution) -> Events:
 def _cancel(state: Execution, command: CancelExecution) -> Events:
     if state.state is ExecutionState.CANCELLED:
         return ()
-    _check_transition(state, Cancelled)
+    check_transition(state, Cancelled)
     cancelled = Cancelled(content=ReasonContent(reason=command.reason))
     return (*_withdraw_pending(state, "the execution was cancelled"), cancelled)
 
@@ -397,5 +428,5 @@ def _retry(state: Execution, command: RetryExecution) -> Events:
     if command.expected_version != state.version:
         message = f"{state.id} is at version {state.version}, not {command.expected_version}"
         raise Refusal(RefusalCode.VERSION_CONFLICT, message)
-    _check_transition(state, Retried)
+    check_transition(state, Retried)
     return (Retried(),)

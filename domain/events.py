@@ -5,13 +5,13 @@ what people wrote or sent in ``content``, which the codec stores as one sealed p
 for ever: a changed event gets a new topic and the old one stays readable.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from domain.values import Actor, ExpiryAction, Label, Policy, Value
+from domain.values import Actor, ExecutionState, ExpiryAction, Label, Parent, Policy, Value
 
 
 class Content(Value, frozen=True, kw_only=True):
@@ -60,6 +60,19 @@ class DecisionContent(Content, frozen=True, kw_only=True):
     on_behalf_of_name: str | None = None
 
 
+class SignalContent(Content, frozen=True, kw_only=True):
+    """The JSON value that was sent."""
+
+    payload: Any = None
+
+
+class ChildContent(Content, frozen=True, kw_only=True):
+    """How a child ended: with a result, or with an error or a reason."""
+
+    result: Any = None
+    error: str | None = None
+
+
 class Event(Value, frozen=True, kw_only=True):
     """Base of all events. ``topic`` is the stable name under which the event is stored."""
 
@@ -73,10 +86,15 @@ _ERROR = ErrorContent()
 _REASON = ReasonContent()
 _REQUEST = RequestContent()
 _DECISION = DecisionContent()
+_SIGNAL = SignalContent()
+_CHILD = ChildContent()
 
 
 class Started(Event, frozen=True, kw_only=True):
-    """``key`` is the idempotency key, unique for the actor and the workflow."""
+    """``key`` is the idempotency key, unique for the actor and the workflow.
+
+    ``parent`` names the execution whose child this one is.
+    """
 
     topic: ClassVar[str] = "execution.started.v1"
     workflow: str
@@ -84,6 +102,7 @@ class Started(Event, frozen=True, kw_only=True):
     queue: str
     key: str | None = None
     on_behalf_of: str | None = None
+    parent: Parent | None = None
     content: StartedContent = _STARTED
 
 
@@ -198,6 +217,74 @@ class ApprovalRedeemed(Event, frozen=True, kw_only=True):
     redemption_key: str
 
 
+class TimerSet(Event, frozen=True, kw_only=True):
+    """It fires at ``until``, or ``delay`` after this was recorded: by the database's time."""
+
+    topic: ClassVar[str] = "execution.timer-set.v1"
+    key: str
+    delay: timedelta | None = None
+    until: datetime | None = None
+
+
+class TimerFired(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "execution.timer-fired.v1"
+    key: str
+
+
+class TimerCancelled(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "execution.timer-cancelled.v1"
+    key: str
+
+
+class SignalReceived(Event, frozen=True, kw_only=True):
+    """Data sent from outside. ``key`` makes the sending idempotent."""
+
+    topic: ClassVar[str] = "execution.signal-received.v1"
+    key: str
+    name: str
+    content: SignalContent = _SIGNAL
+
+
+class ChildStarted(Event, frozen=True, kw_only=True):
+    """Another execution is to be started for this one, under ``child_id``."""
+
+    topic: ClassVar[str] = "execution.child-started.v1"
+    key: str
+    round: int
+    child_id: UUID
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    content: StartedContent = _STARTED
+
+
+class ChildEnded(Event, frozen=True, kw_only=True):
+    """The child came to the end that ``outcome`` names."""
+
+    topic: ClassVar[str] = "execution.child-ended.v1"
+    key: str
+    round: int
+    outcome: ExecutionState
+    content: ChildContent = _CHILD
+
+
+class Suspended(Event, frozen=True, kw_only=True):
+    """The worker has nothing to do until a timer fires, a signal comes or a child ends."""
+
+    topic: ClassVar[str] = "execution.suspended.v1"
+
+
+class Parked(Event, frozen=True, kw_only=True):
+    """No worker goes on with it until a person lets it: the reason says what is wrong."""
+
+    topic: ClassVar[str] = "execution.parked.v1"
+    content: ReasonContent = _REASON
+
+
+class Unparked(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "execution.unparked.v1"
+
+
 class Completed(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.completed.v1"
     content: ResultContent = _RESULT
@@ -231,6 +318,15 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     ApprovalEscalated,
     Resumed,
     ApprovalRedeemed,
+    TimerSet,
+    TimerFired,
+    TimerCancelled,
+    SignalReceived,
+    ChildStarted,
+    ChildEnded,
+    Suspended,
+    Parked,
+    Unparked,
     Completed,
     Failed,
     Cancelled,

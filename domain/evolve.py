@@ -17,20 +17,31 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     Failed,
+    Parked,
     Recorded,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
 from domain.identifiers import ApprovalId
-from domain.state import Approval, Decision, Execution, Step
+from domain.state import Approval, Child, Decision, Execution, Signal, Step, Timer
 from domain.transitions import target
 from domain.values import Actor, ApprovalStatus, ExpiryAction, ResolutionCause, Verdict
+
+_LETS_SLEEP = (Claimed, Parked)
 
 
 def fold(state: Execution | None, events: Iterable[Recorded]) -> Execution | None:
@@ -54,12 +65,11 @@ def evolve(state: Execution | None, recorded: Recorded) -> Execution:
             f"can't follow version {state.version} of {state.id}"
         )
         raise IllegalTransitionError(msg)
+    changes = _changes(state, recorded)
+    if state.asleep_version and not isinstance(event, _LETS_SLEEP):
+        changes.setdefault("asleep_version", 0)
     return replace(
-        state,
-        version=recorded.version,
-        state=moved_to,
-        updated_at=recorded.at,
-        **_changes(state, recorded),
+        state, version=recorded.version, state=moved_to, updated_at=recorded.at, **changes
     )
 
 
@@ -78,10 +88,12 @@ def _start(recorded: Recorded) -> Execution:
         key=event.key,
         initiator=recorded.actor,
         on_behalf_of=event.on_behalf_of,
+        parent=event.parent,
         input=event.content.input,
         labels=event.content.labels,
         started_at=recorded.at,
         updated_at=recorded.at,
+        woken_version=0,
     )
 
 
@@ -129,6 +141,31 @@ def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
             approval = _approval(state, event.ordinal)
             escalated = replace(approval, escalated_to=(*approval.escalated_to, *event.groups))
             return {"approvals": state.approvals.insert(event.ordinal, escalated)}
+        case TimerSet():
+            return _set_timer(state, recorded, event)
+        case TimerFired():
+            return {**_end_timer(state, recorded, event.key), "woken_version": recorded.version}
+        case TimerCancelled():
+            return _end_timer(state, recorded, event.key)
+        case SignalReceived():
+            return _receive(state, recorded, event)
+        case ChildStarted():
+            return _start_child(state, recorded, event)
+        case ChildEnded():
+            return _end_child(state, recorded, event)
+        case Suspended():
+            return {"asleep_version": recorded.version}
+        case Parked():
+            _check_parked(state, expected=False)
+            return {"parked": event.content.reason, "parked_version": recorded.version}
+        case Unparked():
+            _check_parked(state, expected=True)
+            return {
+                "parked": None,
+                "parked_version": 0,
+                "unparked_version": recorded.version,
+                "woken_version": recorded.version,
+            }
         case Completed():
             return {"result": event.content.result, **_ending(recorded)}
         case Failed():
@@ -148,7 +185,12 @@ def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
 
 
 def _ending(recorded: Recorded) -> dict[str, Any]:
-    return {"ended_at": recorded.at, "ended_version": recorded.version}
+    return {
+        "ended_at": recorded.at,
+        "ended_version": recorded.version,
+        "parked": None,
+        "parked_version": 0,
+    }
 
 
 def _step(
@@ -264,7 +306,90 @@ def _resolve(
     return {
         "approvals": state.approvals.insert(approval.ordinal, resolved),
         "pending": state.pending - 1,
-        "resolved_version": recorded.version,
+        "woken_version": recorded.version,
+    }
+
+
+def _check_parked(state: Execution, *, expected: bool) -> None:
+    if (state.parked is not None) is not expected:
+        msg = f"{state.id} is {'not ' if expected else ''}parked"
+        raise IllegalTransitionError(msg)
+
+
+def _set_timer(state: Execution, recorded: Recorded, event: TimerSet) -> dict[str, Any]:
+    if event.key in state.timers:
+        msg = f"timer {event.key!r} of {state.id} was set already"
+        raise IllegalTransitionError(msg)
+    if event.until is not None:
+        fires_at = event.until
+    elif event.delay is not None:
+        fires_at = recorded.at + event.delay
+    else:
+        msg = f"timer {event.key!r} of {state.id} does not say when it fires"
+        raise IllegalTransitionError(msg)
+    timer = Timer(
+        key=event.key,
+        delay=event.delay,
+        until=event.until,
+        fires_at=fires_at,
+        set_version=recorded.version,
+    )
+    return {"timers": state.timers.insert(event.key, timer)}
+
+
+def _end_timer(state: Execution, recorded: Recorded, key: str) -> dict[str, Any]:
+    timer = state.timers.get(key)
+    if timer is None or not timer.pending:
+        msg = f"timer {key!r} of {state.id} is not pending"
+        raise IllegalTransitionError(msg)
+    done = replace(timer, done_version=recorded.version)
+    return {"timers": state.timers.insert(key, done)}
+
+
+def _receive(state: Execution, recorded: Recorded, event: SignalReceived) -> dict[str, Any]:
+    if event.key in state.signals:
+        msg = f"signal {event.key!r} of {state.id} was received already"
+        raise IllegalTransitionError(msg)
+    signal = Signal(
+        key=event.key,
+        name=event.name,
+        payload=event.content.payload,
+        version=recorded.version,
+    )
+    return {
+        "signals": state.signals.insert(event.key, signal),
+        "woken_version": recorded.version,
+    }
+
+
+def _start_child(state: Execution, recorded: Recorded, event: ChildStarted) -> dict[str, Any]:
+    last = state.children.get(event.key)
+    if event.round != (1 if last is None else last.round + 1):
+        msg = f"round {event.round} of child {event.key!r} of {state.id} is out of order"
+        raise IllegalTransitionError(msg)
+    child = Child(
+        key=event.key,
+        round=event.round,
+        id=event.child_id,
+        workflow=event.workflow,
+        workflow_version=event.workflow_version,
+        queue=event.queue,
+        input=event.content.input,
+        retry=len(state.retried_from),
+        started_version=recorded.version,
+    )
+    return {"children": state.children.insert(event.key, child)}
+
+
+def _end_child(state: Execution, recorded: Recorded, event: ChildEnded) -> dict[str, Any]:
+    child = state.children.get(event.key)
+    if child is None or child.round != event.round or child.outcome is not None:
+        msg = f"round {event.round} of child {event.key!r} of {state.id} is not under way"
+        raise IllegalTransitionError(msg)
+    ended = replace(child, outcome=event.outcome, ended_version=recorded.version)
+    return {
+        "children": state.children.insert(event.key, ended),
+        "woken_version": recorded.version,
     }
 
 

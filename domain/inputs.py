@@ -4,6 +4,7 @@ Each function gives the first broken rule as a sentence that names the field, or
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,7 @@ MAX_REQUIREMENTS = 20
 MAX_PEOPLE = 200
 MAX_NAMED = 100
 MAX_ATTEMPT = 1_000_000
+MAX_DELAY = timedelta(days=36_500)
 
 Problem = str | None
 
@@ -143,3 +145,10 @@ def at_least(minimum: int, value: int, field: str, maximum: int = MAX_ATTEMPT) -
     if minimum <= value <= maximum:
         return None
     return f"{field} is {value}, it must be from {minimum} to {maximum}"
+
+
+def delay(value: timedelta, field: str) -> Problem:
+    """Check a length of time: not negative, at most a hundred years."""
+    if timedelta(0) <= value <= MAX_DELAY:
+        return None
+    return f"{field} must be from 0 to {MAX_DELAY.days} days"

@@ -2,15 +2,24 @@
 
 from domain.commands import (
     CancelExecution,
+    CancelTimer,
     Command,
     CompleteExecution,
     Decide,
+    EndChild,
     FailExecution,
+    FireTimer,
+    ParkExecution,
     RecordStep,
     RedeemApproval,
     RequestApproval,
     RetryExecution,
+    SendSignal,
+    SetTimer,
+    StartChild,
     StartExecution,
+    SuspendExecution,
+    UnparkExecution,
     WithdrawApproval,
 )
 from domain.state import Execution, Step
@@ -37,6 +46,22 @@ def first_version(state: Execution, command: Command) -> int:
             return state.approvals[command.ordinal].resolved_version
         case RedeemApproval():
             return state.approvals[command.ordinal].redeemed_version
+        case SetTimer():
+            return state.timers[command.key].set_version
+        case FireTimer() | CancelTimer():
+            return state.timers[command.key].done_version
+        case SendSignal():
+            return state.signals[command.key].version
+        case StartChild():
+            return state.children[command.key].started_version
+        case EndChild():
+            return state.children[command.key].ended_version or state.version
+        case SuspendExecution():
+            return state.asleep_version
+        case ParkExecution():
+            return state.parked_version
+        case UnparkExecution():
+            return state.unparked_version
         case CompleteExecution() | FailExecution() | CancelExecution():
             return state.ended_version
         case RetryExecution():

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from rpds import HashTrieMap
 
 from domain.errors import DamagedEventError
-from domain.state import EMPTY, Approval, Execution, Step
+from domain.state import EMPTY, Approval, Child, Execution, Signal, Step, Timer
 
 
 class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -14,15 +14,21 @@ class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     execution: Execution
     steps: list[Step] = []
     approvals: list[Approval] = []
+    timers: list[Timer] = []
+    signals: list[Signal] = []
+    children: list[Child] = []
 
 
+_NO_MAPS = {
+    field.name: EMPTY for field in msgspec.structs.fields(Execution) if field.default is EMPTY
+}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Stored).decode
 
 
 def header_of(execution: Execution) -> Execution:
-    """Give the execution without its steps and approvals."""
-    return replace(execution, steps=EMPTY, approvals=EMPTY, rounds=EMPTY)
+    """Give the execution without its maps."""
+    return replace(execution, **_NO_MAPS)
 
 
 def encode_state(execution: Execution) -> bytes:
@@ -32,6 +38,9 @@ def encode_state(execution: Execution) -> bytes:
             execution=header_of(execution),
             steps=execution.steps_in_order(),
             approvals=execution.approvals_in_order(),
+            timers=list(execution.timers.values()),
+            signals=list(execution.signals.values()),
+            children=list(execution.children.values()),
         )
     )
 
@@ -48,4 +57,7 @@ def decode_state(data: bytes) -> Execution:
         steps=HashTrieMap((step.key, step) for step in stored.steps),
         approvals=HashTrieMap((approval.ordinal, approval) for approval in stored.approvals),
         rounds=HashTrieMap((approval.key, approval.ordinal) for approval in stored.approvals),
+        timers=HashTrieMap((timer.key, timer) for timer in stored.timers),
+        signals=HashTrieMap((signal.key, signal) for signal in stored.signals),
+        children=HashTrieMap((child.key, child) for child in stored.children),
     )

@@ -6,7 +6,7 @@ from it and the tests enumerate it.
 
 from itertools import groupby
 
-from domain.errors import IllegalTransitionError
+from domain.errors import IllegalTransitionError, Refusal, RefusalCode
 from domain.events import (
     ApprovalDelegated,
     ApprovalEscalated,
@@ -17,16 +17,26 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     Event,
     Failed,
+    Parked,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
+from domain.state import Execution
 from domain.values import ExecutionState
 
 RUNNING = ExecutionState.RUNNING
@@ -56,6 +66,15 @@ _MOVES: dict[type[Event], _Moves] = {
     ApprovalEscalated: {**_WHILE_PENDING},
     Resumed: {WAITING: RESUMED},
     ApprovalRedeemed: {**_PROGRESS},
+    TimerSet: {**_PROGRESS},
+    TimerFired: {**_OPEN},
+    TimerCancelled: {**_PROGRESS},
+    SignalReceived: {**_OPEN},
+    ChildStarted: {**_PROGRESS},
+    ChildEnded: {**_OPEN},
+    Suspended: {RUNNING: RUNNING, RESUMED: RUNNING},
+    Parked: {**_OPEN},
+    Unparked: {**_OPEN},
     Completed: {RUNNING: COMPLETED, RESUMED: COMPLETED},
     Failed: {RUNNING: FAILED, RESUMED: FAILED, WAITING: FAILED},
     Cancelled: {RUNNING: CANCELLED, RESUMED: CANCELLED, WAITING: CANCELLED},
@@ -80,6 +99,13 @@ def target(state: ExecutionState | None, event: type[Event]) -> ExecutionState:
         where = "before the start" if state is None else f"in state {state}"
         msg = f"{event.__name__} can't happen {where}"
         raise IllegalTransitionError(msg) from None
+
+
+def check_transition(state: Execution, event: type[Event]) -> None:
+    """Refuse a command whose event may not follow. Raises Refusal."""
+    if not allowed(state.state, event):
+        message = f"{event.__name__} is not possible: {state.id} is {state.state}"
+        raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
 
 def mermaid() -> str:

@@ -1,6 +1,7 @@
 """Values that commands, events and state share. All are immutable and compare by content."""
 
 from enum import StrEnum
+from uuid import UUID
 
 import msgspec
 
@@ -87,6 +88,14 @@ class Label(Value, frozen=True, kw_only=True, order=True):
 
     name: str
     value: str
+
+
+class Parent(Value, frozen=True, kw_only=True):
+    """Whose child an execution is: ``key`` and ``round`` name it among the parent's children."""
+
+    execution_id: UUID
+    key: str
+    round: int
 
 
 class Requirement(Value, frozen=True, kw_only=True):

@@ -310,5 +310,5 @@ def _body(execution: Execution, approval: Approval) -> bytes:
 
 
 APPROVALS = ReadModel(
-    "approvals", version=1, tables=("approvals", "approval_terms"), render=_render
+    "approvals", version=2, tables=("approvals", "approval_terms"), render=_render
 )

@@ -29,6 +29,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     states: tuple[ExecutionState, ...] | None = None
+    parked: bool | None = None
     workflows: tuple[str, ...] | None = None
     queues: tuple[str, ...] | None = None
     initiators: tuple[str, ...] | None = None
@@ -103,6 +104,8 @@ def _conditions(principal: Principal, wanted: ExecutionFilter) -> Conditions:
         conditions.one_of("queue", storable(wanted.queues))
     if wanted.states is not None:
         conditions.one_of("state", wanted.states)
+    if wanted.parked is not None:
+        conditions.add("item.parked" if wanted.parked else "NOT item.parked")
     if wanted.started_after is not None:
         conditions.add("item.started_at > %(started_after)s", started_after=wanted.started_after)
     if wanted.started_before is not None:
@@ -163,6 +166,7 @@ def _render(changes: Sequence[Change]) -> dict[str, Any]:
         "id": [state.id for state in states],
         "version": [state.version for state in states],
         "state": [state.state.value for state in states],
+        "parked": [state.parked is not None for state in states],
         "workflow": [state.workflow for state in states],
         "queue": [state.queue for state in states],
         "initiator": [person_term(state.initiator.id) for state in states],
@@ -176,5 +180,5 @@ def _render(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 EXECUTIONS = ReadModel(
-    "executions", version=1, tables=("executions", "execution_terms"), render=_render
+    "executions", version=2, tables=("executions", "execution_terms"), render=_render
 )

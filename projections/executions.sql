@@ -3,6 +3,7 @@ CREATE TABLE IF NOT EXISTS executions (
     id uuid PRIMARY KEY,
     version bigint NOT NULL,
     state text NOT NULL,
+    parked boolean NOT NULL,
     workflow text NOT NULL,
     queue text NOT NULL,
     initiator uuid NOT NULL,
@@ -27,6 +28,7 @@ CREATE INDEX IF NOT EXISTS executions_queue_started ON executions (queue, starte
 CREATE INDEX IF NOT EXISTS executions_queue_updated ON executions (queue, updated_at, id);
 CREATE INDEX IF NOT EXISTS executions_initiator_started ON executions (initiator, started_at, id);
 CREATE INDEX IF NOT EXISTS executions_initiator_updated ON executions (initiator, updated_at, id);
+CREATE INDEX IF NOT EXISTS executions_parked ON executions (started_at, id) WHERE parked;
 CREATE INDEX IF NOT EXISTS execution_terms_labels ON execution_terms USING gin (labels);
 CREATE INDEX IF NOT EXISTS execution_terms_search ON execution_terms USING gin (search);
 -- name: upsert
@@ -36,17 +38,18 @@ WITH moved AS (
     RETURNING position
 ), heads AS (
     INSERT INTO executions AS old (
-        id, version, state, workflow, queue, initiator, started_at, updated_at, body
+        id, version, state, parked, workflow, queue, initiator, started_at, updated_at, body
     )
     SELECT new.*
     FROM moved, unnest(
-        %(id)b::uuid[], %(version)b::bigint[], %(state)b::text[], %(workflow)b::text[],
-        %(queue)b::text[], %(initiator)b::uuid[], %(started_at)b::timestamptz[],
+        %(id)b::uuid[], %(version)b::bigint[], %(state)b::text[], %(parked)b::boolean[],
+        %(workflow)b::text[], %(queue)b::text[], %(initiator)b::uuid[], %(started_at)b::timestamptz[],
         %(updated_at)b::timestamptz[], %(body)b::bytea[]
     ) AS new
     ON CONFLICT (id) DO UPDATE SET
         version = excluded.version,
         state = excluded.state,
+        parked = excluded.parked,
         updated_at = excluded.updated_at,
         body = excluded.body
 ), terms AS (

@@ -6,16 +6,11 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg import Connection
 
+from domain.snapshots import header_of
 from domain.state import Execution
 from projections.sql import statements
 
 POSITIONS = statements("positions.sql")
-
-_NOTHING = {
-    field.name: field.default
-    for field in msgspec.structs.fields(Execution)
-    if field.name in {"steps", "approvals", "rounds"}
-}
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -80,5 +75,5 @@ class ReadModel:
 
 
 def header(execution: Execution, **kept: Any) -> Execution:
-    """Give the state without its steps, approvals and rounds, but for what is ``kept``."""
-    return msgspec.structs.replace(execution, **{**_NOTHING, **kept})
+    """Give the state without its maps, but for what is ``kept``."""
+    return msgspec.structs.replace(header_of(execution), **kept)

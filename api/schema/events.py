@@ -2,10 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import strawberry
@@ -43,6 +44,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case datetime():
             return instant_json(value)
+        case timedelta() | UUID():
+            return msgspec.to_builtins(value)
         case Enum():
             return value.value
         case _:

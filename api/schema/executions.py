@@ -15,6 +15,8 @@ from api.schema.node import Node
 from api.schema.paging import PageInfo, number_of, page_size, slice_after
 from api.schema.people import Actor, Label
 from api.schema.scalars import JSON
+from domain import values
+from domain.state import Child as ChildState
 from domain.state import Execution as State
 from domain.state import Step as StepState
 
@@ -72,6 +74,39 @@ class ForkOrigin:
     version: int
 
 
+@strawberry.type(description="The execution for which another one was started, under a key.")
+class Parent:
+    execution_id: strawberry.ID
+    key: str
+    round: int
+
+    @classmethod
+    def of(cls, parent: values.Parent) -> "Parent":
+        """Show a parent."""
+        execution_id = strawberry.ID(str(parent.execution_id))
+        return cls(execution_id=execution_id, key=parent.key, round=parent.round)
+
+
+@strawberry.type(description="An execution that was started for another one.")
+class Child:
+    key: str
+    round: int
+    execution_id: strawberry.ID
+    workflow: str
+    outcome: ExecutionState | None = strawberry.field(description="Null while it goes on.")
+
+    @classmethod
+    def of(cls, child: ChildState) -> "Child":
+        """Show a child."""
+        return cls(
+            key=child.key,
+            round=child.round,
+            execution_id=strawberry.ID(str(child.id)),
+            workflow=child.workflow,
+            outcome=child.outcome,
+        )
+
+
 @strawberry.interface(description="What is known of an execution at one version.")
 class ExecutionView:
     of_execution: strawberry.Private[State]
@@ -92,6 +127,17 @@ class ExecutionView:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    asleep: bool = strawberry.field(
+        description="Its worker waits for nothing but a timer, a signal or a child."
+    )
+    parked: str | None = strawberry.field(
+        description="Why no worker goes on with it, until a person lets it."
+    )
+    woken_version: int = strawberry.field(
+        description="The version of the latest event that gave a waiting worker something to do, "
+        "0 if there was none."
+    )
+    parent: Parent | None = strawberry.field(description="Whose child it is.")
 
     @strawberry.field
     def labels(self) -> list[Label]:
@@ -100,6 +146,15 @@ class ExecutionView:
     @strawberry.field
     def initiator(self) -> Actor:
         return Actor.of(self.of_execution.initiator)
+
+    @strawberry.field(description="When its next timer fires.")
+    async def wakes_at(self, info: Info) -> datetime | None:
+        return (await self.whole(info)).wakes_at
+
+    @strawberry.field(description="The latest round of each, in the order of their keys.")
+    async def children(self, info: Info) -> list[Child]:
+        whole = await self.whole(info)
+        return [Child.of(child) for _, child in sorted(whole.children.items())]
 
     @strawberry.field(description="In the order of their first attempt.")
     async def steps(
@@ -142,6 +197,10 @@ def _view(execution: State, *, partial: bool) -> dict[str, Any]:
         "started_at": execution.started_at,
         "updated_at": execution.updated_at,
         "ended_at": execution.ended_at,
+        "asleep": execution.asleep,
+        "parked": execution.parked,
+        "woken_version": execution.woken_version,
+        "parent": None if execution.parent is None else Parent.of(execution.parent),
     }
 
 

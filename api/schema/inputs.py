@@ -3,35 +3,31 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import strawberry
 
 from api.schema.enums import ApprovalStatus, ExecutionState, ExpiryAction
+from api.schema.ids import NOWHERE, approval_id_of, execution_id_of
 from api.schema.quick import quick
 from api.schema.scalars import JSON
+from api.schema.waits import (
+    ChildInput,
+    ParkingInput,
+    SignalInput,
+    SuspensionInput,
+    TimerCancellationInput,
+    TimerInput,
+)
 from application.reader import EventQuery
 from domain import commands, values
-from domain.identifiers import ApprovalId, parse_uuid
+from domain.identifiers import parse_uuid
 from domain.values import Verdict
 from projections.approvals import ApprovalFilter
 from projections.conditions import storable
 from projections.executions import ExecutionFilter
 
 T = TypeVar("T")
-
-# No execution has it, so that an id that is none is refused in its turn: after FORBIDDEN.
-NOWHERE = UUID(int=0)
-
-
-def execution_id_of(text: str) -> UUID:
-    """Read an execution's id; what is none becomes an id that nothing has."""
-    return parse_uuid(text) or NOWHERE
-
-
-def approval_id_of(text: str) -> ApprovalId:
-    """Read an approval's id; what is none becomes an id that nothing has."""
-    return ApprovalId.parse(text) or ApprovalId(NOWHERE, 1)
 
 
 def as_tuple(values: Iterable[T] | None) -> tuple[T, ...] | None:
@@ -333,6 +329,12 @@ class CommandInput:
     request_approval: RequestApprovalInput | None = strawberry.UNSET
     withdraw_approval: WithdrawalInput | None = strawberry.UNSET
     redeem_approval: RedemptionInput | None = strawberry.UNSET
+    set_timer: TimerInput | None = strawberry.UNSET
+    cancel_timer: TimerCancellationInput | None = strawberry.UNSET
+    send_signal: SignalInput | None = strawberry.UNSET
+    start_child: ChildInput | None = strawberry.UNSET
+    suspend_execution: SuspensionInput | None = strawberry.UNSET
+    park_execution: ParkingInput | None = strawberry.UNSET
     complete_execution: CompletionInput | None = strawberry.UNSET
     fail_execution: FailureInput | None = strawberry.UNSET
 
@@ -350,6 +352,7 @@ class CommandInput:
 )
 class ExecutionFilterInput:
     state: list[ExecutionState] | None = None
+    parked: bool | None = None
     workflow: list[str] | None = None
     queue: list[str] | None = None
     initiator: list[strawberry.ID] | None = None
@@ -365,6 +368,7 @@ class ExecutionFilterInput:
         labels = None if self.labels is None else tuple(label.value_of() for label in self.labels)
         return ExecutionFilter(
             states=as_tuple(self.state),
+            parked=self.parked,
             workflows=as_tuple(self.workflow),
             queues=as_tuple(self.queue),
             initiators=as_tuple(self.initiator),

@@ -23,22 +23,44 @@ from api.schema.inputs import (
     WithdrawalInput,
 )
 from api.schema.results import CommandResult, carry_out, carry_out_one
-from api.schema.workers import ClaimInput, ClaimResult, HeartbeatResult, ReleaseResult
+from api.schema.waits import (
+    ChildInput,
+    ParkingInput,
+    SignalInput,
+    SuspensionInput,
+    TimerCancellationInput,
+    TimerInput,
+    UnparkingInput,
+)
+from api.schema.workers import (
+    ClaimInput,
+    ClaimResult,
+    HeartbeatResult,
+    ReleaseInput,
+    ReleaseResult,
+)
 
 MAX_DECISIONS = 100
 MAX_COMMANDS = 256
 
 Single = (
     CancellationInput
+    | ChildInput
     | CompletionInput
     | DecisionInput
     | FailureInput
+    | ParkingInput
     | RedemptionInput
     | RejectionInput
     | RequestApprovalInput
     | RetryInput
+    | SignalInput
     | StartExecutionInput
     | StepInput
+    | SuspensionInput
+    | TimerCancellationInput
+    | TimerInput
+    | UnparkingInput
     | WithdrawalInput
 )
 Results = list[CommandResult]
@@ -137,6 +159,62 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
+    @strawberry.mutation(description="Sets a timer, which fires by the database's time.")
+    async def set_timer(
+        self,
+        info: Info,
+        input: TimerInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Takes a timer back.")
+    async def cancel_timer(
+        self,
+        info: Info,
+        input: TimerCancellationInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Hands data to an execution.")
+    async def send_signal(
+        self,
+        info: Info,
+        input: SignalInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Starts another execution for this one.")
+    async def start_child(
+        self,
+        info: Info,
+        input: ChildInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Says that the worker has nothing to do for now.")
+    async def suspend_execution(
+        self,
+        info: Info,
+        input: SuspensionInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Keeps every worker from an execution until it is unparked.")
+    async def park_execution(
+        self,
+        info: Info,
+        input: ParkingInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
+    @strawberry.mutation(description="Lets workers go on with a parked execution.")
+    async def unpark_execution(
+        self,
+        info: Info,
+        input: UnparkingInput,  # noqa: A002
+    ) -> CommandResult | None:
+        return await _one(info, input)
+
     @strawberry.mutation(description="Ends an execution that did its work.")
     async def complete_execution(
         self,
@@ -190,8 +268,15 @@ class Mutation:
     ) -> HeartbeatResult | None:
         return await workers.heartbeat(context_of(info), worker, lease)
 
-    @strawberry.mutation(description="Gives executions back; all, if none is named.")
+    @strawberry.mutation(
+        description="Gives executions back; all, if none is named. With releases, it says of each "
+        "whether there is work left."
+    )
     async def release_executions(
-        self, info: Info, worker: str, execution_ids: list[strawberry.ID] | None = None
+        self,
+        info: Info,
+        worker: str,
+        execution_ids: list[strawberry.ID] | None = None,
+        releases: list[ReleaseInput] | None = None,
     ) -> ReleaseResult | None:
-        return await workers.release(context_of(info), worker, execution_ids)
+        return await workers.release(context_of(info), worker, execution_ids, releases)

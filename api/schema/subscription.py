@@ -16,7 +16,7 @@ from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.paging import number_of
 from api.schema.reads import event_query, visible_execution
 from api.schema.workers import Claim
-from application import assignments
+from application import worker_stream
 from application.records import Logged
 from domain import access, state
 from domain.values import Principal
@@ -43,11 +43,15 @@ class ApprovalMessage:
     removed_id: strawberry.ID | None
 
 
-@strawberry.type(description="One of the four, for the worker that the stream is for.")
+@strawberry.type(description="One of the five, for the worker that the stream is for.")
 class AssignmentMessage:
     claim: Claim | None = strawberry.field(default=None, description="Held from now on.")
     resolved: Approval | None = strawberry.field(
         default=None, description="An approval of an execution held was resolved."
+    )
+    happened: RecordedEvent | None = strawberry.field(
+        default=None,
+        description="TimerFired, SignalReceived or ChildEnded of an execution held.",
     )
     ended: strawberry.ID | None = strawberry.field(
         default=None, description="An execution held was ended by someone else."
@@ -209,14 +213,16 @@ async def _approval_message(
     )
 
 
-def _assignment(message: assignments.Message) -> AssignmentMessage:
+def _assignment(message: worker_stream.Message) -> AssignmentMessage:
     match message:
-        case assignments.Claim(grant=grant):
+        case worker_stream.Claim(grant=grant):
             return AssignmentMessage(claim=Claim.of(grant))
-        case assignments.Resolved(execution=execution, ordinal=ordinal):
+        case worker_stream.Resolved(execution=execution, ordinal=ordinal):
             approval = Approval.of(execution, execution.approvals[ordinal])
             return AssignmentMessage(resolved=approval)
-        case assignments.Ended(execution_id=execution_id):
+        case worker_stream.Happened(event=event):
+            return AssignmentMessage(happened=RecordedEvent.of(event))
+        case worker_stream.Ended(execution_id=execution_id):
             return AssignmentMessage(ended=strawberry.ID(str(execution_id)))
-        case assignments.Lost(execution_id=execution_id):
+        case worker_stream.Lost(execution_id=execution_id):
             return AssignmentMessage(lost=strawberry.ID(str(execution_id)))

@@ -59,6 +59,17 @@ class HeartbeatResult:
     lost: list[strawberry.ID] = strawberry.field(description="Since the last heartbeat.")
 
 
+@quick
+@strawberry.input(description="An execution to give back.")
+class ReleaseInput:
+    execution_id: strawberry.ID
+    seen: int | None = strawberry.field(
+        default=None,
+        description="The wokenVersion up to which the worker has dealt with what came, so that "
+        "more than that lets another claim it. Null: there is work left.",
+    )
+
+
 @strawberry.type(description="What was given back.")
 class ReleaseResult:
     released: int
@@ -131,13 +142,25 @@ async def heartbeat(context: Context, worker: str, lease: timedelta | None) -> H
 
 
 async def release(
-    context: Context, worker: str, execution_ids: Sequence[str] | None
+    context: Context,
+    worker: str,
+    execution_ids: Sequence[str] | None,
+    releases: Sequence[ReleaseInput] | None,
 ) -> ReleaseResult:
     """Give back what is named, or all. An id that is none is held by nobody."""
     check_worker(context, worker)
-    ids = None
-    if execution_ids is not None:
-        ids = [id_ for text in execution_ids if (id_ := parse_uuid(text)) is not None]
-    released = await context.services.leases.release(context.principal, worker, ids)
+    leases, principal = context.services.leases, context.principal
+    if execution_ids is not None and releases is not None:
+        raise bad_request("releaseExecutions takes one of executionIds and releases, not both")
+    if releases is not None:
+        seen = {
+            id_: one.seen for one in releases if (id_ := parse_uuid(one.execution_id)) is not None
+        }
+        released = await leases.release_at(principal, worker, seen)
+    else:
+        ids = None
+        if execution_ids is not None:
+            ids = [id_ for text in execution_ids if (id_ := parse_uuid(text)) is not None]
+        released = await leases.release(principal, worker, ids)
     context.services.assignments.released(context.principal, worker, released)
     return ReleaseResult(released=len(released))

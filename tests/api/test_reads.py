@@ -158,6 +158,7 @@ async def test_events_are_shown_as_they_lie_in_the_log(desk: Desk) -> None:
         "workflowVersion": None,
         "queue": "default",
         "key": None,
+        "parent": None,
         "onBehalfOf": None,
         "input": {"days": 3},
         "labels": [],

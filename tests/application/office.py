@@ -1,14 +1,18 @@
 """One server process without its edge: the writer and all that stands around it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.assignments import Assignments
 from application.cache import HeadCache
+from application.clock import Clock
+from application.family import Family
 from application.leases import Leases
 from application.log import ExecutionLog
 from application.outcomes import Accepted, Outcome, Refused
@@ -26,10 +30,13 @@ from domain.commands import (
     StartExecution,
 )
 from domain.errors import RefusalCode
+from domain.events import Event, Recorded
 from domain.state import Approval, Execution
 from domain.values import Policy, Requirement, Verdict
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
+# Only something that hangs takes so long.
+HANGS = 30.0
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
 
 
@@ -72,6 +79,8 @@ class Office:
         self.writer = Writer(self.log, self.cache, on_commit=self.tail.offer, **writer_options)
         self.leases = Leases(self.pool, self.writer, self.reader)
         self.assignments = Assignments(self.tail, self.reader, self.leases)
+        self.clock = Clock(self.pool, self.writer, self.tail)
+        self.family = Family(self.pool, self.writer, self.reader, self.tail)
 
     @classmethod
     @asynccontextmanager
@@ -81,9 +90,13 @@ class Office:
         await office.tail.start()
         office.writer.start()
         await office.assignments.start()
+        await office.clock.start()
+        await office.family.start()
         try:
             yield office
         finally:
+            await office.family.close()
+            await office.clock.close()
             await office.assignments.close()
             await office.tail.close()
             office.writer.close()
@@ -103,6 +116,25 @@ class Office:
         """Start an execution."""
         fields = {"execution_id": uuid4(), "workflow": "travel", **rest}
         return (await self.do(StartExecution(by=OLIVIA, **fields))).execution
+
+    async def until(self, execution_id: UUID, event: type[Event], count: int = 1) -> list[Recorded]:
+        """Wait until an execution has so many events of a type, and give them."""
+        found: list[Recorded] = []
+        async with asyncio.timeout(HANGS):
+            async for batch in self.tail.follow(0, execution_id=execution_id):
+                found += [e.recorded for e in batch.events if isinstance(e.recorded.event, event)]
+                if len(found) >= count:
+                    break
+        return found
+
+    def damage(self, execution_id: UUID) -> None:
+        """Spoil the first event of an execution."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(
+                "UPDATE execution_events SET state = '{}'"
+                " WHERE originator_id = %s AND originator_version = 1",
+                (execution_id,),
+            )
 
     async def ask(self, execution_id: UUID, **rest: Any) -> Approval:
         """Request an approval of one person of finance."""

@@ -6,11 +6,22 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
-from application.assignments import Claim, Ended, Lost, Message, Resolved
-from domain.commands import CancelExecution, FailExecution, RetryExecution
+from application.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
+from domain.commands import (
+    CancelExecution,
+    FailExecution,
+    ParkExecution,
+    RetryExecution,
+    SendSignal,
+    SetTimer,
+    StartChild,
+    SuspendExecution,
+    UnparkExecution,
+)
+from domain.events import ChildEnded, SignalReceived, Started, TimerFired
+from domain.waits import child_id
 from tests.application.office import Office, claim, complete, grant, step
 from tests.application.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
@@ -211,7 +222,7 @@ async def test_a_new_claim_of_what_is_held_comes_with_its_fence(log_url: str) ->
 async def test_a_worker_may_hold_more_than_its_mailbox_takes(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.assignments.MAILBOX", 5)
+    monkeypatch.setattr("application.worker_stream.MAILBOX", 5)
     monkeypatch.setattr("application.assignments.CHUNK", 4)
     started = {(await office.start()).id for _ in range(12)}
     await office.leases.claim(ENGINE, "one", ["default"], 12, LEASE)
@@ -222,9 +233,67 @@ async def test_a_worker_may_hold_more_than_its_mailbox_takes(
 async def test_a_damaged_execution_does_not_stop_the_others(log_url: str) -> None:
     async with Office.open(log_url) as office:
         damaged, sound = await office.start(), await office.start()
-        with psycopg.connect(log_url) as connection:
-            connection.execute(
-                "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
-            )
+        office.damage(damaged.id)
     async with Office.open(log_url) as fresh, worker(fresh) as one:
         assert (await one.claimed()).execution.id == sound.id
+
+
+async def test_a_worker_is_told_what_it_waits_for_beside_people(office: Office) -> None:
+    execution = await office.start()
+    about: dict[str, Any] = {"execution_id": execution.id}
+    async with worker(office, capacity=1) as one:
+        await one.claimed()
+        await office.do(SendSignal(by=OLIVIA, key="a", name="ticket", payload=1, **about))
+        signal = await one.next()
+        await office.do(SetTimer(by=ENGINE, fence=1, key="due", delay=timedelta(0), **about))
+        timer = await one.next()
+        await office.do(
+            StartChild(by=ENGINE, fence=1, key="c", workflow="w", queue="default", **about)
+        )
+        child = child_id(execution.id, "c", 1)
+        await office.until(child, Started)
+        await office.do(complete(child))
+        told = [signal, timer, await one.next()]
+    assert [type(m.event.recorded.event) for m in told if isinstance(m, Happened)] == [
+        SignalReceived,
+        TimerFired,
+        ChildEnded,
+    ]
+
+
+async def test_what_is_asleep_does_not_count_to_the_capacity(office: Office) -> None:
+    sleeper = await office.start()
+    async with worker(office, capacity=1) as one:
+        await one.claimed()
+        await office.do(SuspendExecution(by=ENGINE, execution_id=sleeper.id, fence=1, seen=0))
+        second = await office.start()
+        assert (await one.claimed()).execution.id == second.id
+
+
+async def test_what_is_asleep_is_claimed_when_something_comes(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        await office.do(SuspendExecution(by=ENGINE, execution_id=execution.id, fence=1, seen=0))
+    await office.leases.release(ENGINE, "one", None)
+    async with worker(office, "two") as two:
+        other = await office.start()
+        assert (await two.claimed()).execution.id == other.id
+        await office.do(SendSignal(by=OLIVIA, execution_id=execution.id, key="a", name="go"))
+        assert (await two.claimed()).execution.id == execution.id
+
+
+async def test_what_is_parked_is_nobody_s_until_it_is_unparked(office: Office) -> None:
+    execution = await office.start()
+    about: dict[str, Any] = {"execution_id": execution.id}
+    async with worker(office) as one:
+        await one.claimed()
+        await office.do(ParkExecution(by=ENGINE, fence=1, reason="changed code", **about))
+        run_out(office, "one")
+        await office.do(SendSignal(by=OLIVIA, key="a", name="go", **about))
+        other = await office.start()
+        assert (await one.claimed()).execution.id == other.id
+        assert await office.leases.held(ENGINE.id, "one") == [other.id]
+        await office.do(UnparkExecution(by=OLIVIA, **about))
+        granted = await one.claimed()
+        assert (granted.execution.id, granted.fence) == (execution.id, 2)

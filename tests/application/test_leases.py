@@ -193,10 +193,7 @@ async def test_what_has_been_free_for_longest_goes_first(office: Office) -> None
 async def test_a_damaged_execution_does_not_stand_before_others(log_url: str) -> None:
     async with Office.open(log_url) as office:
         damaged, sound = await office.start(), await office.start()
-        with psycopg.connect(log_url) as connection:
-            connection.execute(
-                "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
-            )
+        office.damage(damaged.id)
     async with Office.open(log_url) as fresh:
         assert await take(fresh, "one", limit=1) == {sound.id: 1}
 
@@ -213,3 +210,21 @@ async def test_a_process_stopped_while_it_releases_keeps_no_lock(office: Office)
         assert not releasing.done()
         holder.rollback()
     assert await releasing == [execution.id]
+
+
+@pytest.mark.parametrize(("seen", "claimable"), [(None, True), (0, True), (3, False)])
+async def test_who_releases_says_whether_there_is_work_left(
+    office: Office, seen: int | None, *, claimable: bool
+) -> None:
+    """One of two approvals was resolved, at version 5; the worker may have seen it or not."""
+    execution = await office.start()
+    await take(office, "one")
+    first = await office.ask(execution.id, key="a", fence=1)
+    await office.ask(execution.id, key="b", fence=1)
+    woken = (await office.do(grant(first))).execution.woken_version
+    assert woken == 5
+    known = woken if seen == 3 else seen
+
+    assert await office.leases.release_at(ENGINE, "one", {execution.id: known}) == [execution.id]
+
+    assert (await take(office, "two") != {}) is claimable

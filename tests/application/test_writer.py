@@ -210,10 +210,7 @@ async def test_of_two_claims_at_once_one_wins(log_url: str) -> None:
 
 async def test_a_damaged_execution_fails_alone(office: Office) -> None:
     damaged, sound = await office.start(), await office.start()
-    with psycopg.connect(office.url) as connection:
-        connection.execute(
-            "UPDATE execution_events SET state = '{}' WHERE originator_id = %s", (damaged.id,)
-        )
+    office.damage(damaged.id)
     async with Office.open(office.url) as fresh:
         broken, fine = await fresh.send(step(damaged.id, "x"), step(sound.id, "x"))
     assert isinstance(broken, DamagedEventError)

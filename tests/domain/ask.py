@@ -5,29 +5,41 @@ digest that stands, the current fence, the latest approval.
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.access import SERVICE
 from domain.commands import (
     CancelExecution,
+    CancelTimer,
     ClaimExecution,
     Command,
     CompleteExecution,
     Decide,
+    EndChild,
     FailExecution,
+    FireTimer,
+    ParkExecution,
     RecordStep,
     RedeemApproval,
     RequestApproval,
     RetryExecution,
+    SendSignal,
+    SetTimer,
+    StartChild,
     StartExecution,
+    SuspendExecution,
+    UnparkExecution,
     WithdrawApproval,
 )
 from domain.state import Execution
-from domain.values import Label, Policy, Principal, Requirement, Verdict
+from domain.values import ExecutionState, Label, Policy, Principal, Requirement, Verdict
 from tests.domain.people import named
 
 EXECUTION = UUID("0190f1a6-0000-7000-8000-000000000001")
 PAYLOAD = {"trip": "Eindhoven", "cost": 120.5}
+HOUR = timedelta(hours=1)
 CURRENT = -1
 LATEST = 0
 
@@ -168,6 +180,107 @@ def redeem(
         )
 
     return command
+
+
+def set_timer(
+    key: str = "reminder",
+    by: Who = "engine",
+    *,
+    delay: timedelta | None = HOUR,
+    until: datetime | None = None,
+    fence: int | None = CURRENT,
+) -> Ask:
+    return lambda state: SetTimer(
+        by=named(by),
+        execution_id=EXECUTION,
+        fence=_fence(state, fence),
+        key=key,
+        delay=delay,
+        until=until,
+    )
+
+
+def cancel_timer(key: str = "reminder", by: Who = "engine", *, fence: int | None = CURRENT) -> Ask:
+    return lambda state: CancelTimer(
+        by=named(by), execution_id=EXECUTION, fence=_fence(state, fence), key=key
+    )
+
+
+def fire_timer(key: str = "reminder", by: Who = SERVICE) -> Ask:
+    return lambda _state: FireTimer(by=named(by), execution_id=EXECUTION, key=key)
+
+
+def signal(
+    name: str = "ticket", by: Who = "olivia", *, key: str = "delivery-1", payload: Any = None
+) -> Ask:
+    return lambda _state: SendSignal(
+        by=named(by), execution_id=EXECUTION, name=name, key=key, payload=payload
+    )
+
+
+def start_child(
+    key: str = "hotel",
+    by: Who = "engine",
+    *,
+    workflow: str = "lodging",
+    queue: str = "default",
+    input: Any = None,  # noqa: A002 - the command's own word
+    fence: int | None = CURRENT,
+) -> Ask:
+    return lambda state: StartChild(
+        by=named(by),
+        execution_id=EXECUTION,
+        fence=_fence(state, fence),
+        key=key,
+        workflow=workflow,
+        queue=queue,
+        input=input,
+    )
+
+
+def end_child(
+    key: str = "hotel",
+    by: Who = SERVICE,
+    *,
+    round: int = 1,  # noqa: A002 - the command's own word
+    outcome: ExecutionState = ExecutionState.COMPLETED,
+    result: Any = None,
+    error: str | None = None,
+) -> Ask:
+    return lambda _state: EndChild(
+        by=named(by),
+        execution_id=EXECUTION,
+        key=key,
+        round=round,
+        outcome=outcome,
+        result=result,
+        error=error,
+    )
+
+
+def suspend(by: Who = "engine", *, seen: int = CURRENT, fence: int | None = CURRENT) -> Ask:
+    def command(state: Execution | None) -> Command:
+        woken = 0 if state is None else state.woken_version
+        return SuspendExecution(
+            by=named(by),
+            execution_id=EXECUTION,
+            fence=_fence(state, fence),
+            seen=woken if seen == CURRENT else seen,
+        )
+
+    return command
+
+
+def park(
+    by: Who = "engine", *, reason: str = "another step came", fence: int | None = CURRENT
+) -> Ask:
+    return lambda state: ParkExecution(
+        by=named(by), execution_id=EXECUTION, fence=_fence(state, fence), reason=reason
+    )
+
+
+def unpark(by: Who = "olivia") -> Ask:
+    return lambda _state: UnparkExecution(by=named(by), execution_id=EXECUTION)
 
 
 def complete(by: Who = "engine", *, result: Any = None, fence: int | None = CURRENT) -> Ask:

@@ -1,8 +1,10 @@
 """Events as a specification gives them: what has happened before, and who did it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
+from domain.access import SERVICE
 from domain.canonical import canonical, digest
 from domain.documents import document_digest, document_of
 from domain.eligibility import counted_groups, rule_for
@@ -16,26 +18,38 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildContent,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     DecisionContent,
     ErrorContent,
     Event,
     Failed,
+    Parked,
     ReasonContent,
     RequestContent,
     ResultContent,
     Resumed,
     Retried,
+    SignalContent,
+    SignalReceived,
     Started,
     StartedContent,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
 from domain.evolve import evolve
 from domain.state import Approval, Execution
-from domain.values import Actor, ExpiryAction, Label, Policy
-from tests.domain.ask import LATEST, PAYLOAD, Who, policy
+from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy
+from domain.waits import child_id
+from tests.domain.ask import EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy
 from tests.domain.people import named
 from tests.domain.recording import recorded
 
@@ -178,6 +192,57 @@ def redeemed(ordinal: int = LATEST, *, key: str = "booking") -> Fact:
         return Happened(named("engine").actor, event)
 
     return fact
+
+
+def timer_set(key: str = "reminder", *, delay: timedelta = HOUR) -> Fact:
+    return happened("engine", TimerSet(key=key, delay=delay))
+
+
+def timer_fired(key: str = "reminder") -> Fact:
+    return happened(SERVICE, TimerFired(key=key))
+
+
+def timer_cancelled(key: str = "reminder") -> Fact:
+    return happened("engine", TimerCancelled(key=key))
+
+
+def signalled(name: str = "ticket", *, key: str = "delivery-1", payload: Any = None) -> Fact:
+    content = SignalContent(payload=payload)
+    return happened("olivia", SignalReceived(key=key, name=name, content=content))
+
+
+def child_started(key: str = "hotel", *, round: int = 1) -> Fact:  # noqa: A002
+    event = ChildStarted(
+        key=key,
+        round=round,
+        child_id=child_id(EXECUTION, key, round),
+        workflow="lodging",
+        queue="default",
+    )
+    return happened("engine", event)
+
+
+def child_ended(
+    key: str = "hotel",
+    *,
+    round: int = 1,  # noqa: A002 - the event's own word
+    outcome: ExecutionState = ExecutionState.COMPLETED,
+    result: Any = None,
+) -> Fact:
+    content = ChildContent(result=result)
+    return happened(SERVICE, ChildEnded(key=key, round=round, outcome=outcome, content=content))
+
+
+def suspended() -> Fact:
+    return happened("engine", Suspended())
+
+
+def parked(*, reason: str = "another step came") -> Fact:
+    return happened("engine", Parked(content=ReasonContent(reason=reason)))
+
+
+def unparked() -> Fact:
+    return happened("olivia", Unparked())
 
 
 def completed(*, result: Any = None) -> Fact:

@@ -5,7 +5,7 @@ there. A changed event gets a new topic, and the file of the old one stays.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,25 +24,36 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildContent,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     DecisionContent,
     ErrorContent,
     Event,
     Failed,
+    Parked,
     ReasonContent,
     Recorded,
     RequestContent,
     ResultContent,
     Resumed,
     Retried,
+    SignalContent,
+    SignalReceived,
     Started,
     StartedContent,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
 from domain.state import Execution
-from domain.values import Actor, ExpiryAction, Label, Policy, Requirement
+from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy, Requirement
 
 DIRECTORY = Path(__file__).parents[1] / "golden"
 STREAM = DIRECTORY / "stream-travel-permit.json"
@@ -123,6 +134,32 @@ SAMPLES: tuple[Event, ...] = (
     ApprovalEscalated(ordinal=2, groups=("board", "owners")),
     Resumed(),
     ApprovalRedeemed(ordinal=2, payload_digest=_PAYLOAD_DIGEST, redemption_key="booking-9"),
+    TimerSet(
+        key="reminder",
+        delay=timedelta(days=30, seconds=1, microseconds=5),
+        until=datetime(2026, 4, 1, 12, 30, 0, 1, tzinfo=UTC),
+    ),
+    TimerFired(key="reminder"),
+    TimerCancelled(key="reminder"),
+    SignalReceived(key="delivery-3", name="ticket", content=SignalContent(payload={"gate": "B 7"})),
+    ChildStarted(
+        key="hotel",
+        round=2,
+        child_id=UUID("0190f1a6-0000-7000-8000-0000000000cc"),
+        workflow="lodging",
+        workflow_version="2026.1",
+        queue="trips",
+        content=StartedContent(input={"nights": 2}, labels=(Label(name="team", value="maths"),)),
+    ),
+    ChildEnded(
+        key="hotel",
+        round=2,
+        outcome=ExecutionState.FAILED,
+        content=ChildContent(result={"room": 12}, error="No room left"),
+    ),
+    Suspended(),
+    Parked(content=ReasonContent(reason="step 'book-3' was expected, step 'pay-3' came")),
+    Unparked(),
     Completed(content=ResultContent(result={"booked": True})),
     Failed(content=ErrorContent(error="The train is cancelled")),
     Cancelled(content=ReasonContent(reason="No longer wanted")),

@@ -1,6 +1,6 @@
 """Hypothesis strategies for any value of the domain, drawn from its type."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -27,6 +27,7 @@ _SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(1, MAX_SAFE_INTEGER),
     bool: st.booleans(),
     datetime: st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    timedelta: st.timedeltas(timedelta(0), timedelta(days=36_500)),
     UUID: st.uuids(),
     type(None): st.none(),
 }

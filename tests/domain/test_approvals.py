@@ -59,7 +59,7 @@ def test_a_grant_resumes_the_execution_in_the_same_commit() -> None:
         ApprovalStatus.GRANTED,
         ResolutionCause.DECISIONS,
     )
-    assert (approval.resolved_version, outcome.state.resolved_version) == (3, 3)
+    assert (approval.resolved_version, outcome.state.woken_version) == (3, 3)
     assert approval.resolved_at == outcome.log[2].at
 
 
@@ -162,7 +162,7 @@ def test_an_execution_resumes_only_when_its_last_pending_approval_is_resolved() 
 def test_a_resolution_that_leaves_others_pending_is_marked_on_the_execution() -> None:
     outcome = given(started(), requested("a"), requested("b")).when(grant(ordinal=1))
 
-    assert outcome.state.resolved_version == 4
+    assert outcome.state.woken_version == 4
     assert [a.ordinal for a in outcome.state.pending_approvals()] == [2]
 
 

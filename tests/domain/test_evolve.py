@@ -17,16 +17,25 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     DecisionContent,
     Event,
     Failed,
+    Parked,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
 from domain.evolve import evolve, fold
 from domain.state import Execution
@@ -40,19 +49,27 @@ from domain.values import (
     Requirement,
     ResolutionCause,
 )
+from tests.domain.ask import HOUR
 from tests.domain.facts import (
     Fact,
+    child_ended,
+    child_started,
     delegated,
     escalated,
     expired,
     failed,
     granted,
+    parked,
     redeemed,
     requested,
     resumed,
+    signalled,
     started,
     step_completed,
     step_failed,
+    timer_fired,
+    timer_set,
+    unparked,
     withdrawn,
 )
 from tests.domain.recording import recorded
@@ -82,6 +99,15 @@ EVENTS: dict[type[Event], Event] = {
         ApprovalEscalated(ordinal=1, groups=("chiefs",)),
         Resumed(),
         ApprovalRedeemed(ordinal=1, payload_digest="sha256:p", redemption_key="k"),
+        TimerSet(key="new", delay=HOUR),
+        TimerFired(key="reminder"),
+        TimerCancelled(key="reminder"),
+        SignalReceived(key="new", name="ticket"),
+        ChildStarted(key="new", round=1, child_id=UUID(int=9), workflow="w", queue="default"),
+        ChildEnded(key="hotel", round=1, outcome=ExecutionState.COMPLETED),
+        Suspended(),
+        Parked(),
+        Unparked(),
         Completed(),
         Failed(),
         Cancelled(),
@@ -98,12 +124,22 @@ NEEDS_OTHER_FACTS: dict[tuple[ExecutionState | None, type[Event]], tuple[Fact, .
         granted(ordinal=1),
     ),
 }
+# What must have gone before, right after the start.
+NEEDS_BEFORE: dict[type[Event], Fact] = {
+    TimerFired: timer_set(),
+    TimerCancelled: timer_set(),
+    ChildEnded: child_started(),
+    Unparked: parked(),
+}
 
 
 def state_for(state: ExecutionState | None, event: type[Event]) -> Execution | None:
     if facts := NEEDS_OTHER_FACTS.get((state, event)):
         return given(started(), *facts).state
-    return None if state is None else given(*HISTORIES[state]).state
+    if state is None:
+        return None
+    begin, *rest = HISTORIES[state]
+    return given(begin, *([NEEDS_BEFORE[event]] if event in NEEDS_BEFORE else []), *rest).state
 
 
 def test_there_is_an_event_of_every_type() -> None:
@@ -203,6 +239,34 @@ def test_redeeming_what_is_not_granted_or_twice_is_an_error() -> None:
             evolve(state, recorded(state, SOMEBODY, EVENTS[ApprovalRedeemed]))
 
 
+@pytest.mark.parametrize(
+    ("history", "again", "words"),
+    [
+        ([timer_set()], timer_set(), "was set already"),
+        ([timer_set(), timer_fired()], timer_fired(), "is not pending"),
+        ([], timer_fired(), "is not pending"),
+        ([signalled()], signalled(), "was received already"),
+        ([child_started()], child_started(), "out of order"),
+        ([child_started(), child_ended()], child_ended(), "is not under way"),
+        ([], child_ended(), "is not under way"),
+        ([parked()], parked(), "is parked"),
+        ([], unparked(), "is not parked"),
+    ],
+)
+def test_what_does_not_fit_what_is_waited_for_is_an_error(
+    history: list[Fact], again: Fact, words: str
+) -> None:
+    with pytest.raises(IllegalTransitionError, match=words):
+        given(started(), *history, again)
+
+
+def test_a_timer_that_does_not_say_when_it_fires_is_an_error() -> None:
+    state = given(started()).state
+
+    with pytest.raises(IllegalTransitionError, match="does not say when"):
+        evolve(state, recorded(state, SOMEBODY, TimerSet(key="new")))
+
+
 def test_an_approval_out_of_order_is_an_error() -> None:
     state = given(started()).state
 
@@ -237,7 +301,7 @@ def test_an_expiry_resolves_an_approval(action: ExpiryAction, status: ApprovalSt
 
     approval = history.approval(1)
     assert (approval.status, approval.resolution) == (status, ResolutionCause.EXPIRY)
-    assert (approval.resolved_version, history.state.resolved_version) == (3, 3)
+    assert (approval.resolved_version, history.state.woken_version) == (3, 3)
 
 
 def test_delegations_and_escalations_are_kept() -> None:

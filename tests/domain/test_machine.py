@@ -21,16 +21,25 @@ from domain.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Cancelled,
+    ChildEnded,
+    ChildStarted,
     Claimed,
     Completed,
     Decided,
     Event,
     Failed,
+    Parked,
     Resumed,
     Retried,
+    SignalReceived,
     Started,
     StepCompleted,
     StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
 )
 from domain.evolve import fold
 from domain.repeats import first_version
@@ -40,18 +49,27 @@ from tests.domain.ask import (
     CURRENT,
     Ask,
     cancel,
+    cancel_timer,
     claim,
     complete,
+    end_child,
     fail,
+    fire_timer,
     grant,
     needs,
+    park,
     policy,
     redeem,
     reject,
     request,
     retry,
+    set_timer,
+    signal,
     start,
+    start_child,
     step,
+    suspend,
+    unpark,
     withdraw,
 )
 from tests.domain.people import ADAM, ENGINE, OLIVIA, OTHER_ENGINE, STRANGER, approver, principal
@@ -86,6 +104,15 @@ BEGINNINGS: dict[str, tuple[type[Event], ...]] = {
     "Decide": (ApprovalGranted, ApprovalRejected),
     "WithdrawApproval": (ApprovalWithdrawn,),
     "RedeemApproval": (ApprovalRedeemed,),
+    "SetTimer": (TimerSet,),
+    "FireTimer": (TimerFired, TimerCancelled),
+    "CancelTimer": (TimerCancelled, TimerFired),
+    "SendSignal": (SignalReceived,),
+    "StartChild": (ChildStarted,),
+    "EndChild": (ChildEnded,),
+    "SuspendExecution": (Suspended,),
+    "ParkExecution": (Parked,),
+    "UnparkExecution": (Unparked,),
     "CompleteExecution": (Completed,),
     "FailExecution": (Failed,),
     "CancelExecution": (Cancelled,),
@@ -206,6 +233,40 @@ class Aggregate(RuleBasedStateMachine):
         ordinal = granted[back % len(granted)] if granted else self.ordinal(back)
         self.ask(redeem(ordinal, by, fence=fence, key=key, digest=digest))
 
+    @rule(by=engines, fence=fences, key=keys)
+    def set_timer(self, by: Any, fence: int | None, key: str) -> None:
+        self.ask(set_timer(key, by, fence=fence))
+
+    @rule(key=keys, fires=st.booleans())
+    def end_timer(self, key: str, fires: bool) -> None:  # noqa: FBT001 - drawn
+        self.ask(fire_timer(key) if fires else cancel_timer(key))
+
+    @rule(name=words, key=keys, payload=words)
+    def signal(self, name: str, key: str, payload: str) -> None:
+        self.ask(signal(name, key=key, payload=payload))
+
+    @rule(by=engines, fence=fences, key=keys)
+    def start_child(self, by: Any, fence: int | None, key: str) -> None:
+        self.ask(start_child(key, by, fence=fence))
+
+    @rule(key=keys, outcome=st.sampled_from(list(ENDS.values())))
+    def end_child(self, key: str, outcome: ExecutionState) -> None:
+        child = self.execution.children.get(key)
+        self.ask(end_child(key, round=child.round if child else 1, outcome=outcome))
+
+    @rule(by=engines, fence=fences, seen=back)
+    def suspend(self, by: Any, fence: int | None, seen: int) -> None:
+        self.ask(suspend(by, fence=fence, seen=self.execution.woken_version - seen))
+
+    @rule(chance=st.integers(0, 3))
+    def park(self, chance: int) -> None:
+        if chance == 0:
+            self.ask(park())
+
+    @rule()
+    def unpark(self) -> None:
+        self.ask(unpark())
+
     @rule(
         end=st.sampled_from((fail(), fail(), fail(fence=1), complete(), cancel())),
         chance=st.integers(0, 4),
@@ -302,6 +363,33 @@ class Aggregate(RuleBasedStateMachine):
         if self.history.log:
             rounds = dict(self.execution.rounds.items())
             assert rounds == {key: approval.ordinal for key, approval in latest.items()}
+
+    @invariant()
+    def asleep_means_that_nothing_came_since(self) -> None:
+        if self.history.log and self.execution.asleep:
+            slept = self.execution.asleep_version
+            assert self.execution.woken_version < slept
+            assert self.execution.state is ExecutionState.RUNNING
+            since = {type(each.event) for each in self.history.log[slept:]}
+            assert since <= {Claimed, Parked}
+
+    @invariant()
+    def nothing_of_a_worker_is_recorded_while_it_is_parked(self) -> None:
+        if self.history.log and self.execution.parked is not None:
+            since = {type(each.event) for each in self.history.log[self.execution.parked_version :]}
+            assert since <= {
+                ApprovalGranted,
+                ApprovalRejected,
+                Resumed,
+                SignalReceived,
+                TimerFired,
+                ChildEnded,
+            }
+
+    @invariant()
+    def a_child_is_started_anew_only_after_a_retry(self) -> None:
+        for child in self.execution.children.values() if self.history.log else ():
+            assert child.round <= len(self.execution.retried_from) + 1
 
     @invariant()
     def the_fence_counts_the_claims(self) -> None:

@@ -9,16 +9,23 @@ from domain.values import Principal, Role
 from tests.domain.ask import (
     Asker,
     cancel,
+    cancel_timer,
     claim,
     complete,
     fail,
     grant,
+    park,
     redeem,
     reject,
     request,
     retry,
+    set_timer,
+    signal,
     start,
+    start_child,
     step,
+    suspend,
+    unpark,
     withdraw,
 )
 from tests.domain.facts import granted, requested, resumed, started
@@ -26,11 +33,26 @@ from tests.domain.people import principal
 from tests.domain.scenario import given
 
 OPERATOR, ENGINE, APPROVER = Role.OPERATOR, Role.ENGINE, Role.APPROVER
-WORK = (claim, step, request, withdraw, redeem, complete, fail)
+WORK = (
+    claim,
+    step,
+    request,
+    withdraw,
+    redeem,
+    set_timer,
+    cancel_timer,
+    start_child,
+    suspend,
+    park,
+    complete,
+    fail,
+)
 MAY: dict[Asker, set[Role]] = {
     start: {OPERATOR, ENGINE, Role.ADMIN},
     cancel: {OPERATOR, Role.ADMIN},
     retry: {OPERATOR, Role.ADMIN},
+    unpark: {OPERATOR, Role.ADMIN},
+    signal: {OPERATOR, ENGINE, Role.ADMIN},
     grant: {APPROVER},
     reject: {APPROVER},
     **{ask: {ENGINE} for ask in WORK},

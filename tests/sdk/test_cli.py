@@ -140,3 +140,26 @@ def test_input_that_is_no_json_of_the_service_is_told_in_a_line(server: Server) 
         failed = placet(*at, "start", "w", "--input", given)
         assert failed.returncode == 1
         assert failed.stderr.startswith("placet: input is not JSON")
+
+
+async def test_what_is_parked_is_listed_and_let_go_and_signals_are_sent(
+    people: People, server: Server
+) -> None:
+    def run(*arguments: str) -> str:
+        options = ("--url", server.url, "--token", server.tokens["operator"])
+        result = placet(*options, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    id_ = await people.start("travel")
+    operator, engine = await people.get("operator"), await people.get("engine")
+    parked = await engine.park(id_, "step 'a-1' was expected")
+    await operator.executions(at_least=parked.position, first=1)
+
+    listed = [json.loads(line) for line in run("executions", "--parked", "--json").splitlines()]
+    assert id_ in {each["id"] for each in listed}
+    assert "step 'a-1' was expected" in run("show", id_)
+    assert run("unpark", id_) == "unparked"
+    assert run("unpark", id_) == "not parked any more"
+    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "sent"
+    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "repeated"

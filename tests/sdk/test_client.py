@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from placet import (
     ApprovalFilter,
     ApprovalStatus,
     EventFilter,
+    Execution,
     ExecutionFilter,
     Refused,
     digest,
@@ -185,3 +187,30 @@ async def test_a_claim_is_held_and_released(people: People) -> None:
     await engine.complete(execution_id, fence=1)
     await engine.release(worker)
     assert (await engine.heartbeat(worker)).executions == 0
+
+
+async def test_timers_signals_and_children_are_events_of_the_execution(people: People) -> None:
+    engine, operator = await people.get("engine"), await people.get("operator")
+    execution_id = await people.start("trip")
+    await engine.set_timer(execution_id, "due", delay=timedelta(milliseconds=1))
+    await engine.set_timer(execution_id, "later", until=datetime(2100, 1, 1, tzinfo=UTC))
+    await engine.cancel_timer(execution_id, "later")
+    await operator.signal(execution_id, "ticket", {"gate": 7}, key="a")
+    await engine.start_child(execution_id, "hotel", "lodging", {"nights": 2})
+
+    async def born() -> Execution | None:
+        page = await operator.executions(ExecutionFilter(workflow=["lodging"]))
+        return next((e for e in page if e.parent and e.parent.execution_id == execution_id), None)
+
+    child = await until(born)
+    await engine.complete(child.id, 5)
+    wanted = {"TimerFired", "TimerCancelled", "SignalReceived", "ChildEnded"}
+    seen = {}
+    async with aclosing(operator.execution_events(execution_id, after_version=0)) as events:
+        async for event in events:
+            seen[event.type] = event.data
+            if wanted <= seen.keys():
+                break
+    assert seen["SignalReceived"] == {"key": "a", "name": "ticket", "payload": {"gate": 7}}
+    assert (seen["ChildEnded"]["outcome"], seen["ChildEnded"]["result"]) == ("COMPLETED", 5)
+    assert seen["TimerSet"]["until"] == "2100-01-01T00:00:00.000000Z"

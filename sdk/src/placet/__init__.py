@@ -4,6 +4,7 @@ from placet import errors
 from placet.canonical import digest
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.decorator import requires_approval
 from placet.engine import Clearance, Engine, Run
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import (
@@ -20,6 +21,7 @@ from placet.errors import (
     StepFailed,
     Withdrawn,
 )
+from placet.gate import Gate
 from placet.model import Accepted, Approval, Execution
 from placet.policy import Policy, require
 
@@ -41,6 +43,7 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionState",
     "Expired",
+    "Gate",
     "Nondeterministic",
     "NotCleared",
     "PlacetError",
@@ -54,4 +57,5 @@ __all__ = [
     "digest",
     "errors",
     "require",
+    "requires_approval",
 ]

@@ -90,6 +90,58 @@ class RedeemApproval(Command, kw_only=True, frozen=True):
     redemption_key: str
 
 
+class SetTimer(Command, kw_only=True, frozen=True):
+    """Set a timer; exactly one of ``delay``, an ISO 8601 duration, and ``until``."""
+
+    field: ClassVar[str] = "setTimer"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    delay: str | None = None
+    until: datetime | None = None
+
+
+class CancelTimer(Command, kw_only=True, frozen=True):
+    """Take a timer back."""
+
+    field: ClassVar[str] = "cancelTimer"
+    execution_id: str
+    fence: int | None = None
+    key: str
+
+
+class SendSignal(Command, kw_only=True, frozen=True):
+    """Hand data to an execution; known by its key."""
+
+    field: ClassVar[str] = "sendSignal"
+    execution_id: str
+    name: str
+    payload: Any = None
+    key: str
+
+
+class StartChild(Command, kw_only=True, frozen=True):
+    """Have another execution started for this one, under a key."""
+
+    field: ClassVar[str] = "startChild"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    workflow: str
+    workflow_version: str | None = None
+    queue: str = "default"
+    input: Any = None
+
+
+class ParkExecution(Command, kw_only=True, frozen=True):
+    """Keep every worker from an execution until a person lets it go on."""
+
+    field: ClassVar[str] = "parkExecution"
+    execution_id: str
+    fence: int | None = None
+    reason: str
+
+
 class CompleteExecution(Command, kw_only=True, frozen=True):
     """End an execution with its result."""
 
@@ -131,6 +183,12 @@ class Cancellation(Input, kw_only=True, frozen=True):
     reason: str
 
 
+class Unparking(Input, kw_only=True, frozen=True):
+    """Let workers go on with a parked execution."""
+
+    execution_id: str
+
+
 class Retry(Input, kw_only=True, frozen=True):
     """Run a failed execution on, if it is still as the caller saw it."""
 
@@ -153,6 +211,7 @@ class ExecutionFilter(Input, kw_only=True, frozen=True):
     state: Sequence[ExecutionState] | None = None
     workflow: Sequence[str] | None = None
     queue: Sequence[str] | None = None
+    parked: bool | None = None
     initiator: Sequence[str] | None = None
     labels: Sequence[LabelInput] | None = None
     started_after: datetime | None = None

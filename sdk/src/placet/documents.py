@@ -11,6 +11,7 @@ _PAGE_INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 _EXECUTION_BODY = f"""
   workflow workflowVersion queue state version fence worker input result error
   labels {{ name value }} initiator {_ACTOR} onBehalfOf startedAt updatedAt endedAt
+  asleep parked wokenVersion parent {{ executionId key round }}
 """
 _EXECUTION = f"""
 fragment ExecutionFields on Execution {{ id {_EXECUTION_BODY} }}
@@ -76,6 +77,12 @@ GRANT_APPROVAL = _command("grantApproval", "DecisionInput")
 REJECT_APPROVAL = _command("rejectApproval", "RejectionInput")
 CANCEL_EXECUTION = _command("cancelExecution", "CancellationInput")
 RETRY_EXECUTION = _command("retryExecution", "RetryInput")
+SET_TIMER = _command("setTimer", "TimerInput")
+CANCEL_TIMER = _command("cancelTimer", "TimerCancellationInput")
+SEND_SIGNAL = _command("sendSignal", "SignalInput")
+START_CHILD = _command("startChild", "ChildInput")
+PARK_EXECUTION = _command("parkExecution", "ParkingInput")
+UNPARK_EXECUTION = _command("unparkExecution", "UnparkingInput")
 GRANT_APPROVALS = _batch("grantApprovals", "inputs", "DecisionInput")
 REJECT_APPROVALS = _batch("rejectApprovals", "inputs", "RejectionInput")
 SUBMIT = _batch("submit", "commands", "CommandInput")
@@ -180,11 +187,12 @@ ASSIGNMENTS = f"""subscription Assignments(
   result: assignments(worker: $worker, queues: $queues, capacity: $capacity, lease: $lease) {{
     claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
     resolved {{ ...ApprovalFields }}
+    happened {{ ...EventFields }}
     ended
     lost
   }}
 }}
-{_EXECUTION}{_APPROVAL}"""
+{_EXECUTION}{_APPROVAL}{_EVENT}"""
 
 EXECUTION_AFTER = f"""query ExecutionAfter($id: ID!, $version: Int!, $wait: Duration) {{
   result: executionAfter(id: $id, version: $version, wait: $wait) {{

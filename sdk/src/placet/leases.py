@@ -5,16 +5,12 @@ from datetime import timedelta
 
 from placet import operations
 from placet.commands import ClaimRequest
+from placet.durations import iso_duration
 from placet.model import Claim, Heartbeat
 from placet.transport import Transport
 from placet.wire import variables
 
 LEASE = timedelta(seconds=30)
-
-
-def iso_duration(duration: timedelta) -> str:
-    """Give an ISO 8601 duration in seconds."""
-    return f"PT{duration.total_seconds():f}".rstrip("0").rstrip(".") + "S"
 
 
 class Leases(Transport):

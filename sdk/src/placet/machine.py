@@ -16,11 +16,12 @@ CANCELLED = ExecutionState.CANCELLED
 _Moves = dict[ExecutionState | None, ExecutionState]
 
 _PROGRESS: _Moves = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
+_OPEN: _Moves = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
 _WHILE_PENDING: _Moves = {WAITING: WAITING}
 
 TRANSITIONS: dict[str, _Moves] = {
     "Started": {None: RUNNING},
-    "Claimed": {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING},
+    "Claimed": _OPEN,
     "StepCompleted": _PROGRESS,
     "StepFailed": _PROGRESS,
     "ApprovalRequested": {RUNNING: WAITING, RESUMED: WAITING, WAITING: WAITING},
@@ -32,6 +33,15 @@ TRANSITIONS: dict[str, _Moves] = {
     "ApprovalEscalated": _WHILE_PENDING,
     "Resumed": {WAITING: RESUMED},
     "ApprovalRedeemed": _PROGRESS,
+    "TimerSet": _PROGRESS,
+    "TimerFired": _OPEN,
+    "TimerCancelled": _PROGRESS,
+    "SignalReceived": _OPEN,
+    "ChildStarted": _PROGRESS,
+    "ChildEnded": _OPEN,
+    "Suspended": {RUNNING: RUNNING, RESUMED: RUNNING},
+    "Parked": _OPEN,
+    "Unparked": _OPEN,
     "Completed": {RUNNING: COMPLETED, RESUMED: COMPLETED},
     "Failed": {RUNNING: FAILED, RESUMED: FAILED, WAITING: FAILED},
     "Cancelled": {RUNNING: CANCELLED, RESUMED: CANCELLED, WAITING: CANCELLED},

@@ -110,8 +110,21 @@ class ExecutionHead(Record, kw_only=True, frozen=True):
     fence: int
 
 
+class Parent(Record, kw_only=True, frozen=True):
+    """The execution for which another one was started, under a key."""
+
+    execution_id: str
+    key: str
+    round: int
+
+
 class ExecutionBody(Record, kw_only=True, frozen=True):
-    """What an execution has in common with how it once was."""
+    """What an execution has in common with how it once was.
+
+    ``asleep``: its worker waits for nothing but a timer, a signal or a child. ``parked`` says why
+    no worker goes on with it. ``woken_version`` is that of the latest event for which a worker may
+    have waited, 0 if there was none.
+    """
 
     workflow: str
     workflow_version: str | None = None
@@ -129,6 +142,10 @@ class ExecutionBody(Record, kw_only=True, frozen=True):
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    asleep: bool = False
+    parked: str | None = None
+    woken_version: int = 0
+    parent: Parent | None = None
 
 
 class Execution(ExecutionBody, kw_only=True, frozen=True):
@@ -282,10 +299,14 @@ class ApprovalMessage(Record, kw_only=True, frozen=True):
 
 
 class Assignment(Record, kw_only=True, frozen=True):
-    """A message to a worker: exactly one field is set."""
+    """A message to a worker: exactly one field is set.
+
+    ``happened`` is a TimerFired, SignalReceived or ChildEnded.
+    """
 
     claim: Claim | None = None
     resolved: Approval | None = None
+    happened: RecordedEvent | None = None
     ended: str | None = None
     lost: str | None = None
 

@@ -6,6 +6,7 @@ answer, because each stands or falls alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,20 +14,27 @@ from placet import operations
 from placet.canonical import digest, plain
 from placet.commands import (
     Cancellation,
+    CancelTimer,
     Command,
     CompleteExecution,
     FailExecution,
     Grant,
     Input,
     LabelInput,
+    ParkExecution,
     RecordStep,
     RedeemApproval,
     Rejection,
     RequestApproval,
     Retry,
+    SendSignal,
+    SetTimer,
+    StartChild,
     StartExecution,
+    Unparking,
     WithdrawApproval,
 )
+from placet.durations import iso_duration
 from placet.errors import Refused, refusal
 from placet.model import Accepted, Approval, Execution
 from placet.operations import Outcome
@@ -137,6 +145,83 @@ class Mutations(Transport):
             redemption_key=key,
         )
         return await self._command(operations.REDEEM_APPROVAL, command)
+
+    async def set_timer(
+        self,
+        execution_id: str,
+        key: str,
+        *,
+        delay: timedelta | None = None,
+        until: datetime | None = None,
+        fence: int | None = None,
+    ) -> Accepted:
+        """Set a timer: after ``delay`` or at ``until``, by the database's time, never early."""
+        command = SetTimer(
+            execution_id=execution_id,
+            fence=fence,
+            key=key,
+            delay=None if delay is None else iso_duration(delay),
+            until=until,
+        )
+        return await self._command(operations.SET_TIMER, command)
+
+    async def cancel_timer(
+        self, execution_id: str, key: str, *, fence: int | None = None
+    ) -> Accepted:
+        """Take a timer back; once it has fired this changes nothing."""
+        command = CancelTimer(execution_id=execution_id, fence=fence, key=key)
+        return await self._command(operations.CANCEL_TIMER, command)
+
+    async def signal(
+        self, execution_id: str, name: str, payload: Any = None, *, key: str | None = None
+    ) -> Accepted:
+        """Hand data to an execution that waits, or will wait, for a signal of this name.
+
+        ``key``: what this sending is known by, so that it can be repeated; made up if not given.
+        """
+        command = SendSignal(
+            execution_id=execution_id,
+            name=name,
+            payload=plain(payload, "payload"),
+            key=str(uuid4()) if key is None else key,
+        )
+        return await self._command(operations.SEND_SIGNAL, command)
+
+    async def start_child(
+        self,
+        execution_id: str,
+        key: str,
+        workflow: str,
+        input: Any = None,  # noqa: A002 - the contract's name
+        *,
+        version: str | None = None,
+        queue: str = "default",
+        fence: int | None = None,
+    ) -> Accepted:
+        """Have another execution started for this one, by the same initiator.
+
+        How it ends is told to this one, as the event ChildEnded.
+        """
+        command = StartChild(
+            execution_id=execution_id,
+            fence=fence,
+            key=key,
+            workflow=workflow,
+            workflow_version=version,
+            queue=queue,
+            input=plain(input, "input"),
+        )
+        return await self._command(operations.START_CHILD, command)
+
+    async def park(self, execution_id: str, reason: str, *, fence: int | None = None) -> Accepted:
+        """Keep every worker from an execution until it is unparked, and say why."""
+        command = ParkExecution(execution_id=execution_id, fence=fence, reason=reason)
+        return await self._command(operations.PARK_EXECUTION, command)
+
+    async def unpark(self, execution_id: str) -> Accepted:
+        """Let workers go on with a parked execution."""
+        command = Unparking(execution_id=execution_id)
+        return await self._command(operations.UNPARK_EXECUTION, command)
 
     async def complete(
         self, execution_id: str, result: Any = None, *, fence: int | None = None

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from placet import operations
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.durations import iso_duration
 from placet.enums import ApprovalOrder, ExecutionOrder
-from placet.leases import iso_duration
 from placet.model import (
     Approval,
     Execution,

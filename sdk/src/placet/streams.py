@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from placet import operations
 from placet.commands import ApprovalFilter, EventFilter
-from placet.leases import LEASE, iso_duration
+from placet.durations import iso_duration
+from placet.leases import LEASE
 from placet.model import ApprovalMessage, Assignment, EventMessage, RecordedEvent
 from placet.queries import Queries
 from placet.wire import variables

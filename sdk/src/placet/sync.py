@@ -66,6 +66,7 @@ class Client:
     def __init__(
         self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
     ) -> None:
+        self._again = partial(Client, url, token, timeout=timeout, retry_for=retry_for)
         self._client = _Async(url, token, timeout=timeout, retry_for=retry_for)
         self._loop = Blocking(self._client.close)
 
@@ -79,6 +80,10 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def apart(self) -> "Client":
+        """Give a client for the same service and token with connections of its own."""
+        return self._again()
 
     def close(self) -> None:
         """End all connections and the thread. Calls under way in other threads fail."""
@@ -103,6 +108,12 @@ class Client:
     request_approval = _blocking(_Async.request_approval)
     withdraw = _blocking(_Async.withdraw)
     redeem = _blocking(_Async.redeem)
+    set_timer = _blocking(_Async.set_timer)
+    cancel_timer = _blocking(_Async.cancel_timer)
+    signal = _blocking(_Async.signal)
+    start_child = _blocking(_Async.start_child)
+    park = _blocking(_Async.park)
+    unpark = _blocking(_Async.unpark)
     complete = _blocking(_Async.complete)
     fail = _blocking(_Async.fail)
     cancel = _blocking(_Async.cancel)

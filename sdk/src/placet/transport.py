@@ -51,7 +51,8 @@ class Transport:
     ) -> None:
         base = url.rstrip("/")
         self.url = base if base.endswith("/graphql") else base + "/graphql"
-        self._authorization = f"Bearer {token.strip()}"
+        self._token = token.strip()
+        self._authorization = f"Bearer {self._token}"
         self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
@@ -68,6 +69,10 @@ class Transport:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def apart(self) -> Self:
+        """Give a client for the same service and token with connections of its own."""
+        return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
 
     async def close(self) -> None:
         """End all streams and connections. The object can't be used afterwards."""

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from placet.cli import render
-from placet.cli.access import Access, run
+from placet.cli.access import Access, errors, run
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import PlacetError
+from placet.gate import Gate
 from placet.model import Accepted, Approval, History, Page, RecordedEvent
+from placet.policy import require
 
 app = typer.Typer(
     help="Executions that stop for approval.",
@@ -59,10 +61,11 @@ def executions(
     workflow: Annotated[list[str] | None, typer.Option(help="Of this workflow.")] = None,
     first: First = 50,
     *,
+    parked: Annotated[bool, typer.Option("--parked", help="Only what is parked.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List executions, the latest first."""
-    where = ExecutionFilter(state=state or None, workflow=workflow or None)
+    where = ExecutionFilter(state=state or None, workflow=workflow or None, parked=parked or None)
     page = run(context, lambda client: client.executions(where, first=first))
     _print_page(page, render.print_executions, as_json=as_json)
 
@@ -156,17 +159,68 @@ def start(
     queue: Annotated[str, typer.Option(help="Where its engine looks for work.")] = "default",
 ) -> None:
     """Start an execution and print its id."""
-    try:
-        value = json.loads(given)
-    except ValueError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint="--input") from error
+    value = _json(given, "--input")
     accepted = run(context, lambda client: client.start(workflow, value, key=key, queue=queue))
     render.out.print(accepted.execution.id if accepted.execution else "", markup=False)
+
+
+@app.command()
+def signal(
+    context: typer.Context,
+    id_: Id,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    given: Annotated[str, typer.Option("--payload", metavar="JSON", help="The data.")] = "null",
+    key: Annotated[str | None, typer.Option(help="Send it once only under this key.")] = None,
+) -> None:
+    """Hand data to an execution that waits for a signal of this name."""
+    value = _json(given, "--payload")
+    accepted = run(context, lambda client: client.signal(id_, name, value, key=key))
+    render.out.print("repeated" if accepted.repeated else "sent", markup=False)
+
+
+@app.command()
+def unpark(context: typer.Context, id_: Id) -> None:
+    """Let workers go on with a parked execution."""
+    accepted = run(context, lambda client: client.unpark(id_))
+    render.out.print("not parked any more" if accepted.repeated else "unparked", markup=False)
+
+
+@app.command()
+def mcp(
+    context: typer.Context,
+    group: Annotated[list[str] | None, typer.Option(help="People of this group decide.")] = None,
+    user: Annotated[list[str] | None, typer.Option(help="This person decides.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="So many have to agree.")] = 1,
+    on_behalf_of: Annotated[
+        str | None, typer.Option(metavar="USER", help="For whom the agent works; can't decide.")
+    ] = None,
+    queue: Annotated[str, typer.Option(help="One that no engine serves.")] = "gates",
+) -> None:
+    """Serve an agent tools over MCP by which it asks people before it acts."""
+    if not group and not user:
+        raise typer.BadParameter("needed, or --user: who decides?", param_hint="--group")
+    try:
+        from placet.mcp import serve  # noqa: PLC0415 - an extra, and slow to import
+    except ModuleNotFoundError as error:
+        errors.print(f"placet: {error}; pip install 'placet[mcp]'", style="red", markup=False)
+        raise typer.Exit(1) from error
+    policy = require(count, groups=group or (), users=user or ())
+    run(
+        context,
+        lambda client: serve(Gate(client, queue=queue), policy, on_behalf_of=on_behalf_of),
+    )
 
 
 def main() -> None:
     """Run the command."""
     app()
+
+
+def _json(text: str, option: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
 
 
 def _print_page(page: Page[Any], table: Callable[[Page[Any]], None], *, as_json: bool) -> None:

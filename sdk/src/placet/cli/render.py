@@ -31,12 +31,19 @@ def print_executions(executions: Iterable[Execution]) -> None:
         table.add_row(
             each.id,
             _cell(each.workflow),
-            each.state,
+            state_of(each),
             str(each.version),
             _cell(each.initiator.id),
             when(each.started_at),
         )
     out.print(table)
+
+
+def state_of(execution: Execution) -> str:
+    """Give the state, and whether anything keeps workers from going on."""
+    if execution.parked is not None:
+        return f"{execution.state}, parked"
+    return f"{execution.state}, asleep" if execution.asleep else execution.state
 
 
 def print_approvals(approvals: Iterable[Approval]) -> None:
@@ -60,7 +67,8 @@ def print_history(history: History) -> None:
     _pairs(
         Execution=execution.id,
         Workflow=execution.workflow,
-        State=execution.state,
+        State=state_of(execution),
+        Parked=execution.parked,
         Version=execution.version,
         Initiator=execution.initiator.id,
         Started=when(execution.started_at),

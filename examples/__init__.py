@@ -1,0 +1,1 @@
+"""Programs to begin with. Each is run by the tests."""

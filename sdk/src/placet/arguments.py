@@ -1,0 +1,103 @@
+"""A function's arguments as a payload that people can read, and back."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_type_hints
+
+import msgspec
+
+from placet.canonical import digest, plain
+
+_RETURN = "return"
+
+
+class Arguments:
+    """How the calls of one function become JSON objects, by parameter name, and calls again.
+
+    An argument comes back as its annotation says, without one as JSON says it. ``hidden``
+    parameters, such as ``self`` or a connection, are no part of the payload.
+
+    Raises TypeError for an annotation that JSON can't stand for, and for a hidden parameter that
+    there is not.
+    """
+
+    def __init__(self, function: Callable[..., Any], hidden: Sequence[str] = ()) -> None:
+        self._signature = inspect.signature(function)
+        self._hidden = frozenset(hidden)
+        if unknown := self._hidden - set(self._signature.parameters):
+            msg = f"{function.__qualname__} has no parameter {', '.join(sorted(unknown))}"
+            raise TypeError(msg)
+        self.names = [name for name in self._signature.parameters if name not in self._hidden]
+        self._types = _types(function, {*self.names, _RETURN})
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Give a call's arguments by name, defaults filled in. TypeError: they don't fit."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound
+
+    def payload(self, call: inspect.BoundArguments) -> dict[str, Any]:
+        """Give the arguments that are shown as a JSON object.
+
+        Raises ValueError for a value that JSON can't say or that its annotation does not allow.
+        """
+        payload = {name: plain(call.arguments[name], f"argument {name!r}") for name in self.names}
+        # Told now, and not after people have agreed to what then can't be done.
+        if digest(self._shown(self.rebuilt(call, payload))) != digest(payload):
+            msg = "the arguments do not come back from JSON as they are"
+            raise ValueError(msg)
+        return payload
+
+    def rebuilt(
+        self, call: inspect.BoundArguments, payload: Mapping[str, Any]
+    ) -> inspect.BoundArguments:
+        """Give the call with the payload's values; hidden arguments are those of ``call``."""
+        arguments = dict(call.arguments)
+        for name in self.names:
+            arguments[name] = self._value(name, payload[name])
+        return inspect.BoundArguments(self._signature, arguments)
+
+    def result(self, value: Any) -> Any:
+        """Give a recorded result as the function's annotation says it."""
+        return _converted(value, self._types.get(_RETURN, Any), "the result")
+
+    def _shown(self, call: inspect.BoundArguments) -> dict[str, Any]:
+        return {name: call.arguments[name] for name in self.names}
+
+    def _value(self, name: str, value: Any) -> Any:
+        hint = self._types.get(name, Any)
+        kind = self._signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            return tuple(_converted(each, hint, f"argument {name!r}") for each in value)
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            return {key: _converted(each, hint, f"argument {key!r}") for key, each in value.items()}
+        return _converted(value, hint, f"argument {name!r}")
+
+
+def _types(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
+    """Give the annotations of these names, those that say nothing left out."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        msg = f"an annotation of {function.__qualname__} can't be resolved: {error}"
+        raise TypeError(msg) from error
+    hints = {name: hint for name, hint in hints.items() if name in names and hint is not object}
+    for name, hint in hints.items():
+        try:
+            msgspec.json.schema(hint)
+        except TypeError as error:
+            what = "the result" if name == _RETURN else f"parameter {name!r}"
+            msg = (
+                f"{what} of {function.__qualname__} is annotated {hint}, which JSON can't stand"
+                " for: use plain types, dataclasses or Structs, or hide the parameter"
+            )
+            raise TypeError(msg) from error
+    return hints
+
+
+def _converted(value: Any, hint: Any, what: str) -> Any:
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        msg = f"{what}: {error}"
+        raise ValueError(msg) from error

@@ -1,0 +1,174 @@
+"""A dependency that lets an endpoint act once, when people have agreed."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Header
+from fastapi.encoders import jsonable_encoder
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from placet.engine.clearance import Clearance
+from placet.enums import ApprovalStatus
+from placet.errors import Doubt, KeyReused, NotCleared, Overloaded, StepFailed, Unavailable
+from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
+from placet.fastapi.header import NAME, idempotency_key
+from placet.fastapi.middleware import SLOT, Slot, replayed
+from placet.gate import Gate
+from placet.model import Approval
+from placet.policy import Policy
+
+
+class Guard:
+    """A dependency for FastAPI: ``Depends(guard)`` gives the endpoint a Guarded.
+
+    In Starlette, ``await guard(request)`` does. ``caller`` says who asks, from the request. Keys
+    are then each caller's own, and four eyes bars the caller from deciding; without it one caller
+    who knows another's key and body gets the other's answer. ``retry_after``: in how many seconds
+    a client should ask again.
+    """
+
+    def __init__(
+        self,
+        gate: Gate | Callable[[], Gate],
+        *,
+        caller: Callable[[Request], str] | None = None,
+        retry_after: int = 5,
+    ) -> None:
+        self._gate = gate
+        self._caller = caller
+        self._retry_after = retry_after
+
+    async def __call__(
+        self,
+        request: Request,
+        _key: Annotated[
+            str | None, Header(alias=NAME, description="Names this request when it is repeated.")
+        ] = None,
+    ) -> "Guarded":
+        """Give the guarded request. Nothing is asked yet. Raises an answer 400 without a key."""
+        slot = request.scope.get(SLOT)
+        if slot is None:
+            msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
+            raise RuntimeError(msg)
+        return Guarded(
+            request,
+            slot,
+            gate=self._gate if isinstance(self._gate, Gate) else self._gate(),
+            key=idempotency_key(request),
+            caller=None if self._caller is None else self._caller(request),
+            retry_after=self._retry_after,
+        )
+
+
+class Guarded:
+    """One request to a guarded endpoint."""
+
+    def __init__(
+        self,
+        request: Request,
+        slot: Slot,
+        *,
+        gate: Gate,
+        key: str,
+        caller: str | None,
+        retry_after: int,
+    ) -> None:
+        self._request = request
+        self._slot = slot
+        self._gate = gate
+        self._key = key
+        self._caller = caller
+        self._retry_after = retry_after
+
+    async def cleared(
+        self,
+        payload: Any,
+        *,
+        title: str,
+        policy: Policy,
+        description: str | None = None,
+        name: str | None = None,
+    ) -> Clearance:
+        """Go on once only: when people have agreed to ``payload``, and before nobody else did.
+
+        What follows this call runs once for the request's Idempotency-Key, and its response is
+        recorded. In all other cases the endpoint is left here, and the client is answered:
+
+        - 202 while people decide, with Location and Retry-After;
+        - the recorded response, where it has been done;
+        - 403 where it was rejected, expired or withdrawn; 422 where the same key had another
+          payload; 409 while it is being done; 500 where it failed; 503 where the service is away.
+
+        ``payload``: what is to be done, as JSON, models of pydantic too. ``name``: what kind of
+        thing is asked, by default the method and the path as the route has it.
+        """
+        name = name or self._name()
+        try:
+            approval = await self._gate.ask(
+                name,
+                self._key if self._caller is None else f"{self._caller}/{self._key}",
+                title=title,
+                payload=jsonable_encoder(payload),
+                policy=policy,
+                description=description,
+                on_behalf_of=self._caller,
+            )
+            clearance = await self._clearance(approval)
+            recorded = await self._gate.redeem(clearance)
+        except KeyReused as error:
+            detail = f"this {NAME} was used for another request"
+            raise problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "KEY_REUSED", detail, kind=IDEMPOTENCY
+            ) from error
+        except Doubt as error:
+            detail = "this request is being carried out, or it is not known whether it was"
+            raise problem(HTTPStatus.CONFLICT, "OUTSTANDING", detail, kind=IDEMPOTENCY) from error
+        except StepFailed as error:
+            # Its text is for the log: it may say more than a client should know.
+            detail = "this request was carried out and failed"
+            raise problem(HTTPStatus.INTERNAL_SERVER_ERROR, "FAILED", detail) from error
+        except (Unavailable, Overloaded) as error:
+            raise problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "UNAVAILABLE",
+                "approvals can't be asked for at the moment",
+                headers=self._again(),
+            ) from error
+        if recorded is not None:
+            raise Answer(replayed(recorded.result))
+        self._slot.gate, self._slot.clearance, self._slot.name = self._gate, clearance, name
+        return clearance
+
+    async def _clearance(self, approval: Approval) -> Clearance:
+        if approval.status is ApprovalStatus.PENDING:
+            raise Answer(self._pending(approval))
+        try:
+            return await self._gate.clearance(approval)
+        except NotCleared as error:
+            said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
+            raise problem(
+                HTTPStatus.FORBIDDEN,
+                f"APPROVAL_{approval.status}",
+                f"{approval.status.lower()}: {said}" if said else approval.status.lower(),
+                approval=approval.id,
+            ) from error
+
+    def _pending(self, approval: Approval) -> JSONResponse:
+        body = {
+            "title": HTTPStatus.ACCEPTED.phrase,
+            "status": HTTPStatus.ACCEPTED,
+            "detail": f"waiting for approval; repeat the request with the same {NAME}",
+            "code": "APPROVAL_PENDING",
+            "approval": approval.id,
+        }
+        headers = self._again() | {"location": str(self._request.url)}
+        return JSONResponse(body, HTTPStatus.ACCEPTED, headers=headers)
+
+    def _again(self) -> dict[str, str]:
+        return {"retry-after": str(self._retry_after)}
+
+    def _name(self) -> str:
+        path = getattr(self._request.scope.get("route"), "path", self._request.url.path)
+        return f"{self._request.method} {path}"

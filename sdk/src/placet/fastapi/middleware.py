@@ -1,0 +1,122 @@
+"""The middleware that sends the answers of guards and records the responses of what was cleared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from placet.engine.clearance import Clearance
+from placet.errors import PlacetError
+from placet.fastapi.answer import Answer
+from placet.gate import Gate
+
+SLOT = "placet.cleared"
+
+_KEPT_HEADERS = ("content-type", "location")
+_SERVER_ERRORS = 500
+
+
+class EndpointError(PlacetError):
+    """An endpoint that was cleared answered with a server's error."""
+
+
+@dataclass
+class Slot:
+    """What was cleared in a request, once it was."""
+
+    gate: Gate | None = None
+    clearance: Clearance | None = None
+    name: str = ""
+
+    async def complete(self, result: Any) -> None:
+        """Record what was answered."""
+        assert self.gate is not None
+        assert self.clearance is not None
+        await self.gate.complete(self.clearance, self.name, result)
+
+    async def fail(self, error: BaseException) -> None:
+        """Record that it failed."""
+        assert self.gate is not None
+        assert self.clearance is not None
+        await self.gate.fail(self.clearance, self.name, error)
+
+
+class ApprovalMiddleware:
+    """Needed once around an application whose endpoints have a guard.
+
+    The response of an endpoint that was cleared is recorded before it is sent: its status, content
+    type, location and body, which must be UTF-8. An exception or a status of 500 or more is
+    recorded as a failure.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        slot = Slot()
+        scope[SLOT] = slot
+        recorder = _Recorder(slot, send)
+        try:
+            await self.app(scope, receive, recorder.send)
+        except Answer as answer:
+            await answer.response(scope, receive, send)
+        except Exception as error:
+            # What is raised after the response was recorded, by a background task say, is not it.
+            if slot.clearance is not None and not recorder.recorded:
+                await slot.fail(error)
+            raise
+
+
+class _Recorder:
+    """Passes a response on; that of an endpoint that was cleared, whole and once it is recorded."""
+
+    def __init__(self, slot: Slot, send: Send) -> None:
+        self.recorded = False
+        self._slot = slot
+        self._send = send
+        self._held: list[Message] = []
+
+    async def send(self, message: Message) -> None:
+        if self._slot.clearance is None or self.recorded:
+            await self._send(message)
+            return
+        self._held.append(message)
+        if message["type"] != "http.response.body" or message.get("more_body", False):
+            return
+        # Also where recording fails: nothing is recorded twice.
+        self.recorded = True
+        await self._record()
+        for held in self._held:
+            await self._send(held)
+
+    async def _record(self) -> None:
+        start, body = self._held[0], b"".join(each.get("body", b"") for each in self._held)
+        status = start["status"]
+        if status >= _SERVER_ERRORS:
+            await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
+            return
+        try:
+            result = _kept(status, Headers(raw=start.get("headers", [])), body)
+        except ValueError as error:
+            await self._slot.fail(error)
+            raise
+        await self._slot.complete(result)
+
+
+def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
+    # The body as text and not as the JSON that it may be: it is answered again to the byte, also
+    # with numbers that I-JSON can't say.
+    kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+    return {"status": status, "headers": kept, "body": body.decode()}
+
+
+def replayed(kept: Mapping[str, Any]) -> Response:
+    """Give a response as it was recorded."""
+    return Response(kept["body"], kept["status"], headers=kept["headers"])

@@ -1,0 +1,50 @@
+"""The server: the tools with what clients are told of them, over standard input and output."""
+
+from importlib.metadata import version
+
+from mcp.server import MCPServer
+from mcp.types import ToolAnnotations
+
+from placet.gate import Gate
+from placet.mcp.tools import Tools
+from placet.policy import Policy
+
+INSTRUCTIONS = """\
+Before an action that needs people's approval: request_approval with the exact payload, then \
+await_approval until it is no longer PENDING, then redeem_approval with the same payload, then act \
+once, then report_outcome. Never act when redeem_approval did not answer act: true."""
+
+
+async def serve(gate: Gate, policy: Policy, *, on_behalf_of: str | None = None) -> None:
+    """Serve until standard input ends. Nothing else may use standard output meanwhile."""
+    tools = Tools(gate, policy, on_behalf_of)
+    server = MCPServer(
+        "placet",
+        title="Placet",
+        instructions=INSTRUCTIONS,
+        version=version("placet"),
+        log_level="WARNING",
+    )
+    for tool, title, hints in (
+        (tools.request_approval, "Ask people for approval", _hints(idempotent=True)),
+        (tools.await_approval, "Wait for people's decision", _hints(idempotent=True)),
+        (tools.get_approval, "Look up an approval", _hints(reads=True, idempotent=True)),
+        # Not idempotent: a client that repeats it unasked would be told that it is used up.
+        (tools.redeem_approval, "Use an approval", _hints(destroys=True)),
+        (tools.report_outcome, "Report what came of it", _hints(idempotent=True)),
+        (tools.withdraw_approval, "Take a request back", _hints(destroys=True, idempotent=True)),
+    ):
+        server.add_tool(tool, title=title, annotations=hints, structured_output=True)
+    await server.run_stdio_async()
+
+
+def _hints(
+    *, reads: bool = False, destroys: bool = False, idempotent: bool = False
+) -> ToolAnnotations:
+    return ToolAnnotations(
+        read_only_hint=reads,
+        destructive_hint=destroys,
+        idempotent_hint=idempotent,
+        # People decide, and nobody knows how.
+        open_world_hint=True,
+    )

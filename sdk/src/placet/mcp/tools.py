@@ -1,0 +1,199 @@
+"""The tools of an agent that asks people before it acts."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
+
+from placet.canonical import digest
+from placet.engine.clearance import clear
+from placet.enums import ApprovalStatus
+from placet.errors import DigestMismatch, NotCleared, PlacetError
+from placet.gate import Gate
+from placet.mcp.states import ApprovalState, Redemption, Report
+from placet.model import Approval
+from placet.policy import Policy
+
+STEP_NAME = "agent"
+PROGRESS_SECONDS = 5.0
+# Many clients give a call up after a minute.
+WAIT_SECONDS = 45
+MAX_WAIT_SECONDS = 600
+
+ApprovalId = Annotated[str, Field(description="The approval_id that request_approval gave")]
+Payload = Annotated[
+    dict[str, Any],
+    Field(
+        description="What is to be done, whole and exact: people see it and agree to nothing else"
+    ),
+]
+
+
+class ReportedFailureError(PlacetError):
+    """The agent says that what it was cleared to do failed."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The tools, for one gate and one policy: an agent does not choose who decides."""
+
+    gate: Gate
+    policy: Policy
+    on_behalf_of: str | None = None
+
+    async def request_approval(
+        self,
+        action: Annotated[str, Field(description="What kind of thing it is: send_email, say")],
+        title: Annotated[str, Field(description="One line that says what people agree to")],
+        payload: Payload,
+        description: Annotated[str, Field(description="Why, and what people should know")] = "",
+        key: Annotated[
+            str,
+            Field(
+                description="Names this request. By default the payload does; give another key"
+                " to do the same thing again"
+            ),
+        ] = "",
+    ) -> ApprovalState:
+        """Ask people to approve an action, before you do it.
+
+        Returns at once. The same action and key with the same content finds the same approval, so
+        it is safe to call again. Then call await_approval.
+        """
+        with _told():
+            approval = await self.gate.ask(
+                action,
+                key or digest(payload),
+                title=title,
+                payload=payload,
+                policy=self.policy,
+                description=description or None,
+                on_behalf_of=self.on_behalf_of,
+            )
+        return ApprovalState.of(approval)
+
+    async def await_approval(
+        self,
+        approval_id: ApprovalId,
+        context: Context[Any, Any],
+        wait_seconds: Annotated[
+            int, Field(ge=0, le=MAX_WAIT_SECONDS, description="At most so long")
+        ] = WAIT_SECONDS,
+    ) -> ApprovalState:
+        """Wait until people have decided, or for wait_seconds.
+
+        People may take hours: while the status is PENDING, call it again. Do not act before the
+        status is GRANTED and redeem_approval said so.
+        """
+        with _told():
+            approval = await self._find(approval_id)
+            waiting = asyncio.create_task(self._settled(approval))
+            try:
+                await _progressing(waiting, wait_seconds, context)
+                if not waiting.done():
+                    return ApprovalState.of(approval)
+                return ApprovalState.of(await waiting)
+            finally:
+                waiting.cancel()
+
+    async def get_approval(self, approval_id: ApprovalId) -> ApprovalState:
+        """Look an approval up, without waiting."""
+        with _told():
+            return ApprovalState.of(await self._find(approval_id))
+
+    async def redeem_approval(self, approval_id: ApprovalId, payload: Payload) -> Redemption:
+        """Use a granted approval, directly before you act: it can be used once.
+
+        Give the payload that you are about to act on. If it differs from what was approved by one
+        byte, this fails and you must not act. If act is true, do it now, once, and then call
+        report_outcome.
+        """
+        with _told():
+            approval = await self._find(approval_id)
+            if approval.status is ApprovalStatus.PENDING:
+                raise ToolError("it is PENDING: people have not decided; call await_approval")
+            clearance = replace(clear(approval), payload=payload)
+            try:
+                recorded = await self.gate.redeem(clearance)
+            except DigestMismatch as error:
+                raise ToolError(
+                    "this payload is not what was approved; do not act. Ask for approval of it, or"
+                    " redeem what was approved, which get_approval shows"
+                ) from error
+        if recorded is not None:
+            return Redemption(
+                act=False, result=recorded.result, next="It has been done; do not do it again."
+            )
+        return Redemption(act=True, result=None, next="Act now, then call report_outcome.")
+
+    async def report_outcome(
+        self,
+        approval_id: ApprovalId,
+        outcome: Literal["done", "failed"],
+        result: Annotated[str, Field(description="What came of it, for the record")] = "",
+    ) -> Report:
+        """Record what came of an action, after you redeemed its approval and acted.
+
+        The first report stands.
+        """
+        with _told():
+            approval = await self._find(approval_id)
+            if approval.redeemed_at is None:
+                raise ToolError("it was not redeemed, so there is nothing to report")
+            clearance = clear(approval)
+            if outcome == "done":
+                await self.gate.complete(clearance, STEP_NAME, result)
+            else:
+                await self.gate.fail(clearance, STEP_NAME, ReportedFailureError(result))
+        return Report(outcome=outcome, next="Nothing: it is on record.")
+
+    async def withdraw_approval(
+        self,
+        approval_id: ApprovalId,
+        reason: Annotated[str, Field(min_length=1, description="Why, for those who were asked")],
+    ) -> ApprovalState:
+        """Take a request back that is no longer needed, so that people need not decide."""
+        with _told():
+            approval = await self._find(approval_id)
+            await self.gate.withdraw(approval, reason)
+            return ApprovalState.of(await self._find(approval_id))
+
+    async def _find(self, approval_id: str) -> Approval:
+        approval = await self.gate.client.approval(approval_id)
+        if approval is None:
+            raise ToolError(f"there is no approval {approval_id!r} that this server may see")
+        return approval
+
+    async def _settled(self, approval: Approval) -> Approval:
+        try:
+            return (await self.gate.clearance(approval)).approval
+        except NotCleared as refused:
+            return refused.approval
+
+
+async def _progressing(
+    waiting: asyncio.Task[Any], seconds: int, context: Context[Any, Any]
+) -> None:
+    """Wait for the task, and tell a client that asked for it how it goes."""
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    while not waiting.done():
+        passed = clock() - begun
+        await context.report_progress(passed, seconds, "people have not decided yet")
+        if passed >= seconds:
+            return
+        await asyncio.wait({waiting}, timeout=min(PROGRESS_SECONDS, seconds - passed))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the agent what it can act on; anything else is a fault, and told without its text."""
+    try:
+        yield
+    except (PlacetError, ValueError) as error:
+        raise ToolError(str(error)) from error

@@ -1,0 +1,3 @@
+from tests.sdk.conftest import people
+
+__all__ = ["people"]

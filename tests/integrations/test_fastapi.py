@@ -1,0 +1,352 @@
+"""Guarded endpoints of FastAPI and Starlette, before a service with people who decide."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from placet import Approval, Client, ExecutionState, Gate, require
+from placet.fastapi import ApprovalMiddleware, Guard, Guarded
+from tests.sdk.people import People
+
+FINANCE = require(1, group="finance")
+
+
+class Payment(BaseModel):
+    euros: int
+    to: str
+
+
+class Receipt(BaseModel):
+    number: int
+    paid: Payment
+
+
+class Bank:
+    """What the endpoints call; ``does`` may be replaced."""
+
+    def __init__(self) -> None:
+        self.payments: list[Payment] = []
+        self.does: Callable[[Payment], Any] = lambda _payment: None
+
+    async def pay(self, payment: Payment) -> Receipt:
+        self.payments.append(payment)
+        answer = self.does(payment)
+        if asyncio.iscoroutine(answer):
+            await answer
+        return Receipt(number=len(self.payments), paid=payment)
+
+
+def application(bank: Bank, guard: Guard) -> FastAPI:
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+
+    @app.post("/accounts/{account}/payments", status_code=201)
+    async def pay(
+        account: str, payment: Payment, guarded: Annotated[Guarded, Depends(guard)]
+    ) -> Receipt:
+        await guarded.cleared(
+            {"account": account, "payment": payment},
+            title=f"Pay {payment.euros} to {payment.to}",
+            policy=FINANCE,
+        )
+        return await bank.pay(payment)
+
+    return app
+
+
+class Shop:
+    """An application, its client, and the people."""
+
+    def __init__(self, people: People, client: httpx.AsyncClient, bank: Bank) -> None:
+        self.people = people
+        self.client = client
+        self.bank = bank
+        self.key = f'"{uuid4()}"'
+
+    async def pay(
+        self, euros: int = 120, *, key: str | None = None, user: str = "ada"
+    ) -> httpx.Response:
+        return await self.client.post(
+            "/accounts/7/payments",
+            json={"euros": euros, "to": "Ada"},
+            headers={"idempotency-key": key or self.key, "x-user": user},
+        )
+
+    async def asked(self, response: httpx.Response) -> Approval:
+        assert response.status_code == 202, response.text
+        approver = await self.people.get("approver-a")
+        approval = await approver.approval(response.json()["approval"])
+        assert approval is not None
+        return approval
+
+    async def granted(self) -> Approval:
+        """Ask for a payment and have it granted."""
+        approval = await self.asked(await self.pay())
+        await (await self.people.get("approver-a")).grant(approval)
+        return approval
+
+    async def state(self, approval: Approval) -> ExecutionState:
+        execution = await (await self.people.get("operator")).execution(approval.execution_id)
+        assert execution is not None
+        return execution.state
+
+
+def serving(app: ASGIApp) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://bank")
+
+
+@pytest.fixture
+async def shop(people: People) -> AsyncIterator[Shop]:
+    bank = Bank()
+    gate = Gate(await people.get("engine"))
+    guard = Guard(gate, caller=lambda request: request.headers["x-user"])
+    async with serving(application(bank, guard)) as client:
+        yield Shop(people, client, bank)
+
+
+async def test_a_request_waits_and_then_acts_once(shop: Shop) -> None:
+    first = await shop.pay()
+    approval = await shop.asked(first)
+    assert first.headers["location"] == "http://bank/accounts/7/payments"
+    assert first.headers["retry-after"] == "5"
+    assert approval.workflow == "POST /accounts/{account}/payments"
+    assert approval.title == "Pay 120 to Ada"
+    assert approval.payload == {"account": "7", "payment": {"euros": 120, "to": "Ada"}}
+    assert (await shop.pay()).json()["approval"] == approval.id
+    assert shop.bank.payments == []
+
+    await (await shop.people.get("approver-a")).grant(approval)
+    done, again = await shop.pay(), await shop.pay()
+    assert (done.status_code, done.json()["number"]) == (201, 1)
+    assert (again.status_code, again.content) == (201, done.content)
+    assert again.headers["content-type"] == done.headers["content-type"]
+    assert len(shop.bank.payments) == 1
+    assert await shop.state(approval) is ExecutionState.COMPLETED
+
+
+async def test_a_rejection_is_403_with_its_reason(shop: Shop) -> None:
+    approval = await shop.asked(await shop.pay())
+    await (await shop.people.get("approver-b")).reject(approval, comment="too dear")
+    response = await shop.pay()
+    assert response.status_code == 403
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "rejected: too dear",
+        "code": "APPROVAL_REJECTED",
+        "approval": approval.id,
+    }
+    assert await shop.state(approval) is ExecutionState.FAILED
+
+
+async def test_another_body_under_the_same_key_is_422(shop: Shop) -> None:
+    await shop.granted()
+    response = await shop.pay(1_000_000)
+    assert (response.status_code, response.json()["code"]) == (422, "KEY_REUSED")
+    assert (await shop.pay()).status_code == 201
+    assert (await shop.pay(1_000_000)).status_code == 422
+    assert [payment.euros for payment in shop.bank.payments] == [120]
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ([], "IDEMPOTENCY_KEY_MISSING"),
+        (['"a"', '"b"'], "IDEMPOTENCY_KEY_INVALID"),
+        (['"'], "IDEMPOTENCY_KEY_INVALID"),
+        (['""'], "IDEMPOTENCY_KEY_INVALID"),
+        (["a b"], "IDEMPOTENCY_KEY_INVALID"),
+        (["x" * 101], "IDEMPOTENCY_KEY_INVALID"),
+    ],
+)
+async def test_without_one_key_it_is_400(shop: Shop, keys: list[str], code: str) -> None:
+    response = await shop.client.post(
+        "/accounts/7/payments",
+        json={"euros": 1, "to": "Ada"},
+        headers=[("x-user", "ada"), *(("idempotency-key", key) for key in keys)],
+    )
+    assert (response.status_code, response.json()["code"]) == (400, code)
+    assert "idempotency-key" in response.json()["type"]
+
+
+async def test_a_key_is_the_same_with_and_without_quotes(shop: Shop) -> None:
+    quoted = await shop.asked(await shop.pay())
+    bare = await shop.asked(await shop.pay(key=shop.key.strip('"')))
+    assert bare.id == quoted.id
+
+
+async def test_a_body_that_is_not_valid_asks_nobody(shop: Shop) -> None:
+    response = await shop.client.post(
+        "/accounts/7/payments",
+        json={"euros": "many"},
+        headers={"idempotency-key": shop.key, "x-user": "ada"},
+    )
+    assert response.status_code == 422
+    assert (await shop.pay()).status_code == 202
+
+
+async def test_callers_have_keys_of_their_own_and_do_not_decide(shop: Shop) -> None:
+    ada = await shop.asked(await shop.pay())
+    bob = await shop.asked(await shop.pay(user="bob"))
+    assert ada.id != bob.id
+    own = await shop.asked(await shop.pay(user="approver-a"))
+    assert own.viewer_may_decide.reasons == [
+        "four eyes: the execution was started on behalf of this person"
+    ]
+
+
+async def test_a_request_while_it_acts_is_409(shop: Shop) -> None:
+    await shop.granted()
+    begun, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(_payment: Payment) -> None:
+        begun.set()
+        await leave.wait()
+
+    shop.bank.does = slow
+    acting = asyncio.create_task(shop.pay())
+    await begun.wait()
+    response = await shop.pay()
+    assert (response.status_code, response.json()["code"]) == (409, "OUTSTANDING")
+    leave.set()
+    assert (await acting).status_code == 201
+    assert (await shop.pay()).status_code == 201
+    assert len(shop.bank.payments) == 1
+
+
+async def test_of_many_requests_at_once_one_acts(shop: Shop) -> None:
+    await shop.granted()
+    responses = await asyncio.gather(*(shop.pay() for _ in range(8)))
+    assert {each.status_code for each in responses} <= {201, 409}
+    assert len(shop.bank.payments) == 1
+
+
+async def test_an_endpoint_that_raises_is_500_and_does_not_act_again(shop: Shop) -> None:
+    approval = await shop.granted()
+
+    def closed(_payment: Payment) -> None:
+        raise OSError("the vault's code is 1234")
+
+    shop.bank.does = closed
+    assert (await shop.pay()).status_code == 500
+    again = await shop.pay()
+    assert (again.status_code, again.json()["code"]) == (500, "FAILED")
+    assert "1234" not in again.text
+    assert len(shop.bank.payments) == 1
+    assert await shop.state(approval) is ExecutionState.FAILED
+
+
+async def test_an_endpoint_that_refuses_is_answered_the_same_again(shop: Shop) -> None:
+    approval = await shop.granted()
+
+    def broke(_payment: Payment) -> None:
+        raise HTTPException(409, "no money")
+
+    shop.bank.does = broke
+    first, again = await shop.pay(), await shop.pay()
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert again.json() == first.json() == {"detail": "no money"}
+    assert await shop.state(approval) is ExecutionState.COMPLETED
+
+
+async def test_a_service_that_is_away_is_503() -> None:
+    async with Client("http://127.0.0.1:9", "no-token", retry_for=0.0) as away:
+        app = application(Bank(), Guard(Gate(away)))
+        async with serving(app) as client:
+            response = await client.post(
+                "/accounts/7/payments",
+                json={"euros": 1, "to": "Ada"},
+                headers={"idempotency-key": '"k"'},
+            )
+    assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
+    assert response.headers["retry-after"] == "5"
+
+
+async def test_without_the_middleware_it_says_what_is_missing(people: People) -> None:
+    app = FastAPI()
+    guard = Guard(Gate(await people.get("engine")))
+
+    @app.post("/")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> None:
+        raise NotImplementedError(guarded)
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bank") as client:
+        with pytest.raises(RuntimeError, match="ApprovalMiddleware"):
+            await client.post("/")
+
+
+async def test_the_header_is_in_the_description_of_the_interface(shop: Shop) -> None:
+    description = (await shop.client.get("/openapi.json")).json()
+    operation = description["paths"]["/accounts/{account}/payments"]["post"]
+    assert "Idempotency-Key" in [each["name"] for each in operation["parameters"]]
+
+
+async def test_in_starlette_it_does_the_same(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")), retry_after=1)
+    after: list[str] = []
+
+    async def note(text: str) -> None:
+        after.append(text)
+        raise ValueError("a task that fails is no failure of what was answered")
+
+    async def act(request: Request) -> Response:
+        guarded = await guard(request)
+        clearance = await guarded.cleared(await request.json(), title="Act", policy=FINANCE)
+        return PlainTextResponse(
+            f"did {clearance.payload}", background=BackgroundTask(note, "after")
+        )
+
+    app = Starlette(
+        routes=[Route("/acts", act, methods=["POST"])],
+        middleware=[Middleware(ApprovalMiddleware)],
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        first = await client.post("/acts", json="thät", headers=headers)
+        approver = await people.get("approver-a")
+        approval = await approver.approval(first.json()["approval"])
+        assert approval is not None
+        assert approval.workflow == "POST /acts"
+        await approver.grant(approval)
+        for _ in range(2):
+            done = await client.post("/acts", json="thät", headers=headers)
+            assert (done.status_code, done.text) == (200, "did thät")
+    assert after == ["after"]
+
+
+async def test_a_response_that_is_no_text_is_a_failure(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
+        return Response(b"\xff\xfe")
+
+    app = Starlette(
+        routes=[Route("/acts", act, methods=["POST"])],
+        middleware=[Middleware(ApprovalMiddleware)],
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        first = await client.post("/acts", headers=headers)
+        approver = await people.get("approver-a")
+        approval = await approver.approval(first.json()["approval"])
+        assert approval is not None
+        await approver.grant(approval)
+        assert (await client.post("/acts", headers=headers)).status_code == 500
+        assert (await client.post("/acts", headers=headers)).json()["code"] == "FAILED"

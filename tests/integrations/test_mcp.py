@@ -1,0 +1,299 @@
+"""The command ``placet mcp`` as a process, used by the library's own client."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from mcp import Client, StdioServerParameters, stdio_client
+from mcp.types import TextContent
+
+from placet import Approval, ExecutionState
+from tests.sdk.people import People, Server
+
+COMMAND = Path(sys.executable).with_name("placet")
+MAIL = {"to": "Ada", "text": "Grüße"}
+
+
+class Agent:
+    """An agent's end of the server, and the people."""
+
+    def __init__(self, client: Client, people: People) -> None:
+        self.client = client
+        self.people = people
+        self.progress: list[tuple[float, float | None, str | None]] = []
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool that must succeed."""
+        result = await self.client.call_tool(tool, arguments, progress_callback=self._note)
+        assert not result.is_error, result.content
+        assert result.structured_content is not None
+        [text] = result.content
+        assert isinstance(text, TextContent)
+        content: dict[str, Any] = result.structured_content
+        assert json.loads(text.text) == content
+        return content
+
+    async def refused(self, tool: str, **arguments: Any) -> str:
+        """Call a tool that must fail, and give what the agent is told."""
+        result = await self.client.call_tool(tool, arguments)
+        assert result.is_error
+        [text] = result.content
+        assert isinstance(text, TextContent)
+        return text.text
+
+    async def ask(self, **more: Any) -> Approval:
+        """Ask with a key of its own, and give the approval as an approver sees it."""
+        given = {"action": "send_email", "title": "Write to Ada", "payload": MAIL} | more
+        state = await self.call("request_approval", **{"key": str(uuid4())} | given)
+        approver = await self.people.get("approver-a")
+        approval = await approver.approval(state["approval_id"])
+        assert approval is not None
+        return approval
+
+    async def granted(self) -> Approval:
+        approval = await self.ask()
+        await (await self.people.get("approver-a")).grant(approval, comment="fine")
+        return approval
+
+    async def state(self, approval: Approval) -> ExecutionState:
+        execution = await (await self.people.get("operator")).execution(approval.execution_id)
+        assert execution is not None
+        return execution.state
+
+    async def _note(self, progress: float, total: float | None, message: str | None) -> None:
+        self.progress.append((progress, total, message))
+
+
+@asynccontextmanager
+async def running(server: Server, people: People, log: Path, *options: str) -> AsyncIterator[Agent]:
+    parameters = StdioServerParameters(
+        command=str(COMMAND),
+        args=["mcp", "--group", "finance", *options],
+        env={"PLACET_URL": server.url, "PLACET_TOKEN": server.tokens["engine"]},
+    )
+    with log.open("w+") as errors:
+        async with Client(stdio_client(parameters, errors)) as client:
+            yield Agent(client, people)
+        errors.seek(0)
+        assert errors.read() == ""
+
+
+Connect = Callable[..., AbstractAsyncContextManager[Agent]]
+
+
+@pytest.fixture
+def connect(server: Server, people: People, tmp_path: Path) -> Connect:
+    # Not the agent itself: the library's client must be left by the task that entered it.
+    return partial(running, server, people, tmp_path / "stderr")
+
+
+async def test_an_agent_asks_waits_redeems_acts_and_reports(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        assert (approval.workflow, approval.title, approval.payload) == (
+            "send_email",
+            "Write to Ada",
+            MAIL,
+        )
+        waiting = asyncio.create_task(agent.call("await_approval", approval_id=approval.id))
+        await (await agent.people.get("approver-a")).grant(approval, comment="fine")
+        state = await waiting
+        assert state["status"] == "GRANTED"
+        assert state["decisions"] == [{"verdict": "GRANTED", "by": "approver-a", "comment": "fine"}]
+        assert "redeem_approval" in state["next"]
+
+        assert (await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL))["act"]
+        await agent.call("report_outcome", approval_id=approval.id, outcome="done", result="sent")
+        assert await agent.state(approval) is ExecutionState.COMPLETED
+        again = await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert (again["act"], again["result"]) == (False, "sent")
+        assert (await agent.call("get_approval", approval_id=approval.id))["redeemed"]
+
+
+async def test_waiting_ends_and_says_that_it_is_pending(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        state = await agent.call("await_approval", approval_id=approval.id, wait_seconds=0)
+        assert (state["status"], state["missing"]) == ("PENDING", ["1 of finance"])
+        assert "await_approval" in state["next"]
+        [(passed, total, message)] = agent.progress
+        assert (passed >= 0, total, message) == (True, 0, "people have not decided yet")
+
+
+async def test_asking_again_finds_the_same_approval(connect: Connect) -> None:
+    async with connect() as agent:
+        payload = MAIL | {"id": str(uuid4())}
+        first = await agent.ask(payload=payload, key="")
+        assert (await agent.ask(payload=payload, key="")).id == first.id
+        assert (await agent.ask(payload=payload)).id != first.id
+
+
+async def test_another_payload_is_not_redeemed(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        other = MAIL | {"to": "Bob"}
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=other)
+        assert "not what was approved; do not act" in told
+        assert (await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL))["act"]
+
+
+async def test_what_was_redeemed_and_not_reported_is_not_redeemed_again(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert "it is not begun again" in told
+
+
+async def test_a_failure_is_reported_and_stands(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        await agent.call(
+            "report_outcome", approval_id=approval.id, outcome="failed", result="bounced"
+        )
+        assert await agent.state(approval) is ExecutionState.FAILED
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert "bounced" in told
+        told = await agent.refused("report_outcome", approval_id=approval.id, outcome="done")
+        assert "INVALID_TRANSITION" in told
+
+
+async def test_a_rejection_is_an_answer_and_ends_the_execution(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        await (await agent.people.get("approver-b")).reject(approval, comment="not in this tone")
+        state = await agent.call("await_approval", approval_id=approval.id)
+        assert (state["status"], state["decisions"][0]["comment"]) == (
+            "REJECTED",
+            "not in this tone",
+        )
+        assert await agent.state(approval) is ExecutionState.FAILED
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert "was rejected: not in this tone" in told
+
+
+async def test_a_request_is_taken_back(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        state = await agent.call("withdraw_approval", approval_id=approval.id, reason="no need")
+        assert state["status"] == "WITHDRAWN"
+
+
+async def test_what_is_wrong_is_told_in_words(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert "people have not decided" in told
+        told = await agent.refused("report_outcome", approval_id=approval.id, outcome="done")
+        assert "was not redeemed" in told
+        assert "there is no approval 'x'" in await agent.refused("get_approval", approval_id="x")
+        told = await agent.refused("request_approval", action="a", title="", payload={})
+        assert "INVALID_INPUT: title must not be empty" in told
+        assert "payload" in await agent.refused(
+            "request_approval", action="a", title="t", payload=[]
+        )
+
+
+async def test_the_tools_say_what_they_take_give_and_do(connect: Connect) -> None:
+    async with connect() as agent:
+        tools = {tool.name: tool for tool in (await agent.client.list_tools()).tools}
+        hints = {
+            name: (each.read_only_hint, each.destructive_hint, each.idempotent_hint)
+            for name, tool in tools.items()
+            if (each := tool.annotations) is not None
+        }
+        assert hints == {
+            "request_approval": (False, False, True),
+            "await_approval": (False, False, True),
+            "get_approval": (True, False, True),
+            "redeem_approval": (False, True, False),
+            "report_outcome": (False, False, True),
+            "withdraw_approval": (False, True, True),
+        }
+        for tool in tools.values():
+            assert tool.output_schema is not None
+            assert tool.description
+            assert "context" not in tool.input_schema["properties"]
+        asked = tools["request_approval"].input_schema
+        assert asked["required"] == ["action", "title", "payload"]
+        assert asked["properties"]["payload"]["type"] == "object"
+
+
+async def test_for_whom_the_agent_works_does_not_decide(connect: Connect) -> None:
+    async with connect("--on-behalf-of", "approver-a") as agent:
+        approval = await agent.ask()
+    assert not approval.viewer_may_decide.allowed
+
+
+async def test_a_service_that_is_away_is_told(people: People, tmp_path: Path) -> None:
+    class Nowhere:
+        url = "http://127.0.0.1:9"
+        tokens = {"engine": "no-token"}  # noqa: RUF012
+
+    async with running(Nowhere(), people, tmp_path / "stderr") as agent:
+        told = await agent.refused("get_approval", approval_id="x")
+    assert "no answer from http://127.0.0.1:9/graphql" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--token", "t", "mcp"], 2, "who decides?"),
+        (["mcp", "--group", "finance"], 1, "no token"),
+    ],
+)
+def test_a_wrong_start_says_so_and_prints_nothing_else(
+    options: list[str], code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [COMMAND, *options], capture_output=True, text=True, check=False, timeout=60, input=""
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
+def test_nothing_but_the_protocol_is_on_standard_output(server: Server) -> None:
+    calls = [
+        ("initialize", {"protocolVersion": "2025-06-18", "capabilities": {},
+                        "clientInfo": {"name": "test", "version": "1"}}),
+        ("tools/call", {"name": "get_approval", "arguments": {"approval_id": "x"}}),
+        ("tools/call", {"name": "nonsense", "arguments": {}}),
+        ("nonsense", {}),
+    ]  # fmt: skip
+    messages: list[dict[str, Any]] = [
+        {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        for number, (method, params) in enumerate(calls)
+    ]
+    messages.insert(1, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    command = [str(COMMAND), "--url", server.url, "--token", server.tokens["engine"]]
+    with subprocess.Popen(
+        [*command, "mcp", "--user", "ada"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("no JSON\n" + "".join(json.dumps(each) + "\n" for each in messages))
+        process.stdin.flush()
+        answers: dict[int, Any] = {}
+        while len(answers) < len(calls):
+            answer = json.loads(process.stdout.readline())
+            assert answer["jsonrpc"] == "2.0"
+            if (number := answer.get("id")) is not None:
+                answers[number] = answer
+        rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest) == (0, "")
+    assert answers[0]["result"]["serverInfo"]["name"] == "placet"
+    assert answers[1]["result"]["isError"]
+    assert "error" in answers[3]

@@ -1,0 +1,110 @@
+"""Arguments that become a payload and come back."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from placet.arguments import Arguments
+
+
+@dataclass(frozen=True)
+class Transfer:
+    euros: Decimal
+    to: str
+    at: datetime
+
+
+TRANSFER = Transfer(Decimal("12.50"), "Ada", datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def typed(
+    transfer: Transfer, /, ids: tuple[UUID, ...], *tags: str, urgent: bool = False, **more: int
+) -> Transfer:
+    raise NotImplementedError(transfer, ids, tags, urgent, more)
+
+
+def plain(what, *rest, other=None, **more):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN201
+    raise NotImplementedError(what, rest, other, more)
+
+
+def returned(function: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+    """Give the call as it comes back from its payload."""
+    arguments = Arguments(function)
+    call = arguments.bind(args, kwargs)
+    return arguments.rebuilt(call, arguments.payload(call))
+
+
+def test_annotated_arguments_come_back_as_their_annotations_say() -> None:
+    given = (TRANSFER, (UUID(int=1),), "a", "b")
+    back = returned(typed, *given, urgent=True, limit=3)
+    assert (back.args, back.kwargs) == (given, {"urgent": True, "limit": 3})
+
+
+def test_others_come_back_as_json_says_them() -> None:
+    back = returned(plain, {"a": (1, 2)}, 3, key=TRANSFER)
+    assert back.args == ({"a": [1, 2]}, 3)
+    assert back.kwargs["key"]["euros"] == "12.50"
+
+
+def test_a_payload_names_every_argument_and_its_default() -> None:
+    arguments = Arguments(plain)
+    payload = arguments.payload(arguments.bind((1, 2), {"x": 3}))
+    assert payload == {"what": 1, "rest": [2], "other": None, "more": {"x": 3}}
+
+
+def test_a_result_comes_back_as_its_annotation_says() -> None:
+    recorded = {"euros": "12.50", "to": "Ada", "at": "2026-03-01T00:00:00Z"}
+    assert Arguments(typed).result(recorded) == TRANSFER
+    assert Arguments(plain).result(recorded) == recorded
+
+
+def test_a_hidden_argument_is_passed_on_and_not_shown() -> None:
+    def use(lock: Lock, what: str) -> None:
+        raise NotImplementedError(lock, what)
+
+    arguments = Arguments(use, ["lock"])
+    lock: Any = Lock()
+    call = arguments.bind((lock, "x"), {})
+    assert arguments.payload(call) == {"what": "x"}
+    assert arguments.rebuilt(call, {"what": "y"}).args == (lock, "y")
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (({1: object()},), "argument 'what' is not JSON"),
+        ((2**53,), "exceeds safe integer"),
+        ((float("inf"),), "argument 'what' is not JSON"),
+    ],
+    ids=["no JSON", "too large for I-JSON", "not finite"],
+)
+def test_what_json_can_not_say_is_refused(args: tuple[object, ...], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        returned(plain, *args)
+
+
+def test_what_the_annotation_does_not_allow_is_refused() -> None:
+    with pytest.raises(ValueError, match="argument 'urgent': Expected `bool`, got `str`"):
+        returned(typed, TRANSFER, (), urgent="yes")
+
+
+def test_what_could_not_work_is_told_at_once() -> None:
+    def locked(lock: Lock) -> None:
+        raise NotImplementedError(lock)
+
+    def unknown(what: "Nothing") -> None:  # type: ignore[name-defined]  # noqa: F821
+        raise NotImplementedError(what)
+
+    with pytest.raises(TypeError, match=r"parameter 'lock' of .*locked is annotated"):
+        Arguments(locked)
+    with pytest.raises(TypeError, match="name 'Nothing' is not defined"):
+        Arguments(unknown)
+    with pytest.raises(TypeError, match="has no parameter connection"):
+        Arguments(plain, ["connection"])
