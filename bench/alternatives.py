@@ -23,45 +23,44 @@ CREATE INDEX IF NOT EXISTS machines_decided ON machines (id) WHERE state = 'DECI
 class Bus:
     """An event bus in memory: who subscribes gets what is published from then on.
 
-    It keeps nothing, and knows of no one who decided before.
+    It keeps nothing, so it can tell nobody what was published before.
     """
 
     def __init__(self) -> None:
-        self._subscribers: dict[str, set[asyncio.Queue[str]]] = {}
-        self.published = 0
+        self.subscribers: dict[str, set[asyncio.Queue[str]]] = {}
 
     def publish(self, topic: str, message: str) -> None:
         """Put a message into the queue of each subscriber of the topic."""
-        self.published += 1
-        for queue in self._subscribers.get(topic, ()):
+        for queue in self.subscribers.get(topic, ()):
             queue.put_nowait(message)
 
     @asynccontextmanager
     async def subscribed(self, topic: str) -> AsyncIterator[asyncio.Queue[str]]:
         """Give a queue of the topic's messages, for the block."""
         queue: asyncio.Queue[str] = asyncio.Queue()
-        queues = self._subscribers.setdefault(topic, set())
+        queues = self.subscribers.setdefault(topic, set())
         queues.add(queue)
         try:
             yield queue
         finally:
             queues.discard(queue)
             if not queues:
-                del self._subscribers[topic]
+                self.subscribers.pop(topic, None)
 
 
 class Table:
     """State machines as rows: WAITING -> DECIDED -> RESUMED, each move under the row's lock.
 
-    Who waits is told by one poll for all of a process, which takes what was decided: it costs the
-    same however many wait. ``statements`` counts what was sent to PostgreSQL.
+    One poll for all waiters of a process takes what was decided, so that no other process goes on
+    with it too; it costs one statement however many wait. ``transactions`` counts those of
+    decisions and polls, ``poller`` is the process id of PostgreSQL that serves the polls.
     """
 
     def __init__(self, url: str, pool: AsyncConnectionPool) -> None:
         self._url = url
         self._pool = pool
         self._waiting: dict[UUID, asyncio.Future[str]] = {}
-        self.statements = 0
+        self.transactions = 0
         self.poller: int | None = None
 
     @classmethod
@@ -91,7 +90,7 @@ class Table:
 
     async def decide(self, id_: UUID, decision: str) -> bool:
         """Decide, unless it was decided already: the row's lock says who was first."""
-        self.statements += 2
+        self.transactions += 1
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT state FROM machines WHERE id = %s FOR UPDATE", [id_]
@@ -115,6 +114,7 @@ class Table:
 
     async def _poll(self) -> None:
         while True:
+            # A lost connection is opened again, as any poller would.
             with suppress(psycopg.OperationalError):
                 async with await AsyncConnection.connect(self._url) as connection:
                     self.poller = connection.info.backend_pid
@@ -123,7 +123,7 @@ class Table:
 
     async def _poll_on(self, connection: AsyncConnection) -> None:
         while True:
-            self.statements += 1
+            self.transactions += 1
             cursor = await connection.execute(
                 "UPDATE machines SET state = 'RESUMED' WHERE id IN (SELECT id FROM machines"
                 " WHERE state = 'DECIDED' AND id = ANY (%s) FOR UPDATE SKIP LOCKED)"

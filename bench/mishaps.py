@@ -1,10 +1,12 @@
 """What becomes of each way to wait when something goes wrong, which is made to happen here."""
 
 import asyncio
+import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Protocol
 
 import psycopg
@@ -13,229 +15,217 @@ import placet
 from bench import waiter
 from bench.alternatives import Bus, Table
 from bench.measure import Result
-from bench.waiting import ways
-from bench.ways import OF_PLACET, Item, People
+from bench.ways import (
+    GRANTED,
+    OF_PLACET,
+    PUSH,
+    REJECTED,
+    Item,
+    OfBus,
+    OfPlacet,
+    OfTable,
+    People,
+    Way,
+)
+from tests.support.proxy import HttpWire
 
-RACES = 20
-UNDERWAY_SECONDS = 0.5
-PATIENCE_SECONDS = 3.0
-NOT_TOLD = f"not told in {PATIENCE_SECONDS:g} s"
+TIMES = 20
+UNDERWAY_SECONDS = 1.0
+MOMENT_SECONDS = 0.02
+PATIENCE_SECONDS = 5.0
 
 
-class Subject(Protocol):
+class Subject(Way, Protocol):
     """A way to wait, and how it is hurt."""
 
-    name: str
+    def cut(self) -> AbstractAsyncContextManager[None]:
+        """Let nothing reach who waits, for the block."""
 
-    async def make(self) -> Item:
-        """Make an item that waits for a decision."""
-
-    async def wait(self, item: Item) -> str:
-        """Wait until the item is decided, and say how."""
-
-    async def decide(self, item: Item, decision: str) -> bool:
-        """Decide as one of two people, and say whether that person was told it counts."""
-
-    async def drop(self, waiting: "asyncio.Task[str]", item: Item) -> "asyncio.Task[str]":
-        """Cut what the message would come by, have it decided, and let the waiter go on."""
-
-    def process(self, item: Item, *, decided: bool) -> Sequence[str]:
-        """Give the arguments of a process that waits, ``decided``: that the decision comes to."""
+    def command(self, item: Item) -> Sequence[str] | None:
+        """Give the arguments of a process that waits; None if the item ends with its process."""
 
 
-class OfPlacet:
-    """One of Placet's ways."""
+class Wired(OfPlacet):
+    """A client of Placet behind a wire."""
 
-    def __init__(self, name: str, people: People, other: placet.Client) -> None:
-        self.name = name
-        self._people = people
-        self._deciders = {"GRANTED": people.approver, "REJECTED": other}
+    def __init__(self, way: str, people: People, wire: HttpWire, client: placet.Client) -> None:
+        super().__init__(way, replace(people, waiter=client))
+        self._way = way
+        self.wire = wire
+        self._token = people.server.tokens["operator"]
 
-    async def make(self) -> placet.Approval:
-        [approval] = await self._people.asked(1)
-        return approval
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
+        self.wire.down = True
+        self.wire.cut()
+        yield
+        self.wire.down = False
 
-    async def wait(self, item: placet.Approval) -> str:
-        client = self._people.waiter
-        await OF_PLACET[self.name](client, item)
-        found = await client.approval(item.id)
-        assert found is not None
-        return found.status.value
-
-    async def decide(self, item: placet.Approval, decision: str) -> bool:
-        decider = self._deciders[decision]
-        try:
-            if decision == "GRANTED":
-                await decider.grant(item)
-            else:
-                await decider.reject(item, comment="no")
-        except placet.Refused as refused:
-            if refused.code != "ALREADY_DECIDED":
-                raise
-            return False
-        return True
-
-    async def drop(self, waiting: "asyncio.Task[str]", item: Item) -> "asyncio.Task[str]":
-        client = self._people.waiter
-        for session in (client._open_session, client._open_waiting):  # noqa: SLF001
-            if session is not None and session.connector is not None:
-                for protocol in tuple(session.connector._acquired):  # noqa: SLF001
-                    if protocol.transport is not None:
-                        protocol.transport.abort()
-        await self.decide(item, "GRANTED")
-        return waiting
-
-    def process(self, item: placet.Approval, *, decided: bool) -> Sequence[str]:
-        del decided
-        server = self._people.server
-        return (self.name, server.url, server.tokens["operator"], item.id)
+    def command(self, item: Item) -> Sequence[str]:
+        return (self._way, self.wire.url, self._token, item.id)
 
 
-class OfBus:
-    """A bus in the process of its waiters and deciders."""
-
-    name = "event bus in memory"
-
-    def __init__(self) -> None:
-        self._bus = Bus()
-
-    async def make(self) -> str:
-        return "topic"
-
-    async def wait(self, item: str) -> str:
-        async with self._bus.subscribed(item) as messages:
-            return await messages.get()
-
-    async def decide(self, item: str, decision: str) -> bool:
-        self._bus.publish(item, decision)
-        return True
-
-    async def drop(self, waiting: "asyncio.Task[str]", item: str) -> "asyncio.Task[str]":
-        waiting.cancel()
-        await asyncio.wait([waiting])
-        await self.decide(item, "GRANTED")
-        return asyncio.create_task(self.wait(item))
-
-    def process(self, item: str, *, decided: bool) -> Sequence[str]:
-        del item
-        return (waiter.BUS_DECIDED if decided else waiter.BUS,)
-
-
-class OfTable:
-    """A table with locks."""
-
-    name = "table with locks, polled"
+class Polled(OfTable):
+    """A table whose poller PostgreSQL disconnects."""
 
     def __init__(self, url: str, table: Table) -> None:
+        super().__init__(table)
         self._url = url
-        self._table = table
 
-    async def make(self) -> Item:
-        [id_] = await self._table.add(1)
-        return id_
-
-    async def wait(self, item: Item) -> str:
-        return await self._table.wait(item)
-
-    async def decide(self, item: Item, decision: str) -> bool:
-        return await self._table.decide(item, decision)
-
-    async def drop(self, waiting: "asyncio.Task[str]", item: Item) -> "asyncio.Task[str]":
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
         async with await psycopg.AsyncConnection.connect(self._url) as connection:
             await connection.execute("SELECT pg_terminate_backend(%s)", [self._table.poller])
-        await self.decide(item, "GRANTED")
-        return waiting
+        yield
 
-    def process(self, item: Item, *, decided: bool) -> Sequence[str]:
-        del decided
+    def command(self, item: Item) -> Sequence[str]:
         return (waiter.TABLE, self._url, str(item))
+
+
+class Unheard(OfBus):
+    """A bus whose subscribers are away."""
+
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
+        away, self._bus.subscribers = self._bus.subscribers, {}
+        yield
+        self._bus.subscribers = away
+
+    def command(self, item: Item) -> None:
+        del item
 
 
 async def run(url: str) -> Result:
     """Make each mishap happen to each way."""
-    result = Result("What becomes of a decision when something goes wrong")
-    async with ways(url) as (people, table):
-        server = people.server
-        async with placet.Client(server.url, server.tokens["approver-a"]) as other:
-            subjects: list[Subject] = [OfPlacet(name, people, other) for name in OF_PLACET]
-            for subject in [*subjects, OfTable(url, table), OfBus()]:
-                result.add(
-                    subject.name,
-                    **{
-                        "message lost": await _lost(subject),
-                        "waits after it": await _late(subject),
-                        "two decide at once": await _race(subject),
-                        "killed, decided meanwhile": await _killed(subject),
-                        "killed when told": await _killed_when_told(subject),
-                    },
-                )
+    result = Result(f"How many of {TIMES} are told, and how late the last, when something is wrong")
+    async with _subjects(url) as subjects:
+        for subject in subjects:
+            result.add(
+                subject.name,
+                **{
+                    "cut off, decided meanwhile": await _cut_off(subject),
+                    "decided before": await _late(subject),
+                    "decided as the wait begins": await _as_it_begins(subject),
+                    "two decide at once": await _race(subject),
+                    "killed, decided meanwhile": await _killed(subject),
+                    "killed when told": await _killed_when_told(subject),
+                },
+            )
     result.notes.append(
-        f"{RACES} races each. A waiter that is killed is begun again as a new process, and what is "
-        "said is what that one was told."
+        f"It is waited {PATIENCE_SECONDS:g} s for who is not told. A process that was killed, once "
+        "each, is begun again, and what is said is whether that one is told."
     )
     return result
 
 
-async def _lost(subject: Subject) -> str:
-    item = await subject.make()
-    waiting = asyncio.create_task(subject.wait(item))
+@asynccontextmanager
+async def _subjects(url: str) -> AsyncIterator[Sequence[Subject]]:
+    async with AsyncExitStack() as stack:
+        people = await stack.enter_async_context(People.open(url))
+
+        async def wired(way: str) -> Wired:
+            wire = stack.enter_context(HttpWire.open(people.server.url))
+            client = placet.Client(wire.url, people.server.tokens["operator"])
+            return Wired(way, people, wire, await stack.enter_async_context(client))
+
+        blocked = await wired(PUSH)
+        blocked.name = "push, WebSockets blocked"
+        blocked.wire.websockets = "refuse"
+        table = await stack.enter_async_context(Table.open(url))
+        yield [
+            *[await wired(way) for way in OF_PLACET],
+            blocked,
+            Polled(url, table),
+            Unheard(Bus()),
+        ]
+
+
+async def _cut_off(subject: Subject) -> str:
+    items = await subject.make(TIMES)
+    waiting = [asyncio.create_task(subject.wait(item)) for item in items]
     await asyncio.sleep(UNDERWAY_SECONDS)
-    began = time.perf_counter()
-    return await _told(await subject.drop(waiting, item), began)
+    async with subject.cut():
+        for item in items:
+            await subject.decide(item)
+    return await _told(waiting)
 
 
 async def _late(subject: Subject) -> str:
-    item = await subject.make()
-    await subject.decide(item, "GRANTED")
-    began = time.perf_counter()
-    return await _told(asyncio.create_task(subject.wait(item)), began)
+    items = await subject.make(TIMES)
+    for item in items:
+        await subject.decide(item)
+    return await _told([asyncio.create_task(subject.wait(item)) for item in items])
+
+
+async def _as_it_begins(subject: Subject) -> str:
+    items = await subject.make(TIMES)
+
+    async def decide(item: Item) -> None:
+        await asyncio.sleep(random.uniform(0, MOMENT_SECONDS))
+        await subject.decide(item)
+
+    async def wait(item: Item) -> None:
+        await asyncio.sleep(random.uniform(0, MOMENT_SECONDS))
+        await subject.wait(item)
+
+    waiting = [asyncio.create_task(wait(item)) for item in items]
+    deciding = [asyncio.create_task(decide(item)) for item in items]
+    told = await _told(waiting)
+    await asyncio.gather(*deciding)
+    return told
 
 
 async def _race(subject: Subject) -> str:
-    accepted = agreed = 0
-    for _ in range(RACES):
-        item = await subject.make()
-        waiting = asyncio.create_task(subject.wait(item))
-        await asyncio.sleep(0.05)
-        decisions = ("GRANTED", "REJECTED")
-        counted = await asyncio.gather(*(subject.decide(item, each) for each in decisions))
-        won = [each for each, counts in zip(decisions, counted, strict=True) if counts]
-        accepted += len(won)
-        agreed += [await waiting] == won
-    return f"{accepted / RACES:g} of 2 told it counts, waiter agrees {agreed} of {RACES}"
+    one = 0
+    for item in await subject.make(TIMES):
+        counts = await asyncio.gather(*(subject.decide(item, each) for each in (GRANTED, REJECTED)))
+        one += sum(counts) == 1
+    return f"one counts: {one}"
 
 
 async def _killed(subject: Subject) -> str:
-    item = await subject.make()
-    async with _process(subject.process(item, decided=False)):
+    [item] = await subject.make(1)
+    command = subject.command(item)
+    if command is None:
+        return "gone with it"
+    async with _process(command):
         pass
-    if not isinstance(subject, OfBus):
-        await subject.decide(item, "GRANTED")
-    return await _begun_again(subject, item)
+    await subject.decide(item)
+    return await _begun_again(command)
 
 
 async def _killed_when_told(subject: Subject) -> str:
-    item = await subject.make()
-    async with _process(subject.process(item, decided=True)) as process:
-        if not isinstance(subject, OfBus):
-            await subject.decide(item, "GRANTED")
+    [item] = await subject.make(1)
+    command = subject.command(item)
+    if command is None:
+        return "gone with it"
+    async with _process(command) as process:
+        await subject.decide(item)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await _hear(process, "told")
-    return await _begun_again(subject, item)
+    return await _begun_again(command)
 
 
-async def _begun_again(subject: Subject, item: Item) -> str:
-    async with _process(subject.process(item, decided=False)) as process:
-        told = await _told(_hear(process, "told"), time.perf_counter())
-    return "told" if told != NOT_TOLD else told
+async def _begun_again(command: Sequence[str]) -> str:
+    async with _process(command) as process:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await _hear(process, "told")
+                return "told"
+    return "not told"
 
 
-async def _told(waiting: Awaitable[object], began: float) -> str:
+async def _told(waiting: Iterable["asyncio.Task[object]"]) -> str:
+    """Say how many were told, and after how long the last of them was."""
+    began = last = time.perf_counter()
+    told = 0
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await waiting
-            return f"told after {(time.perf_counter() - began) * 1000:.0f} ms"
-    return NOT_TOLD
+        for ended in asyncio.as_completed(waiting, timeout=PATIENCE_SECONDS):
+            await ended
+            told, last = told + 1, time.perf_counter()
+    for task in waiting:
+        task.cancel()
+    return f"{told} in {(last - began) * 1000:.0f} ms" if told else "none"
 
 
 @asynccontextmanager

@@ -3,32 +3,31 @@
 import asyncio
 import random
 import resource
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from itertools import product
+from operator import itemgetter
 
 import psutil
 import psycopg
 
-import placet
-from bench.alternatives import Table
-from bench.measure import Claim, Result, percentile
-from bench.stack import Stack, stack
+from bench.alternatives import Bus, Table
+from bench.measure import Claim, Result, Row, milliseconds
+from bench.stack import Stack
 from bench.ways import LONG, POLL, PUSH, WATCH, Item, OfBus, OfPlacet, OfTable, People, Way
 
 WAITING = (10, 100, 1_000)
 DECISIONS = 100
-WARM = 20
-RATE = 20
+RATE = 10
 """Decisions a second, at which nothing is busy but with waiting."""
-SETTLE_SECONDS = 1.0
-BEGIN_RATE = 200
+WARM = 20
+BEGIN_RATE = 100
 """Waits that are begun in a second."""
+SETTLE_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 TOLERANCE = 15
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 AT_LEAST = 4.0
 FILES = 8_192
 
@@ -36,105 +35,103 @@ FILES = 8_192
 async def run(url: str) -> Result:
     """Measure each way with each number of waiters, on one server."""
     _allow_files()
-    result = Result(
-        f"From a decision's call to the waiter's next line; {DECISIONS} decisions at {RATE}/s"
-    )
-    medians: dict[tuple[str, int], float] = {}
-    async with ways(url) as (people, table):
+    measured: dict[tuple[int, str], Row] = {}
+    async with People.open(url) as people:
         cpu = Cpu(url, people.server)
-        every: list[Way] = [OfPlacet(name, people) for name in (POLL, PUSH, WATCH)]
-        # The server holds a long poll whose client has gone until its time is up, and it would be
-        # measured with whatever comes next.
-        every += [OfTable(table), OfBus(), OfPlacet(LONG, people)]
-        for way in every:
-            await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
-        for number in WAITING:
-            for way in every:
-                latencies = await measure(result, way, number, cpu)
-                medians[way.name, number] = percentile(latencies, 0.5)
-    for name in (PUSH, WATCH, LONG):
-        ratio = medians[POLL, WAITING[1]] / medians[name, WAITING[1]]
-        result.claims.append(
-            Claim(f"p50 of {POLL} to {name}, {WAITING[1]} waiting", ratio, AT_LEAST)
-        )
+        # The server holds a long poll whose client has gone until its time is up, so these are
+        # last: they would be measured with whatever came after them.
+        for name in (POLL, PUSH, WATCH, OfTable.name, OfBus.name, LONG):
+            async with AsyncExitStack() as opened:
+                way = await _open(name, url, people, opened)
+                await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
+                for number in WAITING:
+                    measured[number, name] = await measure(way, number, cpu)
+    result = Result(f"From a decision's call to the waiter's next line, {DECISIONS} at {RATE}/s")
+    result.rows += [measured[key] for key in sorted(measured, key=itemgetter(0))]
+    medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
+    for number, name in product(WAITING, (PUSH, WATCH, LONG)):
+        ratio = medians[number, POLL] / medians[number, name]
+        result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
-        "CPU s and requests are of the whole run, with the decisions themselves and the waits that "
-        "are begun in it; the client is this process, which decides and waits."
+        "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
+        "begun after each, are in them. The client is one process, which decides and waits."
     )
     return result
 
 
-@asynccontextmanager
-async def ways(url: str) -> AsyncIterator[tuple[People, Table]]:
-    """Open a server with its clients, and a table beside it, on one database."""
-    with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
-        tokens = server.tokens
-        async with (
-            placet.Client(server.url, tokens["engine"]) as engine,
-            placet.Client(server.url, tokens["approver-b"]) as approver,
-            placet.Client(server.url, tokens["operator"]) as waiter,
-            Table.open(url) as table,
-        ):
-            yield People(server, engine, approver, waiter), table
-
-
-async def measure(result: Result, way: Way, number: int, cpu: "Cpu") -> list[float]:
-    """Have so many wait, and each that was told begin to wait for another; decide in their order.
-
-    Adds a row, and gives the latencies in seconds.
-    """
-    items = await way.make(number + DECISIONS)
-    told: dict[int, float] = {}
+async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
+    """Have so many wait, and each that was told begin to wait for another."""
+    load = Load(way, await way.make(number + DECISIONS))
+    # Begun all at once, they would also renew all at once, before the measurement or after it.
     beginning = max(way.renews, number / BEGIN_RATE)
-    upcoming = iter(enumerate(items))
-
-    async def waiter() -> None:
-        # Begun all at once, they would also renew all at once, before the measurement or after it.
-        await asyncio.sleep(random.uniform(0, beginning))
-        for index, item in upcoming:
-            await way.wait(item)
-            told[index] = time.perf_counter()
-
-    waiters = [asyncio.create_task(waiter()) for _ in range(number)]
-    try:
+    async with asyncio.TaskGroup() as group:
+        waiters = [group.create_task(load.waiter(beginning)) for _ in range(number)]
         await asyncio.sleep(beginning + SETTLE_SECONDS)
         await _quiet(way, number)
-        before, spent = await way.requests(), cpu.spent()
-        began = await _decide(way, items[:DECISIONS])
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(told) < DECISIONS:
-                _raise_failures(waiters)
-                await asyncio.sleep(0.01)
-        used = {name: now - spent[name] for name, now in cpu.spent().items()}
-        requests = await way.requests() - before
-    finally:
+        requested, spent = await way.requests(), cpu.spent()
+        await load.decide()
+        used = {name: seconds - spent[name] for name, seconds in cpu.spent().items()}
+        requests = await way.requests() - requested
         for task in waiters:
             task.cancel()
-        await asyncio.gather(*waiters, return_exceptions=True)
-    latencies = [told[index] - began[index] for index in range(DECISIONS)]
-    result.add(
-        f"{way.name}, {number:,} waiting",
-        **{
-            "p50 ms": percentile(latencies, 0.5) * 1000,
-            "p99 ms": percentile(latencies, 0.99) * 1000,
-            **{f"{name} CPU s": round(seconds, 2) for name, seconds in used.items()},
-            "requests": requests,
+    return Row(
+        way.name,
+        {
+            "waiting": number,
+            **milliseconds(load.latencies),
+            **{f"{who} CPU ms": seconds * 1000 / DECISIONS for who, seconds in used.items()},
+            "requests": requests / DECISIONS,
         },
     )
-    return latencies
 
 
-async def _decide(way: Way, items: Sequence[Item]) -> list[float]:
-    """Decide one after the other at the rate, and give the times of the calls."""
-    began: list[float] = []
-    start = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for index, item in enumerate(items):
-            due = start + (index + random.random()) / RATE
-            await asyncio.sleep(due - time.perf_counter())
-            began.append(time.perf_counter())
-            group.create_task(way.decide(item))
-    return began
+class Load:
+    """Waiters, and decisions about any of what they wait for."""
+
+    def __init__(self, way: Way, items: Sequence[Item]) -> None:
+        self.latencies: list[float] = []
+        self._way = way
+        self._items = items
+        self._upcoming = iter(range(len(items)))
+        self._waited_for: list[int] = []
+        self._available = asyncio.Semaphore(0)
+        self._began: dict[int, float] = {}
+        self._told = asyncio.Event()
+
+    async def waiter(self, beginning: float) -> None:
+        """Wait for one item after the other, first of all for so many seconds at most."""
+        await asyncio.sleep(random.uniform(0, beginning))
+        for index in self._upcoming:
+            self._waited_for.append(index)
+            self._available.release()
+            await self._way.wait(self._items[index])
+            self.latencies.append(time.perf_counter() - self._began[index])
+            if len(self.latencies) == DECISIONS:
+                self._told.set()
+
+    async def decide(self) -> None:
+        """Decide at the rate, until all was told. Raises TimeoutError if it is not.
+
+        Which item is by chance, so that no order of the decisions can be in step with the polls.
+        """
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for turn in range(DECISIONS):
+                await asyncio.sleep(start + (turn + random.random()) / RATE - time.perf_counter())
+                await self._available.acquire()
+                index = self._waited_for.pop(random.randrange(len(self._waited_for)))
+                self._began[index] = time.perf_counter()
+                group.create_task(self._way.decide(self._items[index]))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._told.wait()
+
+
+async def _open(name: str, url: str, people: People, opened: AsyncExitStack) -> Way:
+    if name == OfBus.name:
+        return OfBus(Bus())
+    if name == OfTable.name:
+        return OfTable(await opened.enter_async_context(Table.open(url)))
+    return OfPlacet(name, people)
 
 
 async def _quiet(way: Way, number: int) -> None:
@@ -155,12 +152,6 @@ async def _warm(way: Way, item: Item) -> None:
     await asyncio.sleep(SETTLE_SECONDS)
     await way.decide(item)
     await waiting
-
-
-def _raise_failures(tasks: "list[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        if task.done():
-            task.result()
 
 
 class Cpu:

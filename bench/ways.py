@@ -1,6 +1,10 @@
 """The ways to wait that are measured, behind one face: make, wait, decide, count."""
 
-from collections.abc import Coroutine, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -9,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import placet
 from bench.alternatives import Bus, Table
-from bench.stack import Stack
+from bench.stack import Stack, stack
 from placet.changes import LONG_POLL
 from placet.commands import RequestApproval, StartExecution
 
 POLL_SECONDS = 0.5
 IN_ONE_SUBMIT = 100
+GRANTED, REJECTED = "GRANTED", "REJECTED"
 
 Item = Any
 """What is waited for: an approval, a row's id, or a topic."""
@@ -29,26 +34,39 @@ class Way(Protocol):
     async def make(self, number: int) -> Sequence[Item]:
         """Make so many items that wait for a decision."""
 
-    async def wait(self, item: Item) -> None:
+    async def wait(self, item: Item) -> object:
         """Wait until the item is decided."""
 
-    def decide(self, item: Item) -> Coroutine[Any, Any, None]:
-        """Decide the item."""
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        """Decide, and say whether whoever does so was told that it counts."""
 
     async def requests(self) -> float:
         """Give the number of requests so far that were answered by another process."""
 
 
+@dataclass(frozen=True)
 class People:
-    """Clients of a server: who asks, who decides, and who waits."""
+    """Clients of one server: who asks, who decides, who decides otherwise, and who waits."""
 
-    def __init__(
-        self, server: Stack, engine: placet.Client, approver: placet.Client, waiter: placet.Client
-    ) -> None:
-        self.server = server
-        self.engine = engine
-        self.approver = approver
-        self.waiter = waiter
+    server: Stack
+    engine: placet.Client
+    approver: placet.Client
+    rejecter: placet.Client
+    waiter: placet.Client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["People"]:
+        """Start a server on a database, and end it after the block."""
+        with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
+            tokens = server.tokens
+            async with (
+                placet.Client(server.url, tokens["engine"]) as engine,
+                placet.Client(server.url, tokens["approver-a"]) as approver,
+                placet.Client(server.url, tokens["approver-b"]) as rejecter,
+                placet.Client(server.url, tokens["operator"]) as waiter,
+            ):
+                yield cls(server, engine, approver, rejecter, waiter)
 
     async def asked(self, number: int) -> list[placet.Approval]:
         """Start so many executions and ask for an approval of each."""
@@ -73,24 +91,34 @@ class People:
         return approvals
 
 
+Wait = Callable[[placet.Client, placet.Approval], Awaitable[object]]
+
+
 class OfPlacet:
     """A client of Placet that waits in one of its ways."""
 
     def __init__(self, name: str, people: People) -> None:
-        wait = OF_PLACET[name]
         self.name = name
-        self.renews = RENEWS.get(wait, 0.0)
+        self._wait, self.renews = OF_PLACET[name]
         self._people = people
-        self._wait = wait
 
     async def make(self, number: int) -> Sequence[Item]:
         return await self._people.asked(number)
 
-    async def wait(self, item: Item) -> None:
-        await self._wait(self._people.waiter, item)
+    async def wait(self, item: Item) -> object:
+        return await self._wait(self._people.waiter, item)
 
-    async def decide(self, item: Item) -> None:
-        await self._people.approver.grant(item)
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        try:
+            if decision == GRANTED:
+                await self._people.approver.grant(item)
+            else:
+                await self._people.rejecter.reject(item, comment="no")
+        except placet.Refused as refused:
+            if refused.code != "ALREADY_DECIDED":
+                raise
+            return False
+        return True
 
     async def requests(self) -> float:
         async with httpx.AsyncClient() as http:
@@ -101,29 +129,6 @@ class OfPlacet:
             for sample in family.samples
             if sample.name == "placet_graphql_requests_total"
         )
-
-
-class OfBus:
-    """Waiters that subscribe to a bus in this process."""
-
-    name = "event bus in memory"
-    renews = 0.0
-
-    def __init__(self) -> None:
-        self._bus = Bus()
-
-    async def make(self, number: int) -> Sequence[Item]:
-        return [f"topic-{number}" for number in range(number)]
-
-    async def wait(self, item: Item) -> None:
-        async with self._bus.subscribed(item) as messages:
-            await messages.get()
-
-    async def decide(self, item: Item) -> None:
-        self._bus.publish(item, "GRANTED")
-
-    async def requests(self) -> float:
-        return 0
 
 
 class OfTable:
@@ -138,14 +143,38 @@ class OfTable:
     async def make(self, number: int) -> Sequence[Item]:
         return await self._table.add(number)
 
-    async def wait(self, item: Item) -> None:
-        await self._table.wait(item)
+    async def wait(self, item: Item) -> object:
+        return await self._table.wait(item)
 
-    async def decide(self, item: Item) -> None:
-        assert await self._table.decide(item, "GRANTED")
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        return await self._table.decide(item, decision)
 
     async def requests(self) -> float:
-        return self._table.statements
+        return self._table.transactions
+
+
+class OfBus:
+    """Waiters that subscribe to a bus in the process of those who decide."""
+
+    name = "event bus in memory"
+    renews = 0.0
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def make(self, number: int) -> Sequence[Item]:
+        return [str(uuid4()) for _ in range(number)]
+
+    async def wait(self, item: Item) -> object:
+        async with self._bus.subscribed(item) as messages:
+            return await messages.get()
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        self._bus.publish(item, decision)
+        return True
+
+    async def requests(self) -> float:
+        return 0
 
 
 async def by_push(client: placet.Client, approval: placet.Approval) -> object:
@@ -175,5 +204,10 @@ POLL, PUSH, WATCH, LONG = (
     "state in the process",
     "long poll",
 )
-OF_PLACET = {POLL: by_poll, PUSH: by_push, WATCH: by_watch, LONG: by_long_poll}
-RENEWS = {by_poll: POLL_SECONDS, by_long_poll: LONG_POLL.total_seconds()}
+OF_PLACET: dict[str, tuple[Wait, float]] = {
+    POLL: (by_poll, POLL_SECONDS),
+    PUSH: (by_push, 0.0),
+    WATCH: (by_watch, 0.0),
+    LONG: (by_long_poll, LONG_POLL.total_seconds()),
+}
+"""Each with the seconds after which a wait sends its next request."""
