@@ -38,6 +38,7 @@ async def run(url: str) -> Result:
     measured: dict[tuple[int, str], Row] = {}
     async with People.open(url) as people:
         cpu = Cpu(url, people.server)
+        start, others = time.perf_counter(), cpu.of_others()
         # The server holds a long poll whose client has gone until its time is up, so these are
         # last: they would be measured with whatever came after them.
         for name in (POLL, PUSH, WATCH, OfTable.name, OfBus.name, LONG):
@@ -46,6 +47,7 @@ async def run(url: str) -> Result:
                 await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
                 for number in WAITING:
                     measured[number, name] = await measure(way, number, cpu)
+        busy = (cpu.of_others() - others) / (time.perf_counter() - start)
     result = Result(f"From a decision's call to the waiter's next line, {DECISIONS} at {RATE}/s")
     result.rows += [measured[key] for key in sorted(measured, key=itemgetter(0))]
     medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
@@ -54,7 +56,9 @@ async def run(url: str) -> Result:
         result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
         "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
-        "begun after each, are in them. The client is one process, which decides and waits."
+        "begun after each, are in them. Requests are those by HTTP, and of the table its "
+        "transactions. The client is one process, which decides and waits. "
+        f"Other programs kept {max(busy, 0):.1f} of {psutil.cpu_count()} cores busy meanwhile."
     )
     return result
 
@@ -155,7 +159,7 @@ async def _warm(way: Way, item: Item) -> None:
 
 
 class Cpu:
-    """The CPU seconds that this process, the server and PostgreSQL have used."""
+    """The CPU seconds that this process, the server, PostgreSQL and all else have used."""
 
     def __init__(self, url: str, server: Stack) -> None:
         with psycopg.connect(url) as connection:
@@ -177,6 +181,13 @@ class Cpu:
             + ended
             + sum(_seconds(child) for child in self._postmaster.children(recursive=True)),
         }
+
+    def of_others(self) -> float:
+        """Give the seconds of all other programs, from a start that is always the same."""
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        cores = psutil.cpu_count() or 1
+        return time.time() * cores - idle - sum(self.spent().values())
 
 
 def _seconds(process: psutil.Process) -> float:
