@@ -28,6 +28,7 @@ from application.clock import Clock
 from application.family import Family
 from application.leases import Leases
 from application.log import ExecutionLog
+from application.polling import Polling
 from application.reader import Reader
 from application.recorder import CONNECTION_DEFAULTS
 from application.tables import create_tables
@@ -133,6 +134,7 @@ async def serve(
         tail=tail,
         leases=leases,
         assignments=Assignments(tail, reader, leases),
+        polling=Polling(leases, reader, tail),
         executions=Executions(pool, positions),
         approvals=Approvals(pool, positions),
     )

@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from application.assignments import Assignments
 from application.leases import Leases
+from application.polling import Polling
 from application.reader import Reader
 from application.tail import Tail
 from application.writer import Writer
@@ -29,6 +30,7 @@ class Services:
     tail: Tail
     leases: Leases
     assignments: Assignments
+    polling: Polling
     executions: Executions
     approvals: Approvals
 

@@ -59,7 +59,7 @@ CHUNK = 64
 _HAPPENINGS = (TimerFired, SignalReceived, ChildEnded)
 # After which events of an execution that no stream here holds there may be something to claim. A
 # claim is among them, because it may be one that a worker made for itself.
-_FREEING = (
+FREEING = (
     Started,
     Claimed,
     Retried,
@@ -240,7 +240,7 @@ class Assignments:
 
     async def _after(self, event: Logged, *, held: bool) -> Execution | None:
         """Give the state after an event, None if nobody here has to know it."""
-        if not held and not isinstance(event.recorded.event, _FREEING):
+        if not held and not isinstance(event.recorded.event, FREEING):
             return None
         try:
             return await self._reader.after(event)
@@ -272,7 +272,7 @@ class Assignments:
                 holder.send(Happened(event))
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
-                holder.send(Resolved(after, ordinal))
+                holder.send(Resolved(event, after, ordinal))
 
     def _claimed(self, event: Logged, after: Execution) -> None:
         stream = self._streams.get((event.recorded.actor.id, after.worker or ""))

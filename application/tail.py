@@ -87,7 +87,7 @@ class Tail:
         await stop(self._tasks)
 
     def drain(self) -> None:
-        """Have everyone answered who waits in :meth:`moves`, now and later: the server is ending.
+        """Have everyone answered who waits in :meth:`happens`, now and later: the server is ending.
 
         Those who follow go on until they are cancelled.
         """
@@ -123,11 +123,34 @@ class Tail:
             if batch.events or idled:
                 yield batch
 
+    @property
+    def draining(self) -> bool:
+        """Whether the server is ending, so that nobody should wait any more."""
+        return self._draining
+
     async def moves(self, execution_id: UUID, version: int, *, after: int, seconds: float) -> bool:
         """Say whether the execution goes past a version within so many seconds.
 
         ``after``: a position of the log from before that version was read. Says no before the
         time is up if the server is ending.
+        """
+
+        def past(event: Logged) -> bool:
+            return event.recorded.version > version
+
+        return await self.happens(past, execution_id=execution_id, after=after, seconds=seconds)
+
+    async def happens(
+        self,
+        wanted: Callable[[Logged], bool],
+        *,
+        execution_id: UUID | None = None,
+        after: int,
+        seconds: float,
+    ) -> bool:
+        """Say whether such an event comes after a position within so many seconds.
+
+        Says no before the time is up if the server is ending.
         """
         clock, position = asyncio.get_running_loop().time, after
         until = clock() + seconds
@@ -135,7 +158,7 @@ class Tail:
             batch = self._from_buffer(position, execution_id)
             if batch is None:
                 batch = await self._from_log(position, execution_id)
-            if any(event.recorded.version > version for event in batch.events):
+            if any(wanted(event) for event in batch.events):
                 return True
             position = batch.position
             left = until - clock()

@@ -26,8 +26,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """An approval of an execution held was resolved. ``ordinal`` names it."""
+    """An approval of an execution held was resolved by ``event``. ``ordinal`` names it."""
 
+    event: Logged
     execution: Execution
     ordinal: int
 

@@ -6,14 +6,11 @@ from datetime import timedelta
 import strawberry
 
 from api.context import Context
-from api.errors import limit_exceeded
+from api.schema.bounds import check_wait
 from api.schema.executions import Execution
 from api.schema.reads import visible_execution
 from api.schema.subscription import still_allowed
 from domain import access
-
-NO_WAIT = timedelta(0)
-MAX_WAIT = timedelta(seconds=20)
 
 
 @strawberry.type(description="Whether an execution is still at a version, and if not, how it is.")
@@ -33,7 +30,7 @@ async def execution_after(
     see it is asked again then (UNAUTHENTICATED if the token has ended), and it is read again only
     if there was an event. A server that is ending answers at once.
     """
-    seconds = _checked(wait).total_seconds()
+    seconds = check_wait(wait).total_seconds()
     tail = context.services.tail
     # Fixed before the execution is read, so that nothing falls between the two.
     position = tail.position
@@ -55,10 +52,3 @@ async def execution_after(
         version=execution.version,
         execution=Execution.of(execution) if changed else None,
     )
-
-
-def _checked(wait: timedelta | None) -> timedelta:
-    wanted = NO_WAIT if wait is None else wait
-    if not NO_WAIT <= wanted <= MAX_WAIT:
-        raise limit_exceeded("wait must be from PT0S to PT20S")
-    return wanted

@@ -8,7 +8,8 @@ from strawberry.types import Info
 from api.context import context_of
 from api.errors import bad_request
 from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge
-from api.schema.changes import NO_WAIT, ExecutionChange, execution_after
+from api.schema.bounds import NO_WAIT
+from api.schema.changes import ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
 from api.schema.events import EventConnection
 from api.schema.executions import (

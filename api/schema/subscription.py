@@ -53,6 +53,12 @@ class AssignmentMessage:
         default=None,
         description="TimerFired, SignalReceived or ChildEnded of an execution held.",
     )
+    version: int | None = strawberry.field(
+        default=None, description="With resolved: that of the event that resolved it."
+    )
+    position: str | None = strawberry.field(
+        default=None, description="With resolved: that of the event that resolved it."
+    )
     ended: strawberry.ID | None = strawberry.field(
         default=None, description="An execution held was ended by someone else."
     )
@@ -217,9 +223,12 @@ def _assignment(message: worker_stream.Message) -> AssignmentMessage:
     match message:
         case worker_stream.Claim(grant=grant):
             return AssignmentMessage(claim=Claim.of(grant))
-        case worker_stream.Resolved(execution=execution, ordinal=ordinal):
-            approval = Approval.of(execution, execution.approvals[ordinal])
-            return AssignmentMessage(resolved=approval)
+        case worker_stream.Resolved(event=event, execution=execution, ordinal=ordinal):
+            return AssignmentMessage(
+                resolved=Approval.of(execution, execution.approvals[ordinal]),
+                version=event.recorded.version,
+                position=str(event.position),
+            )
         case worker_stream.Happened(event=event):
             return AssignmentMessage(happened=RecordedEvent.of(event))
         case worker_stream.Ended(execution_id=execution_id):

@@ -7,6 +7,7 @@ import strawberry
 
 from api.context import Context
 from api.errors import bad_request, forbidden
+from api.schema.bounds import NO_WAIT, check_wait
 from api.schema.executions import Execution
 from api.schema.quick import quick
 from application import leases
@@ -19,6 +20,7 @@ MIN_LEASE, MAX_LEASE = timedelta(seconds=1), timedelta(hours=1)
 MAX_CLAIMS = 500
 MAX_CAPACITY = 1_000_000
 MAX_QUEUES = 100
+MAX_HOLDING = 10_000
 
 
 @quick
@@ -28,6 +30,15 @@ class ClaimInput:
     queues: list[str] | None = strawberry.field(default_factory=lambda: ["default"])
     limit: int | None = 1
     lease: timedelta | None = DEFAULT_LEASE
+    wait: timedelta | None = strawberry.field(
+        default=NO_WAIT,
+        description="For how long the answer is put off while there is nothing to tell.",
+    )
+    holding: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="What the worker knows that it holds: all else that it holds, because an "
+        "answer was lost, is told like a claim, and what it holds no longer is told as lost.",
+    )
 
 
 @strawberry.type(description="An execution that a worker holds, under this fencing number.")
@@ -49,6 +60,9 @@ class Claim:
 @strawberry.type(description="What was claimed.")
 class ClaimResult:
     claims: list[Claim]
+    lost: list[strawberry.ID] = strawberry.field(
+        description="Of holding, what is the worker's no longer: over, parked or another's."
+    )
 
 
 @strawberry.type(description="How a worker stands.")
@@ -118,15 +132,26 @@ def check_number(value: int | None, default: int, low: int, high: int, name: str
 async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
     """Claim executions."""
     check_worker(context, wanted.worker)
-    grants = await context.services.leases.claim(
+    holding = None
+    if wanted.holding is not None:
+        if len(wanted.holding) > MAX_HOLDING:
+            msg = f"holding has {len(wanted.holding)} entries, it may have {MAX_HOLDING}"
+            raise bad_request(msg)
+        holding = {id_ for text in wanted.holding if (id_ := parse_uuid(text)) is not None}
+    poll = await context.services.polling.claim(
         context.principal,
         wanted.worker,
         check_queues(context, wanted.queues),
         check_number(wanted.limit, 1, 1, MAX_CLAIMS, "limit"),
         check_lease(wanted.lease),
-        context.trace,
+        wait=check_wait(wanted.wait),
+        holding=holding,
+        trace=context.trace,
     )
-    return ClaimResult(claims=[Claim.of(grant) for grant in grants])
+    return ClaimResult(
+        claims=[Claim.of(grant) for grant in poll.grants],
+        lost=[strawberry.ID(str(execution_id)) for execution_id in poll.lost],
+    )
 
 
 async def heartbeat(context: Context, worker: str, lease: timedelta | None) -> HeartbeatResult:

@@ -49,6 +49,7 @@ class Desk:
                         tail=office.tail,
                         leases=office.leases,
                         assignments=office.assignments,
+                        polling=office.polling,
                         executions=Executions(office.pool, positions),
                         approvals=Approvals(office.pool, positions),
                     ),

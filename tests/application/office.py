@@ -16,6 +16,7 @@ from application.family import Family
 from application.leases import Leases
 from application.log import ExecutionLog
 from application.outcomes import Accepted, Outcome, Refused
+from application.polling import Polling
 from application.reader import Reader
 from application.requests import Request
 from application.tail import Tail
@@ -78,6 +79,7 @@ class Office:
         self.tail = Tail(url, self.reader)
         self.writer = Writer(self.log, self.cache, on_commit=self.tail.offer, **writer_options)
         self.leases = Leases(self.pool, self.writer, self.reader)
+        self.polling = Polling(self.leases, self.reader, self.tail)
         self.assignments = Assignments(self.tail, self.reader, self.leases)
         self.clock = Clock(self.pool, self.writer, self.tail)
         self.family = Family(self.pool, self.writer, self.reader, self.tail)

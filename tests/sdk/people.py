@@ -52,6 +52,17 @@ class People:
 
         return await until(final)
 
+    async def parked(self, execution_id: str) -> str:
+        """Wait until the execution is parked, and give the reason."""
+        operator = await self.get("operator")
+
+        async def reason() -> str | None:
+            execution = await operator.execution(execution_id)
+            assert execution is not None
+            return execution.parked
+
+        return await until(reason)
+
     async def pending(self, execution_id: str, count: int = 1) -> list[Approval]:
         """Wait until so many approvals of the execution are pending."""
         operator = await self.get("operator")

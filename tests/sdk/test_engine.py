@@ -3,9 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -19,29 +17,19 @@ from placet import (
     StepFailed,
     require,
 )
-from placet.engine import replay
+from placet.engine import record
 from placet.errors import Internal
 from placet.link import Link
+from tests.sdk.engines import Made, maker, started
 from tests.sdk.people import People, Server
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
 
-Made = Callable[[], Engine]
-
 
 @pytest.fixture
 def engine(server: Server) -> Made:
-    """Make engines on a queue of this test's own."""
-    queue = f"queue-{uuid4()}"
-    return lambda: Engine(server.url, token=server.tokens["engine"], queues=[queue])
-
-
-async def started(people: People, engine: Engine, workflow: str, given: object = None) -> str:
-    operator = await people.get("operator")
-    accepted = await operator.start(workflow, given, queue=engine.queues[0])
-    assert accepted.execution is not None
-    return accepted.execution.id
+    return maker(server)
 
 
 def patient(engine: Engine, stopped: asyncio.Event) -> Engine:
@@ -285,16 +273,26 @@ async def test_a_caught_step_failure_lets_the_workflow_go_on(people: People, eng
     assert ended.result == "ValueError: invalid literal for int() with base 10: 'x'"
 
 
-async def test_an_unknown_workflow_fails_with_what_there_is(people: People, engine: Made) -> None:
-    lacking = engine()
+async def test_an_execution_of_an_unknown_workflow_is_parked_until_one_knows_it(
+    people: People, engine: Made
+) -> None:
+    operator = await people.get("operator")
+    lacking, knowing = engine(), engine()
 
     @lacking.workflow
     async def known(run: Run) -> None: ...
 
+    @knowing.workflow
+    async def unknown(_: Run) -> str:
+        return "known by now"
+
     async with lacking:
-        ended = await people.ended(await started(people, lacking, "unknown"))
-    assert ended.error is not None
-    assert ended.error.endswith("this engine has no workflow 'unknown'; it has: known")
+        execution_id = await started(people, lacking, "unknown")
+        parked = await people.parked(execution_id)
+    assert parked == "this engine has no workflow 'unknown'; it has: known"
+    async with knowing:
+        await operator.unpark(execution_id)
+        assert (await people.ended(execution_id)).result == "known by now"
 
 
 async def test_sigterm_ends_serving_and_gives_executions_back(people: People, engine: Made) -> None:
@@ -342,24 +340,30 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
 async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
     people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("placet.engine.driver.GIVE_BACK_SECONDS", 0.01)
+    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.01)
     faults = [Internal("a fault of the service")] * 2
-    read = replay.load
+    read = record.load
 
     async def faulty(*args: Any) -> Any:
         if faults:
             raise faults.pop()
         return await read(*args)
 
-    monkeypatch.setattr("placet.engine.driver.load", faulty)
-    simple = engine()
+    monkeypatch.setattr("placet.engine.fleet.load", faulty)
+    one, other = engine(), engine()
 
-    @simple.workflow
-    async def nothing(run: Run) -> str:
-        return await run.step(str, "done")  # type: ignore[no-any-return]
+    async def asks(run: Run) -> str:
+        clearance = await run.approval("Trip", payload={}, policy=FINANCE)
+        return await run.step(str, "done", clearance=clearance)
 
-    async with simple:
-        ended = await people.ended(await started(people, simple, "nothing"))
+    one.workflow(asks)
+    other.workflow(asks)
+    async with one:
+        execution_id = await started(people, one, "asks")
+        [approval] = await people.pending(execution_id)
+    await (await people.get("approver-a")).grant(approval)
+    async with other:
+        ended = await people.ended(execution_id)
     assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "done")
-    # Given back twice, so claimed three times.
-    assert ended.fence == 3
+    # Given back twice by the second, so claimed three times by it.
+    assert ended.fence == 4

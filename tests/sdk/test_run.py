@@ -1,62 +1,21 @@
-"""What a workflow may do with its run, with a plain function in the place of the service."""
+"""What a workflow may do with its run, in memory."""
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+import msgspec
+import pydantic
 import pytest
 
-from placet import StepFailed, errors, require
-from placet.commands import Command, RecordStep
-from placet.engine.approvals import Approvals
-from placet.engine.clearance import Clearance
-from placet.engine.hold import Hold
-from placet.engine.replay import Replay
-from placet.engine.run import Run
-from placet.enums import ExecutionState
-from placet.model import Accepted, Actor, Execution, ExecutionHead, Step
+from placet import Clearance, Rejected, Run, StepFailed, require
+from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired
+from placet.testing import Trial
+from placet.testing.trial import START, TrialFailed
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-EXECUTION = Execution(
-    id="x",
-    workflow="w",
-    queue="default",
-    state=ExecutionState.RUNNING,
-    version=2,
-    fence=1,
-    labels=[],
-    initiator=Actor(id="ada"),
-    started_at=NOW,
-    updated_at=NOW,
-    input={"a": 1},
-)
-
-
-class Service:
-    """Accepts everything, or refuses everything with one error."""
-
-    def __init__(self, error: errors.PlacetError | None = None) -> None:
-        self.error = error
-        self.commands: list[Command] = []
-
-    async def submit(self, command: Command) -> Accepted:
-        self.commands.append(command)
-        await asyncio.sleep(0)
-        if self.error is not None:
-            raise self.error
-        return Accepted(position="1", repeated=False)
-
-    def run(self, replay: Replay | None = None) -> Run:
-        self.hold = Hold(EXECUTION, 7, self.submit)
-        return Run(self.hold, replay or Replay(), Approvals(self.hold))
-
-    @property
-    def steps(self) -> list[tuple[str, int, Any, str | None]]:
-        return [
-            (each.key, each.attempt, each.result, each.error)
-            for each in self.commands
-            if isinstance(each, RecordStep)
-        ]
+FINANCE = require(1, group="finance")
 
 
 async def double(number: int) -> int:
@@ -64,55 +23,120 @@ async def double(number: int) -> int:
     return 2 * number
 
 
-def recorded(key: str, name: str, **fields: Any) -> Replay:
-    fields = {"attempts": 1, **fields}
-    failures = {key: fields["attempts"]} if "error" in fields else {}
-    return Replay(steps={key: Step(key=key, name=name, **fields)}, failures=failures)
+async def result(workflow: Any, given: Any = None) -> Any:
+    async with Trial(workflow, given) as trial:
+        return await trial.result()
 
 
-async def test_a_step_is_recorded_under_its_name_and_the_fence() -> None:
-    service = Service()
-    assert await service.run().step(double, 4) == 8
-    command = service.commands[0]
-    assert isinstance(command, RecordStep)
-    assert (command.execution_id, command.fence, command.key) == ("x", 7, "double-1")
+def steps(trial: Trial) -> list[tuple[str, int, str]]:
+    return [
+        (event.data["key"], event.data["attempt"], event.data.get("error", "done"))
+        for event in trial.events
+        if event.type in {"StepCompleted", "StepFailed"}
+    ]
 
 
 async def test_keys_follow_the_order_of_calls() -> None:
-    service = Service()
-    run = service.run()
-    later, first = run.step(double, 1), run.step(double, 2)
-    assert [await first, await later] == [4, 2]
-    assert [key for key, *_ in service.steps] == ["double-2", "double-1"]
+    async def workflow(run: Run) -> list[int]:
+        later, first = run.step(double, 1), run.step(double, 2)
+        return [await first, await later]
+
+    async with Trial(workflow) as trial:
+        assert await trial.result() == [4, 2]
+        assert [key for key, *_ in steps(trial)] == ["double-2", "double-1"]
 
 
 async def test_a_key_is_used_once() -> None:
-    run = Service().run()
-    await run.step(double, 1, key="k")
-    with pytest.raises(ValueError, match="'k' is used twice"):
+    async def workflow(run: Run) -> None:
         await run.step(double, 1, key="k")
+        await run.step(double, 1, key="k")
+
+    with pytest.raises(TrialFailed, match="'k' is used twice"):
+        await result(workflow)
 
 
 async def test_a_function_that_blocks_gets_a_thread() -> None:
-    def names() -> tuple[str, str]:
+    def names() -> list[str]:
         with pytest.raises(RuntimeError):
             asyncio.get_running_loop()
-        return "a", "b"
+        return ["a"]
 
-    assert await Service().run().step(names) == ["a", "b"]
+    async def workflow(run: Run) -> list[str]:
+        return await run.step(names)
 
-
-async def test_a_recorded_step_is_not_run_again() -> None:
-    service = Service()
-    run = service.run(recorded("double-1", "double", result=8, completed_at=NOW))
-    assert await run.step(double, 5) == 8
-    assert service.commands == []
+    assert await result(workflow) == ["a"]
 
 
-async def test_a_step_recorded_under_another_name_tells_of_changed_code() -> None:
-    run = Service().run(recorded("k", "triple", result=8, completed_at=NOW))
-    with pytest.raises(errors.Nondeterministic, match="'triple', the workflow now calls it"):
-        await run.step(double, 4, key="k")
+@dataclass
+class Fare:
+    price: Decimal
+    at: datetime
+
+
+class Quote(msgspec.Struct):
+    fare: Fare
+
+
+class Offer(pydantic.BaseModel):
+    quotes: int
+    cheap: bool = True
+
+
+async def fare() -> Fare:
+    return Fare(Decimal("12.50"), START)
+
+
+async def quote() -> Quote:
+    return Quote(await fare())
+
+
+def offers() -> list[Offer]:
+    return [Offer(quotes=2)]
+
+
+def pair() -> tuple[int, str]:
+    return 1, "a"
+
+
+@pytest.mark.parametrize("fn", [fare, quote, offers, pair])
+async def test_a_step_gives_what_its_annotation_says(fn: Any) -> None:
+    seen: list[Any] = []
+
+    async def workflow(run: Run) -> None:
+        seen.append(await run.step(fn))
+
+    await result(workflow)
+    expected = fn()
+    assert seen == [await expected if asyncio.iscoroutine(expected) else expected]
+
+
+async def test_without_an_annotation_json_comes_back() -> None:
+    async def workflow(run: Run) -> Any:
+        found: Any = await run.step(lambda: (1, START), name="pair")
+        assert isinstance(found, list)
+        return found
+
+    assert await result(workflow) == [1, "2026-01-01T00:00:00Z"]
+
+
+async def test_a_result_that_its_annotation_does_not_allow_is_a_failure() -> None:
+    def lies() -> int:
+        return "x"  # type: ignore[return-value]
+
+    async def workflow(run: Run) -> None:
+        await run.step(lies)
+
+    with pytest.raises(TrialFailed, match="the result of step 'lies-1' is not what its annotation"):
+        await result(workflow)
+
+
+async def test_an_input_comes_as_its_annotation_says() -> None:
+    async def workflow(_: Run, offer: Offer) -> int:
+        return offer.quotes
+
+    assert await result(workflow, {"quotes": 3}) == 3
+    with pytest.raises(TrialFailed, match="the input is not what workflow 'workflow' takes"):
+        await result(workflow, {"quotes": "many"})
 
 
 def failing(times: int) -> Any:
@@ -129,90 +153,201 @@ def failing(times: int) -> Any:
 
 
 async def test_a_failed_attempt_is_recorded_and_tried_again() -> None:
-    service = Service()
-    assert await service.run().step(failing(2), retries=2, pause=0) == "done"
-    assert service.steps == [
-        ("fails-1", 1, None, "KeyError: 'boom'"),
-        ("fails-1", 2, None, "KeyError: 'boom'"),
-        ("fails-1", 3, "done", None),
-    ]
+    async def workflow(run: Run) -> Any:
+        return await run.step(failing(2), retries=2, pause=60)
+
+    async with Trial(workflow) as trial:
+        assert await trial.result() == "done"
+        assert steps(trial) == [
+            ("fails-1", 1, "KeyError: 'boom'"),
+            ("fails-1", 2, "KeyError: 'boom'"),
+            ("fails-1", 3, "done"),
+        ]
+        assert trial.now == START + timedelta(seconds=120)
 
 
 async def test_the_last_failure_is_raised_with_its_cause() -> None:
-    with pytest.raises(StepFailed, match="'fails-1' failed: KeyError: 'boom'") as failed:
-        await Service().run().step(failing(9), retries=1, pause=0)
-    assert isinstance(failed.value.__cause__, KeyError)
+    async def workflow(run: Run) -> str:
+        with pytest.raises(StepFailed, match="'fails-1' failed: KeyError: 'boom'") as failed:
+            await run.step(failing(9), retries=1, pause=0)
+        assert isinstance(failed.value.__cause__, KeyError)
+        return failed.value.error
+
+    assert await result(workflow) == "KeyError: 'boom'"
 
 
-async def test_a_replay_raises_the_recorded_failure_without_another_attempt() -> None:
-    service = Service()
-    run = service.run(recorded("fails-1", "fails", error="KeyError: 'boom'"))
-    with pytest.raises(StepFailed) as failed:
-        await run.step(failing(0))
-    assert failed.value.error == "KeyError: 'boom'"
-    assert service.commands == []
+async def test_a_step_that_hangs_has_failed_after_its_timeout() -> None:
+    async def workflow(run: Run) -> None:
+        await run.step(asyncio.Event().wait, name="hangs", timeout=0.01)
+
+    with pytest.raises(TrialFailed, match=r"'hangs-1' gave no result within 0.01 s"):
+        await result(workflow)
 
 
-async def test_a_replay_goes_on_with_the_attempts_that_are_left() -> None:
-    service = Service()
-    run = service.run(recorded("fails-1", "fails", error="KeyError: 'boom'", attempts=2))
-    assert await run.step(failing(0), retries=2) == "done"
-    assert service.steps == [("fails-1", 3, "done", None)]
+async def test_a_step_that_is_cancelled_from_inside_has_failed() -> None:
+    async def cancels() -> None:
+        raise asyncio.CancelledError
+
+    async def workflow(run: Run) -> None:
+        await run.step(cancels)
+
+    with pytest.raises(TrialFailed, match="'cancels-1' was cancelled from inside"):
+        await result(workflow)
 
 
 async def test_a_result_that_is_not_json_is_a_failure() -> None:
-    with pytest.raises(StepFailed, match="the result of step 'object-1' is not JSON"):
-        await Service().run().step(object)
+    async def workflow(run: Run) -> None:
+        await run.step(object)
+
+    with pytest.raises(TrialFailed, match="the result of step 'object-1' is not JSON"):
+        await result(workflow)
+
+
+async def test_a_workflow_s_result_must_be_json() -> None:
+    async def workflow(_: Run) -> object:
+        return object()
+
+    with pytest.raises(TrialFailed, match="the workflow's result is not JSON"):
+        await result(workflow)
 
 
 async def test_a_payload_must_be_something() -> None:
-    with pytest.raises(ValueError, match="must not be None"):
-        await Service().run().approval("Trip", payload=None, policy=require(group="finance"))
+    async def workflow(run: Run) -> None:
+        await run.approval("Trip", payload=None, policy=FINANCE)
 
-
-ENDED = ExecutionHead(id="x", workflow="w", state=ExecutionState.CANCELLED, version=9, fence=1)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        errors.Fenced("FENCED", "another worker's"),
-        errors.InvalidTransition("INVALID_TRANSITION", "it was cancelled", ENDED),
-        errors.Unauthenticated("the token was revoked"),
-    ],
-)
-async def test_a_run_that_is_no_longer_ours_ends_without_a_word(error: errors.PlacetError) -> None:
-    service = Service(error)
-    run = service.run()
-    seen: list[BaseException] = []
-
-    async def workflow() -> None:
-        service.hold.join()
-        try:
-            await asyncio.gather(run.step(double, 1), run.step(asyncio.sleep, 3600))
-        except BaseException as raised:
-            seen.append(raised)
-            raise
-
-    task = asyncio.create_task(workflow())
-    await asyncio.wait([task])
-    assert task.cancelled()
-    assert service.hold.abandoned
-    assert [type(each) for each in seen] == [asyncio.CancelledError]
-    with pytest.raises(asyncio.CancelledError):
-        await run.step(double, 2)
-    assert len(service.commands) == 1
-
-
-async def test_a_refusal_of_a_run_that_is_ours_is_raised() -> None:
-    service = Service(errors.InvalidInput("INVALID_INPUT", "key is too long"))
-    with pytest.raises(errors.InvalidInput):
-        await service.run().step(double, 1)
-    assert not service.hold.abandoned
+    with pytest.raises(TrialFailed, match="must not be None"):
+        await result(workflow)
 
 
 async def test_a_step_with_a_clearance_has_no_second_try() -> None:
-    run = Service().run()
-    clearance = Clearance(payload=1, approval=None, decisions=(), digest="")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="retries"):
+    async def workflow(run: Run) -> None:
+        clearance = await run.approval("Trip", payload=1, policy=FINANCE)
         await run.step(print, clearance=clearance, retries=1)
+
+    async with Trial(workflow) as trial:
+        trial.grant(await trial.approval())
+        with pytest.raises(TrialFailed, match="retries"):
+            await trial.result()
+
+
+async def test_a_clearance_is_used_once_and_for_what_was_granted() -> None:
+    async def workflow(run: Run) -> list[str]:
+        clearance: Clearance = await run.approval("Trip", payload={"cost": 1}, policy=FINANCE)
+        clearance.payload["cost"] = 2
+        with pytest.raises(DigestMismatch):
+            await run.step(double, 1, clearance=clearance)
+        clearance.payload["cost"] = 1
+        await run.step(double, 2, clearance=clearance)
+        with pytest.raises(AlreadyRedeemed):
+            await run.step(double, 3, clearance=clearance)
+        return [decision.by.id for decision in clearance.decisions]
+
+    async with Trial(workflow) as trial:
+        trial.grant(await trial.approval(), by="ada")
+        assert await trial.result() == ["ada"]
+        assert [key for key, _, said in steps(trial) if said == "done"] == ["double-2"]
+
+
+async def test_a_rejection_and_an_expiry_are_raised() -> None:
+    async def workflow(run: Run) -> list[str]:
+        outcomes = await asyncio.gather(
+            *(run.approval(t, payload=1, policy=FINANCE, key=t) for t in "ab"),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in outcomes] == [Rejected, Expired]
+        return [str(each) for each in outcomes]
+
+    async with Trial(workflow) as trial:
+        trial.reject(await trial.approval("a"), comment="too dear")
+        trial.expire(await trial.approval("b"))
+        assert await trial.result() == [
+            "approval 'a' was rejected: too dear",
+            "approval 'b' was expired",
+        ]
+
+
+async def test_an_approval_given_up_is_withdrawn_before_the_end() -> None:
+    async def workflow(run: Run) -> str:
+        waiting = asyncio.ensure_future(run.approval("Trip", payload=1, policy=FINANCE))
+        done, _ = await asyncio.wait([waiting], timeout=3600)
+        return "answered" if done else "given up"
+
+    async with Trial(workflow) as trial:
+        assert await trial.result() == "given up"
+        assert [e.type for e in trial.events][-2:] == ["ApprovalWithdrawn", "Completed"]
+        assert trial.now == START + timedelta(hours=1)
+
+
+async def test_time_is_skipped_and_fires_in_order() -> None:
+    async def workflow(run: Run) -> list[str]:
+        order: list[str] = []
+
+        async def nap(name: str, days: int) -> None:
+            await run.sleep(timedelta(days=days))
+            order.append(name)
+
+        await asyncio.gather(nap("late", 90), nap("soon", 1))
+        await run.sleep_until(datetime(2027, 1, 1, tzinfo=UTC))
+        return order
+
+    async with Trial(workflow) as trial:
+        await trial.skip(timedelta(days=2))
+        assert trial.now == START + timedelta(days=2)
+        assert await trial.result() == ["soon", "late"]
+        assert trial.now == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+async def test_a_time_without_a_zone_is_no_moment() -> None:
+    async def workflow(run: Run) -> None:
+        await run.sleep_until(datetime(2027, 1, 1))  # noqa: DTZ001 - what is tested
+
+    with pytest.raises(TrialFailed, match="needs a time with a time zone"):
+        await result(workflow)
+
+
+async def test_a_signal_of_another_kind_is_an_error() -> None:
+    async def workflow(run: Run) -> Any:
+        return await run.signal("offer", Offer)
+
+    async with Trial(workflow) as trial:
+        trial.signal("offer", {"quotes": "many"})
+        with pytest.raises(TrialFailed, match="quotes"):
+            await trial.result()
+
+
+async def test_children_give_results_or_fail() -> None:
+    def broken(_: Any) -> None:
+        msg = "no"
+        raise OSError(msg)
+
+    async def workflow(run: Run) -> list[Any]:
+        squared = await run.child("square", 3)
+        with pytest.raises(ChildFailed, match="child 'broken-1' was failed: OSError: no"):
+            await run.child("broken")
+        return [squared]
+
+    children = {"square": lambda number: number * number, "broken": broken}
+    async with Trial(workflow, children=children) as trial:
+        assert await trial.result() == [9]
+
+
+async def test_a_run_is_for_its_workflow_alone() -> None:
+    async def workflow(run: Run) -> None:
+        async def nested() -> None:
+            await run.step(double, 1)
+
+        await run.step(nested)
+
+    with pytest.raises(TrialFailed, match=r"run.step is for the workflow itself"):
+        await result(workflow)
+
+
+async def test_what_only_the_test_can_let_happen_is_named() -> None:
+    async def workflow(run: Run) -> None:
+        await run.approval("Trip", payload=1, policy=FINANCE)
+
+    async with Trial(workflow) as trial:
+        with pytest.raises(LookupError, match="waits for approval 'approval-1', and no timer"):
+            await trial.result()
+        with pytest.raises(LookupError, match="0 such approvals; all that are pending: approval-1"):
+            await trial.approval("other")

@@ -20,14 +20,23 @@ def digest(value: Any) -> str:
 def plain(value: Any, what: str) -> Any:
     """Give the value as JSON would give it back: dicts, lists, strings, numbers, bools, None.
 
-    Dataclasses, msgspec Structs, datetimes, UUIDs, Decimals and enums are taken too. A workflow
-    then sees the same value when it runs and when it is replayed. ``what`` names the value in the
-    message of the ValueError that anything else raises.
+    Dataclasses, msgspec Structs, models of pydantic, datetimes, UUIDs, Decimals and enums are taken
+    too. A workflow then sees the same value when it runs and when it is replayed. ``what`` names
+    the value in the message of the ValueError that anything else raises.
     """
     try:
         # The encoder of msgspec writes a number that is not finite as null, and so would change it.
-        text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
+        builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
+        text = json.dumps(builtins, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{what} is not JSON: {error}"
         raise ValueError(msg) from error
     return json.loads(text)
+
+
+def _encode(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        msg = f"a {type(value).__name__} can't be written as JSON"
+        raise TypeError(msg)
+    return dump(mode="json")

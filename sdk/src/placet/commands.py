@@ -133,6 +133,18 @@ class StartChild(Command, kw_only=True, frozen=True):
     input: Any = None
 
 
+class SuspendExecution(Command, kw_only=True, frozen=True):
+    """Say that the worker waits for nothing but timers, signals and children.
+
+    ``seen`` is the ``woken_version`` up to which it has dealt with what came.
+    """
+
+    field: ClassVar[str] = "suspendExecution"
+    execution_id: str
+    fence: int | None = None
+    seen: int
+
+
 class ParkExecution(Command, kw_only=True, frozen=True):
     """Keep every worker from an execution until a person lets it go on."""
 
@@ -197,12 +209,25 @@ class Retry(Input, kw_only=True, frozen=True):
 
 
 class ClaimRequest(Input, kw_only=True, frozen=True):
-    """Claim executions for a worker; ``lease`` is an ISO 8601 duration."""
+    """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations."""
 
     worker: str
     queues: Sequence[str]
     limit: int
     lease: str
+    wait: str | None = None
+    holding: Sequence[str] | None = None
+
+
+class Release(Input, kw_only=True, frozen=True):
+    """An execution to give back.
+
+    ``seen`` is the ``woken_version`` up to which the worker has dealt with what came; None: there
+    is work left.
+    """
+
+    execution_id: str
+    seen: int | None = None
 
 
 class ExecutionFilter(Input, kw_only=True, frozen=True):

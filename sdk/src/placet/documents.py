@@ -40,13 +40,16 @@ fragment EventFields on RecordedEvent {{
   previousHash hash storedBytes
 }}
 """
+_PAST = """
+fragment PastFields on RecordedEvent { position version type at data }
+"""
 # The head only: a worker's commands are many, and it knows the execution's input already.
 _OUTCOME = f"""
 fragment OutcomeFields on CommandResult {{
   __typename
   ... on Accepted {{ position repeated }}
   ... on Refused {{ code message }}
-  execution {{ id workflow state version fence }}
+  execution {{ id workflow state version fence updatedAt wokenVersion }}
   approval {{ ...ApprovalFields }}
 }}
 {_APPROVAL}"""
@@ -89,7 +92,7 @@ SUBMIT = _batch("submit", "commands", "CommandInput")
 
 CLAIM_EXECUTIONS = f"""mutation Claim($input: ClaimInput!) {{
   result: claimExecutions(input: $input) {{
-    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
+    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }} lost
   }}
 }}
 {_EXECUTION}"""
@@ -97,8 +100,12 @@ HEARTBEAT = """mutation Heartbeat($worker: String!, $lease: Duration) {
   result: heartbeat(worker: $worker, lease: $lease) { worker leaseExpiresAt executions lost }
 }
 """
-RELEASE_EXECUTIONS = """mutation Release($worker: String!, $executionIds: [ID!]) {
-  result: releaseExecutions(worker: $worker, executionIds: $executionIds) { released }
+RELEASE_EXECUTIONS = """mutation Release(
+  $worker: String!, $executionIds: [ID!], $releases: [ReleaseInput!]
+) {
+  result: releaseExecutions(
+    worker: $worker, executionIds: $executionIds, releases: $releases
+  ) { released }
 }
 """
 
@@ -122,6 +129,18 @@ HISTORY = f"""query History($id: ID!, $stepsAfter: String, $approvalsAfter: Stri
   }}
 }}
 {_EXECUTION}{_STEP}{_APPROVAL}"""
+TRANSCRIPT = f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
+  result: execution(id: $id) {{
+    ...ExecutionFields
+    events(first: 500, after: $eventsAfter) {{
+      edges {{ cursor node {{ ...PastFields }} }} {_PAGE_INFO}
+    }}
+    approvals(first: 500, after: $approvalsAfter) {{
+      edges {{ cursor node {{ ...ApprovalFields }} }} {_PAGE_INFO} position
+    }}
+  }}
+}}
+{_EXECUTION}{_PAST}{_APPROVAL}"""
 EXECUTION_AT = f"""query ExecutionAt($id: ID!, $version: Int, $asOf: DateTime, $after: String) {{
   result: executionAt(id: $id, version: $version, asOf: $asOf) {{
     executionId asOf {_EXECUTION_BODY}
@@ -187,12 +206,13 @@ ASSIGNMENTS = f"""subscription Assignments(
   result: assignments(worker: $worker, queues: $queues, capacity: $capacity, lease: $lease) {{
     claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
     resolved {{ ...ApprovalFields }}
-    happened {{ ...EventFields }}
+    happened {{ executionId ...PastFields }}
+    version position
     ended
     lost
   }}
 }}
-{_EXECUTION}{_APPROVAL}{_EVENT}"""
+{_EXECUTION}{_APPROVAL}{_PAST}"""
 
 EXECUTION_AFTER = f"""query ExecutionAfter($id: ID!, $version: Int!, $wait: Duration) {{
   result: executionAfter(id: $id, version: $version, wait: $wait) {{

@@ -227,5 +227,25 @@ class Doubt(PlacetError):
     """
 
 
+class ChildFailed(PlacetError):
+    """A child execution ended without a result.
+
+    ``outcome`` is FAILED or CANCELLED, ``error`` the recorded text of why.
+    """
+
+    def __init__(self, key: str, outcome: str, error: str | None) -> None:
+        super().__init__(f"child {key!r} was {outcome.lower()}: {error or 'no reason was given'}")
+        self.key = key
+        self.outcome = outcome
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.key, self.outcome, self.error)
+
+
 class Nondeterministic(PlacetError):
-    """A replayed workflow asks for something else than before. Give changed code a version."""
+    """A replayed workflow asks for something else than was recorded.
+
+    Workflows never see it: their execution is parked with this as the reason. Give changed code a
+    version, or ask ``run.patched`` where it differs.
+    """

@@ -1,12 +1,12 @@
 """What a worker says to hold its executions. These are not commands of the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from placet import operations
-from placet.commands import ClaimRequest
+from placet.commands import ClaimRequest, Release
 from placet.durations import iso_duration
-from placet.model import Claim, Heartbeat
+from placet.model import Claim, Heartbeat, Poll
 from placet.transport import Transport
 from placet.wire import variables
 
@@ -35,12 +35,56 @@ class Leases(Transport):
         )
         return answer.claims
 
+    async def poll(
+        self,
+        worker: str,
+        *,
+        queues: Sequence[str] = ("default",),
+        limit: int = 1,
+        lease: timedelta = LEASE,
+        wait: timedelta = timedelta(0),
+        holding: Sequence[str] = (),
+    ) -> Poll:
+        """Claim executions as they come: the worker that polls instead of being told.
+
+        ``wait``: for how long the service puts off the answer while it has nothing to tell, 20
+        seconds at most; the lease is kept meanwhile. ``holding``: the ids of all that the worker
+        knows to hold, 10,000 at most. What else it holds, because an answer was lost, is told like
+        a claim.
+        """
+        request = ClaimRequest(
+            worker=worker,
+            queues=queues,
+            limit=limit,
+            lease=iso_duration(lease),
+            wait=iso_duration(wait),
+            holding=holding,
+        )
+        asked, seconds = {"input": request}, wait.total_seconds()
+        poll = await self.find(operations.CLAIM_EXECUTIONS, asked, wait=seconds)
+        return poll or Poll(claims=[], lost=[])
+
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""
         asked = {"worker": worker, "lease": iso_duration(lease)}
         return await self.execute(operations.HEARTBEAT, asked)
 
-    async def release(self, worker: str, execution_ids: Sequence[str] | None = None) -> int:
-        """Give executions back, all if none are named, and say how many."""
-        asked = variables(worker=worker, executionIds=execution_ids)
+    async def release(
+        self,
+        worker: str,
+        execution_ids: Sequence[str] | None = None,
+        *,
+        seen: Mapping[str, int | None] | None = None,
+    ) -> int:
+        """Give executions back, all if none are named, and say how many.
+
+        ``seen``, in the place of the ids, says of each the ``woken_version`` up to which the worker
+        has dealt with what came: another worker can claim it when more comes. None: there is work
+        left, so another can claim it at once. Without ``seen`` those that wait can be claimed when
+        something comes, and the others at once.
+        """
+        releases = None
+        if seen is not None:
+            releases = [Release(execution_id=id_, seen=version) for id_, version in seen.items()]
+        asked = variables(worker=worker, executionIds=execution_ids, releases=releases)
         return (await self.execute(operations.RELEASE_EXECUTIONS, asked)).released

@@ -108,6 +108,8 @@ class ExecutionHead(Record, kw_only=True, frozen=True):
     state: ExecutionState
     version: int
     fence: int
+    updated_at: datetime
+    woken_version: int = 0
 
 
 class Parent(Record, kw_only=True, frozen=True):
@@ -274,6 +276,13 @@ class Claim(Record, kw_only=True, frozen=True):
     lease_expires_at: datetime
 
 
+class Poll(Record, kw_only=True, frozen=True):
+    """What was claimed, and of what the worker named as held, what it holds no longer."""
+
+    claims: list[Claim]
+    lost: list[str]
+
+
 class Heartbeat(Record, kw_only=True, frozen=True):
     """Until when a worker's lease runs, and what it lost since the last heartbeat."""
 
@@ -298,15 +307,44 @@ class ApprovalMessage(Record, kw_only=True, frozen=True):
     removed_id: str | None = None
 
 
-class Assignment(Record, kw_only=True, frozen=True):
-    """A message to a worker: exactly one field is set.
+class Past(Record, kw_only=True, frozen=True):
+    """The part of an event that a workflow's replay needs."""
 
-    ``happened`` is a TimerFired, SignalReceived or ChildEnded.
+    position: str
+    version: int
+    type: str
+    at: datetime
+    data: Any = None
+
+
+class Happening(Past, kw_only=True, frozen=True):
+    """A TimerFired, SignalReceived or ChildEnded of an execution."""
+
+    execution_id: str
+
+
+class Transcript(Record, kw_only=True, frozen=True):
+    """All that a replay of an execution needs: its events by version, its approvals as requested.
+
+    It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
+    """
+
+    execution: Execution
+    events: list[Past]
+    approvals: list[Approval]
+
+
+class Assignment(Record, kw_only=True, frozen=True):
+    """A message to a worker: one of claim, resolved, happened, ended and lost is set.
+
+    ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
     """
 
     claim: Claim | None = None
     resolved: Approval | None = None
-    happened: RecordedEvent | None = None
+    happened: Happening | None = None
+    version: int | None = None
+    position: str | None = None
     ended: str | None = None
     lost: str | None = None
 

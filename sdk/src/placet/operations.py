@@ -12,16 +12,17 @@ class Released(model.Record, frozen=True):
     released: int
 
 
-class Claims(model.Record, frozen=True):
-    """What a claim answers."""
-
-    claims: list[model.Claim]
-
-
 class HistoryPage(model.Execution, kw_only=True, frozen=True):
     """An execution with one page of its steps and of its approvals."""
 
     steps: model.Page[model.Step]
+    approvals: model.Page[model.Approval]
+
+
+class TranscriptPage(model.Execution, kw_only=True, frozen=True):
+    """An execution with one page of its events and of its approvals."""
+
+    events: model.Page[model.Past]
     approvals: model.Page[model.Approval]
 
 
@@ -51,13 +52,14 @@ GRANT_APPROVALS = Operation(documents.GRANT_APPROVALS, _OUTCOMES)
 REJECT_APPROVALS = Operation(documents.REJECT_APPROVALS, _OUTCOMES)
 SUBMIT = Operation(documents.SUBMIT, _OUTCOMES)
 
-CLAIM_EXECUTIONS = Operation(documents.CLAIM_EXECUTIONS, Decoder(Response[Claims]))
+CLAIM_EXECUTIONS = Operation(documents.CLAIM_EXECUTIONS, Decoder(Response[model.Poll]))
 HEARTBEAT = Operation(documents.HEARTBEAT, Decoder(Response[model.Heartbeat]))
 RELEASE_EXECUTIONS = Operation(documents.RELEASE_EXECUTIONS, Decoder(Response[Released]))
 
 VIEWER = Operation(documents.VIEWER, Decoder(Response[model.Principal]))
 EXECUTION = Operation(documents.EXECUTION, Decoder(Response[model.Execution]))
 HISTORY = Operation(documents.HISTORY, Decoder(Response[HistoryPage]))
+TRANSCRIPT = Operation(documents.TRANSCRIPT, Decoder(Response[TranscriptPage]))
 EXECUTION_AT = Operation(documents.EXECUTION_AT, Decoder(Response[model.ExecutionSnapshot]))
 APPROVAL = Operation(documents.APPROVAL, Decoder(Response[model.Approval]))
 EXECUTIONS = Operation(documents.EXECUTIONS, Decoder(Response[model.Page[model.Execution]]))

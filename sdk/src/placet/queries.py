@@ -15,6 +15,7 @@ from placet.model import (
     Page,
     Principal,
     RecordedEvent,
+    Transcript,
 )
 from placet.transport import Transport
 from placet.wire import variables
@@ -61,6 +62,25 @@ class Queries(Transport):
             steps.extend(page.steps)
             approvals.extend(page.approvals)
         return History(execution=page, steps=steps, approvals=approvals)
+
+    async def transcript(self, execution_id: str) -> Transcript | None:
+        """Give what a replay of an execution needs, page by page from the log."""
+        page = await self.find(operations.TRANSCRIPT, {"id": execution_id})
+        if page is None:
+            return None
+        events, approvals = list(page.events), list(page.approvals)
+        after: dict[str, str] = {}
+        while page.events.next or page.approvals.next:
+            # A list that has ended is asked for past its last cursor, which gives an empty page.
+            after |= variables(
+                eventsAfter=page.events.page_info.end_cursor,
+                approvalsAfter=page.approvals.page_info.end_cursor,
+            )
+            page = await self.execute(operations.TRANSCRIPT, {"id": execution_id, **after})
+            events.extend(page.events)
+            approvals.extend(page.approvals)
+        fields = {name: getattr(page, name) for name in Execution.__struct_fields__}
+        return Transcript(execution=Execution(**fields), events=events, approvals=approvals)
 
     async def execution_at(
         self,

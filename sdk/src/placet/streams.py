@@ -82,11 +82,13 @@ class Streams(Queries):
         capacity: int = 100,
         lease: timedelta = LEASE,
         on_open: Callable[[], Awaitable[None]] | None = None,
+        patient: bool = True,
     ) -> AsyncGenerator[Assignment, None]:
         """Give a worker its executions. The open stream keeps its lease.
 
         After each (re)connection, announced by ``on_open``, the worker is told again what it
-        holds, as claims under the same fence.
+        holds, as claims under the same fence. ``patient`` False: it ends with its connection, or
+        if there is none to be had, by StreamCutError.
         """
         asked = {
             "worker": worker,
@@ -94,7 +96,7 @@ class Streams(Queries):
             "capacity": capacity,
             "lease": iso_duration(lease),
         }
-        stream = self.socket.stream(operations.ASSIGNMENTS, lambda: asked, on_open)
+        stream = self.socket.stream(operations.ASSIGNMENTS, lambda: asked, on_open, patient=patient)
         async with aclosing(stream):
             async for message in stream:
                 yield message

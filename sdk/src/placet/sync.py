@@ -98,6 +98,7 @@ class Client:
     execution_after = _blocking(_Async.execution_after)
     execution_at = _blocking(_Async.execution_at)
     history = _blocking(_Async.history)
+    transcript = _blocking(_Async.transcript)
     executions = _blocking(_Async.executions)
     approval = _blocking(_Async.approval)
     approvals = _blocking(_Async.approvals)
@@ -126,6 +127,7 @@ class Client:
     reject_many = _blocking(_Async.reject_many)
 
     claim = _blocking(_Async.claim)
+    poll = _blocking(_Async.poll)
     heartbeat = _blocking(_Async.heartbeat)
     release = _blocking(_Async.release)
     assignments = _iterating(_Async.assignments)

@@ -16,7 +16,7 @@ from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import PlacetError
 from placet.gate import Gate
-from placet.model import Accepted, Approval, History, Page, RecordedEvent
+from placet.model import Accepted, Approval, History, Page, RecordedEvent, Transcript
 from placet.policy import require
 
 app = typer.Typer(
@@ -107,6 +107,19 @@ def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
         render.print_approval(found)
     else:
         render.print_history(found)
+
+
+@app.command()
+def transcript(context: typer.Context, id_: Id) -> None:
+    """Print an execution's transcript, to be replayed by placet.testing against other code."""
+
+    async def find(client: Client) -> Transcript:
+        found = await client.transcript(id_)
+        if found is None:
+            raise PlacetError(f"there is no execution {id_!r} that you may see")
+        return found
+
+    render.print_json(run(context, find))
 
 
 @app.command()

@@ -3,6 +3,9 @@
 import asyncio
 import inspect
 from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 MAX_ERROR = 10_000
@@ -10,9 +13,17 @@ MAX_ERROR = 10_000
 
 async def call(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call an async function here, and any other in a thread, since it may block."""
+    return await call_in(None, fn, *args, **kwargs)
+
+
+async def call_in(
+    threads: Executor | None, fn: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Call an async function here, and any other in one of these threads."""
     if inspect.iscoroutinefunction(fn):
         return await fn(*args, **kwargs)
-    result = await asyncio.to_thread(fn, *args, **kwargs)
+    work = partial(copy_context().run, fn, *args, **kwargs)
+    result = await asyncio.get_running_loop().run_in_executor(threads, work)
     return await result if inspect.isawaitable(result) else result
 
 

@@ -1,93 +1,327 @@
-"""From a claim to the end of its execution: replay, run, and say how it ended."""
+"""One claimed execution: replayed along its record, then run on, put away, or given back."""
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from concurrent.futures import Executor
+from enum import Enum, auto
+from typing import Any, Protocol
 
-from placet.client import Client
-from placet.engine.approvals import Approvals
-from placet.engine.calls import described
+from placet.commands import Command, FailExecution, ParkExecution
 from placet.engine.hold import Hold, Submit
-from placet.engine.replay import load
-from placet.engine.run import Run
-from placet.engine.workflows import Workflows
-from placet.errors import Internal, Overloaded, PlacetError, ReadModelBehind, Unavailable
-from placet.model import Approval, Claim
+from placet.engine.owner import Told
+from placet.engine.play import Play
+from placet.engine.record import Event, Record
+from placet.engine.workflows import UnknownWorkflowError, Workflows
+from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
+from placet.model import Accepted, Claim
 from placet.retry import retried
 
 log = logging.getLogger("placet.engine")
 
-GIVE_BACK_SECONDS = 5.0
+MAX_REASON = 10_000
+_STARTED_AND_CLAIMED = 2
+
+
+class Service(Protocol):
+    """What a driver needs of the service, and whom it tells how it stands."""
+
+    @property
+    def told(self) -> bool:
+        """Whether the stream tells of what the workflow waits for."""
+
+    @property
+    def workflows(self) -> Workflows:
+        """The workflows that are known."""
+
+    @property
+    def submit(self) -> Submit:
+        """Send a command. Raises Refused and RequestError."""
+
+    @property
+    def threads(self) -> Executor | None:
+        """Where steps that may block are done."""
+
+    async def load(self, execution_id: str) -> Record:
+        """Read an execution's record."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
+
+    def idle(self, driver: "Driver") -> None:
+        """Take note that it waits for nothing but the stream."""
+
+    def ended(self, driver: "Driver") -> None:
+        """Take note that there is nothing more to do."""
+
+    def spare(self, driver: "Driver", *, parked: bool) -> None:
+        """Take an execution back that can't go on here: parked, or because of a fault."""
+
+
+class Stage(Enum):
+    """How far a driver is."""
+
+    LOADING = auto()
+    REPLAYING = auto()
+    LIVE = auto()
+    ENDING = auto()
+    AWAY = auto()
+    CLOSED = auto()
 
 
 class Driver:
-    """Runs the workflow of one claimed execution, as one task."""
+    """Runs the workflow of one claimed execution.
 
-    def __init__(
-        self,
-        claim: Claim,
-        client: Client,
-        submit: Submit,
-        workflows: Workflows,
-        give_back: Callable[[str], Awaitable[None]],
-    ) -> None:
+    The workflow's own loop is only ever run from callbacks of the outer loop, never from inside one
+    of its tasks. While it waits there is no task, only what it waits for.
+    """
+
+    def __init__(self, claim: Claim, service: Service) -> None:
+        self.execution = claim.execution
         self.fence = claim.fence
-        self._give_back = give_back
-        self._claim = claim
-        self._client = client
-        self._workflows = workflows
-        self._hold = Hold(claim.execution, claim.fence, submit)
-        self._approvals = Approvals(self._hold)
-        self.task = asyncio.create_task(self._drive(), name=f"placet-run-{claim.execution.id}")
+        self.stage = Stage.LOADING
+        self._service = service
+        self._outer = asyncio.get_running_loop()
+        self._hold = Hold(claim.execution.id, service.submit, self.abandon)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._early: list[Event] = []
+        self._told = claim.execution.woken_version
+        self._seen = 0
+        self._draining = False
+        self._play: Play | None = None
+        if claim.execution.version <= _STARTED_AND_CLAIMED:
+            # Nothing but that it was started and claimed: a record need not be read.
+            self._outer.call_soon(self._begin, Record(version=claim.execution.version))
+        else:
+            self.spawn(self._load())
 
-    def resolve(self, approval: Approval) -> None:
-        """Take note that an approval of the execution was resolved."""
-        self._approvals.resolve(approval)
+    @property
+    def away(self) -> bool:
+        """Whether the workflow's frames were dropped until something comes."""
+        return self.stage is Stage.AWAY
 
-    def recheck(self) -> None:
-        """Ask again for what is waited for: the connection was away for a while."""
-        self._approvals.recheck()
+    @property
+    def seen(self) -> int | None:
+        """The version of the last wake-up that was dealt with; None while there is work left."""
+        if self.stage is Stage.AWAY:
+            return self._seen
+        if self.stage is Stage.LIVE and self._play is not None and self._play.idle:
+            return self._play.sequence.woken
+        return None
+
+    @property
+    def threads(self) -> Executor | None:
+        """Where steps that may block are done."""
+        return self._service.threads
+
+    @property
+    def tasks(self) -> frozenset["asyncio.Task[None]"]:
+        """What is under way outside of the workflow."""
+        return frozenset(self._tasks)
+
+    def happened(self, event: Event) -> None:
+        """Take in what the workflow may wait for."""
+        match self.stage:
+            case Stage.LOADING | Stage.REPLAYING:
+                self._early.append(event)
+            case Stage.AWAY:
+                self._wake_up()
+            case Stage.LIVE if self._play is not None:
+                self._play.sequence.wake(event)
+
+    def claimed_again(self, claim: Claim) -> None:
+        """Look for what may have come while the connection was away."""
+        self._told = max(self._told, claim.execution.woken_version)
+        if self.stage is Stage.AWAY and self._told > self._seen:
+            self._wake_up()
+        elif self.stage is Stage.LIVE:
+            self._catch_up()
+
+    def put_away(self) -> None:
+        """Forget the workflow's frames; it is replayed when something comes."""
+        if self.stage is Stage.LIVE and self._play is not None and self._play.idle:
+            self._seen = self._play.sequence.woken
+            self.stage = Stage.AWAY
+            self._play.drop()
+            self._play = None
+
+    def drain(self) -> None:
+        """Begin nothing more; what is under way may end."""
+        self._draining = True
 
     def abandon(self) -> None:
         """Stop at once, and record nothing more."""
-        self._hold.abandon()
+        if self.stage is not Stage.CLOSED:
+            self._close()
+            play, self._play = self._play, None
+            if play is not None:
+                self._outer.call_soon(play.stop)
+            self._service.ended(self)
 
-    async def _drive(self) -> None:
-        self._hold.join()
-        execution = self._claim.execution
-        try:
-            replay = await retried(None, load, self._client, self._claim)
-            await self._run(Run(self._hold, replay, self._approvals))
-        except asyncio.CancelledError:
-            if not self._hold.abandoned:
-                raise
-        except PlacetError:
-            # It is no fault of the workflow, so nothing is recorded, and another may try: this
-            # worker's lease goes on and would keep it. Not at once, or both would turn in circles.
-            log.exception("execution %s can't go on here and is given back", execution.id)
-            await asyncio.sleep(GIVE_BACK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-            await self._give_back(execution.id)
+    def _close(self) -> None:
+        self.stage = Stage.CLOSED
+        self._hold.abandoned = True
+        for task in tuple(self._tasks):
+            task.cancel()
 
-    async def _run(self, run: Run) -> None:
-        execution = self._claim.execution
+    def _wake_up(self) -> None:
+        self.stage = Stage.LOADING
+        self.spawn(self._load())
+
+    async def _load(self) -> None:
+        record = await retried(None, self._service.load, self.execution.id)
+        if record.state.final:
+            self._over()
+        else:
+            self._outer.call_soon(self._begin, record)
+
+    def _begin(self, record: Record) -> None:
+        if self.stage is not Stage.LOADING:
+            return
+        self.stage = Stage.REPLAYING
         try:
-            workflow = self._workflows.find(execution.workflow, execution.workflow_version)
-            result = await workflow(run)
-            # What the workflow left behind must not act on an execution that is over.
-            self._hold.cancel()
-            await run.complete(result)
-        except (Internal, Unavailable, Overloaded, ReadModelBehind):
-            self._hold.cancel()
-            raise
-        except Exception as error:
-            # Where a rejection was raised is no news; where a bug was is.
-            trace = None if isinstance(error, PlacetError) else error
-            log.warning("execution %s failed: %s", execution.id, described(error), exc_info=trace)
-            self._hold.cancel()
-            await run.fail(error)
-        except asyncio.CancelledError as error:
-            if self._hold.abandoned:
-                raise
-            self._hold.cancel()
-            await run.fail(error)
+            self._play = Play(self, self._service.workflows, record, self._outer.call_soon)
+            self._play.replay(record)
+        except (UnknownWorkflowError, Nondeterministic) as error:
+            self.park(str(error))
+            return
+        self.stage = Stage.LIVE
+        early, self._early = self._early, []
+        for event in early:
+            self._play.sequence.wake(event)
+        self._play.go_live()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if (
+            self.stage is Stage.LIVE
+            and self._play is not None
+            and self._told > self._play.sequence.arrived
+        ):
+            self.stage = Stage.REPLAYING
+            self.spawn(self._missed(self._play))
+
+    async def _missed(self, play: "Play") -> None:
+        record = await retried(None, self._service.load, self.execution.id)
+        if record.state.final:
+            self.abandon()
+        elif self.stage is Stage.REPLAYING:
+            self._told = max(self._told, record.woken)
+            early, self._early = self._early, []
+            for event in (*record.wakes(play.sequence.arrived), *early):
+                play.sequence.wake(event)
+            self._told = min(self._told, play.sequence.arrived)
+            self.stage = Stage.LIVE
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do something outside of the workflow. Whatever it raises ends the run here."""
+        task = self._outer.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fault(error)
+        elif self._play is not None:
+            self._play.settle()
+
+    async def send(
+        self, command: Command, told: Told | None = None, cause: Exception | None = None
+    ) -> Accepted:
+        """Send a command of the run, and have the workflow told of the event that it records.
+
+        Raises Refused and RequestError; CancelledError once the execution is not ours any more.
+        """
+        play = self._play
+        if play is None:
+            raise asyncio.CancelledError
+        event, woken = None, 0
+        play.sequence.sent()
+        try:
+            accepted = await self._hold.send(command)
+            head = accepted.execution
+            if head is None:
+                msg = f"the service did not say how execution {self.execution.id} stands"
+                raise Internal(msg)
+            woken = head.woken_version
+            if told is not None:
+                position = int(accepted.position)
+                event = Event(head.version, position, told[0], head.updated_at, told[1])
+            return accepted
+        finally:
+            play.sequence.answered(event, woken, cause)
+            if woken > play.sequence.arrived and not self._service.told:
+                # Nobody but this answer tells that something has come.
+                self._told = woken
+                self._catch_up()
+
+    def fault(self, error: BaseException) -> None:
+        """Give the execution back: what went wrong is no fault of the workflow's."""
+        if self.stage is Stage.CLOSED:
+            return
+        log.error(
+            "execution %s can't go on here and is given back", self.execution.id, exc_info=error
+        )
+        self._leave()
+        self._service.spare(self, parked=False)
+
+    def park(self, reason: str) -> None:
+        """Keep every worker from the execution until a person has looked."""
+        log.error("execution %s is parked: %s", self.execution.id, reason)
+        play, self._play = self._play, None
+        self.stage = Stage.ENDING
+        if play is not None:
+            play.drop()
+        self.spawn(self._park(reason))
+
+    async def _park(self, reason: str) -> None:
+        command = ParkExecution(
+            execution_id=self.execution.id, fence=self.fence, reason=reason[:MAX_REASON]
+        )
+        await self._hold.send(command)
+        self._leave(but=asyncio.current_task())
+        self._service.spare(self, parked=True)
+
+    def _leave(self, but: "asyncio.Task[Any] | None" = None) -> None:
+        self.stage = Stage.CLOSED
+        self._hold.abandoned = True
+        for task in self._tasks - {but, asyncio.current_task()}:
+            task.cancel()
+        play, self._play = self._play, None
+        if play is not None:
+            play.drop()
+
+    def finish(self, command: Command) -> None:
+        """Record how the workflow ended."""
+        self.stage = Stage.ENDING
+        self.spawn(self._finish(command))
+
+    async def _finish(self, command: Command) -> None:
+        # What the workflow waits for no longer is taken back first: the end must not meet it.
+        while others := {t for t in self._tasks - {asyncio.current_task()} if not t.cancelling()}:
+            await asyncio.wait(others)
+        try:
+            await self._hold.send(command)
+        except (LimitExceeded, BadRequest, InvalidInput) as error:
+            text = f"the workflow's result can't be recorded: {error}"
+            fail = FailExecution(execution_id=self.execution.id, fence=self.fence, error=text)
+            await self._hold.send(fail)
+        self._over()
+
+    def _over(self) -> None:
+        self._leave(but=asyncio.current_task())
+        self._service.ended(self)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
+        await self._service.sleep(seconds)
+
+    def draining(self) -> bool:
+        """Whether nothing more may be begun."""
+        return self._draining
+
+    def idle(self) -> None:
+        """Take note that the workflow waits for nothing but the stream."""
+        self._service.idle(self)

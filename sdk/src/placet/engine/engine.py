@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, overload
@@ -16,23 +16,26 @@ import msgspec
 from placet import operations
 from placet.client import Client
 from placet.engine.batcher import Batcher, Result
-from placet.engine.driver import Driver
-from placet.engine.hold import log
+from placet.engine.fleet import Fleet
+from placet.engine.intake import Intake, Mode
 from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.errors import PlacetError
 from placet.leases import LEASE
-from placet.model import Assignment, Claim
 from placet.mutations import settled
 
-CLOSE_SECONDS = 10.0
+PUT_AWAY = timedelta(minutes=1)
+DRAIN = timedelta(seconds=10)
 
 
 class Engine:
     """Runs workflows for one service.
 
     ``worker`` names this process to the service and must be its alone; by default it is made up.
-    ``capacity``: how many executions it takes at once, not counting those that wait for approval.
-    ``lease``: for how long its executions stay its own after the service has last heard of it.
+    ``capacity``: how many executions it takes at once, not counting those that wait, and how many
+    steps get a thread at once. ``lease``: for how long its executions stay its own after the
+    service has last heard of it. ``wait``: how it hears of work and of what is waited for; where
+    WebSockets do not get through, push goes over to polling by itself. ``put_away``: for how long
+    a workflow waits before its frames are dropped; it is replayed when something comes for it.
+    ``drain``: for how long steps that are under way may go on after :meth:`close` or SIGTERM.
     """
 
     def __init__(
@@ -44,15 +47,33 @@ class Engine:
         worker: str | None = None,
         capacity: int = 100,
         lease: timedelta = LEASE,
+        wait: Mode = "push",
+        put_away: timedelta = PUT_AWAY,
+        drain: timedelta = DRAIN,
     ) -> None:
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)
-        self._capacity = capacity
-        self._lease = lease
+        self._drain = drain
         self._workflows = Workflows()
         self._batcher = Batcher(self._submit)
-        self._drivers: dict[str, Driver] = {}
+        self.fleet = Fleet(
+            self.client,
+            self.worker,
+            self._workflows,
+            self._batcher.submit,
+            threads=capacity,
+            put_away_after=put_away.total_seconds(),
+        )
+        self._intake = Intake(
+            self.client,
+            self.fleet,
+            worker=self.worker,
+            queues=self.queues,
+            capacity=capacity,
+            lease=lease,
+            mode=wait,
+        )
         self._following: asyncio.Task[None] | None = None
 
     @overload
@@ -97,23 +118,14 @@ class Engine:
                 following.result()
 
     async def close(self) -> None:
-        """Take nothing more, stop all runs where they are, and give the executions back."""
+        """Take nothing more, let steps that are under way end, and give the executions back."""
         if self._following is None:
             return
         following, self._following = self._following, None
         following.cancel()
-        drivers = tuple(self._drivers.values())
-        for driver in drivers:
-            driver.abandon()
-        ending = {following, *(driver.task for driver in drivers)}
-        _, stuck = await asyncio.wait(ending, timeout=CLOSE_SECONDS)
-        for task in stuck:
-            log.warning("%s did not end when it was cancelled", task.get_name())
+        await asyncio.wait([following])
+        await self.fleet.close(self._drain.total_seconds())
         await self._batcher.close()
-        try:
-            await self.client.release(self.worker)
-        except PlacetError as error:
-            log.warning("executions are not released, their leases must run out: %s", error)
         await self.client.close()
 
     async def __aenter__(self) -> Self:
@@ -133,65 +145,8 @@ class Engine:
 
     def _follow_on(self) -> asyncio.Task[None]:
         if self._following is None:
-            self._following = asyncio.create_task(self._follow(), name="placet-assignments")
+            self._following = asyncio.create_task(self._intake.run(), name="placet-assignments")
         return self._following
-
-    async def _follow(self) -> None:
-        assignments = self.client.assignments(
-            self.worker,
-            queues=self.queues,
-            capacity=self._capacity,
-            lease=self._lease,
-            on_open=self._drop_lost,
-        )
-        async with aclosing(assignments):
-            async for assignment in assignments:
-                self._assign(assignment)
-
-    def _assign(self, assignment: Assignment) -> None:
-        if assignment.claim is not None:
-            self._take(assignment.claim)
-        if assignment.resolved is not None:
-            driver = self._drivers.get(assignment.resolved.execution_id)
-            if driver is not None:
-                driver.resolve(assignment.resolved)
-        for execution_id in (assignment.ended, assignment.lost):
-            if execution_id is not None and execution_id in self._drivers:
-                self._drivers[execution_id].abandon()
-
-    def _take(self, claim: Claim) -> None:
-        execution_id = claim.execution.id
-        held = self._drivers.get(execution_id)
-        if held is not None:
-            if held.fence == claim.fence:
-                # Told again after a new connection, during which a resolution may have been missed.
-                held.recheck()
-                return
-            held.abandon()
-        driver = Driver(claim, self.client, self._batcher.submit, self._workflows, self._give_back)
-        self._drivers[execution_id] = driver
-        driver.task.add_done_callback(lambda _: self._forget(execution_id, driver))
-
-    async def _give_back(self, execution_id: str) -> None:
-        await self.client.release(self.worker, [execution_id])
-
-    def _forget(self, execution_id: str, driver: Driver) -> None:
-        if self._drivers.get(execution_id) is driver:
-            del self._drivers[execution_id]
-
-    async def _drop_lost(self) -> None:
-        """Abandon what was lost, and ask about the rest, while there was no stream to say so."""
-        before = dict(self._drivers)
-        if not before:
-            return
-        for driver in before.values():
-            # One that came to an end meanwhile is not told of again: only asking shows it.
-            driver.recheck()
-        heartbeat = await self.client.heartbeat(self.worker, lease=self._lease)
-        for execution_id in heartbeat.lost:
-            # One that was claimed anew in the meantime has another driver.
-            if execution_id in before:
-                before[execution_id].abandon()
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
         outcomes = await self.client.execute_once(operations.SUBMIT, {"inputs": commands})

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from placet.commands import Command, CompleteExecution, FailExecution
 from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
-from placet.model import Accepted, Execution
+from placet.model import Accepted
 
 log = logging.getLogger("placet.engine")
 
@@ -17,16 +17,16 @@ Submit = Callable[[Command], Awaitable[Accepted]]
 class Hold:
     """Sends the commands of a run for as long as the execution is this worker's.
 
-    When it is no longer, every task of the run is cancelled, and so the workflow ends without
-    having anything to say about it.
+    ``lost`` is called when it turns out to be so no longer.
     """
 
-    def __init__(self, execution: Execution, fence: int, submit: Submit) -> None:
-        self.execution = execution
-        self.fence = fence
+    __slots__ = ("_execution_id", "_lost", "_submit", "abandoned")
+
+    def __init__(self, execution_id: str, submit: Submit, lost: Callable[[], None]) -> None:
         self.abandoned = False
+        self._execution_id = execution_id
         self._submit = submit
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lost = lost
 
     async def send(self, command: Command) -> Accepted:
         """Send a command. Raises Refused and RequestError; CancelledError once abandoned."""
@@ -47,24 +47,8 @@ class Hold:
                 self._lose(f"it is {execution.state}")
         return accepted
 
-    def join(self) -> None:
-        """Have the current task cancelled with the run."""
-        task = asyncio.current_task()
-        if task is not None and task not in self._tasks:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    def cancel(self) -> None:
-        """Cancel all tasks of the run but the one that asks for it."""
-        for task in self._tasks - {asyncio.current_task()}:
-            task.cancel()
-
-    def abandon(self) -> None:
-        """Stop at once, and record nothing more."""
-        self.abandoned = True
-        self.cancel()
-
     def _lose(self, why: object) -> NoReturn:
-        log.info("execution %s is abandoned: %s", self.execution.id, why)
-        self.abandon()
+        log.info("execution %s is abandoned: %s", self._execution_id, why)
+        self.abandoned = True
+        self._lost()
         raise asyncio.CancelledError

@@ -1,48 +1,97 @@
 """One execution in the hands of its workflow: what ``run`` is to the code of a workflow."""
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+import random
+from asyncio import Future, events
+from collections.abc import Awaitable, Callable, Coroutine
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeVar, overload
+from uuid import UUID, uuid4
 
 from placet.canonical import plain
-from placet.commands import CompleteExecution, FailExecution, RequestApproval
-from placet.engine.approvals import Approvals
-from placet.engine.calls import call, described
+from placet.commands import RequestApproval, StartChild
+from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.engine.calls import call_in
 from placet.engine.clearance import Clearance
-from placet.engine.hold import Hold
-from placet.engine.replay import Replay
-from placet.engine.steps import Steps, Work
+from placet.engine.typed import converter, returned
+from placet.model import Execution
 from placet.policy import Policy
 
 T = TypeVar("T")
 
 
-class Run:
-    """Steps and approvals of one execution.
+class Asked(Protocol):
+    """Where what a workflow asks for is had."""
 
-    A workflow is run again from its start after a crash, so it must ask for the same steps and
-    approvals in the same order, or name them by ``key``. Everything else that it does, reading a
-    clock say, belongs in a step.
+    @property
+    def loop(self) -> Any:
+        """The workflow's own loop."""
+
+    def key(self, given: str | None, name: str) -> str:
+        """Give the key that was given, or ``name-n`` by order of call."""
+
+    def ask(self, ask: Ask) -> "Future[Any]":
+        """Ask for something. Raises ValueError if its key is used already."""
+
+    def signal(self, name: str) -> "Future[Any]":
+        """Wait for the next signal of a name."""
+
+    def patched(self, name: str) -> bool:
+        """Say whether the changed code is to be run."""
+
+
+class Run:
+    """Steps, approvals and waits of one execution.
+
+    A workflow is run again from its start after a crash, and when it was put away while it waited.
+    Everything that it awaits is then given back in the order of the record, so its code must do
+    the same again: what may differ from time to time, reading a clock or a file say, belongs into
+    a step. What it finds changed parks the execution.
     """
 
-    def __init__(self, hold: Hold, replay: Replay, approvals: Approvals) -> None:
-        self._hold = hold
-        self._approvals = approvals
-        self._steps = Steps(hold, replay)
-        self._calls: Counter[str] = Counter()
-        self._keys: set[str] = set()
+    def __init__(self, asked: Asked, execution: Execution, fence: int) -> None:
+        self._asked = asked
+        self._execution = execution
+        self._fence = fence
+        # A workflow that changes its input must find it unchanged when it is replayed.
+        self._input = deepcopy(execution.input)
 
     @property
     def execution_id(self) -> str:
         """The id of the execution."""
-        return self._hold.execution.id
+        return self._execution.id
 
     @property
     def input(self) -> Any:
-        """What the execution was started with."""
-        return self._hold.execution.input
+        """What the execution was started with, as JSON gives it."""
+        return self._input
 
+    @overload
+    def step(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *args: Any,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def step(
+        self,
+        fn: Callable[..., T],
+        *args: Any,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, T]: ...
     def step(
         self,
         fn: Callable[..., Any],
@@ -52,14 +101,20 @@ class Run:
         clearance: Clearance | None = None,
         retries: int = 0,
         pause: float = 0.5,
+        timeout: float | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, Any]:
         """Do a piece of work and record its result, or give back the result recorded before.
 
-        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, and comes back
-        as JSON says it: a tuple as a list. ``name``: by default the function's. ``key``: by
-        default ``name-n`` by order of call. A failed attempt is recorded, and tried again
-        ``retries`` times, after ``pause`` seconds, twice as long each time.
+        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, or something
+        that is written as JSON and read back by the annotation of what it returns: a dataclass, a
+        msgspec Struct, a model of pydantic, a datetime. Without an annotation it comes back as
+        JSON says it: a tuple as a list. ``name``: by default the function's. ``key``: by default
+        ``name-n`` by order of call.
+
+        A failed attempt is recorded, and tried again ``retries`` times, after ``pause`` seconds,
+        twice as long each time. An attempt that takes longer than ``timeout`` seconds has failed;
+        a thread can't be stopped, and is left to itself.
 
         With ``clearance`` the step is the one use of that approval: the payload in hand must be
         what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
@@ -73,17 +128,19 @@ class Run:
             msg = "a step with a clearance is begun once, so it can't have retries"
             raise ValueError(msg)
         name = name or str(getattr(fn, "__name__", type(fn).__name__))
-        work = Work(
+        ask = StepAsk(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
             # first.
-            key=self._key(key, name),
-            name=name,
-            call=lambda: call(fn, *args, **kwargs),
+            key=self._asked.key(key, name),
+            named=name,
+            call=lambda threads: call_in(threads, fn, *args, **kwargs),
+            convert=returned(fn),
             clearance=clearance,
             attempts=retries + 1,
             pause=pause,
+            timeout=timeout,
         )
-        return self._joined(self._steps.do, work)
+        return self._have(ask)
 
     def approval(
         self,
@@ -96,56 +153,129 @@ class Run:
     ) -> Coroutine[Any, Any, Clearance]:
         """Ask people for approval of ``payload`` and wait, as long as it takes.
 
-        Several can be waited for at once through ``asyncio.gather``. ``key``: by default
-        ``approval-n`` by order of call. Raises Rejected, Expired or Withdrawn, KeyReused if a
-        replayed workflow asks for something else under the same key, and ValueError if a key is
-        used twice or the payload is not JSON.
+        Several can be waited for at once through ``asyncio.gather``. One that is no longer waited
+        for, because of a timeout say, is withdrawn. ``key``: by default ``approval-n`` by order of
+        call. Raises Rejected, Expired or Withdrawn, and ValueError if a key is used twice or the
+        payload is not JSON.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
             raise ValueError(msg)
+        key = self._asked.key(key, "approval")
         request = RequestApproval(
             execution_id=self.execution_id,
-            fence=self._hold.fence,
-            key=self._key(key, "approval"),
+            fence=self._fence,
+            key=key,
             title=title,
             description=description,
             payload=plain(payload, "payload"),
             policy=policy,
         )
-        return self._joined(self._approvals.obtain, request)
+        return self._have(ApprovalAsk(key=key, request=request))
 
-    async def complete(self, result: Any) -> None:
-        """Record that the workflow returned. The engine does this."""
-        await self._hold.send(
-            CompleteExecution(
-                execution_id=self.execution_id,
-                fence=self._hold.fence,
-                result=plain(result, "the workflow's result"),
-            )
-        )
+    def sleep(
+        self, delay: timedelta | float, *, key: str | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Wait for a time, in seconds if it is a number, also for months.
 
-    async def fail(self, error: BaseException) -> None:
-        """Record that the workflow raised. The engine does this."""
-        await self._hold.send(
-            FailExecution(
-                execution_id=self.execution_id, fence=self._hold.fence, error=described(error)
-            )
-        )
+        It is a timer of the log: it survives every restart, and fires by the service's clock.
+        ``asyncio.sleep`` and ``asyncio.timeout`` are timers too in a workflow. ``key``: by default
+        ``timer-n`` by order of call.
+        """
+        span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+        return self._have(TimerAsk(key=self._asked.key(key, "timer"), delay=max(span, timedelta())))
 
-    def _key(self, given: str | None, name: str) -> str:
-        if given is None:
-            self._calls[name] += 1
-        key = given or f"{name}-{self._calls[name]}"
-        if key in self._keys:
-            msg = f"the key {key!r} is used twice in one run; give each step and approval its own"
+    def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait until a moment. Raises ValueError for one without a time zone."""
+        if when.tzinfo is None:
+            msg = "sleep_until needs a time with a time zone: another machine may read it"
             raise ValueError(msg)
-        self._keys.add(key)
-        return key
+        return self._have(TimerAsk(key=self._asked.key(key, "timer"), until=when))
 
-    async def _joined(self, work: Callable[..., Coroutine[Any, Any, T]], asked: Any) -> T:
-        self._hold.join()
-        # A workflow that swallowed its cancellation must not go on either.
-        if self._hold.abandoned:
-            raise asyncio.CancelledError
-        return await work(asked)
+    @overload
+    async def signal(self, name: str) -> Any: ...
+    @overload
+    async def signal(self, name: str, kind: type[T]) -> T: ...
+    async def signal(self, name: str, kind: Any = None) -> Any:
+        """Wait for the next signal of that name and give what was sent, as ``kind`` if given.
+
+        Each signal is given once, in the order in which they came, also if they came before.
+        Raises ValueError for one that is not of that kind.
+        """
+        self._check_inside("signal")
+        return converter(kind)(await self._asked.signal(name))
+
+    def child(
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002 - the contract's name
+        *,
+        key: str | None = None,
+        version: str | None = None,
+        queue: str = "default",
+        kind: Any = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Start another execution for this one, wait for its end, and give its result.
+
+        It has the same initiator, so four eyes bars the same people in both. ``kind`` is the type
+        to read the result as. ``key``: by default ``workflow-n`` by order of call. Raises
+        ChildFailed if it fails or is cancelled. A child that is no longer waited for goes on.
+        """
+        key = self._asked.key(key, workflow)
+        command = StartChild(
+            execution_id=self.execution_id,
+            fence=self._fence,
+            key=key,
+            workflow=workflow,
+            workflow_version=version,
+            queue=queue,
+            input=plain(input, "input"),
+        )
+        return self._have(ChildAsk(key=key, command=command, convert=converter(kind)))
+
+    def now(self) -> Coroutine[Any, Any, datetime]:
+        """Give the time, in UTC, recorded as a step."""
+        return self.step(_now, name="now")
+
+    def random(self) -> Coroutine[Any, Any, float]:
+        """Give a random number from 0 to 1, recorded as a step."""
+        return self.step(_random, name="random")
+
+    def uuid(self) -> Coroutine[Any, Any, UUID]:
+        """Give a random UUID, recorded as a step."""
+        return self.step(_uuid, name="uuid")
+
+    def patched(self, name: str) -> bool:
+        """Say whether to run the changed code at this place.
+
+        False where an execution had passed this place before the change, so that it must do what
+        it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
+        the change. The question can go, with the old code, once no execution is left that has
+        been told False.
+        """
+        self._check_inside("patched")
+        return self._asked.patched(name)
+
+    async def _have(self, ask: Ask) -> Any:
+        self._check_inside(ask.kind)
+        return await self._asked.ask(ask)
+
+    def _check_inside(self, what: str) -> None:
+        if events._get_running_loop() is not self._asked.loop:  # noqa: SLF001 - see WorkflowLoop
+            msg = (
+                f"run.{what} is for the workflow itself; it was awaited in a step or another task"
+                " outside of it"
+            )
+            raise RuntimeError(msg)
+
+
+async def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _random() -> float:
+    return random.random()  # noqa: S311 - for workflows, not for secrets
+
+
+async def _uuid() -> UUID:
+    return uuid4()

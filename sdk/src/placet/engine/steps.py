@@ -2,116 +2,140 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
-from placet.canonical import digest, plain
+from placet.canonical import digest
 from placet.commands import RecordStep, RedeemApproval
+from placet.engine.asks import Ask, StepAsk
 from placet.engine.calls import described
-from placet.engine.clearance import Clearance
-from placet.engine.hold import Hold
-from placet.engine.replay import Replay
-from placet.errors import Doubt, Nondeterministic, StepFailed
-from placet.model import Step
+from placet.engine.failures import doubt_text, refused_text
+from placet.engine.owner import Owner
+from placet.engine.typed import recorded
+from placet.errors import BadRequest, InvalidInput, LimitExceeded, Refused, RequestError, transient
 
 log = logging.getLogger("placet.engine")
 
 MAX_PAUSE_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A step to do: ``pause`` is the number of seconds between the first two attempts."""
-
-    key: str
-    name: str
-    call: Callable[[], Awaitable[Any]]
-    clearance: Clearance | None = None
-    attempts: int = 1
-    pause: float = 0.5
-
-
 class Steps:
-    """The steps of one run."""
+    """Performs the steps of one execution. ``redeemed``: the approvals that were at its claim."""
 
-    def __init__(self, hold: Hold, replay: Replay) -> None:
-        self._hold = hold
-        self._replay = replay
+    __slots__ = ("_owner", "_redeemed")
 
-    async def do(self, work: Work) -> Any:
-        """Give the step's result, the recorded one if there is one.
+    def __init__(self, owner: Owner, redeemed: frozenset[str]) -> None:
+        self._owner = owner
+        self._redeemed = redeemed
 
-        Raises StepFailed, Nondeterministic, Doubt, and the refusals of a redemption.
-        """
-        recorded = self._replay.steps.get(work.key)
-        if recorded is not None and recorded.name != work.name:
-            msg = (
-                f"step {work.key!r} was recorded under the name {recorded.name!r},"
-                f" the workflow now calls it {work.name!r}"
-            )
-            raise Nondeterministic(msg)
-        if recorded is not None and recorded.completed_at is not None:
-            return recorded.result
-        failures = self._replay.failures.get(work.key, 0)
-        if recorded is not None and failures >= work.attempts:
-            raise StepFailed(work.key, recorded.error or "")
-        if work.clearance is not None:
-            await self._redeem(work.key, work.clearance)
-        return await self._attempt(work, recorded, failures)
-
-    async def _attempt(self, work: Work, recorded: Step | None, failures: int) -> Any:
-        attempt = recorded.attempts if recorded is not None else 0
-        pause = work.pause
-        while True:
-            attempt += 1
+    async def perform(self, ask: StepAsk) -> None:
+        """Attempt a step until it succeeds or fails for good, and record each attempt."""
+        if ask.clearance is not None:
+            refused = await self._redeem(ask)
+            if refused is not None:
+                text, cause = refused
+                await self._record(ask, error=text, cause=cause)
+                return
+        pause = ask.pause
+        failures = ask.failures
+        while not self._owner.draining():
             try:
-                result = plain(await work.call(), f"the result of step {work.key!r}")
-            except Exception as error:
+                value = await self._attempt(ask)
+                result = recorded(value, ask.convert, f"the result of {ask}")
+            except Exception as error:  # noqa: BLE001 - whatever a step raises is recorded
                 failures += 1
-                text = described(error)
-                log.warning(
-                    "step %s of %s failed, attempt %d: %s",
-                    work.key, self._hold.execution.id, attempt, text,
-                )  # fmt: skip
-                await self._record(work, attempt, error=text)
-                if failures >= work.attempts:
-                    raise StepFailed(work.key, text) from error
+                await self._record_failure(ask, described(error), error)
+                if failures >= ask.attempts:
+                    return
             else:
-                await self._record(work, attempt, result=result)
-                return result
-            await asyncio.sleep(pause)
+                await self._record_result(ask, result)
+                return
+            await self._owner.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
-    async def _record(
-        self, work: Work, attempt: int, *, result: Any = None, error: str | None = None
-    ) -> None:
-        await self._hold.send(
-            RecordStep(
-                execution_id=self._hold.execution.id,
-                fence=self._hold.fence,
-                key=work.key,
-                name=work.name,
-                attempt=attempt,
-                result=result,
-                error=error,
-            )
-        )
+    async def _attempt(self, ask: StepAsk) -> Any:
+        limit = asyncio.timeout(ask.timeout)
+        try:
+            async with limit:
+                return await ask.call(self._owner.threads)
+        except TimeoutError as error:
+            if limit.expired():
+                msg = f"{ask} gave no result within {ask.timeout} s"
+                raise TimeoutError(msg) from error
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # It was not the run that was cancelled, but something in the step.
+            msg = f"{ask} was cancelled from inside"
+            raise RuntimeError(msg) from error
 
-    async def _redeem(self, key: str, clearance: Clearance) -> None:
-        redemption = await self._hold.send(
-            RedeemApproval(
-                approval_id=clearance.approval.id,
-                fence=self._hold.fence,
-                payload_digest=digest(clearance.payload),
-                redemption_key=key,
-            )
+    async def _record_result(self, ask: StepAsk, result: Any) -> None:
+        try:
+            await self._record(ask, result=result)
+        except (LimitExceeded, BadRequest, InvalidInput) as error:
+            # Another attempt would give as much again.
+            await self.refuse(ask, error)
+
+    async def _record_failure(self, ask: StepAsk, text: str, error: Exception) -> None:
+        log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
+        await self._record(ask, error=text, cause=error)
+
+    async def refuse(self, ask: Ask, error: Refused | RequestError) -> None:
+        """Record that the service does not take what was asked for: an attempt that failed."""
+        log.warning("%s of %s: %s", ask, self._owner.execution.id, error)
+        await self._record(ask, error=refused_text(error), cause=error)
+
+    async def _record(
+        self,
+        ask: Ask,
+        *,
+        result: Any = None,
+        error: str | None = None,
+        cause: Exception | None = None,
+    ) -> None:
+        ask.tried += 1
+        data = {"key": ask.key, "name": ask.name, "attempt": ask.tried}
+        told = ("StepCompleted", {**data, "result": result})
+        if error is not None:
+            told = ("StepFailed", {**data, "error": error})
+        command = RecordStep(
+            execution_id=self._owner.execution.id,
+            fence=self._owner.fence,
+            key=ask.key,
+            name=ask.name,
+            attempt=ask.tried,
+            result=result,
+            error=error,
         )
+        await self._owner.send(command, told, cause)
+
+    async def _redeem(self, ask: StepAsk) -> tuple[str, Exception | None] | None:
+        """Redeem the clearance of a step; gives what to record if it must not be begun."""
+        clearance = ask.clearance
+        assert clearance is not None
+        try:
+            payload_digest = digest(clearance.payload)
+        except ValueError as error:
+            return described(error), error
+        command = RedeemApproval(
+            approval_id=clearance.approval.id,
+            fence=self._owner.fence,
+            payload_digest=payload_digest,
+            redemption_key=ask.key,
+        )
+        try:
+            redemption = await self._owner.send(command)
+        except Refused as error:
+            if transient(error):
+                raise
+            return refused_text(error), error
         # A repeat of what this run sent itself, its first answer lost, is no reason to doubt: what
         # was not redeemed at the claim can under its fence only have been redeemed by this run.
-        if redemption.repeated and clearance.approval.id in self._replay.redeemed:
-            msg = (
-                f"step {key!r} had redeemed approval {clearance.approval.id} and left no result:"
+        if redemption.repeated and clearance.approval.id in self._redeemed:
+            message = (
+                f"{ask} had redeemed approval {clearance.approval.id} and left no result:"
                 " it may have been done, so it is not begun again"
             )
-            raise Doubt(msg)
+            return doubt_text(message), None
+        return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from placet.engine.run import Run
+from placet.engine.typed import Convert, as_it_is, taken
 from placet.errors import PlacetError
 
 WorkflowFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -24,10 +25,18 @@ class Workflow:
     name: str
     function: WorkflowFunction
     takes_input: bool
+    convert: Convert = as_it_is
 
     async def __call__(self, run: Run) -> Any:
-        """Run the function."""
-        return await (self.function(run, run.input) if self.takes_input else self.function(run))
+        """Run the function. Raises ValueError for an input that is not of the type it takes."""
+        if not self.takes_input:
+            return await self.function(run)
+        try:
+            given = self.convert(run.input)
+        except (ValueError, TypeError) as error:
+            msg = f"the input is not what workflow {self.name!r} takes: {error}"
+            raise ValueError(msg) from error
+        return await self.function(run, given)
 
 
 class Workflows:
@@ -45,8 +54,10 @@ class Workflows:
         if (name, version) in self._known:
             msg = f"workflow {name!r}, version {version!r}, is registered already"
             raise ValueError(msg)
-        parameters = inspect.signature(function).parameters
-        self._known[name, version] = Workflow(name, function, len(parameters) >= _WITH_INPUT)
+        parameters = list(inspect.signature(function).parameters)
+        takes_input = len(parameters) >= _WITH_INPUT
+        convert = taken(function, parameters[1]) if takes_input else as_it_is
+        self._known[name, version] = Workflow(name, function, takes_input, convert)
 
     def find(self, name: str, version: str | None) -> Workflow:
         """Give the workflow of that version, else the one without a version.

@@ -1,0 +1,281 @@
+"""All executions that an engine holds, and the service as their drivers see it."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from placet.client import Client
+from placet.engine.driver import Driver, Stage
+from placet.engine.hold import Submit
+from placet.engine.record import Event, Record, load
+from placet.engine.workflows import Workflows
+from placet.enums import ApprovalStatus
+from placet.errors import PlacetError
+from placet.model import Approval, Assignment, Claim
+from placet.retry import retried
+
+log = logging.getLogger("placet.engine")
+
+GIVE_BACK_SECONDS = 5.0
+SWEEP_SECONDS = 1.0
+RELEASES = 5_000
+
+
+_RESOLVED = {
+    ApprovalStatus.GRANTED: "ApprovalGranted",
+    ApprovalStatus.REJECTED: "ApprovalRejected",
+    ApprovalStatus.EXPIRED: "ApprovalExpired",
+    ApprovalStatus.WITHDRAWN: "ApprovalWithdrawn",
+}
+
+
+class Fleet:
+    """One for an engine: a driver for each execution held.
+
+    ``put_away_after``: for how many seconds a workflow waits before it is put away; it then takes
+    a few hundred bytes, and is replayed when something comes for it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        worker: str,
+        workflows: Workflows,
+        submit: Submit,
+        *,
+        threads: int,
+        put_away_after: float,
+    ) -> None:
+        self.workflows = workflows
+        self.submit = submit
+        self.threads = ThreadPoolExecutor(threads, "placet-step")
+        self._client = client
+        self._worker = worker
+        self._put_away_after = put_away_after
+        self.told = True
+        self._drivers: dict[str, Driver] = {}
+        self._idle: dict[Driver, float] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+        self._doubted: set[Driver] = set()
+        self._returned: dict[str, int | None] = {}
+        self._returning: set[str] = set()
+        self._fewer = asyncio.Event()
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Give how many executions are held."""
+        return len(self._drivers)
+
+    def take(self, assignment: Assignment) -> None:
+        """Take in what the service tells of what is held."""
+        if assignment.claim is not None:
+            self.claim(assignment.claim)
+        if assignment.resolved is not None:
+            self._happened(assignment.resolved.execution_id, _resolution(assignment))
+        if assignment.happened is not None:
+            past = assignment.happened
+            event = Event(past.version, int(past.position), past.type, past.at, past.data or {})
+            self._happened(past.execution_id, event)
+        for execution_id in (assignment.ended, assignment.lost):
+            if execution_id is not None:
+                self.abandon(execution_id)
+
+    def claim(self, claim: Claim) -> None:
+        """Take an execution, or take note that it is still held."""
+        execution_id = claim.execution.id
+        held = self._drivers.get(execution_id)
+        if held is not None and held.fence == claim.fence:
+            self._doubted.discard(held)
+            held.claimed_again(claim)
+            return
+        if held is not None:
+            held.abandon()
+        self._drivers[execution_id] = Driver(claim, self)
+
+    def abandon(self, execution_id: str) -> None:
+        """Stop what is no longer held."""
+        driver = self._drivers.get(execution_id)
+        if driver is not None:
+            driver.abandon()
+
+    def _happened(self, execution_id: str, event: Event) -> None:
+        driver = self._drivers.get(execution_id)
+        if driver is not None:
+            self._idle.pop(driver, None)
+            driver.happened(event)
+
+    async def load(self, execution_id: str) -> Record:
+        """Read an execution's record. Raises RequestError."""
+        return await load(self._client, execution_id)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass between two attempts of a step."""
+        await asyncio.sleep(seconds)
+
+    def idle(self, driver: Driver) -> None:
+        """Have a workflow that waits put away after a while."""
+        if self.told:
+            self._idle.pop(driver, None)
+            self._idle[driver] = monotonic()
+            if self._sweeping is None:
+                self._sweeping = self._chore(self._put_away())
+        else:
+            seen = driver.seen
+            driver.put_away()
+            self._return(driver, seen)
+
+    async def _put_away(self) -> None:
+        """Put away what has waited for long enough, as long as anything waits."""
+        while self._idle:
+            await asyncio.sleep(min(SWEEP_SECONDS, self._put_away_after))
+            due = monotonic() - self._put_away_after
+            while self._idle:
+                driver, since = next(iter(self._idle.items()))
+                if since > due:
+                    break
+                del self._idle[driver]
+                driver.put_away()
+        self._sweeping = None
+
+    def ended(self, driver: Driver) -> None:
+        """Forget an execution that is over, or another's."""
+        self._idle.pop(driver, None)
+        if self._drivers.get(driver.execution.id) is driver:
+            del self._drivers[driver.execution.id]
+            self._fewer.set()
+
+    def spare(self, driver: Driver, *, parked: bool) -> None:
+        """Give an execution back that can't go on here."""
+        self._idle.pop(driver, None)
+        self._chore(self._give_back(driver, parked=parked))
+
+    async def _give_back(self, driver: Driver, *, parked: bool) -> None:
+        execution_id = driver.execution.id
+        try:
+            if parked:
+                # It can be claimed when it is unparked, which wakes it.
+                await self._client.release(self._worker, [execution_id])
+            else:
+                # Not at once, or this engine and another would turn in circles.
+                await asyncio.sleep(GIVE_BACK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                await self._client.release(self._worker, seen={execution_id: None})
+        finally:
+            self.ended(driver)
+
+    def _return(self, driver: Driver, seen: int | None) -> None:
+        """Give back what waits: many at once go together."""
+        if not self._returned:
+            self._chore(self._return_all())
+        self._returned[driver.execution.id] = seen
+        self._returning.add(driver.execution.id)
+        self.ended(driver)
+
+    async def _return_all(self) -> None:
+        returned, self._returned = self._returned, {}
+        try:
+            await self._release(returned)
+        finally:
+            self._returning -= returned.keys()
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chore_done)
+        return task
+
+    def _chore_done(self, task: "asyncio.Task[None]") -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("executions are not given back, leases must run out", exc_info=error)
+
+    def driver(self, execution_id: str) -> Driver:
+        """Give who drives an execution. Raises KeyError if it is not held."""
+        return self._drivers[execution_id]
+
+    def keep(self, *, waiting: bool) -> None:
+        """Keep executions that wait, or give them back, since nothing tells of what comes."""
+        self.told = waiting
+        if not waiting:
+            for driver in self.held():
+                if driver.seen is not None:
+                    self.idle(driver)
+
+    def holding(self) -> list[str]:
+        """Give the ids of what is held, and of what is on its way back."""
+        return [*self._drivers, *self._returning]
+
+    async def room(self, seconds: float) -> None:
+        """Wait until fewer executions are held, for so many seconds at most."""
+        self._fewer.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._fewer.wait()
+
+    def held(self) -> tuple[Driver, ...]:
+        """Give what is held."""
+        return tuple(self._drivers.values())
+
+    def doubt(self, drivers: Iterable[Driver]) -> None:
+        """Take note that it has to be confirmed that these are still held."""
+        self._doubted = set(drivers)
+
+    async def confirm(self) -> None:
+        """Ask about what was doubted and has not been told of since. Raises RequestError."""
+        for driver in tuple(self._doubted):
+            if driver not in self._doubted or driver.stage is Stage.CLOSED:
+                continue
+            execution = await retried(None, self._client.execution, driver.execution.id)
+            if execution is None or execution.state.final or execution.fence != driver.fence:
+                driver.abandon()
+        self._doubted = set()
+
+    async def close(self, seconds: float) -> None:
+        """Let what is under way end for so many seconds, stop the rest, give everything back."""
+        drivers = tuple(self._drivers.values())
+        for driver in drivers:
+            driver.drain()
+        deadline = monotonic() + seconds
+        while under_way := {task for driver in drivers for task in driver.tasks}:
+            left = deadline - monotonic()
+            if left <= 0:
+                break
+            await asyncio.wait(under_way, timeout=left)
+        held = {id_: driver.seen for id_, driver in self._drivers.items()}
+        for driver in tuple(self._drivers.values()):
+            driver.abandon()
+        for chore in tuple(self._chores):
+            chore.cancel()
+        # Cancelled workflows are told so by callbacks, which come before this.
+        await asyncio.sleep(0)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            await self._release(held)
+        except PlacetError as error:
+            log.warning("executions are not released, their leases must run out: %s", error)
+
+    async def _release(self, seen: Mapping[str, int | None]) -> None:
+        items = list(seen.items())
+        for start in range(0, len(items), RELEASES):
+            await self._client.release(self._worker, seen=dict(items[start : start + RELEASES]))
+
+
+def _resolution(assignment: Assignment) -> Event:
+    approval = assignment.resolved
+    assert isinstance(approval, Approval)
+    assert assignment.version is not None
+    assert assignment.position is not None
+    resolved_at = approval.resolved_at
+    assert resolved_at is not None
+    return Event(
+        assignment.version,
+        int(assignment.position),
+        _RESOLVED[approval.status],
+        resolved_at,
+        {},
+        approval,
+    )

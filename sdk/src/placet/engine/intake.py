@@ -1,0 +1,131 @@
+"""How an engine gets its work: pushed over the WebSocket, or polled for where there is none."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
+from typing import Literal
+
+from placet.client import Client
+from placet.engine.driver import Driver
+from placet.engine.fleet import Fleet
+from placet.retry import retried
+from placet.socket import StreamCutError
+
+log = logging.getLogger("placet.engine")
+
+Mode = Literal["push", "poll"]
+
+LONG_POLL = timedelta(seconds=20)
+MOST_AT_ONCE = 500
+CONFIRM_SECONDS = 2.0
+
+
+class Intake:
+    """Hands what the service gives a worker to its fleet, and keeps the lease meanwhile."""
+
+    def __init__(
+        self,
+        client: Client,
+        fleet: Fleet,
+        *,
+        worker: str,
+        queues: Sequence[str],
+        capacity: int,
+        lease: timedelta,
+        mode: Mode,
+    ) -> None:
+        self._client = client
+        self._fleet = fleet
+        self._worker = worker
+        self._queues = queues
+        self._capacity = capacity
+        self._lease = lease
+        self._mode = mode
+        self._confirming: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Go on until cancelled. Raises RequestError if the service turns the worker away."""
+        try:
+            while True:
+                if self._polls:
+                    await self._poll()
+                else:
+                    await self._push()
+        finally:
+            if self._confirming is not None:
+                self._confirming.cancel()
+
+    @property
+    def _polls(self) -> bool:
+        return self._mode == "poll" or self._client.socket.reach.blocked
+
+    async def _push(self) -> None:
+        self._fleet.keep(waiting=True)
+        assignments = self._client.assignments(
+            self._worker,
+            queues=self._queues,
+            capacity=self._capacity,
+            lease=self._lease,
+            on_open=self._find_lost,
+            patient=False,
+        )
+        try:
+            async with aclosing(assignments):
+                async for assignment in assignments:
+                    self._fleet.take(assignment)
+        except StreamCutError as error:
+            log.info("no stream of assignments: %s", error)
+        await self._beat()
+        self._client.socket.reach.http_works()
+        await self._client.socket.pause()
+
+    async def _poll(self) -> None:
+        self._fleet.keep(waiting=False)
+        while self._polls:
+            room = self._capacity - len(self._fleet)
+            if room < 1:
+                await self._beat()
+                await self._fleet.room(self._lease.total_seconds() / 3)
+                continue
+            ask = partial(
+                self._client.poll,
+                self._worker,
+                queues=self._queues,
+                limit=min(room, MOST_AT_ONCE),
+                lease=self._lease,
+                wait=LONG_POLL,
+                holding=self._fleet.holding(),
+            )
+            poll = await retried(None, ask)
+            for claim in poll.claims:
+                self._fleet.claim(claim)
+            for execution_id in poll.lost:
+                self._fleet.abandon(execution_id)
+
+    async def _beat(self) -> None:
+        """Keep the lease by a request, and abandon what was lost."""
+        beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
+        before = {driver.execution.id: driver for driver in self._fleet.held()}
+        for execution_id in (await retried(None, beat)).lost:
+            # One that was claimed anew in the meantime has another driver.
+            if execution_id in before:
+                before[execution_id].abandon()
+
+    async def _find_lost(self) -> None:
+        """Abandon what was lost while there was no stream to say so, and what has ended."""
+        before = self._fleet.held()
+        if not before:
+            return
+        await self._beat()
+        if self._confirming is not None:
+            self._confirming.cancel()
+        self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
+
+    async def _confirm(self, before: Sequence[Driver]) -> None:
+        """Ask about those that the stream does not tell of again, once it has had time to."""
+        self._fleet.doubt(before)
+        await asyncio.sleep(CONFIRM_SECONDS)
+        await self._fleet.confirm()

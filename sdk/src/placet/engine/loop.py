@@ -1,0 +1,203 @@
+"""The event loop of one workflow: driven by its record, without a clock or input and output.
+
+Whatever a workflow awaits ends in a future of this loop. The engine resolves these futures one by
+one in the order of the log, and lets everything that is ready run after each. So a replay of the
+same log takes the same way through the same code, also where several things are waited for at
+once. A loop that waits holds no thread, no socket and no timer.
+"""
+
+import asyncio
+import logging
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+Later = Callable[[float], "asyncio.Future[None]"]
+
+log = logging.getLogger("placet.engine")
+
+
+class WorkflowLoop(asyncio.AbstractEventLoop):
+    """Runs the callbacks that are ready, when it is told to.
+
+    ``now`` is the time of the last event delivered, in seconds since the epoch. ``later`` makes a
+    durable timer of a delay in seconds, so that :func:`asyncio.sleep` and :func:`asyncio.timeout`
+    do in a workflow what they say.
+    """
+
+    def __init__(self, later: Later) -> None:
+        self.now = 0.0
+        self._later = later
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: dict[asyncio.TimerHandle, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running = False
+
+    def pump(self) -> None:
+        """Run what is ready, and what becomes ready by that, until nothing is."""
+        outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
+        events._set_running_loop(self)  # noqa: SLF001
+        self._running = True
+        try:
+            while self._ready:
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()  # noqa: SLF001 - a loop runs its handles by this
+        finally:
+            self._running = False
+            events._set_running_loop(outer)  # noqa: SLF001
+
+    def cancel(self) -> None:
+        """Cancel every task that is not done, and let it end."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        self.pump()
+
+    def drop(self) -> None:
+        """Forget what is not done, without a word to its code but that its frames are closed."""
+        self._ready.clear()
+        for task in self._tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+            coroutine = task.get_coro()
+            try:
+                if coroutine is not None:
+                    coroutine.close()
+            except Exception:
+                log.warning("the clean-up of a workflow raised", exc_info=True)
+        self._tasks.clear()
+        self._ready.clear()
+
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Run a callback when its turn has come."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run a callback after so many seconds, by a durable timer."""
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run a callback when the time has come to ``when``."""
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        if when <= self.now:
+            self._ready.append(handle)
+            return handle
+        handle._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001 - cancels count
+        fired = self._later(when - self.now)
+        self._timers[handle] = fired
+        fired.add_done_callback(lambda _: self._fire(handle))
+        return handle
+
+    def _fire(self, handle: asyncio.TimerHandle) -> None:
+        self._timers.pop(handle, None)
+        if not handle.cancelled():
+            self._ready.append(handle)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        fired = self._timers.pop(handle, None)
+        if fired is not None:
+            fired.cancel()
+
+    def time(self) -> float:
+        """Give the time of the last event delivered, in seconds since the epoch."""
+        return self.now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Give a future of the workflow."""
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],  # type: ignore[override]
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """Run a coroutine as a task of the workflow."""
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def is_running(self) -> bool:
+        """Say whether it is being pumped."""
+        return self._running
+
+    def is_closed(self) -> bool:
+        """Say no: it is dropped, and never closed."""
+        return False
+
+    def get_debug(self) -> bool:
+        """Say no."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log what nobody could be told."""
+        log.error("in a workflow: %s", context.get("message"), exc_info=context.get("exception"))
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OUTSIDE:
+            msg = (
+                f"a workflow can't use the event loop's {name}: what reaches outside belongs into a"
+                " step (run.step), which is recorded and may do anything"
+            )
+            raise RuntimeError(msg)
+        return super().__getattribute__(name)
+
+
+_OUTSIDE = frozenset(
+    {
+        "call_soon_threadsafe",
+        "run_in_executor",
+        "getaddrinfo",
+        "getnameinfo",
+        "create_connection",
+        "create_server",
+        "create_unix_connection",
+        "create_unix_server",
+        "create_datagram_endpoint",
+        "connect_accepted_socket",
+        "connect_read_pipe",
+        "connect_write_pipe",
+        "subprocess_shell",
+        "subprocess_exec",
+        "sock_recv",
+        "sock_recv_into",
+        "sock_recvfrom",
+        "sock_sendall",
+        "sock_sendto",
+        "sock_connect",
+        "sock_accept",
+        "sock_sendfile",
+        "sendfile",
+        "start_tls",
+        "add_reader",
+        "add_writer",
+        "add_signal_handler",
+        "run_forever",
+        "run_until_complete",
+    }
+)

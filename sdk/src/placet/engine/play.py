@@ -1,0 +1,535 @@
+"""One playing of a workflow: what it asks for is had from the record, then from the service."""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from placet.canonical import digest, plain
+from placet.commands import (
+    CancelTimer,
+    Command,
+    CompleteExecution,
+    FailExecution,
+    RecordStep,
+    SetTimer,
+    SuspendExecution,
+    WithdrawApproval,
+)
+from placet.durations import iso_duration
+from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.engine.calls import described
+from placet.engine.clearance import clear
+from placet.engine.failures import failure, is_final
+from placet.engine.loop import WorkflowLoop
+from placet.engine.owner import Owner
+from placet.engine.record import MARKER, RESOLUTIONS, Event, Record
+from placet.engine.run import Run
+from placet.engine.sequence import Sequence
+from placet.engine.steps import Steps
+from placet.engine.workflows import Workflows
+from placet.enums import ExecutionState
+from placet.errors import (
+    BadRequest,
+    ChildFailed,
+    Internal,
+    InvalidTransition,
+    LimitExceeded,
+    Nondeterministic,
+    NotCleared,
+    PlacetError,
+    Refused,
+    VersionConflict,
+    transient,
+)
+from placet.model import Approval
+
+log = logging.getLogger("placet.engine")
+
+A = TypeVar("A", bound=Ask)
+
+NO_LONGER = "the workflow no longer waits for it"
+
+
+class Play:
+    """Runs a workflow from its start, along a record, and then on.
+
+    Raises UnknownWorkflowError when made. The methods are called from callbacks of the outer loop,
+    and :meth:`ask`, :meth:`signal`, :meth:`patched` and :meth:`key` by the workflow itself.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        workflows: Workflows,
+        record: Record,
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        execution = owner.execution
+        workflow = workflows.find(execution.workflow, execution.workflow_version)
+        self.sequence = Sequence(record.woken, self._deliver, soon)
+        self.loop = WorkflowLoop(self._timer)  # type: ignore[abstract]
+        self.loop.now = execution.started_at.timestamp()
+        self._owner = owner
+        self._steps = Steps(owner, record.redeemed)
+        self._tried = record.tried
+        self._left = len(record.first) + len(record.last)
+        self._between: dict[str, Any] = {}
+        self._marks = record.marks
+        self._live = False
+        self._closed = False
+        self._finished = False
+        self._suspended = False
+        self._numbers: Counter[str] = Counter()
+        self._keys: set[str] = set()
+        self._open: dict[str, Ask] = {}
+        self._given_up: dict[str, Ask] = {}
+        self._signals: dict[str, deque[Any]] = {}
+        self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
+        self._main = self.loop.create_task(workflow(Run(self, execution, owner.fence)))
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for nothing but the stream."""
+        busy = self._owner.tasks or self.sequence.waiting or self._main.done()
+        return self._live and not busy
+
+    def replay(self, record: Record) -> None:
+        """Take the workflow along its record. Raises Nondeterministic at the first difference."""
+        self.loop.pump()
+        for event in record.first:
+            self._replay(event)
+        if record.between:
+            self._between = dict(record.between)
+            for key in [key for key in self._open if key in self._between]:
+                self._give_back(key)
+                self.loop.pump()
+        for event in record.last:
+            self._replay(event)
+
+    def go_live(self) -> None:
+        """Begin what was asked for and does not stand in the record."""
+        self._live = True
+        for ask in tuple(self._open.values()):
+            self._begin(ask)
+        for ask in tuple(self._given_up.values()):
+            self._take_back(ask)
+        self.settle()
+
+    def stop(self) -> None:
+        """Cancel the workflow. What it asks for now it never gets."""
+        self._closed = True
+        self.loop.cancel()
+        self.loop.drop()
+
+    def drop(self) -> None:
+        """Forget the workflow where it is."""
+        self._closed = True
+        self.loop.drop()
+
+    def settle(self) -> None:
+        """See what there is to do now that something has come to an end."""
+        if self._closed or self._finished or not self._live:
+            return
+        if self._main.done():
+            self._finish()
+        elif not self._owner.tasks and not self.sequence.waiting:
+            self._rest()
+
+    def _rest(self) -> None:
+        listening = any(not f.done() for waiting in self._listening.values() for f in waiting)
+        if not self._open and not listening:
+            self._owner.park(
+                "the workflow waits for something that can't come: it awaits neither a step, nor"
+                " an approval, a timer, a signal or a child"
+            )
+        elif self._owner.draining():
+            return
+        elif not self._suspended and not any(
+            isinstance(ask, ApprovalAsk) for ask in self._open.values()
+        ):
+            self._suspended = True
+            self._owner.spawn(self._suspend())
+        else:
+            self._owner.idle()
+
+    async def _suspend(self) -> None:
+        command = SuspendExecution(
+            execution_id=self._id, fence=self._owner.fence, seen=self.sequence.woken
+        )
+        try:
+            await self._owner.send(command)
+        except (VersionConflict, InvalidTransition) as error:
+            # Something has come, and is on its way here.
+            log.debug("execution %s does not sleep: %s", self._id, error)
+
+    def end(self) -> CompleteExecution | FailExecution | None:
+        """Give what says how the workflow ended, None if it has not."""
+        if not self._main.done():
+            return None
+        error: BaseException | None
+        try:
+            error = self._main.exception()
+            if error is None:
+                result = plain(self._main.result(), "the workflow's result")
+                return CompleteExecution(
+                    execution_id=self._id, fence=self._owner.fence, result=result
+                )
+        except (ValueError, asyncio.CancelledError) as raised:
+            error = raised
+        # Where a rejection was raised is no news; where a bug was is.
+        trace = None if isinstance(error, PlacetError) else error
+        log.warning("execution %s failed: %s", self._id, described(error), exc_info=trace)
+        return FailExecution(execution_id=self._id, fence=self._owner.fence, error=described(error))
+
+    def asked(self) -> str:
+        """Name what the workflow waits for."""
+        return ", ".join(map(str, self._open.values())) or "nothing"
+
+    def _finish(self) -> None:
+        self._finished = True
+        # What the workflow left behind must not act on an execution that is over.
+        self.loop.cancel()
+        command = self.end()
+        assert command is not None
+        self._owner.finish(command)
+
+    @property
+    def _id(self) -> str:
+        return self._owner.execution.id
+
+    def key(self, given: str | None, name: str) -> str:
+        """Give the key that was given, or ``name-n`` by order of call."""
+        if given is not None:
+            return given
+        self._numbers[name] += 1
+        return f"{name}-{self._numbers[name]}"
+
+    def ask(self, ask: Ask) -> "asyncio.Future[Any]":
+        """Ask for something. Raises ValueError if its key is used already."""
+        if ask.key in self._keys:
+            msg = f"the key {ask.key!r} is used twice in one run; give each ask one of its own"
+            raise ValueError(msg)
+        self._keys.add(ask.key)
+        ask.future = self.loop.create_future()
+        if self._closed:
+            return ask.future
+        ask.tried = self._tried.get(ask.key, 0)
+        self._open[ask.key] = ask
+        ask.future.add_done_callback(lambda future: self._ended(ask, future))
+        if ask.key in self._between:
+            self._give_back(ask.key)
+        if self._live and ask.open:
+            self._begin(ask)
+        return ask.future
+
+    def signal(self, name: str) -> "asyncio.Future[Any]":
+        """Wait for the next signal of a name."""
+        future = self.loop.create_future()
+        if signals := self._signals.get(name):
+            future.set_result(signals.popleft())
+        else:
+            self._listening.setdefault(name, deque()).append(future)
+        return future
+
+    def patched(self, name: str) -> bool:
+        """Say whether the changed code is to be run; see :meth:`Run.patched`."""
+        key = MARKER + name
+        if key in self._marks:
+            return True
+        if self._left > 0:
+            return False
+        self._marks = self._marks | {key}
+        if not self._closed:
+            self._owner.spawn(self._mark(key))
+        return True
+
+    async def _mark(self, key: str) -> None:
+        await self._owner.send(
+            RecordStep(
+                execution_id=self._id, fence=self._owner.fence, key=key, name="patched", result=True
+            )
+        )
+
+    def _timer(self, delay: float) -> "asyncio.Future[None]":
+        return self.ask(TimerAsk(key=self.key(None, "timer"), delay=timedelta(seconds=delay)))
+
+    def _begin(self, ask: Ask) -> None:
+        match ask:
+            case StepAsk():
+                if not self._owner.draining():
+                    ask.task = self._owner.spawn(self._steps.perform(ask))
+            case ApprovalAsk() | TimerAsk() | ChildAsk() if not ask.known:
+                self._owner.spawn(self._request(ask))
+
+    async def _request(self, ask: Ask) -> None:
+        """Have the service note what is asked for."""
+        try:
+            accepted = await self._owner.send(self._command(ask))
+        except (Refused, BadRequest, LimitExceeded) as error:
+            if transient(error):
+                raise
+            await self._steps.refuse(ask, error)
+            return
+        ask.known = True
+        if isinstance(ask, ApprovalAsk):
+            if accepted.approval is None:
+                msg = f"the service did not say which approval {ask.key!r} is"
+                raise Internal(msg)
+            ask.approval_id = accepted.approval.id
+        if not ask.open:
+            self._take_back(ask)
+
+    def _command(self, ask: Ask) -> Command:
+        match ask:
+            case ApprovalAsk():
+                return ask.request
+            case ChildAsk():
+                return ask.command
+            case TimerAsk():
+                return SetTimer(
+                    execution_id=self._id,
+                    fence=self._owner.fence,
+                    key=ask.key,
+                    delay=None if ask.delay is None else iso_duration(ask.delay),
+                    until=ask.until,
+                )
+            case _:
+                msg = f"{ask} is no request"
+                raise TypeError(msg)
+
+    def _ended(self, ask: Ask, future: "asyncio.Future[Any]") -> None:
+        """Take back what the workflow has stopped waiting for."""
+        if not future.cancelled() or self._open.pop(ask.key, None) is None or self._closed:
+            return
+        if isinstance(ask, StepAsk):
+            if ask.task is not None:
+                ask.task.cancel()
+        elif self._live:
+            self._take_back(ask)
+        else:
+            self._given_up[ask.key] = ask
+
+    def _take_back(self, ask: Ask) -> None:
+        match ask:
+            case ApprovalAsk(approval_id=str(approval_id)):
+                command: Command = WithdrawApproval(
+                    approval_id=approval_id, fence=self._owner.fence, reason=NO_LONGER
+                )
+            case TimerAsk(known=True):
+                command = CancelTimer(execution_id=self._id, fence=self._owner.fence, key=ask.key)
+            case _:
+                return
+        self._owner.spawn(self._taken_back(command))
+
+    async def _taken_back(self, command: Command) -> None:
+        try:
+            await self._owner.send(command)
+        except Refused as error:
+            if transient(error):
+                raise
+            # It was resolved, or is of no more interest, in the same moment.
+            log.debug("execution %s: %s", self._id, error)
+
+    def _deliver(self, event: Event, cause: Exception | None) -> None:
+        if self._closed:
+            return
+        self._suspended = False
+        self.loop.now = event.at.timestamp()
+        try:
+            self._apply(event, cause)
+        except Nondeterministic as error:
+            self._owner.park(str(error))
+            return
+        self.loop.pump()
+        self.settle()
+
+    def _replay(self, event: Event) -> None:
+        if self._main.done():
+            msg = f"the record goes on with {_told(event)}, but the workflow has ended"
+            raise Nondeterministic(msg)
+        self._left -= 1
+        self.loop.now = event.at.timestamp()
+        self._apply(event, None)
+        self.loop.pump()
+
+    def _give_back(self, key: str) -> None:
+        for event in self._between.pop(key):
+            self._apply(event, None)
+
+    def _apply(self, event: Event, cause: Exception | None) -> None:
+        """Tell the workflow of an event. Raises Nondeterministic if it had not asked for it."""
+        data = event.data
+        match event.type:
+            case "StepCompleted" if not data["key"].startswith(MARKER):
+                self._complete(event, self._asked(event, StepAsk, data["key"]))
+            case "StepFailed":
+                self._fail(event, self._asked(event, Ask, data["key"]), cause)
+            case "ApprovalRequested":
+                self._requested(event, self._asked(event, ApprovalAsk, data["key"]))
+            case "TimerSet" | "TimerFired" | "TimerCancelled":
+                self._timed(event, self._asked(event, TimerAsk, data["key"]))
+            case "ChildStarted" | "ChildEnded":
+                self._child(event, self._asked(event, ChildAsk, data["key"]))
+            case "SignalReceived":
+                self._receive(data["name"], data["payload"])
+            case _ if event.type in RESOLUTIONS and event.approval is not None:
+                approval = event.approval
+                self._resolved(self._asked(event, ApprovalAsk, approval.key), approval)
+
+    def _asked(self, event: Event, kind: type[A], key: str) -> A | None:
+        """Give what the workflow waits for under a key, None if it has stopped waiting for it."""
+        ask = self._open.get(key) or self._given_up.get(key)
+        if ask is None and key in self._keys:
+            return None
+        if not isinstance(ask, kind):
+            msg = (
+                f"the record goes on with {_told(event)}, but the workflow asks for {self.asked()}:"
+                " its code was changed under a running execution"
+            )
+            raise Nondeterministic(msg)
+        return ask
+
+    def _complete(self, event: Event, ask: StepAsk | None) -> None:
+        if ask is None:
+            return
+        _check_name(event, ask)
+        self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+
+    def _fail(self, event: Event, ask: Ask | None, cause: Exception | None) -> None:
+        if ask is None:
+            return
+        text = event.data["error"]
+        if isinstance(ask, StepAsk):
+            _check_name(event, ask)
+            ask.failures += 1
+            if ask.failures < ask.attempts and not is_final(text):
+                return
+        error = failure(ask.key, text)
+        error.__cause__ = cause
+        self._reject(ask, error)
+
+    def _requested(self, event: Event, ask: ApprovalAsk | None) -> None:
+        if ask is None or event.approval is None:
+            return
+        changed = _changed(ask, event.approval, event.data["policy"])
+        if changed:
+            msg = f"{ask} was asked for with another {changed} (version {event.version})"
+            raise Nondeterministic(msg)
+        ask.known = True
+        ask.approval_id = event.approval.id
+
+    def _resolved(self, ask: ApprovalAsk | None, approval: Approval) -> None:
+        if ask is None:
+            return
+        # A replay must show it as it was shown the first time: not redeemed yet.
+        approval = msgspec.structs.replace(approval, redeemed_at=None)
+        try:
+            clearance = clear(approval)
+        except NotCleared as refused:
+            self._reject(ask, refused)
+        else:
+            self._resolve(ask, clearance)
+
+    def _timed(self, event: Event, ask: TimerAsk | None) -> None:
+        if ask is None:
+            return
+        ask.known = True
+        if event.type != "TimerSet":
+            self._resolve(ask, None)
+
+    def _child(self, event: Event, ask: ChildAsk | None) -> None:
+        if ask is None:
+            return
+        if event.type == "ChildEnded":
+            self._child_ended(event, ask)
+            return
+        wanted, was = ask.command, event.data
+        same = (wanted.workflow, wanted.workflow_version, wanted.queue, wanted.input) == (
+            was["workflow"], was["workflowVersion"], was["queue"], was["input"],
+        )  # fmt: skip
+        if not same:
+            msg = f"{ask} was started with other content (version {event.version})"
+            raise Nondeterministic(msg)
+        ask.known = True
+
+    def _child_ended(self, event: Event, ask: ChildAsk) -> None:
+        if event.data["outcome"] == ExecutionState.COMPLETED:
+            self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+        else:
+            error = ChildFailed(ask.key, event.data["outcome"], event.data["error"])
+            self._reject(ask, error)
+
+    def _receive(self, name: str, payload: Any) -> None:
+        listening = self._listening.get(name)
+        while listening:
+            future = listening.popleft()
+            if not future.done():
+                future.set_result(payload)
+                return
+        self._signals.setdefault(name, deque()).append(payload)
+
+    def _resolve(self, ask: Ask, result: Any) -> None:
+        if self._over(ask):
+            ask.future.set_result(result)
+
+    def _reject(self, ask: Ask, error: Exception) -> None:
+        if self._over(ask):
+            ask.future.set_exception(error)
+
+    def _over(self, ask: Ask) -> bool:
+        """Note that nothing more comes for an ask; False if nobody waits for it."""
+        self._open.pop(ask.key, None)
+        self._given_up.pop(ask.key, None)
+        return ask.open
+
+
+def _told(event: Event) -> str:
+    key = event.approval.key if event.approval is not None else event.data.get("key")
+    return f"{event.type} {key!r} (version {event.version})"
+
+
+def _check_name(event: Event, ask: StepAsk) -> None:
+    recorded = event.data["name"]
+    if recorded != ask.name:
+        msg = (
+            f"{ask} was recorded under the name {recorded!r} (version {event.version}),"
+            f" the workflow now calls it {ask.name!r}"
+        )
+        raise Nondeterministic(msg)
+
+
+def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return convert(value)
+    except (ValueError, TypeError) as error:
+        msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
+        raise Nondeterministic(msg) from error
+
+
+def _changed(ask: ApprovalAsk, approval: Approval, policy: dict[str, Any]) -> str | None:
+    """Name what differs between an approval and what is asked for now."""
+    request = ask.request
+    if approval.erased:
+        return None
+    if approval.title != request.title:
+        return "title"
+    if approval.description != request.description:
+        return "description"
+    if approval.payload_digest != digest(request.payload):
+        return "payload"
+    if _terms(policy) != _terms(msgspec.to_builtins(request.policy)):
+        return "policy"
+    return None
+
+
+def _terms(policy: dict[str, Any]) -> tuple[Any, ...]:
+    requirements = [
+        (each["count"], sorted(each.get("groups", ())), sorted(each.get("users", ())))
+        for each in policy["requirements"]
+    ]
+    return requirements, policy["rejections"], policy["allowInitiator"]

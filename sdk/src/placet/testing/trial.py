@@ -1,0 +1,167 @@
+"""A workflow in memory: the test decides, and time passes when nothing else is left to happen."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from placet.canonical import plain
+from placet.engine.driver import Driver
+from placet.engine.workflows import WorkflowFunction, Workflows
+from placet.enums import ExecutionState
+from placet.errors import PlacetError
+from placet.model import Actor, Approval, Claim, Execution, Past
+from placet.testing.memory import Memory
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LIMIT_SECONDS = 10.0
+
+
+class Trial:
+    """Runs one execution of a workflow, without a service.
+
+    Its steps are really done; approvals, signals and the ends of children come from the test. Time
+    stands still while anything is under way, and is skipped to the next timer when the workflow
+    waits and the test asks for its result. ``children`` gives the result of a child by the name of
+    its workflow: a function of its input.
+
+    ``seconds``: how long, in real time, the workflow may be busy without waiting for anything.
+    """
+
+    def __init__(
+        self,
+        workflow: WorkflowFunction,
+        input: Any = None,  # noqa: A002 - the contract's name
+        *,
+        initiator: str = "initiator",
+        start: datetime = START,
+        children: dict[str, Callable[[Any], Any]] | None = None,
+        seconds: float = LIMIT_SECONDS,
+    ) -> None:
+        workflows = Workflows()
+        name = getattr(workflow, "__name__", "workflow")
+        workflows.add(workflow, name, None)
+        self._execution = Execution(
+            id=str(uuid4()),
+            workflow=name,
+            queue="default",
+            state=ExecutionState.RUNNING,
+            version=2,
+            fence=1,
+            input=plain(input, "input"),
+            labels=[],
+            initiator=Actor(id=initiator),
+            started_at=start,
+            updated_at=start,
+        )
+        self._memory = Memory(self._execution, workflows, start, children or {})
+        self._seconds = seconds
+        self._driver: Driver | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the workflow."""
+        claim = Claim(
+            execution=self._execution,
+            fence=1,
+            lease_expires_at=self._execution.started_at + timedelta(days=365),
+        )
+        self._driver = Driver(claim, self._memory)
+        self._memory.driver = self._driver
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the workflow where it is."""
+        if self._driver is not None:
+            self._driver.abandon()
+            await asyncio.sleep(0)
+
+    @property
+    def now(self) -> datetime:
+        """The trial's time."""
+        return self._memory.now
+
+    @property
+    def events(self) -> list[Past]:
+        """What was recorded so far, without the start and the claim."""
+        return list(self._memory.events)
+
+    async def pending(self) -> list[Approval]:
+        """Wait until the workflow waits, and give the approvals that it waits for."""
+        await self._rest()
+        return self._memory.pending()
+
+    async def approval(self, key: str | None = None) -> Approval:
+        """Wait until the workflow waits, and give the approval that it waits for.
+
+        ``key``: which, if there are several. Raises LookupError if there is none, or not just one.
+        """
+        found = [a for a in await self.pending() if key in {None, a.key}]
+        if len(found) != 1:
+            keys = ", ".join(a.key for a in self._memory.pending()) or "none"
+            msg = (
+                f"the workflow waits for {len(found)} such approvals; all that are pending: {keys}"
+            )
+            raise LookupError(msg)
+        return found[0]
+
+    def grant(
+        self, approval: Approval, *, by: str = "approver", comment: str | None = None
+    ) -> None:
+        """Say yes. The requirements of the policy are taken as met by this one decision."""
+        self._memory.decide(approval, by, comment, granted=True)
+
+    def reject(self, approval: Approval, *, comment: str, by: str = "approver") -> None:
+        """Say no."""
+        self._memory.decide(approval, by, comment, granted=False)
+
+    def expire(self, approval: Approval) -> None:
+        """Let its deadline pass."""
+        self._memory.expire(approval)
+
+    def signal(self, name: str, payload: Any = None) -> None:
+        """Send data."""
+        self._memory.signal(name, plain(payload, "payload"))
+
+    async def skip(self, time: timedelta) -> None:
+        """Let so much time pass; timers fire in order, each at its time."""
+        until = self._memory.now + time
+        await self._rest()
+        while self._memory.fire_next(until):
+            await self._rest()
+        self._memory.now = max(self._memory.now, until)
+
+    async def result(self) -> Any:
+        """Let time pass until the workflow ends, and give its result, as JSON gives it.
+
+        Raises TrialFailed with the recorded error if it failed or was parked, and LookupError if it
+        waits for something that only the test can let happen.
+        """
+        await self._rest()
+        while self._memory.running and self._memory.fire_next(None):
+            await self._rest()
+        if self._memory.running:
+            waits = ", ".join(f"approval {a.key!r}" for a in self._memory.pending())
+            msg = f"the workflow waits for {waits or 'a signal or a child'}, and no timer is set"
+            raise LookupError(msg)
+        if self._memory.error is not None:
+            raise TrialFailed(self._memory.error)
+        return self._memory.result
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._memory.resting()
+        except TimeoutError:
+            msg = f"the workflow was busy for {self._seconds} s; a step that hangs, perhaps"
+            raise TimeoutError(msg) from None
+
+
+class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened
+    """The workflow raised, or its execution was parked; the text is what was recorded."""

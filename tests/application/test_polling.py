@@ -1,0 +1,118 @@
+"""Work comes to the workers that poll for it."""
+
+import asyncio
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from application.polling import Poll
+from domain.commands import CancelExecution
+from tests.application.office import Office, complete, grant
+from tests.application.test_leases import run_out
+from tests.domain.people import ENGINE, OLIVIA
+
+LEASE = timedelta(seconds=30)
+LONG = timedelta(seconds=20)
+
+
+async def poll(
+    office: Office,
+    worker: str = "one",
+    *,
+    limit: int = 10,
+    wait: timedelta = timedelta(0),
+    holding: Collection[UUID] | None = None,
+) -> Poll:
+    async with asyncio.timeout(10):
+        return await office.polling.claim(
+            ENGINE, worker, ["default"], limit, LEASE, wait=wait, holding=holding
+        )
+
+
+def ids(answer: Poll) -> list[UUID]:
+    return [grant.execution.id for grant in answer.grants]
+
+
+async def test_nothing_to_do_is_said_at_once_without_a_wait(office: Office) -> None:
+    assert await poll(office) == ([], [])
+
+
+async def test_what_is_started_meanwhile_is_claimed(office: Office) -> None:
+    waiting = asyncio.create_task(poll(office, wait=LONG))
+    await asyncio.sleep(0)
+    execution = await office.start()
+    assert ids(await waiting) == [execution.id]
+
+
+async def test_what_was_given_back_is_claimed_when_it_is_resolved(office: Office) -> None:
+    execution = await office.start()
+    [granted] = (await poll(office)).grants
+    approval = await office.ask(execution.id, fence=1)
+    await office.leases.release_at(ENGINE, "one", {execution.id: 0})
+    waiting = asyncio.create_task(poll(office, wait=LONG, holding=[]))
+    await asyncio.sleep(0)
+    await office.do(grant(approval))
+    [again] = (await waiting).grants
+    assert (again.execution.id, again.fence) == (execution.id, granted.fence + 1)
+
+
+async def test_what_was_released_elsewhere_is_found_within_a_moment(office: Office) -> None:
+    execution = await office.start()
+    await poll(office, "other")
+    waiting = asyncio.create_task(poll(office, wait=LONG))
+    await office.leases.release_at(ENGINE, "other", {execution.id: None})
+    assert ids(await waiting) == [execution.id]
+
+
+async def test_what_a_lost_answer_had_claimed_is_told_again(office: Office) -> None:
+    first, second = await office.start(), await office.start()
+    await poll(office)
+    answer = await poll(office, wait=LONG, holding=[first.id])
+    assert ids(answer) == [second.id]
+    assert [granted.fence for granted in answer.grants] == [1]
+
+
+async def test_what_is_held_no_longer_is_told_as_lost(office: Office) -> None:
+    taken, ended, kept = [await office.start() for _ in range(3)]
+    held = ids(await poll(office))
+    run_out(office, "one")
+    assert ids(await poll(office, "two", limit=1)) == [held[0]]
+    await office.do(CancelExecution(by=OLIVIA, execution_id=held[1], reason="no"))
+    answer = await poll(office, wait=LONG, holding=held)
+    assert set(answer.lost) == set(held[:2])
+    assert {taken.id, ended.id, kept.id} == set(held)
+    assert (await poll(office, holding=[uuid4()])).lost != []
+
+
+async def test_a_poll_keeps_the_lease(office: Office) -> None:
+    await office.start()
+    await poll(office)
+    run_out(office, "one")
+    await poll(office, holding=None)
+    with psycopg.connect(office.url) as connection:
+        [(alive,)] = connection.execute(
+            "SELECT expires_at > clock_timestamp() FROM worker_leases WHERE worker = 'one'"
+        ).fetchall()
+    assert alive
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_server_that_is_ending_answers_at_once(office: Office, *, ends: bool) -> None:
+    waiting = asyncio.create_task(poll(office, wait=LONG))
+    await asyncio.sleep(0)
+    if ends:
+        office.tail.drain()
+        assert await waiting == ([], [])
+    else:
+        execution = await office.start()
+        assert ids(await waiting) == [execution.id]
+
+
+async def test_an_execution_that_is_over_is_not_told(office: Office) -> None:
+    execution = await office.start()
+    await poll(office)
+    await office.do(complete(execution.id, fence=1))
+    assert await poll(office, holding=[]) == ([], [])

@@ -1,0 +1,74 @@
+"""Histories recorded by a service, replayed against code without one."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from placet import Run, require
+from placet.errors import Nondeterministic
+from placet.testing import replay
+from tests.sdk.engines import maker, started
+from tests.sdk.people import People, Server
+
+FINANCE = require(1, group="finance")
+
+
+async def permit(run: Run, trip: dict[str, str]) -> str:
+    cost = await run.step(lambda: 12, name="estimate")
+    await run.sleep(timedelta(milliseconds=10))
+    clearance = await run.approval(f"Trip to {trip['to']}", payload=cost, policy=FINANCE)
+    return await run.step(lambda: "booked", name="book", clearance=clearance)
+
+
+async def waiting(run: Run, trip: dict[str, str]) -> str:
+    booked = await permit(run, trip)
+    await run.signal("home")
+    return booked
+
+
+async def other_step(run: Run, trip: dict[str, str]) -> str:
+    await run.step(lambda: 12, name="guess")
+    return await permit(run, trip)
+
+
+async def other_title(run: Run, trip: dict[str, str]) -> str:
+    return await permit(run, {"to": trip["to"].upper()})
+
+
+async def other_result(run: Run, trip: dict[str, str]) -> str:
+    return (await permit(run, trip)).upper()
+
+
+@pytest.fixture
+async def transcript(people: People, server: Server) -> bytes:
+    """Run the workflow once, and export what was recorded."""
+    engine = maker(server)()
+    engine.workflow(permit)
+    async with engine:
+        execution_id = await started(people, engine, "permit", {"to": "Eindhoven"})
+        [approval] = await people.pending(execution_id)
+        await (await people.get("approver-a")).grant(approval)
+        await people.ended(execution_id)
+    found = await (await people.get("operator")).transcript(execution_id)
+    return msgspec.json.encode(found)
+
+
+async def test_a_recorded_history_is_replayed(transcript: bytes) -> None:
+    replay(transcript, permit)
+
+
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        (other_step, "the record goes on with StepCompleted 'estimate-1'"),
+        (other_title, "was asked for with another title"),
+        (other_result, "ends with 'BOOKED', and not with 'booked' as recorded"),
+        (waiting, "the record ends with COMPLETED"),
+    ],
+)
+async def test_the_first_difference_is_named(
+    transcript: bytes, changed: object, difference: str
+) -> None:
+    with pytest.raises(Nondeterministic, match=difference):
+        replay(transcript, changed)  # type: ignore[arg-type]
