@@ -88,7 +88,11 @@ class Socket:
                 if not (isinstance(error, LinkLostError) or transient(error)):
                     raise
             # Also a service that ends each stream at once must not be asked in a tight loop.
-            await asyncio.sleep(pause_seconds())
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Wait a moment, each stream another one."""
+        await asyncio.sleep(pause_seconds())
 
     async def _live(self, *, patient: bool) -> Link:
         if patient:
