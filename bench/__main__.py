@@ -15,12 +15,14 @@ import typer
 from psycopg.conninfo import make_conninfo
 
 from api.embedded import embedded_database
-from bench import commands, folding, graphql, pages, projecting, wakeup
-from bench.measure import machine, show
+from bench import commands, folding, graphql, mishaps, pages, projecting, waiting, wakeup
+from bench.measure import machine, markdown, show
 
 SUITES = {
     "commands": commands.run,
     "wakeup": wakeup.run,
+    "waiting": waiting.run,
+    "mishaps": mishaps.run,
     "projecting": projecting.run,
     "folding": folding.run,
     "graphql": graphql.run,
@@ -42,6 +44,10 @@ def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="Suites: " + ", ".join(SUITES), show_default=False)
     ] = None,
+    *,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print for a page of the documentation.")
+    ] = False,
 ) -> None:
     """Run the benchmarks, all of them if none is named."""
     unknown = set(names or ()) - SUITES.keys()
@@ -57,7 +63,10 @@ def main(
         for name in names or SUITES:
             with database(server, name) as url:
                 result = asyncio.run(SUITES[name](url))
-            show(result)
+            if as_markdown:
+                print(markdown(result), end="\n\n")
+            else:
+                show(result)
             missed += sum(not claim.held for claim in result.claims)
             measured[name] = result.as_json()
     RESULTS.mkdir(exist_ok=True)

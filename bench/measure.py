@@ -88,18 +88,39 @@ def machine() -> dict[str, Any]:
 def show(result: Result) -> None:
     """Print a result as a table with its claims."""
     console = Console(highlight=False, width=None if os.isatty(1) else 140)
-    columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
-    table = Table("", *columns, title=result.title, title_justify="left", box=None)
-    for row in result.rows:
-        table.add_row(row.what, *(_cell(row.figures.get(name, "")) for name in columns))
+    header, *rows = _cells(result)
+    table = Table(*header, title=result.title, title_justify="left", box=None)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    for claim in result.claims:
-        word = "at least" if claim.at_least else "at most"
-        verdict = "held" if claim.held else "MISSED"
-        console.print(f"  {claim.what}: {_cell(claim.value)} ({word} {claim.bound:g}) {verdict}")
-    for note in result.notes:
-        console.print(f"  {note}")
+    for line in [*map(_said, result.claims), *result.notes]:
+        console.print(f"  {line}")
     console.print()
+
+
+def markdown(result: Result) -> str:
+    """Give a result as Markdown, to be put into a page of the documentation as it is."""
+    header, *rows = _cells(result)
+    aligned = ["---", *["---:"] * (len(header) - 1)]
+    table = [f"| {' | '.join(cells)} |" for cells in (header, aligned, *rows)]
+    claims = [f"- {_said(claim)}" for claim in result.claims]
+    blocks = [f"**{result.title}**", "\n".join(table), "\n".join(claims), *result.notes]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _cells(result: Result) -> list[list[str]]:
+    """Give the table: its header, then a line for each row."""
+    columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
+    lines = [
+        [row.what, *(_cell(row.figures.get(name, "")) for name in columns)] for row in result.rows
+    ]
+    return [["", *columns], *lines]
+
+
+def _said(claim: Claim) -> str:
+    word = "at least" if claim.at_least else "at most"
+    verdict = "held" if claim.held else "MISSED"
+    return f"{claim.what}: {_cell(claim.value)} ({word} {claim.bound:g}) {verdict}"
 
 
 def _cell(value: float | str) -> str:

@@ -12,7 +12,7 @@ from placet.errors import Forbidden, LimitExceeded, NotFound
 from placet.model import Execution, Move
 from placet.queries import NO_WAIT, Queries
 from placet.retry import retried
-from placet.socket import StreamCutError
+from placet.socket import StreamCutError, pause_seconds
 
 log = logging.getLogger("placet")
 
@@ -29,7 +29,7 @@ async def changes(
 
     By push that is each event as it happens. By polling it is the execution, each time that it is
     found changed: by long polls, or with ``poll`` by asking every so many seconds. While no
-    WebSocket can be had, push asks by HTTP between its attempts, and if that lasts, it goes over to
+    WebSocket can be had, push polls between its attempts, and if that lasts, it goes over to
     polling. Raises NotFound once the caller may not see the execution, and RequestError for what
     trying again can't cure.
     """
@@ -61,11 +61,11 @@ async def _pushed(client: Queries, execution_id: str, version: int) -> AsyncGene
             return
         except StreamCutError as error:
             log.info("looking by HTTP, because there is no WebSocket: %s", error)
-        execution = await _look(client, execution_id, version, NO_WAIT)
+        # The pause before the next attempt is a long poll, so that nothing is late in it.
+        pause = timedelta(seconds=pause_seconds())
+        execution = await _look(client, execution_id, version, pause)
         socket.reach.http_works()
-        if execution is None:
-            await socket.pause()
-        else:
+        if execution is not None:
             version = execution.version
             yield execution
 

@@ -21,6 +21,11 @@ PAUSE_SECONDS = 1.0
 """At most this long before a stream that was refused or cut short is asked for again."""
 
 
+def pause_seconds() -> float:
+    """Give a pause, each stream another one."""
+    return random.uniform(0, PAUSE_SECONDS)  # noqa: S311 - jitter, no secret
+
+
 class StreamCutError(PlacetError):
     """The connection could not be opened, or was lost, which ended a stream that is not patient."""
 
@@ -87,7 +92,7 @@ class Socket:
 
     async def pause(self) -> None:
         """Wait a moment, each stream another one."""
-        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - jitter, no secret
+        await asyncio.sleep(pause_seconds())
 
     async def _live(self, *, patient: bool) -> Link:
         if patient:

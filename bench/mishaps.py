@@ -1,0 +1,249 @@
+"""What becomes of each way to wait when something goes wrong, which is made to happen here."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Protocol
+
+import psycopg
+
+import placet
+from bench import waiter
+from bench.alternatives import Bus, Table
+from bench.measure import Result
+from bench.ways import (
+    GRANTED,
+    OF_PLACET,
+    PUSH,
+    REJECTED,
+    Item,
+    OfBus,
+    OfPlacet,
+    OfTable,
+    People,
+    Way,
+)
+from tests.support.proxy import HttpWire
+
+TIMES = 20
+UNDERWAY_SECONDS = 1.0
+MOMENT_SECONDS = 0.02
+PATIENCE_SECONDS = 5.0
+
+
+class Subject(Way, Protocol):
+    """A way to wait, and how it is hurt."""
+
+    def cut(self) -> AbstractAsyncContextManager[None]:
+        """Let nothing reach who waits, for the block."""
+
+    def command(self, item: Item) -> Sequence[str] | None:
+        """Give the arguments of a process that waits; None if the item ends with its process."""
+
+
+class Wired(OfPlacet):
+    """A client of Placet behind a wire."""
+
+    def __init__(self, way: str, people: People, wire: HttpWire, client: placet.Client) -> None:
+        super().__init__(way, replace(people, waiter=client))
+        self._way = way
+        self.wire = wire
+        self._token = people.server.tokens["operator"]
+
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
+        self.wire.down = True
+        self.wire.cut()
+        yield
+        self.wire.down = False
+
+    def command(self, item: Item) -> Sequence[str]:
+        return (self._way, self.wire.url, self._token, item.id)
+
+
+class Polled(OfTable):
+    """A table whose poller PostgreSQL disconnects."""
+
+    def __init__(self, url: str, table: Table) -> None:
+        super().__init__(table)
+        self._url = url
+
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
+        async with await psycopg.AsyncConnection.connect(self._url) as connection:
+            await connection.execute("SELECT pg_terminate_backend(%s)", [self._table.poller])
+        yield
+
+    def command(self, item: Item) -> Sequence[str]:
+        return (waiter.TABLE, self._url, str(item))
+
+
+class Unheard(OfBus):
+    """A bus whose subscribers are away."""
+
+    @asynccontextmanager
+    async def cut(self) -> AsyncIterator[None]:
+        away, self._bus.subscribers = self._bus.subscribers, {}
+        yield
+        self._bus.subscribers = away
+
+    def command(self, item: Item) -> None:
+        del item
+
+
+async def run(url: str) -> Result:
+    """Make each mishap happen to each way."""
+    result = Result(f"How many of {TIMES} are told, and how late the last, when something is wrong")
+    async with _subjects(url) as subjects:
+        for subject in subjects:
+            result.add(
+                subject.name,
+                **{
+                    "cut off, decided meanwhile": await _cut_off(subject),
+                    "decided before": await _late(subject),
+                    "decided as the wait begins": await _as_it_begins(subject),
+                    "two decide at once": await _race(subject),
+                    "killed, decided meanwhile": await _killed(subject),
+                    "killed when told": await _killed_when_told(subject),
+                },
+            )
+    result.notes.append(
+        f"It is waited {PATIENCE_SECONDS:g} s for who is not told. A process that was killed, once "
+        "each, is begun again, and what is said is whether that one is told."
+    )
+    return result
+
+
+@asynccontextmanager
+async def _subjects(url: str) -> AsyncIterator[Sequence[Subject]]:
+    async with AsyncExitStack() as stack:
+        people = await stack.enter_async_context(People.open(url))
+
+        async def wired(way: str) -> Wired:
+            wire = stack.enter_context(HttpWire.open(people.server.url))
+            client = placet.Client(wire.url, people.server.tokens["operator"])
+            return Wired(way, people, wire, await stack.enter_async_context(client))
+
+        blocked = await wired(PUSH)
+        blocked.name = "push, WebSockets blocked"
+        blocked.wire.websockets = "refuse"
+        table = await stack.enter_async_context(Table.open(url))
+        yield [
+            *[await wired(way) for way in OF_PLACET],
+            blocked,
+            Polled(url, table),
+            Unheard(Bus()),
+        ]
+
+
+async def _cut_off(subject: Subject) -> str:
+    items = await subject.make(TIMES)
+    waiting = [asyncio.create_task(subject.wait(item)) for item in items]
+    await asyncio.sleep(UNDERWAY_SECONDS)
+    async with subject.cut():
+        for item in items:
+            await subject.decide(item)
+    return await _told(waiting)
+
+
+async def _late(subject: Subject) -> str:
+    items = await subject.make(TIMES)
+    for item in items:
+        await subject.decide(item)
+    return await _told([asyncio.create_task(subject.wait(item)) for item in items])
+
+
+async def _as_it_begins(subject: Subject) -> str:
+    items = await subject.make(TIMES)
+
+    async def decide(item: Item) -> None:
+        await asyncio.sleep(random.uniform(0, MOMENT_SECONDS))
+        await subject.decide(item)
+
+    async def wait(item: Item) -> None:
+        await asyncio.sleep(random.uniform(0, MOMENT_SECONDS))
+        await subject.wait(item)
+
+    waiting = [asyncio.create_task(wait(item)) for item in items]
+    deciding = [asyncio.create_task(decide(item)) for item in items]
+    told = await _told(waiting)
+    await asyncio.gather(*deciding)
+    return told
+
+
+async def _race(subject: Subject) -> str:
+    one = 0
+    for item in await subject.make(TIMES):
+        counts = await asyncio.gather(*(subject.decide(item, each) for each in (GRANTED, REJECTED)))
+        one += sum(counts) == 1
+    return f"one counts: {one}"
+
+
+async def _killed(subject: Subject) -> str:
+    [item] = await subject.make(1)
+    command = subject.command(item)
+    if command is None:
+        return "gone with it"
+    async with _process(command):
+        pass
+    await subject.decide(item)
+    return await _begun_again(command)
+
+
+async def _killed_when_told(subject: Subject) -> str:
+    [item] = await subject.make(1)
+    command = subject.command(item)
+    if command is None:
+        return "gone with it"
+    async with _process(command) as process:
+        await subject.decide(item)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await _hear(process, "told")
+    return await _begun_again(command)
+
+
+async def _begun_again(command: Sequence[str]) -> str:
+    async with _process(command) as process:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await _hear(process, "told")
+                return "told"
+    return "not told"
+
+
+async def _told(waiting: Iterable["asyncio.Task[object]"]) -> str:
+    """Say how many were told, and after how long the last of them was."""
+    began = last = time.perf_counter()
+    told = 0
+    with suppress(TimeoutError):
+        for ended in asyncio.as_completed(waiting, timeout=PATIENCE_SECONDS):
+            await ended
+            told, last = told + 1, time.perf_counter()
+    for task in waiting:
+        task.cancel()
+    return f"{told} in {(last - began) * 1000:.0f} ms" if told else "none"
+
+
+@asynccontextmanager
+async def _process(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Have a process wait, and kill it after the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.waiter", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        await _hear(process, "waiting")
+        await asyncio.sleep(UNDERWAY_SECONDS)
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _hear(process: asyncio.subprocess.Process, word: str) -> None:
+    assert process.stdout is not None
+    heard = await process.stdout.readline()
+    assert heard.decode().strip() == word, f"the waiting process said {heard!r}"

@@ -1,0 +1,205 @@
+"""How to wait for a decision: what each way costs, and how late it is."""
+
+import asyncio
+import random
+import resource
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from itertools import product
+from operator import itemgetter
+
+import psutil
+import psycopg
+
+from bench.alternatives import Bus, Table
+from bench.measure import Claim, Result, Row, milliseconds
+from bench.stack import Stack
+from bench.ways import LONG, POLL, PUSH, WATCH, Item, OfBus, OfPlacet, OfTable, People, Way
+
+WAITING = (10, 100, 1_000)
+DECISIONS = 100
+RATE = 10
+"""Decisions a second, at which nothing is busy but with waiting."""
+WARM = 20
+BEGIN_RATE = 100
+"""Waits that are begun in a second."""
+SETTLE_SECONDS = 1.0
+LOOK_SECONDS = 0.5
+TOLERANCE = 15
+PATIENCE_SECONDS = 60.0
+AT_LEAST = 4.0
+FILES = 8_192
+
+
+async def run(url: str) -> Result:
+    """Measure each way with each number of waiters, on one server."""
+    _allow_files()
+    measured: dict[tuple[int, str], Row] = {}
+    async with People.open(url) as people:
+        cpu = Cpu(url, people.server)
+        start, others = time.perf_counter(), cpu.of_others()
+        # The server holds a long poll whose client has gone until its time is up, so these are
+        # last: they would be measured with whatever came after them.
+        for name in (POLL, PUSH, WATCH, OfTable.name, OfBus.name, LONG):
+            async with AsyncExitStack() as opened:
+                way = await _open(name, url, people, opened)
+                await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
+                for number in WAITING:
+                    measured[number, name] = await measure(way, number, cpu)
+        busy = (cpu.of_others() - others) / (time.perf_counter() - start)
+    result = Result(f"From a decision's call to the waiter's next line, {DECISIONS} at {RATE}/s")
+    result.rows += [measured[key] for key in sorted(measured, key=itemgetter(0))]
+    medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
+    for number, name in product(WAITING, (PUSH, WATCH, LONG)):
+        ratio = medians[number, POLL] / medians[number, name]
+        result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
+    result.notes.append(
+        "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
+        "begun after each, are in them. Requests are those by HTTP, and of the table its "
+        "transactions. The client is one process, which decides and waits. "
+        f"Other programs kept {max(busy, 0):.1f} of {psutil.cpu_count()} cores busy meanwhile."
+    )
+    return result
+
+
+async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
+    """Have so many wait, and each that was told begin to wait for another."""
+    load = Load(way, await way.make(number + DECISIONS))
+    # Begun all at once, they would also renew all at once, before the measurement or after it.
+    beginning = max(way.renews, number / BEGIN_RATE)
+    async with asyncio.TaskGroup() as group:
+        waiters = [group.create_task(load.waiter(beginning)) for _ in range(number)]
+        await asyncio.sleep(beginning + SETTLE_SECONDS)
+        await _quiet(way, number)
+        requested, spent = await way.requests(), cpu.spent()
+        await load.decide()
+        used = {name: seconds - spent[name] for name, seconds in cpu.spent().items()}
+        requests = await way.requests() - requested
+        for task in waiters:
+            task.cancel()
+    return Row(
+        way.name,
+        {
+            "waiting": number,
+            **milliseconds(load.latencies),
+            **{f"{who} CPU ms": seconds * 1000 / DECISIONS for who, seconds in used.items()},
+            "requests": requests / DECISIONS,
+        },
+    )
+
+
+class Load:
+    """Waiters, and decisions about any of what they wait for."""
+
+    def __init__(self, way: Way, items: Sequence[Item]) -> None:
+        self.latencies: list[float] = []
+        self._way = way
+        self._items = items
+        self._upcoming = iter(range(len(items)))
+        self._waited_for: list[int] = []
+        self._available = asyncio.Semaphore(0)
+        self._began: dict[int, float] = {}
+        self._told = asyncio.Event()
+
+    async def waiter(self, beginning: float) -> None:
+        """Wait for one item after the other, first of all for so many seconds at most."""
+        await asyncio.sleep(random.uniform(0, beginning))
+        for index in self._upcoming:
+            self._waited_for.append(index)
+            self._available.release()
+            await self._way.wait(self._items[index])
+            self.latencies.append(time.perf_counter() - self._began[index])
+            if len(self.latencies) == DECISIONS:
+                self._told.set()
+
+    async def decide(self) -> None:
+        """Decide at the rate, until all was told. Raises TimeoutError if it is not.
+
+        Which item is by chance, so that no order of the decisions can be in step with the polls.
+        """
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for turn in range(DECISIONS):
+                await asyncio.sleep(start + (turn + random.random()) / RATE - time.perf_counter())
+                await self._available.acquire()
+                index = self._waited_for.pop(random.randrange(len(self._waited_for)))
+                self._began[index] = time.perf_counter()
+                group.create_task(self._way.decide(self._items[index]))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._told.wait()
+
+
+async def _open(name: str, url: str, people: People, opened: AsyncExitStack) -> Way:
+    if name == OfBus.name:
+        return OfBus(Bus())
+    if name == OfTable.name:
+        return OfTable(await opened.enter_async_context(Table.open(url)))
+    return OfPlacet(name, people)
+
+
+async def _quiet(way: Way, number: int) -> None:
+    """Wait until there are no more requests than so many waiters make at rest."""
+    rest = number / way.renews * LOOK_SECONDS if way.renews else 0.0
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        before = await way.requests()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = await way.requests()
+            if now - before <= rest * 1.2 + TOLERANCE:
+                return
+            before = now
+
+
+async def _warm(way: Way, item: Item) -> None:
+    waiting = asyncio.create_task(way.wait(item))
+    await asyncio.sleep(SETTLE_SECONDS)
+    await way.decide(item)
+    await waiting
+
+
+class Cpu:
+    """The CPU seconds that this process, the server, PostgreSQL and all else have used."""
+
+    def __init__(self, url: str, server: Stack) -> None:
+        with psycopg.connect(url) as connection:
+            backend = psutil.Process(connection.info.backend_pid)
+            postmaster = backend.parent()
+        assert postmaster is not None
+        self._postmaster = postmaster
+        self._server = psutil.Process(server.process.pid)
+
+    def spent(self) -> dict[str, float]:
+        """Give the seconds so far."""
+        postgres = self._postmaster.cpu_times()
+        # Those of backends that have ended are their parent's children's.
+        ended = postgres.children_user + postgres.children_system
+        return {
+            "client": time.process_time(),
+            "server": _seconds(self._server),
+            "PostgreSQL": _seconds(self._postmaster)
+            + ended
+            + sum(_seconds(child) for child in self._postmaster.children(recursive=True)),
+        }
+
+    def of_others(self) -> float:
+        """Give the seconds of all other programs, from a start that is always the same."""
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        cores = psutil.cpu_count() or 1
+        return time.time() * cores - idle - sum(self.spent().values())
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
+def _allow_files() -> None:
+    # A thousand long polls are a thousand connections, at either end.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

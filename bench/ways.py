@@ -1,0 +1,213 @@
+"""The ways to wait that are measured, behind one face: make, wait, decide, count."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+import placet
+from bench.alternatives import Bus, Table
+from bench.stack import Stack, stack
+from placet.changes import LONG_POLL
+from placet.commands import RequestApproval, StartExecution
+
+POLL_SECONDS = 0.5
+IN_ONE_SUBMIT = 100
+GRANTED, REJECTED = "GRANTED", "REJECTED"
+
+Item = Any
+"""What is waited for: an approval, a row's id, or a topic."""
+
+
+class Way(Protocol):
+    """A way to wait. ``renews``: seconds from one request of a wait to the next, 0 without any."""
+
+    name: str
+    renews: float
+
+    async def make(self, number: int) -> Sequence[Item]:
+        """Make so many items that wait for a decision."""
+
+    async def wait(self, item: Item) -> object:
+        """Wait until the item is decided."""
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        """Decide, and say whether whoever does so was told that it counts."""
+
+    async def requests(self) -> float:
+        """Give the number of requests so far that were answered by another process."""
+
+
+@dataclass(frozen=True)
+class People:
+    """Clients of one server: who asks, who decides, who decides otherwise, and who waits."""
+
+    server: Stack
+    engine: placet.Client
+    approver: placet.Client
+    rejecter: placet.Client
+    waiter: placet.Client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["People"]:
+        """Start a server on a database, and end it after the block."""
+        with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
+            tokens = server.tokens
+            async with (
+                placet.Client(server.url, tokens["engine"]) as engine,
+                placet.Client(server.url, tokens["approver-a"]) as approver,
+                placet.Client(server.url, tokens["approver-b"]) as rejecter,
+                placet.Client(server.url, tokens["operator"]) as waiter,
+            ):
+                yield cls(server, engine, approver, rejecter, waiter)
+
+    async def asked(self, number: int) -> list[placet.Approval]:
+        """Start so many executions and ask for an approval of each."""
+        approvals: list[placet.Approval] = []
+        while len(approvals) < number:
+            commands: list[StartExecution | RequestApproval] = []
+            for _ in range(min(IN_ONE_SUBMIT, number - len(approvals))):
+                execution_id = str(uuid4())
+                commands += [
+                    StartExecution(id=execution_id, workflow="waited-for"),
+                    RequestApproval(
+                        execution_id=execution_id,
+                        key="go",
+                        title="Go on?",
+                        payload={"n": 1},
+                        policy=placet.require(1, group="finance"),
+                    ),
+                ]
+            for outcome in await self.engine.submit(commands):
+                assert isinstance(outcome, placet.Accepted), outcome
+                approvals += [outcome.approval] if outcome.approval else []
+        return approvals
+
+
+Wait = Callable[[placet.Client, placet.Approval], Awaitable[object]]
+
+
+class OfPlacet:
+    """A client of Placet that waits in one of its ways."""
+
+    def __init__(self, name: str, people: People) -> None:
+        self.name = name
+        self._wait, self.renews = OF_PLACET[name]
+        self._people = people
+
+    async def make(self, number: int) -> Sequence[Item]:
+        return await self._people.asked(number)
+
+    async def wait(self, item: Item) -> object:
+        return await self._wait(self._people.waiter, item)
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        try:
+            if decision == GRANTED:
+                await self._people.approver.grant(item)
+            else:
+                await self._people.rejecter.reject(item, comment="no")
+        except placet.Refused as refused:
+            if refused.code != "ALREADY_DECIDED":
+                raise
+            return False
+        return True
+
+    async def requests(self) -> float:
+        async with httpx.AsyncClient() as http:
+            told = (await http.get(f"{self._people.server.url}/metrics")).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(told)
+            for sample in family.samples
+            if sample.name == "placet_graphql_requests_total"
+        )
+
+
+class OfTable:
+    """Waiters on a table with locks."""
+
+    name = "table with locks, polled"
+    renews = 0.0
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def make(self, number: int) -> Sequence[Item]:
+        return await self._table.add(number)
+
+    async def wait(self, item: Item) -> object:
+        return await self._table.wait(item)
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        return await self._table.decide(item, decision)
+
+    async def requests(self) -> float:
+        return self._table.transactions
+
+
+class OfBus:
+    """Waiters that subscribe to a bus in the process of those who decide."""
+
+    name = "event bus in memory"
+    renews = 0.0
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def make(self, number: int) -> Sequence[Item]:
+        return [str(uuid4()) for _ in range(number)]
+
+    async def wait(self, item: Item) -> object:
+        async with self._bus.subscribed(item) as messages:
+            return await messages.get()
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        self._bus.publish(item, decision)
+        return True
+
+    async def requests(self) -> float:
+        return 0
+
+
+async def by_push(client: placet.Client, approval: placet.Approval) -> object:
+    """Wait on the client's WebSocket."""
+    return await client.wait_for(approval)
+
+
+async def by_long_poll(client: placet.Client, approval: placet.Approval) -> object:
+    """Wait by requests that are put off."""
+    return await client.wait_for(approval, mode="poll")
+
+
+async def by_poll(client: placet.Client, approval: placet.Approval) -> object:
+    """Wait by asking again and again."""
+    return await client.wait_for(approval, mode="poll", poll=POLL_SECONDS)
+
+
+async def by_watch(client: placet.Client, approval: placet.Approval) -> object:
+    """Wait on a state that is kept here."""
+    async with client.watch(approval.execution_id) as watch:
+        return await watch.until(placet.ExecutionState.RESUMED)
+
+
+POLL, PUSH, WATCH, LONG = (
+    f"polling every {POLL_SECONDS:g} s",
+    "push",
+    "state in the process",
+    "long poll",
+)
+OF_PLACET: dict[str, tuple[Wait, float]] = {
+    POLL: (by_poll, POLL_SECONDS),
+    PUSH: (by_push, 0.0),
+    WATCH: (by_watch, 0.0),
+    LONG: (by_long_poll, LONG_POLL.total_seconds()),
+}
+"""Each with the seconds after which a wait sends its next request."""

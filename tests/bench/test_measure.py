@@ -1,0 +1,35 @@
+"""Figures are what they are called, and go into a page as they are."""
+
+import pytest
+
+from bench.measure import Claim, Result, markdown, percentile
+
+
+@pytest.mark.parametrize(
+    ("share", "value"), [(0.0, 1), (0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)]
+)
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(
+    share: float, value: int
+) -> None:
+    assert percentile([*range(100, 0, -1)], share) == value
+
+
+def test_of_one_value_each_percentile_is_that_value() -> None:
+    assert {percentile([7.0], share) for share in (0.0, 0.5, 0.99, 1.0)} == {7.0}
+
+
+def test_a_result_is_a_table_in_markdown() -> None:
+    result = Result("Waiting")
+    result.add("push", waiting=1000, ms=9.876)
+    result.add("bus", told="none")
+    result.claims.append(Claim("push to bus", 3, 4))
+    result.notes.append("On a small machine.")
+    assert markdown(result) == (
+        "**Waiting**\n\n"
+        "|  | waiting | ms | told |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| push | 1,000 | 9.88 |  |\n"
+        "| bus |  |  | none |\n\n"
+        "- push to bus: 3 (at least 4) MISSED\n\n"
+        "On a small machine."
+    )
