@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Literal
 
 from placet.client import Client
@@ -21,6 +22,7 @@ Mode = Literal["push", "poll"]
 LONG_POLL = timedelta(seconds=20)
 MOST_AT_ONCE = 500
 CONFIRM_SECONDS = 2.0
+SHORT_SECONDS = 5.0
 
 
 class Intake:
@@ -64,6 +66,7 @@ class Intake:
 
     async def _push(self) -> None:
         self._fleet.keep(waiting=True)
+        begun = monotonic()
         assignments = self._client.assignments(
             self._worker,
             queues=self._queues,
@@ -80,7 +83,9 @@ class Intake:
             log.info("no stream of assignments: %s", error)
         await self._beat()
         self._client.socket.reach.http_works()
-        await self._client.socket.pause()
+        # One that lasted is dialled anew at once: decisions may have been made meanwhile.
+        if monotonic() - begun < SHORT_SECONDS:
+            await self._client.socket.pause()
 
     async def _poll(self) -> None:
         self._fleet.keep(waiting=False)
