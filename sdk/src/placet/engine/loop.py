@@ -9,7 +9,6 @@ once. A loop that waits holds no thread, no socket and no timer.
 import asyncio
 import logging
 from asyncio import events
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -33,7 +32,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def __init__(self, later: Later) -> None:
         self.now = 0.0
         self._later = later
-        self._ready: deque[asyncio.Handle] = deque()
+        self._ready: list[asyncio.Handle] = []
         self._timers: dict[asyncio.TimerHandle, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running = False
@@ -45,9 +44,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._running = True
         try:
             while self._ready:
-                handle = self._ready.popleft()
-                if not handle.cancelled():
-                    handle._run()  # noqa: SLF001 - a loop runs its handles by this
+                ready, self._ready = self._ready, []
+                for handle in ready:
+                    if not handle.cancelled():
+                        handle._run()  # noqa: SLF001 - a loop runs its handles by this
         finally:
             self._running = False
             events._set_running_loop(outer)  # noqa: SLF001
