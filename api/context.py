@@ -39,13 +39,15 @@ class Services:
 class Context:
     """One request. ``trace`` is its W3C traceparent.
 
-    ``recheck`` authenticates the token once more: None if it was revoked or ran out.
+    ``gone`` comes back once the client has hung up; None: where it can't be known. ``recheck``
+    authenticates the token once more: None if it was revoked or ran out.
     """
 
     principal: Principal
     services: Services
     recheck: Callable[[], Awaitable[Principal | None]]
     trace: str | None = None
+    gone: Callable[[], Awaitable[None]] | None = None
 
 
 def context_of(info: Info) -> Context:

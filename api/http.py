@@ -140,7 +140,12 @@ class GraphQLOverHttp:
         async def recheck() -> Principal | None:
             return await self._authenticator.authenticate(token)
 
-        context = Context(principal, self._services, recheck, trace_of(headers))
+        async def gone() -> None:
+            # After the body nothing else comes.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        context = Context(principal, self._services, recheck, trace_of(headers), gone)
         return await self._executor.answer(operation, request.variables, context)
 
     async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:

@@ -14,13 +14,14 @@ import psycopg
 import structlog
 
 from application.batch import ENDS
-from application.leases import Leases, OverloadedError
+from application.leases import Grant, Leases, OverloadedError
 from application.outcomes import Accepted, UnavailableError
 from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
 from application.tasks import stop
 from application.worker_stream import (
+    Claim,
     Ended,
     Happened,
     Lost,
@@ -154,6 +155,7 @@ class Assignments:
             )
             # Asked again after reading: another may have taken it before it was read.
             still = set(await self._leases.held(*stream.key))
+            told: list[Execution] = []
             for id_, execution in zip(some, read, strict=True):
                 if isinstance(execution, DAMAGE):
                     _log.error("held_but_damaged", id=str(id_), error=str(execution))
@@ -161,12 +163,28 @@ class Assignments:
                     raise execution
                 elif execution is not None and id_ in still and not execution.state.final:
                     stream.claim(execution)
+                    told.append(execution)
+            await self._tell_missed(stream, told)
             while not stream.mailbox.empty():
                 message = stream.mailbox.get_nowait()
                 if message is None:
                     stream.mailbox.put_nowait(None)
                     return
                 yield message
+
+    async def _tell_missed(self, stream: WorkerStream, told: Sequence[Execution]) -> None:
+        """Claim again what was woken between its reading and its being told of as held.
+
+        From then on the tail's events for it go to this stream, so nothing is missed after that.
+        """
+        for before in told:
+            try:
+                now = await self._reader.execution(before.id)
+            except DAMAGE as error:
+                _log.error("held_but_damaged", id=str(before.id), error=str(error))
+                continue
+            if now is not None and now.woken_version > before.woken_version:
+                stream.send(Claim(Grant(now, now.fence, stream.expires_at)))
 
     async def _keep_lease(self, stream: WorkerStream) -> None:
         pause = stream.lease.total_seconds() / 3

@@ -55,6 +55,7 @@ _CLAIMABLE = """
         AND (progress OR woken_version > released_version)
 """
 _HELD = "SELECT execution_id FROM execution_holds WHERE owner = %s AND worker = %s"
+_WOKEN = "SELECT execution_id, woken_version FROM execution_holds WHERE owner = %s AND worker = %s"
 _COUNT = "SELECT count(*) FROM execution_holds WHERE owner = %s AND worker = %s"
 # What the worker has got back meanwhile is not lost any more.
 _LOST = """
@@ -75,10 +76,16 @@ _RELEASE = SQL("""
     RETURNING execution_id
 """).format(lock_statement())
 _RELEASE_AT = SQL("""
-    WITH locked AS MATERIALIZED ({})
-    UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = given.seen
-    FROM locked, unnest(%(ids)s::uuid[], %(seen)s::bigint[]) AS given (id, seen)
-    WHERE h.owner = %(owner)s AND h.worker = %(worker)s AND h.execution_id = given.id
+    WITH locked AS MATERIALIZED ({}), held AS (
+        SELECT h.execution_id, coalesce(given.seen, %(unfinished)s) AS seen
+        FROM locked, execution_holds AS h
+        LEFT JOIN unnest(%(ids)s::uuid[], %(seen)s::bigint[]) AS given (id, seen)
+            ON given.id = h.execution_id
+        WHERE h.owner = %(owner)s AND h.worker = %(worker)s
+            AND (given.id IS NOT NULL OR %(others)s)
+    )
+    UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = held.seen
+    FROM held WHERE h.execution_id = held.execution_id
     RETURNING h.execution_id
 """).format(lock_statement())
 _FORGET = """
@@ -220,18 +227,26 @@ class Leases:
         return [row[0] for row in await self._rows(_RELEASE, params)]
 
     async def release_at(
-        self, principal: Principal, worker: str, seen: Mapping[UUID, int | None]
+        self,
+        principal: Principal,
+        worker: str,
+        seen: Mapping[UUID, int | None],
+        *,
+        others: bool = False,
     ) -> list[UUID]:
         """Give back these, each with the version of the last wake-up that the worker dealt with.
 
         What came after that, or None, which says that there is work left, lets another claim it at
-        once. Says what was given back.
+        once. ``others``: also give back all else that it holds, as if there were work left. Says
+        what was given back.
         """
         params = {
             "owner": principal.id,
             "worker": worker,
             "ids": list(seen),
-            "seen": [UNFINISHED if version is None else version for version in seen.values()],
+            "seen": list(seen.values()),
+            "unfinished": UNFINISHED,
+            "others": others,
         }
         return [row[0] for row in await self._rows(_RELEASE_AT, params)]
 
@@ -258,6 +273,10 @@ class Leases:
     async def held(self, owner: str, worker: str) -> list[UUID]:
         """Give the executions that the worker holds."""
         return [row[0] for row in await self._rows(_HELD, (owner, worker))]
+
+    async def woken(self, owner: str, worker: str) -> dict[UUID, int]:
+        """Give what the worker holds, with the version of the last wake-up of each."""
+        return dict(await self._rows(_WOKEN, (owner, worker)))
 
     async def forget(self) -> None:
         """Delete leases that ran out an hour ago and hold nothing, and what such workers lost."""

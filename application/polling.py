@@ -1,10 +1,12 @@
 """Claims of workers that poll: each is answered as soon as there is something to say."""
 
 import asyncio
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
+
+import structlog
 
 from application.assignments import FREEING
 from application.leases import Grant, Leases
@@ -12,6 +14,8 @@ from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
 from domain.values import Principal
+
+_log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 1.0
 # A busy log must not make every poll look all the time.
@@ -42,71 +46,70 @@ class Polling:
         lease: timedelta,
         *,
         wait: timedelta,
-        holding: Collection[UUID] | None,
+        holding: Mapping[UUID, int | None] | None,
         trace: str | None = None,
     ) -> Poll:
         """Claim up to ``limit`` executions, waiting for the first of them; keeps the lease.
 
-        ``holding``: what the worker knows that it holds. What else it holds, because an answer
-        was lost, is given like a claim, and what it holds no longer is ``lost``. A server that is
-        ending answers at once. Raises UnavailableError or OverloadedError.
+        ``holding``: what the worker knows that it holds, with the version of the last wake-up of
+        which it knows, None if it need not be told of more. What has a later one, and what else it
+        holds, because an answer was lost, is given like a claim; what it holds no longer is
+        ``lost``. A server that is ending answers at once. Raises UnavailableError or
+        OverloadedError.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
+        third = lease.total_seconds() / 3
+        expires_at = await self._leases.renew(principal.id, worker, lease)
+        renewed_at = clock()
         while True:
             # Fixed before it is looked, so that nothing falls between the two.
             position = self._tail.position
-            told = await self._told(principal, worker, queues, limit, lease, holding, trace)
+            grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
+            wanted = limit - len(grants)
+            if wanted and await self._leases.candidates(queues, 1):
+                grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
             left = until - clock()
-            if told.grants or told.lost or left <= 0 or self._tail.draining:
-                return told
-            longest = min(left, LOOK_EVERY, lease.total_seconds() / 3)
+            if grants or lost or left <= 0 or self._tail.draining:
+                return Poll(grants, lost)
+            longest = min(left, LOOK_EVERY, third)
             await self._tail.happens(_frees, after=position, seconds=longest)
             await asyncio.sleep(LOOK_AT_MOST_EVERY)
+            if clock() - renewed_at >= third:
+                expires_at = await self._leases.renew(principal.id, worker, lease)
+                renewed_at = clock()
 
     async def _told(
         self,
-        principal: Principal,
-        worker: str,
-        queues: Sequence[str],
-        limit: int,
-        lease: timedelta,
-        holding: Collection[UUID] | None,
-        trace: str | None,
-    ) -> Poll:
-        grants: list[Grant] = []
-        if holding is not None:
-            grants = await self._unknown(principal, worker, limit, lease, holding)
-        if len(grants) < limit:
-            wanted = limit - len(grants)
-            grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
-        held = set(await self._leases.held(principal.id, worker)) if holding else set()
-        return Poll(grants, [id_ for id_ in holding or () if id_ not in held])
-
-    async def _unknown(
-        self,
-        principal: Principal,
+        owner: str,
         worker: str,
         limit: int,
-        lease: timedelta,
-        holding: Collection[UUID],
-    ) -> list[Grant]:
-        """Give what the worker holds and does not know of."""
-        known = frozenset(holding)
-        held = [id_ for id_ in await self._leases.held(principal.id, worker) if id_ not in known]
-        if not held:
-            return []
-        expires_at = await self._leases.renew(principal.id, worker, lease)
+        holding: Mapping[UUID, int | None] | None,
+        expires_at: datetime,
+    ) -> tuple[list[Grant], list[UUID]]:
+        """Give what the worker holds and does not know of, and what it holds no longer."""
+        if holding is None:
+            return [], []
+        held = await self._leases.woken(owner, worker)
+        news = [id_ for id_, woken in held.items() if _is_news(holding, id_, woken)]
         grants: list[Grant] = []
-        for id_ in held[:limit]:
+        for id_ in news[:limit]:
             try:
                 execution = await self._reader.execution(id_)
-            except DAMAGE:
+            except DAMAGE as error:
                 # Nobody can work on it, and the others must not wait for it.
+                _log.error("held_but_damaged", id=str(id_), error=str(error))
                 continue
             if execution is not None and not execution.state.final:
                 grants.append(Grant(execution, execution.fence, expires_at))
-        return grants
+        return grants, [id_ for id_ in holding if id_ not in held]
+
+
+def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
+    if id_ not in holding:
+        return True
+    seen = holding[id_]
+    return seen is not None and woken > seen
 
 
 def _frees(event: Logged) -> bool:

@@ -146,7 +146,7 @@ def _changes(state: Execution, recorded: Recorded) -> dict[str, Any]:
         case TimerFired():
             return {**_end_timer(state, recorded, event.key), "woken_version": recorded.version}
         case TimerCancelled():
-            return _end_timer(state, recorded, event.key)
+            return _end_timer(state, recorded, event.key, cancelled=True)
         case SignalReceived():
             return _receive(state, recorded, event)
         case ChildStarted():
@@ -317,7 +317,8 @@ def _check_parked(state: Execution, *, expected: bool) -> None:
 
 
 def _set_timer(state: Execution, recorded: Recorded, event: TimerSet) -> dict[str, Any]:
-    if event.key in state.timers:
+    last = state.timers.get(event.key)
+    if last is not None and not last.anew(state.retried_from):
         msg = f"timer {event.key!r} of {state.id} was set already"
         raise IllegalTransitionError(msg)
     if event.until is not None:
@@ -337,12 +338,14 @@ def _set_timer(state: Execution, recorded: Recorded, event: TimerSet) -> dict[st
     return {"timers": state.timers.insert(event.key, timer)}
 
 
-def _end_timer(state: Execution, recorded: Recorded, key: str) -> dict[str, Any]:
+def _end_timer(
+    state: Execution, recorded: Recorded, key: str, *, cancelled: bool = False
+) -> dict[str, Any]:
     timer = state.timers.get(key)
     if timer is None or not timer.pending:
         msg = f"timer {key!r} of {state.id} is not pending"
         raise IllegalTransitionError(msg)
-    done = replace(timer, done_version=recorded.version)
+    done = replace(timer, done_version=recorded.version, cancelled=cancelled)
     return {"timers": state.timers.insert(key, done)}
 
 

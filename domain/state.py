@@ -120,7 +120,7 @@ class Approval(Snapshotted, frozen=True, kw_only=True):
 
 
 class Timer(Snapshotted, frozen=True, kw_only=True):
-    """Pending from ``set_version`` on until it fired or was cancelled, at ``done_version``."""
+    """Pending from ``set_version`` on until it fired or was ``cancelled``, at ``done_version``."""
 
     key: str
     delay: timedelta | None = None
@@ -128,11 +128,16 @@ class Timer(Snapshotted, frozen=True, kw_only=True):
     fires_at: datetime
     set_version: int
     done_version: int = 0
+    cancelled: bool = False
 
     @property
     def pending(self) -> bool:
         """Whether it will still fire."""
         return not self.done_version
+
+    def anew(self, retried_from: tuple[int, ...]) -> bool:
+        """Whether it is to be set anew: it was cancelled, and the execution retried since."""
+        return self.cancelled and bool(retried_from) and retried_from[-1] >= self.done_version
 
 
 class Signal(Snapshotted, frozen=True, kw_only=True):

@@ -42,9 +42,9 @@ Events = tuple[Event, ...]
 
 
 def set_timer(state: Execution, command: SetTimer) -> Events:
-    """Set a timer, known by its key."""
+    """Set a timer, known by its key; anew if it was cancelled and the execution retried since."""
     timer = state.timers.get(command.key)
-    if timer is not None:
+    if timer is not None and not timer.anew(state.retried_from):
         if (timer.delay, timer.until) != (command.delay, command.until):
             message = f"timer {command.key!r} was set to another time"
             raise Refusal(RefusalCode.KEY_REUSED, message)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import strawberry
 
 from api.context import Context
+from api.presence import while_there
 from api.schema.bounds import check_wait
 from api.schema.executions import Execution
 from api.schema.reads import visible_execution
@@ -30,7 +31,8 @@ async def execution_after(
     see it is asked again then (UNAUTHENTICATED if the token has ended), and it is read again only
     if there was an event. A server that is ending answers at once.
     """
-    seconds = check_wait(wait).total_seconds()
+    wait = check_wait(wait)
+    seconds = wait.total_seconds()
     tail = context.services.tail
     # Fixed before the execution is read, so that nothing falls between the two.
     position = tail.position
@@ -38,7 +40,8 @@ async def execution_after(
     if execution is None:
         return None
     if execution.version == version and seconds:
-        moved = await tail.moves(execution.id, version, after=position, seconds=seconds)
+        moving = tail.moves(execution.id, version, after=position, seconds=seconds)
+        moved = await while_there(context, moving, wait=wait)
         principal = await still_allowed(context)
         if moved:
             execution = await visible_execution(replace(context, principal=principal), text)

@@ -270,7 +270,8 @@ class Mutation:
 
     @strawberry.mutation(
         description="Gives executions back; all, if none is named. With releases, it says of each "
-        "whether there is work left."
+        "whether there is work left; with others, all else that it holds goes back too, as if "
+        "there were."
     )
     async def release_executions(
         self,
@@ -278,5 +279,8 @@ class Mutation:
         worker: str,
         execution_ids: list[strawberry.ID] | None = None,
         releases: list[ReleaseInput] | None = None,
+        *,
+        others: bool = False,
     ) -> ReleaseResult | None:
-        return await workers.release(context_of(info), worker, execution_ids, releases)
+        context = context_of(info)
+        return await workers.release(context, worker, execution_ids, releases, others=others)

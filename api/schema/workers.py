@@ -7,6 +7,7 @@ import strawberry
 
 from api.context import Context
 from api.errors import bad_request, forbidden
+from api.presence import while_there
 from api.schema.bounds import NO_WAIT, check_wait
 from api.schema.executions import Execution
 from api.schema.quick import quick
@@ -24,6 +25,17 @@ MAX_HOLDING = 10_000
 
 
 @quick
+@strawberry.input(description="An execution that a worker knows that it holds.")
+class HoldingInput:
+    execution_id: strawberry.ID
+    seen: int | None = strawberry.field(
+        default=None,
+        description="The wokenVersion that the worker knows of: it is told like a claim when it "
+        "has a later one. Null: the worker does not wait for it to be told.",
+    )
+
+
+@quick
 @strawberry.input(description="Asks for work.")
 class ClaimInput:
     worker: str
@@ -34,7 +46,7 @@ class ClaimInput:
         default=NO_WAIT,
         description="For how long the answer is put off while there is nothing to tell.",
     )
-    holding: list[strawberry.ID] | None = strawberry.field(
+    holding: list[HoldingInput] | None = strawberry.field(
         default=None,
         description="What the worker knows that it holds: all else that it holds, because an "
         "answer was lost, is told like a claim, and what it holds no longer is told as lost.",
@@ -137,16 +149,24 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
         if len(wanted.holding) > MAX_HOLDING:
             msg = f"holding has {len(wanted.holding)} entries, it may have {MAX_HOLDING}"
             raise bad_request(msg)
-        holding = {id_ for text in wanted.holding if (id_ := parse_uuid(text)) is not None}
-    poll = await context.services.polling.claim(
-        context.principal,
-        wanted.worker,
-        check_queues(context, wanted.queues),
-        check_number(wanted.limit, 1, 1, MAX_CLAIMS, "limit"),
-        check_lease(wanted.lease),
+        holding = {
+            id_: one.seen
+            for one in wanted.holding
+            if (id_ := parse_uuid(one.execution_id)) is not None
+        }
+    poll = await while_there(
+        context,
+        context.services.polling.claim(
+            context.principal,
+            wanted.worker,
+            check_queues(context, wanted.queues),
+            check_number(wanted.limit, 1, 1, MAX_CLAIMS, "limit"),
+            check_lease(wanted.lease),
+            wait=check_wait(wanted.wait),
+            holding=holding,
+            trace=context.trace,
+        ),
         wait=check_wait(wanted.wait),
-        holding=holding,
-        trace=context.trace,
     )
     return ClaimResult(
         claims=[Claim.of(grant) for grant in poll.grants],
@@ -171,6 +191,8 @@ async def release(
     worker: str,
     execution_ids: Sequence[str] | None,
     releases: Sequence[ReleaseInput] | None,
+    *,
+    others: bool,
 ) -> ReleaseResult:
     """Give back what is named, or all. An id that is none is held by nobody."""
     check_worker(context, worker)
@@ -181,7 +203,7 @@ async def release(
         seen = {
             id_: one.seen for one in releases if (id_ := parse_uuid(one.execution_id)) is not None
         }
-        released = await leases.release_at(principal, worker, seen)
+        released = await leases.release_at(principal, worker, seen, others=others)
     else:
         ids = None
         if execution_ids is not None:

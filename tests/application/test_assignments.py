@@ -20,7 +20,7 @@ from domain.commands import (
     SuspendExecution,
     UnparkExecution,
 )
-from domain.events import ChildEnded, SignalReceived, Started, TimerFired
+from domain.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
 from domain.waits import child_id
 from tests.application.office import Office, claim, complete, grant, step
 from tests.application.test_leases import run_out
@@ -297,3 +297,29 @@ async def test_what_is_parked_is_nobody_s_until_it_is_unparked(office: Office) -
         await office.do(UnparkExecution(by=OLIVIA, **about))
         granted = await one.claimed()
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
+
+
+async def test_a_decision_while_a_worker_comes_back_is_not_lost(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+    approval = await office.ask(execution.id, fence=1)
+    held, asked = office.leases.held, 0
+
+    async def decided_meanwhile(*who: str) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            # What is held has been read by now, and is not yet told of.
+            await office.do(grant(approval))
+            await office.until(execution.id, Resumed)
+        return await held(*who)
+
+    monkeypatch.setattr(office.leases, "held", decided_meanwhile)
+    async with worker(office) as again:
+        told = [await again.claimed(), await again.claimed()]
+    assert [each.fence for each in told] == [1, 1]
+    assert told[0].execution.woken_version == 0
+    assert told[1].execution.woken_version > 0

@@ -1,7 +1,7 @@
 """Work comes to the workers that poll for it."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -24,7 +24,7 @@ async def poll(
     *,
     limit: int = 10,
     wait: timedelta = timedelta(0),
-    holding: Collection[UUID] | None = None,
+    holding: Mapping[UUID, int | None] | None = None,
 ) -> Poll:
     async with asyncio.timeout(10):
         return await office.polling.claim(
@@ -52,7 +52,7 @@ async def test_what_was_given_back_is_claimed_when_it_is_resolved(office: Office
     [granted] = (await poll(office)).grants
     approval = await office.ask(execution.id, fence=1)
     await office.leases.release_at(ENGINE, "one", {execution.id: 0})
-    waiting = asyncio.create_task(poll(office, wait=LONG, holding=[]))
+    waiting = asyncio.create_task(poll(office, wait=LONG, holding={}))
     await asyncio.sleep(0)
     await office.do(grant(approval))
     [again] = (await waiting).grants
@@ -70,7 +70,7 @@ async def test_what_was_released_elsewhere_is_found_within_a_moment(office: Offi
 async def test_what_a_lost_answer_had_claimed_is_told_again(office: Office) -> None:
     first, second = await office.start(), await office.start()
     await poll(office)
-    answer = await poll(office, wait=LONG, holding=[first.id])
+    answer = await poll(office, wait=LONG, holding={first.id: None})
     assert ids(answer) == [second.id]
     assert [granted.fence for granted in answer.grants] == [1]
 
@@ -81,10 +81,10 @@ async def test_what_is_held_no_longer_is_told_as_lost(office: Office) -> None:
     run_out(office, "one")
     assert ids(await poll(office, "two", limit=1)) == [held[0]]
     await office.do(CancelExecution(by=OLIVIA, execution_id=held[1], reason="no"))
-    answer = await poll(office, wait=LONG, holding=held)
+    answer = await poll(office, wait=LONG, holding=dict.fromkeys(held))
     assert set(answer.lost) == set(held[:2])
     assert {taken.id, ended.id, kept.id} == set(held)
-    assert (await poll(office, holding=[uuid4()])).lost != []
+    assert (await poll(office, holding={uuid4(): None})).lost != []
 
 
 async def test_a_poll_keeps_the_lease(office: Office) -> None:
@@ -115,4 +115,19 @@ async def test_an_execution_that_is_over_is_not_told(office: Office) -> None:
     execution = await office.start()
     await poll(office)
     await office.do(complete(execution.id, fence=1))
-    assert await poll(office, holding=[]) == ([], [])
+    assert await poll(office, holding={}) == ([], [])
+
+
+async def test_news_of_what_is_held_is_told_once_it_is_not_known(office: Office) -> None:
+    execution, quiet = await office.start(), await office.start()
+    await poll(office)
+    approval = await office.ask(execution.id, fence=1)
+    known: dict[UUID, int | None] = {execution.id: 0, quiet.id: 0}
+    waiting = asyncio.create_task(poll(office, wait=LONG, holding=known))
+    await asyncio.sleep(0)
+    await office.do(grant(approval))
+    [told] = (await waiting).grants
+    assert (told.execution.id, told.fence) == (execution.id, 1)
+    known[execution.id] = told.execution.woken_version
+    assert await poll(office, holding=known) == ([], [])
+    assert await poll(office, holding={execution.id: None, quiet.id: None}) == ([], [])

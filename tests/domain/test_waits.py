@@ -71,6 +71,15 @@ def test_a_timer_fires_its_delay_after_it_was_recorded() -> None:
     assert history.state.wakes_at == history.log[-1].at + HOUR
 
 
+def test_a_retry_sets_a_timer_anew_that_was_cancelled_before() -> None:
+    history = given(started()).when(set_timer(delay=HOUR)).when(cancel_timer())
+    history = history.when(set_timer(delay=HOUR)).then().when(fail()).when(retry())
+
+    again = history.when(set_timer(delay=2 * HOUR)).then(TimerSet)
+
+    assert again.state.wakes_at == again.log[-1].at + 2 * HOUR
+
+
 def test_a_timer_fires_at_its_moment() -> None:
     until = NOON + timedelta(days=90)
     history = given(started()).when(set_timer(delay=None, until=until)).then(TimerSet)

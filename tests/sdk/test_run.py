@@ -107,7 +107,9 @@ async def test_a_step_gives_what_its_annotation_says(fn: Any) -> None:
 
     await result(workflow)
     expected = fn()
-    assert seen == [await expected if asyncio.iscoroutine(expected) else expected]
+    expected = await expected if asyncio.iscoroutine(expected) else expected
+    # Once as it was run, and once as it was replayed.
+    assert seen == [expected, expected]
 
 
 async def test_without_an_annotation_json_comes_back() -> None:
@@ -167,13 +169,17 @@ async def test_a_failed_attempt_is_recorded_and_tried_again() -> None:
 
 
 async def test_the_last_failure_is_raised_with_its_cause() -> None:
+    causes: list[type] = []
+
     async def workflow(run: Run) -> str:
         with pytest.raises(StepFailed, match="'fails-1' failed: KeyError: 'boom'") as failed:
             await run.step(failing(9), retries=1, pause=0)
-        assert isinstance(failed.value.__cause__, KeyError)
+        causes.append(type(failed.value.__cause__))
         return failed.value.error
 
     assert await result(workflow) == "KeyError: 'boom'"
+    # The exception itself is known only where the step was run.
+    assert causes == [KeyError, type(None)]
 
 
 async def test_a_step_that_hangs_has_failed_after_its_timeout() -> None:
@@ -351,3 +357,62 @@ async def test_what_only_the_test_can_let_happen_is_named() -> None:
             await trial.result()
         with pytest.raises(LookupError, match="0 such approvals; all that are pending: approval-1"):
             await trial.approval("other")
+
+
+async def test_the_order_of_a_wait_is_that_of_the_record() -> None:
+    async def workflow(run: Run) -> list[str]:
+        order: list[str] = []
+
+        async def branch(name: str) -> str:
+            await run.step(double, 1, name=name)
+            return name
+
+        waiting = {asyncio.ensure_future(branch(f"b{n}")) for n in range(8)}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            order += [each.result() for each in done]
+            await run.step(double, 1, name=f"after-{order[-1]}")
+        return order
+
+    for _ in range(5):
+        assert sorted(await result(workflow)) == [f"b{n}" for n in range(8)]
+
+
+@pytest.mark.parametrize("where", ["step", "workflow"])
+async def test_one_that_calls_for_the_end_does_not_end_the_others(where: str) -> None:
+    async def ends() -> None:
+        raise SystemExit(3)
+
+    async def workflow(run: Run) -> None:
+        await (run.step(ends) if where == "step" else ends())
+
+    with pytest.raises(TrialFailed, match="SystemExit: 3"):
+        await result(workflow)
+
+
+async def test_what_a_workflow_leaves_behind_asks_for_nothing_more() -> None:
+    async def workflow(run: Run) -> str:
+        async def left() -> None:
+            try:
+                await run.sleep(3600)
+            finally:
+                await run.approval("Never seen", payload=1, policy=FINANCE)
+
+        task = asyncio.ensure_future(left())
+        await run.step(double, 1)
+        assert not task.done()
+        return "done"
+
+    async with Trial(workflow) as trial:
+        assert await trial.result() == "done"
+        assert "ApprovalRequested" not in [event.type for event in trial.events]
+
+
+async def test_a_child_s_result_that_can_not_be_read_parks() -> None:
+    async def workflow(run: Run) -> Any:
+        return await run.child("square", 3, kind=Offer)
+
+    children = {"square": lambda _: {"quotes": "many"}}
+    with pytest.raises(TrialFailed, match="parked: the recorded result of child 'square-1'"):
+        async with Trial(workflow, children=children) as trial:
+            await trial.result()

@@ -208,6 +208,13 @@ class Retry(Input, kw_only=True, frozen=True):
     expected_version: int
 
 
+class Holding(Input, kw_only=True, frozen=True):
+    """An execution that a worker knows to hold, and the ``woken_version`` of which it knows."""
+
+    execution_id: str
+    seen: int | None = None
+
+
 class ClaimRequest(Input, kw_only=True, frozen=True):
     """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations."""
 
@@ -216,7 +223,7 @@ class ClaimRequest(Input, kw_only=True, frozen=True):
     limit: int
     lease: str
     wait: str | None = None
-    holding: Sequence[str] | None = None
+    holding: Sequence[Holding] | None = None
 
 
 class Release(Input, kw_only=True, frozen=True):

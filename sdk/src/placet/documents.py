@@ -101,10 +101,10 @@ HEARTBEAT = """mutation Heartbeat($worker: String!, $lease: Duration) {
 }
 """
 RELEASE_EXECUTIONS = """mutation Release(
-  $worker: String!, $executionIds: [ID!], $releases: [ReleaseInput!]
+  $worker: String!, $executionIds: [ID!], $releases: [ReleaseInput!], $others: Boolean
 ) {
   result: releaseExecutions(
-    worker: $worker, executionIds: $executionIds, releases: $releases
+    worker: $worker, executionIds: $executionIds, releases: $releases, others: $others
   ) { released }
 }
 """

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from placet import operations
-from placet.commands import ClaimRequest, Release
+from placet.commands import ClaimRequest, Holding, Release
 from placet.durations import iso_duration
 from placet.model import Claim, Heartbeat, Poll
 from placet.transport import Transport
@@ -43,14 +43,15 @@ class Leases(Transport):
         limit: int = 1,
         lease: timedelta = LEASE,
         wait: timedelta = timedelta(0),
-        holding: Sequence[str] = (),
+        holding: Mapping[str, int | None] | None = None,
     ) -> Poll:
         """Claim executions as they come: the worker that polls instead of being told.
 
         ``wait``: for how long the service puts off the answer while it has nothing to tell, 20
-        seconds at most; the lease is kept meanwhile. ``holding``: the ids of all that the worker
-        knows to hold, 10,000 at most. What else it holds, because an answer was lost, is told like
-        a claim.
+        seconds at most; the lease is kept meanwhile. ``holding``: by id all that the worker knows
+        to hold, 10,000 at most, with the ``woken_version`` of which it knows, None if it need not
+        be told of more. What has a later one, and what else it holds, because an answer was lost,
+        is told like a claim.
         """
         request = ClaimRequest(
             worker=worker,
@@ -58,7 +59,7 @@ class Leases(Transport):
             limit=limit,
             lease=iso_duration(lease),
             wait=iso_duration(wait),
-            holding=holding,
+            holding=[Holding(execution_id=i, seen=s) for i, s in (holding or {}).items()],
         )
         asked, seconds = {"input": request}, wait.total_seconds()
         poll = await self.find(operations.CLAIM_EXECUTIONS, asked, wait=seconds)
@@ -75,16 +76,20 @@ class Leases(Transport):
         execution_ids: Sequence[str] | None = None,
         *,
         seen: Mapping[str, int | None] | None = None,
+        others: bool = False,
     ) -> int:
         """Give executions back, all if none are named, and say how many.
 
         ``seen``, in the place of the ids, says of each the ``woken_version`` up to which the worker
         has dealt with what came: another worker can claim it when more comes. None: there is work
-        left, so another can claim it at once. Without ``seen`` those that wait can be claimed when
-        something comes, and the others at once.
+        left, so another can claim it at once. ``others``: beside them also give all else back, as
+        if there were work left. Without ``seen`` those that wait can be claimed when something
+        comes, and the others at once.
         """
         releases = None
         if seen is not None:
             releases = [Release(execution_id=id_, seen=version) for id_, version in seen.items()]
-        asked = variables(worker=worker, executionIds=execution_ids, releases=releases)
+        asked = variables(
+            worker=worker, executionIds=execution_ids, releases=releases, others=others or None
+        )
         return (await self.execute(operations.RELEASE_EXECUTIONS, asked)).released

@@ -68,7 +68,7 @@ class Queries(Transport):
         page = await self.find(operations.TRANSCRIPT, {"id": execution_id})
         if page is None:
             return None
-        events, approvals = list(page.events), list(page.approvals)
+        first, events, approvals = page, list(page.events), list(page.approvals)
         after: dict[str, str] = {}
         while page.events.next or page.approvals.next:
             # A list that has ended is asked for past its last cursor, which gives an empty page.
@@ -79,7 +79,9 @@ class Queries(Transport):
             page = await self.execute(operations.TRANSCRIPT, {"id": execution_id, **after})
             events.extend(page.events)
             approvals.extend(page.approvals)
-        fields = {name: getattr(page, name) for name in Execution.__struct_fields__}
+        # A later page has seen more of the log than the approvals on the first one show.
+        events = [event for event in events if event.version <= first.version]
+        fields = {name: getattr(first, name) for name in Execution.__struct_fields__}
         return Transcript(execution=Execution(**fields), events=events, approvals=approvals)
 
     async def execution_at(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from placet.enums import ApprovalStatus
-from placet.errors import Expired, NotCleared, Rejected, Withdrawn
+from placet.errors import Expired, Internal, NotCleared, Rejected, Withdrawn
 from placet.model import Approval, Decision
 
 _REFUSALS: dict[ApprovalStatus, type[NotCleared]] = {
@@ -28,9 +28,15 @@ class Clearance:
 
 
 def clear(approval: Approval) -> Clearance:
-    """Give the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn."""
+    """Give the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn.
+
+    Raises Internal for one that is not resolved.
+    """
     if refused := _REFUSALS.get(approval.status):
         raise refused(approval)
+    if approval.status is not ApprovalStatus.GRANTED:
+        msg = f"approval {approval.key!r} is {approval.status}, which clears nothing"
+        raise Internal(msg)
     return Clearance(
         payload=approval.payload,
         approval=approval,

@@ -62,8 +62,8 @@ class Stage(Enum):
     """How far a driver is."""
 
     LOADING = auto()
-    REPLAYING = auto()
     LIVE = auto()
+    CATCHING_UP = auto()
     ENDING = auto()
     AWAY = auto()
     CLOSED = auto()
@@ -101,6 +101,11 @@ class Driver:
         return self.stage is Stage.AWAY
 
     @property
+    def arrived(self) -> int | None:
+        """The version of the last wake-up that is known of; None while the record is read."""
+        return self._play.sequence.arrived if self.stage is Stage.LIVE and self._play else None
+
+    @property
     def seen(self) -> int | None:
         """The version of the last wake-up that was dealt with; None while there is work left."""
         if self.stage is Stage.AWAY:
@@ -122,7 +127,7 @@ class Driver:
     def happened(self, event: Event) -> None:
         """Take in what the workflow may wait for."""
         match self.stage:
-            case Stage.LOADING | Stage.REPLAYING:
+            case Stage.LOADING | Stage.CATCHING_UP:
                 self._early.append(event)
             case Stage.AWAY:
                 self._wake_up()
@@ -155,6 +160,7 @@ class Driver:
             self._close()
             play, self._play = self._play, None
             if play is not None:
+                play.close()
                 self._outer.call_soon(play.stop)
             self._service.ended(self)
 
@@ -169,7 +175,11 @@ class Driver:
         self.spawn(self._load())
 
     async def _load(self) -> None:
-        record = await retried(None, self._service.load, self.execution.id)
+        try:
+            record = await retried(None, self._service.load, self.execution.id)
+        except Nondeterministic as error:
+            self.park(str(error))
+            return
         if record.state.final:
             self._over()
         else:
@@ -178,12 +188,14 @@ class Driver:
     def _begin(self, record: Record) -> None:
         if self.stage is not Stage.LOADING:
             return
-        self.stage = Stage.REPLAYING
         try:
             self._play = Play(self, self._service.workflows, record, self._outer.call_soon)
             self._play.replay(record)
         except (UnknownWorkflowError, Nondeterministic) as error:
             self.park(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - a bug here must not leave a run that hangs
+            self.fault(error)
             return
         self.stage = Stage.LIVE
         early, self._early = self._early, []
@@ -198,23 +210,30 @@ class Driver:
             and self._play is not None
             and self._told > self._play.sequence.arrived
         ):
-            self.stage = Stage.REPLAYING
+            self.stage = Stage.CATCHING_UP
             self.spawn(self._missed(self._play))
 
     async def _missed(self, play: "Play") -> None:
         record = await retried(None, self._service.load, self.execution.id)
         if record.state.final:
             self.abandon()
-        elif self.stage is Stage.REPLAYING:
-            self._told = max(self._told, record.woken)
+        elif self.stage is Stage.CATCHING_UP:
             early, self._early = self._early, []
-            for event in (*record.wakes(play.sequence.arrived), *early):
+            for event in record.wakes(play.sequence.arrived):
                 play.sequence.wake(event)
-            self._told = min(self._told, play.sequence.arrived)
+            play.sequence.caught_up(record.woken)
+            for event in early:
+                play.sequence.wake(event)
             self.stage = Stage.LIVE
+            # Meanwhile more may have been told of.
+            self._catch_up()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do something outside of the workflow. Whatever it raises ends the run here."""
+        if self.stage is Stage.CLOSED:
+            work.close()
+            msg = f"execution {self.execution.id} is not this worker's any more"
+            raise asyncio.CancelledError(msg)
         task = self._outer.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -228,7 +247,7 @@ class Driver:
             self._play.settle()
 
     async def send(
-        self, command: Command, told: Told | None = None, cause: Exception | None = None
+        self, command: Command, told: Told | None = None, cause: BaseException | None = None
     ) -> Accepted:
         """Send a command of the run, and have the workflow told of the event that it records.
 
@@ -254,7 +273,7 @@ class Driver:
             play.sequence.answered(event, woken, cause)
             if woken > play.sequence.arrived and not self._service.told:
                 # Nobody but this answer tells that something has come.
-                self._told = woken
+                self._told = max(self._told, woken)
                 self._catch_up()
 
     def fault(self, error: BaseException) -> None:
@@ -281,13 +300,13 @@ class Driver:
             execution_id=self.execution.id, fence=self.fence, reason=reason[:MAX_REASON]
         )
         await self._hold.send(command)
-        self._leave(but=asyncio.current_task())
+        self._leave()
         self._service.spare(self, parked=True)
 
-    def _leave(self, but: "asyncio.Task[Any] | None" = None) -> None:
+    def _leave(self) -> None:
         self.stage = Stage.CLOSED
         self._hold.abandoned = True
-        for task in self._tasks - {but, asyncio.current_task()}:
+        for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         play, self._play = self._play, None
         if play is not None:
@@ -311,7 +330,7 @@ class Driver:
         self._over()
 
     def _over(self) -> None:
-        self._leave(but=asyncio.current_task())
+        self._leave()
         self._service.ended(self)
 
     async def sleep(self, seconds: float) -> None:

@@ -55,6 +55,7 @@ class Engine:
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)
         self._drain = drain
+        self._lease = lease
         self._workflows = Workflows()
         self._batcher = Batcher(self._submit)
         self.fleet = Fleet(
@@ -124,7 +125,7 @@ class Engine:
         following, self._following = self._following, None
         following.cancel()
         await asyncio.wait([following])
-        await self.fleet.close(self._drain.total_seconds())
+        await self.fleet.close(self._drain.total_seconds(), self._lease)
         await self._batcher.close()
         await self.client.close()
 

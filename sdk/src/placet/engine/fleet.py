@@ -6,6 +6,7 @@ import random
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -63,7 +64,7 @@ class Fleet:
         self._chores: set[asyncio.Task[None]] = set()
         self._doubted: set[Driver] = set()
         self._returned: dict[str, int | None] = {}
-        self._returning: set[str] = set()
+        self._returning: dict[str, int | None] = {}
         self._fewer = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -172,15 +173,12 @@ class Fleet:
         if not self._returned:
             self._chore(self._return_all())
         self._returned[driver.execution.id] = seen
-        self._returning.add(driver.execution.id)
+        self._returning[driver.execution.id] = seen
         self.ended(driver)
 
     async def _return_all(self) -> None:
         returned, self._returned = self._returned, {}
-        try:
-            await self._release(returned)
-        finally:
-            self._returning -= returned.keys()
+        await self._release(returned)
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
@@ -205,9 +203,15 @@ class Fleet:
                 if driver.seen is not None:
                     self.idle(driver)
 
-    def holding(self) -> list[str]:
-        """Give the ids of what is held, and of what is on its way back."""
-        return [*self._drivers, *self._returning]
+    async def returned(self) -> None:
+        """Wait until what was given back is on nobody's account any more."""
+        while self._returning and self._chores:
+            await asyncio.wait(self._chores, return_when=asyncio.FIRST_COMPLETED)
+
+    def holding(self) -> dict[str, int | None]:
+        """Give what is held, and what is on its way back, with what is known to have come."""
+        known: dict[str, int | None] = {id_: d.arrived for id_, d in self._drivers.items()}
+        return {**dict.fromkeys(self._returning), **known}
 
     async def room(self, seconds: float) -> None:
         """Wait until fewer executions are held, for so many seconds at most."""
@@ -234,34 +238,51 @@ class Fleet:
                 driver.abandon()
         self._doubted = set()
 
-    async def close(self, seconds: float) -> None:
-        """Let what is under way end for so many seconds, stop the rest, give everything back."""
-        drivers = tuple(self._drivers.values())
+    async def close(self, drain: float, lease: timedelta) -> None:
+        """Let what is under way end for so many seconds, stop the rest, give everything back.
+
+        The lease is kept meanwhile, so that nobody else begins what is still under way.
+        """
+        drivers = self.held()
         for driver in drivers:
             driver.drain()
-        deadline = monotonic() + seconds
+        beating = asyncio.get_running_loop().create_task(self._keep_lease(lease))
+        deadline = monotonic() + drain
         while under_way := {task for driver in drivers for task in driver.tasks}:
             left = deadline - monotonic()
             if left <= 0:
                 break
             await asyncio.wait(under_way, timeout=left)
         held = {id_: driver.seen for id_, driver in self._drivers.items()}
-        for driver in tuple(self._drivers.values()):
+        for driver in self.held():
             driver.abandon()
-        for chore in tuple(self._chores):
-            chore.cancel()
+        for task in (beating, *self._chores):
+            task.cancel()
         # Cancelled workflows are told so by callbacks, which come before this.
         await asyncio.sleep(0)
         self.threads.shutdown(wait=False, cancel_futures=True)
         try:
-            await self._release(held)
+            await self._release({**self._returning, **held})
+            # Also what was claimed and has not been told of.
+            await self._client.release(self._worker, seen={}, others=True)
         except PlacetError as error:
             log.warning("executions are not released, their leases must run out: %s", error)
+
+    async def _keep_lease(self, lease: timedelta) -> None:
+        while True:
+            await asyncio.sleep(lease.total_seconds() / 3)
+            try:
+                await self._client.heartbeat(self._worker, lease=lease)
+            except PlacetError as error:
+                log.warning("the lease is not kept: %s", error)
 
     async def _release(self, seen: Mapping[str, int | None]) -> None:
         items = list(seen.items())
         for start in range(0, len(items), RELEASES):
-            await self._client.release(self._worker, seen=dict(items[start : start + RELEASES]))
+            some = dict(items[start : start + RELEASES])
+            await self._client.release(self._worker, seen=some)
+            for execution_id in some:
+                self._returning.pop(execution_id, None)
 
 
 def _resolution(assignment: Assignment) -> Event:

@@ -89,6 +89,7 @@ class Intake:
 
     async def _poll(self) -> None:
         self._fleet.keep(waiting=False)
+        await self._fleet.returned()
         while self._polls:
             room = self._capacity - len(self._fleet)
             if room < 1:

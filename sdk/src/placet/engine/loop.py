@@ -21,6 +21,21 @@ Later = Callable[[float], "asyncio.Future[None]"]
 log = logging.getLogger("placet.engine")
 
 
+class WorkflowTask(asyncio.Task[T]):
+    """A task that finds the same place in a set each time that its workflow is replayed.
+
+    :func:`asyncio.wait` and :class:`asyncio.TaskGroup` go over sets of tasks.
+    """
+
+    def __init__(self, number: int, coro: Coroutine[Any, Any, T], **rest: Any) -> None:
+        # Before all else, because a task that is made is put into sets.
+        self._number = number
+        super().__init__(coro, **rest)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class WorkflowLoop(asyncio.AbstractEventLoop):
     """Runs the callbacks that are ready, when it is told to.
 
@@ -33,8 +48,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.now = 0.0
         self._later = later
         self._ready: list[asyncio.Handle] = []
-        self._timers: dict[asyncio.TimerHandle, asyncio.Future[None]] = {}
+        self._timers: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._made = 0
         self._running = False
 
     def pump(self) -> None:
@@ -107,17 +123,18 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             return handle
         handle._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001 - cancels count
         fired = self._later(when - self.now)
-        self._timers[handle] = fired
-        fired.add_done_callback(lambda _: self._fire(handle))
+        # Handles of the same time are equal, but not the same.
+        self._timers[id(handle)] = fired
+        fired.add_done_callback(lambda fired: self._fire(handle, fired))
         return handle
 
-    def _fire(self, handle: asyncio.TimerHandle) -> None:
-        self._timers.pop(handle, None)
-        if not handle.cancelled():
+    def _fire(self, handle: asyncio.TimerHandle, fired: "asyncio.Future[None]") -> None:
+        self._timers.pop(id(handle), None)
+        if not (handle.cancelled() or fired.cancelled() or fired.exception()):
             self._ready.append(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        fired = self._timers.pop(handle, None)
+        fired = self._timers.pop(id(handle), None)
         if fired is not None:
             fired.cancel()
 
@@ -137,7 +154,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         context: Context | None = None,
     ) -> asyncio.Task[T]:
         """Run a coroutine as a task of the workflow."""
-        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._made += 1
+        task = WorkflowTask(self._made, coro, loop=self, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

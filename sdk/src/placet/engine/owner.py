@@ -35,7 +35,7 @@ class Owner(Protocol):
         """Do something outside of the workflow."""
 
     async def send(
-        self, command: Command, told: Told | None = None, cause: Exception | None = None
+        self, command: Command, told: Told | None = None, cause: BaseException | None = None
     ) -> Accepted:
         """Send a command of the run, and have the workflow told of the event that it records."""
 
@@ -47,6 +47,9 @@ class Owner(Protocol):
 
     def idle(self) -> None:
         """Take note that the workflow waits for nothing but the stream."""
+
+    def fault(self, error: BaseException) -> None:
+        """Give the execution back: what went wrong is no fault of the workflow's."""
 
     def park(self, reason: str) -> None:
         """Keep every worker from the execution until a person has looked."""

@@ -80,10 +80,12 @@ class Play:
         self._left = len(record.first) + len(record.last)
         self._between: dict[str, Any] = {}
         self._marks = record.marks
+        self._over_already = record.state.final
         self._live = False
         self._closed = False
         self._finished = False
         self._suspended = False
+        self._broken: Nondeterministic | None = None
         self._numbers: Counter[str] = Counter()
         self._keys: set[str] = set()
         self._open: dict[str, Ask] = {}
@@ -94,20 +96,21 @@ class Play:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for nothing but the stream."""
+        """Whether it waits for nothing but the stream, and leaves no step to be begun."""
         busy = self._owner.tasks or self.sequence.waiting or self._main.done()
-        return self._live and not busy
+        steps = any(isinstance(ask, StepAsk) for ask in self._open.values())
+        return self._live and not (busy or steps)
 
     def replay(self, record: Record) -> None:
         """Take the workflow along its record. Raises Nondeterministic at the first difference."""
-        self.loop.pump()
+        self._pump()
         for event in record.first:
             self._replay(event)
         if record.between:
             self._between = dict(record.between)
             for key in [key for key in self._open if key in self._between]:
                 self._give_back(key)
-                self.loop.pump()
+                self._pump()
         for event in record.last:
             self._replay(event)
 
@@ -120,8 +123,12 @@ class Play:
             self._take_back(ask)
         self.settle()
 
+    def close(self) -> None:
+        """Tell the workflow nothing more. What it asks for from now on it never gets."""
+        self._closed = True
+
     def stop(self) -> None:
-        """Cancel the workflow. What it asks for now it never gets."""
+        """Cancel the workflow."""
         self._closed = True
         self.loop.cancel()
         self.loop.drop()
@@ -130,6 +137,17 @@ class Play:
         """Forget the workflow where it is."""
         self._closed = True
         self.loop.drop()
+
+    def _pump(self) -> None:
+        """Run the workflow as far as it goes. Raises Nondeterministic for what it met there."""
+        try:
+            self.loop.pump()
+        except SystemExit as error:
+            # One workflow that wants to end must not end those of all others.
+            log.warning("execution %s: a workflow called for the end: %r", self._id, error)
+            self._pump()
+        if self._broken is not None:
+            raise self._broken
 
     def settle(self) -> None:
         """See what there is to do now that something has come to an end."""
@@ -216,13 +234,17 @@ class Play:
             raise ValueError(msg)
         self._keys.add(ask.key)
         ask.future = self.loop.create_future()
-        if self._closed:
+        if self._closed or self._finished:
             return ask.future
         ask.tried = self._tried.get(ask.key, 0)
         self._open[ask.key] = ask
         ask.future.add_done_callback(lambda future: self._ended(ask, future))
-        if ask.key in self._between:
-            self._give_back(ask.key)
+        try:
+            if ask.key in self._between:
+                self._give_back(ask.key)
+        except Nondeterministic as error:
+            # Not for the workflow, which might take it for a failure of its own.
+            self._broken = error
         if self._live and ask.open:
             self._begin(ask)
         return ask.future
@@ -241,7 +263,7 @@ class Play:
         key = MARKER + name
         if key in self._marks:
             return True
-        if self._left > 0:
+        if self._left > 0 or self._over_already:
             return False
         self._marks = self._marks | {key}
         if not self._closed:
@@ -256,7 +278,13 @@ class Play:
         )
 
     def _timer(self, delay: float) -> "asyncio.Future[None]":
-        return self.ask(TimerAsk(key=self.key(None, "timer"), delay=timedelta(seconds=delay)))
+        timer = self.ask(TimerAsk(key=self.key(None, "timer"), delay=timedelta(seconds=delay)))
+        timer.add_done_callback(self._check_timer)
+        return timer
+
+    def _check_timer(self, timer: "asyncio.Future[None]") -> None:
+        if not timer.cancelled() and (error := timer.exception()) is not None:
+            self._broken = Nondeterministic(f"a timer can't be had: {error}")
 
     def _begin(self, ask: Ask) -> None:
         match ask:
@@ -335,33 +363,42 @@ class Play:
             # It was resolved, or is of no more interest, in the same moment.
             log.debug("execution %s: %s", self._id, error)
 
-    def _deliver(self, event: Event, cause: Exception | None) -> None:
+    def _deliver(self, event: Event, cause: BaseException | None) -> None:
         if self._closed:
             return
         self._suspended = False
         self.loop.now = event.at.timestamp()
         try:
             self._apply(event, cause)
+            self._pump()
         except Nondeterministic as error:
             self._owner.park(str(error))
-            return
-        self.loop.pump()
-        self.settle()
+        except Exception as error:  # noqa: BLE001 - a bug here must not leave a run that hangs
+            self._owner.fault(error)
+        else:
+            self.settle()
 
     def _replay(self, event: Event) -> None:
-        if self._main.done():
-            msg = f"the record goes on with {_told(event)}, but the workflow has ended"
-            raise Nondeterministic(msg)
         self._left -= 1
+        if self._main.done():
+            self._check_after_end(event)
+            return
         self.loop.now = event.at.timestamp()
         self._apply(event, None)
-        self.loop.pump()
+        self._pump()
+
+    def _check_after_end(self, event: Event) -> None:
+        """Let pass what comes of that which a workflow leaves behind. Raises Nondeterministic."""
+        key = event.approval.key if event.approval is not None else event.data["key"]
+        if key not in self._keys and event.type != "SignalReceived":
+            msg = f"the record goes on with {_told(event)}, but the workflow has ended"
+            raise Nondeterministic(msg)
 
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
             self._apply(event, None)
 
-    def _apply(self, event: Event, cause: Exception | None) -> None:
+    def _apply(self, event: Event, cause: BaseException | None) -> None:
         """Tell the workflow of an event. Raises Nondeterministic if it had not asked for it."""
         data = event.data
         match event.type:
@@ -400,7 +437,7 @@ class Play:
         _check_name(event, ask)
         self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
 
-    def _fail(self, event: Event, ask: Ask | None, cause: Exception | None) -> None:
+    def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
         if ask is None:
             return
         text = event.data["error"]
@@ -439,8 +476,13 @@ class Play:
         if ask is None:
             return
         ask.known = True
-        if event.type != "TimerSet":
+        if event.type == "TimerFired":
             self._resolve(ask, None)
+        elif event.type == "TimerCancelled":
+            if ask.open:
+                msg = f"{ask} was cancelled (version {event.version}), the workflow waits for it"
+                raise Nondeterministic(msg)
+            self._over(ask)
 
     def _child(self, event: Event, ask: ChildAsk | None) -> None:
         if ask is None:
@@ -506,7 +548,7 @@ def _check_name(event: Event, ask: StepAsk) -> None:
 def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
     try:
         return convert(value)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
         msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
         raise Nondeterministic(msg) from error
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from placet.enums import ApprovalStatus, ExecutionState
-from placet.errors import Internal
+from placet.errors import Internal, Nondeterministic
 from placet.model import Approval, Past, Transcript
 from placet.queries import Queries
 
@@ -14,6 +14,7 @@ RESOLUTIONS = frozenset(
     {"ApprovalGranted", "ApprovalRejected", "ApprovalExpired", "ApprovalWithdrawn"}
 )
 WAKES = RESOLUTIONS | {"TimerFired", "SignalReceived", "ChildEnded"}
+_ASKED = {"ApprovalRequested", "ChildStarted", "TimerSet", "TimerCancelled"}
 _PLAYED = WAKES | {
     "StepCompleted",
     "StepFailed",
@@ -79,7 +80,7 @@ async def load(client: Queries, execution_id: str) -> Record:
 
 
 def arranged(transcript: Transcript) -> Record:
-    """Arrange an execution's events for a replay. Raises Internal if its content was destroyed."""
+    """Arrange events for a replay. Raises Nondeterministic if their content was destroyed."""
     approvals = transcript.approvals
     events = [_event(each, approvals) for each in transcript.events]
     played = [e for e in events if _played(e)]
@@ -96,7 +97,6 @@ def arranged(transcript: Transcript) -> Record:
             key = event.data["key"]
             tried[key] = max(tried.get(key, 0), event.data["attempt"])
     return Record(
-        # A later page may have seen more of the log than the events that were read.
         version=events[-1].version,
         woken=max((e.version for e in events if _woke(e)), default=0),
         state=transcript.execution.state,
@@ -112,7 +112,7 @@ def arranged(transcript: Transcript) -> Record:
 def _event(past: Past, approvals: Sequence[Approval]) -> Event:
     if past.data is None:
         msg = f"the content of version {past.version} was destroyed, so it can't be replayed"
-        raise Internal(msg)
+        raise Nondeterministic(msg)
     ordinal = past.data.get("ordinal")
     approval = approvals[ordinal - 1] if ordinal and ordinal <= len(approvals) else None
     return Event(past.version, int(past.position), past.type, past.at, past.data, approval)
@@ -140,18 +140,24 @@ def _before(
         if e.type == "ChildEnded" and e.data["outcome"] != ExecutionState.COMPLETED
     }
     completed = {e.data["key"] for e in played if e.version < failed and e.type == "StepCompleted"}
+    cancelled = {
+        e.data["key"] for e in played if e.version < retried and e.type == "TimerCancelled"
+    }
 
     def repeated(event: Event) -> bool:
         """Say whether the retry repeats what this event tells of."""
         if event.type.startswith("Child"):
             return (event.data["key"], event.data["round"]) in lost
+        if event.type.startswith("Timer"):
+            # It is set anew where it is asked for again, so that a retry has its time too.
+            return event.data["key"] in cancelled
         granted = event.approval is None or event.approval.status is ApprovalStatus.GRANTED
         return event.type == "StepFailed" or not granted
 
     def told(event: Event) -> bool:
         """Say whether the workflow was told of it, and not only asked for it."""
         again = event.type == "StepFailed" and event.data["key"] in completed
-        return event.type not in {"ApprovalRequested", "ChildStarted"} and not again
+        return event.type not in _ASKED and not again
 
     turn = min((e.version for e in played if repeated(e) and told(e)), default=failed)
     turn = min(turn, failed)

@@ -263,8 +263,8 @@ class Run:
     def _check_inside(self, what: str) -> None:
         if events._get_running_loop() is not self._asked.loop:  # noqa: SLF001 - see WorkflowLoop
             msg = (
-                f"run.{what} is for the workflow itself; it was awaited in a step or another task"
-                " outside of it"
+                f"run.{what} is for the workflow itself, while it runs; it was awaited in a step,"
+                " outside of the workflow, or in the clean-up of one that was put away"
             )
             raise RuntimeError(msg)
 

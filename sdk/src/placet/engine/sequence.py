@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from placet.engine.record import Event
 
-Deliver = Callable[[Event, Exception | None], None]
+Deliver = Callable[[Event, BaseException | None], None]
 Soon = Callable[[Callable[[], None]], object]
 
 
@@ -22,7 +22,7 @@ class _Wake(NamedTuple):
 class _Answer(NamedTuple):
     event: Event
     woken: int
-    cause: Exception | None
+    cause: BaseException | None
 
 
 class Sequence:
@@ -59,11 +59,12 @@ class Sequence:
         self._sent += 1
 
     def answered(
-        self, event: Event | None = None, woken: int = 0, cause: Exception | None = None
+        self, event: Event | None = None, woken: int = 0, cause: BaseException | None = None
     ) -> None:
-        """Note that a command, in the order sent, was answered, and what it recorded.
+        """Note that a command was answered, and what it recorded.
 
-        ``woken``: the version of the last wake-up before that, as the service says.
+        Answers come in the order of the log. ``woken``: the version of the last wake-up that the
+        service knew of when it answered.
         """
         self._answered += 1
         if event is not None:
@@ -76,6 +77,11 @@ class Sequence:
             self._arrived = event.version
             self._wakes.append(_Wake(event, self._sent))
             self._flow_soon()
+
+    def caught_up(self, woken: int) -> None:
+        """Take note that every wake-up up to a version has come."""
+        self._arrived = max(self._arrived, woken)
+        self._flow_soon()
 
     def _flow_soon(self) -> None:
         if not self._flowing and (self._wakes or self._answers):

@@ -41,7 +41,7 @@ class Steps:
             try:
                 value = await self._attempt(ask)
                 result = recorded(value, ask.convert, f"the result of {ask}")
-            except Exception as error:  # noqa: BLE001 - whatever a step raises is recorded
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is recorded
                 failures += 1
                 await self._record_failure(ask, described(error), error)
                 if failures >= ask.attempts:
@@ -77,7 +77,7 @@ class Steps:
             # Another attempt would give as much again.
             await self.refuse(ask, error, f"the result of {ask}")
 
-    async def _record_failure(self, ask: StepAsk, text: str, error: Exception) -> None:
+    async def _record_failure(self, ask: StepAsk, text: str, error: BaseException) -> None:
         log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
         await self._record(ask, error=text, cause=error)
 
@@ -94,7 +94,7 @@ class Steps:
         *,
         result: Any = None,
         error: str | None = None,
-        cause: Exception | None = None,
+        cause: BaseException | None = None,
     ) -> None:
         ask.tried += 1
         data = {"key": ask.key, "name": ask.name, "attempt": ask.tried}
@@ -112,7 +112,7 @@ class Steps:
         )
         await self._owner.send(command, told, cause)
 
-    async def _redeem(self, ask: StepAsk) -> tuple[str, Exception | None] | None:
+    async def _redeem(self, ask: StepAsk) -> tuple[str, BaseException | None] | None:
         """Redeem the clearance of a step; gives what to record if it must not be begun."""
         clearance = ask.clearance
         assert clearance is not None

@@ -104,10 +104,24 @@ class Memory:
     async def load(self, execution_id: str) -> Record:
         """Give the record."""
         del execution_id
-        execution = msgspec.structs.replace(self._execution, version=self._version)
-        return arranged(
-            Transcript(execution=execution, events=self.events, approvals=self._approvals)
+        return arranged(self.transcript())
+
+    def transcript(self) -> Transcript:
+        """Give what a replay needs."""
+        execution = msgspec.structs.replace(
+            self._execution,
+            version=self._version,
+            state=self._state(),
+            result=self.result,
+            error=self.error,
         )
+        return Transcript(execution=execution, events=self.events, approvals=self._approvals)
+
+    def _state(self) -> ExecutionState:
+        ends = {"Completed": ExecutionState.COMPLETED, "Failed": ExecutionState.FAILED}
+        if self.events and self.events[-1].type in ends:
+            return ends[self.events[-1].type]
+        return ExecutionState.WAITING_APPROVAL if self.pending() else ExecutionState.RUNNING
 
     async def sleep(self, seconds: float) -> None:
         """Skip the pause between two attempts."""
@@ -199,11 +213,10 @@ class Memory:
             self.driver.happened(Event(version, version, type_, self.now, data, approval))
 
     def _head(self) -> ExecutionHead:
-        waiting = ExecutionState.WAITING_APPROVAL if self.pending() else ExecutionState.RUNNING
         return ExecutionHead(
             id=self._execution.id,
             workflow=self._execution.workflow,
-            state=waiting,
+            state=self._state(),
             version=self._version,
             fence=1,
             updated_at=self.now,

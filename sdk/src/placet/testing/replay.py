@@ -70,8 +70,12 @@ class _Onlooker:
         msg = "a replay does nothing outside of the workflow"
         raise RuntimeError(msg)
 
+    def fault(self, error: BaseException) -> None:
+        """Raise it."""
+        raise error
+
     async def send(
-        self, command: Command, told: Told | None = None, cause: Exception | None = None
+        self, command: Command, told: Told | None = None, cause: BaseException | None = None
     ) -> Accepted:
         """Refuse: a replay does nothing."""
         raise NotImplementedError

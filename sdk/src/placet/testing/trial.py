@@ -14,6 +14,7 @@ from placet.enums import ExecutionState
 from placet.errors import PlacetError
 from placet.model import Actor, Approval, Claim, Execution, Past
 from placet.testing.memory import Memory
+from placet.testing.replay import replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT_SECONDS = 10.0
@@ -27,7 +28,9 @@ class Trial:
     waits and the test asks for its result. ``children`` gives the result of a child by the name of
     its workflow: a function of its input.
 
-    ``seconds``: how long, in real time, the workflow may be busy without waiting for anything.
+    At its end what was recorded is replayed against the workflow, so that code that would go
+    another way after a restart fails its test. ``seconds``: how long, in real time, the workflow
+    may be busy without waiting for anything.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Trial:
         workflows = Workflows()
         name = getattr(workflow, "__name__", "workflow")
         workflows.add(workflow, name, None)
+        self._workflow = workflow
         self._execution = Execution(
             id=str(uuid4()),
             workflow=name,
@@ -77,10 +81,15 @@ class Trial:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the workflow where it is."""
+        """Stop the workflow where it is, and replay what was recorded.
+
+        Raises Nondeterministic if the replay differs: the workflow would be parked after a restart.
+        """
         if self._driver is not None:
             self._driver.abandon()
             await asyncio.sleep(0)
+        if error is None:
+            replay(self._memory.transcript(), self._workflow)
 
     @property
     def now(self) -> datetime:
