@@ -1,0 +1,65 @@
+r"""A contract that waits for a signature for up to a month, with a reminder every week.
+
+Nothing runs while it waits: the timers are in the service's log, and survive every restart. Serve
+it beside a development server, then start one:
+
+    PLACET_TOKEN=... python -m examples.long_wait
+    placet --as operator start contract --queue contracts --input '{"with": "a supplier"}'
+"""
+
+import asyncio
+import os
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from placet import Engine, Rejected, Run, require
+
+QUEUE = "contracts"
+PATIENCE = timedelta(days=30)
+REMIND_EVERY = timedelta(days=7)
+
+
+def remind(contract: dict[str, Any], number: int) -> str:
+    """Tell those who can decide. A real one sends mail."""
+    return f"reminder {number}: the contract with {contract['with']} waits"
+
+
+def sign(contract: dict[str, Any]) -> dict[str, Any]:
+    """Sign it. A real one calls the archive."""
+    return {"signed": True, "with": contract["with"]}
+
+
+async def reminders(run: Run, contract: dict[str, Any]) -> None:
+    """Remind people week after week, until nobody waits any more."""
+    for number in count(1):
+        await run.sleep(REMIND_EVERY)
+        await run.step(remind, contract, number)
+
+
+async def contract(run: Run, terms: dict[str, Any]) -> dict[str, Any]:
+    """Ask, remind, and give up after a month; the request is then withdrawn."""
+    reminding = asyncio.ensure_future(reminders(run, terms))
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            clearance = await run.approval(
+                f"Contract with {terms['with']}", payload=terms, policy=require(1, group="legal")
+            )
+    except TimeoutError:
+        return {"signed": False, "because": "nobody decided within a month"}
+    except Rejected as rejected:
+        return {"signed": False, "because": str(rejected)}
+    reminding.cancel()
+    return await run.step(sign, clearance.payload, clearance=clearance)
+
+
+def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
+    """Give an engine that has the workflow."""
+    made = Engine(url, token=token, queues=[queue])
+    made.workflow(contract)
+    return made
+
+
+if __name__ == "__main__":
+    address = os.environ.get("PLACET_URL", "http://127.0.0.1:8000")
+    asyncio.run(engine(address, os.environ["PLACET_TOKEN"]).serve())
