@@ -10,6 +10,7 @@ import pytest
 
 from placet import EventFilter, ExecutionState, Run, require
 from placet.errors import ChildFailed
+from placet.testing import replay
 from tests.sdk.engines import Made, maker, started
 from tests.sdk.people import People, Server, until
 
@@ -223,3 +224,88 @@ async def test_a_workflow_that_reaches_outside_is_told_of_steps(
         ended = await people.ended(await started(people, careless, "reaches"))
     assert ended.error is not None
     assert "belongs into a step" in ended.error
+
+
+async def test_a_retry_has_its_whole_time_again(people: People, engine: Made) -> None:
+    operator, approver = await people.get("operator"), await people.get("approver-a")
+    timed = engine()
+
+    @timed.workflow
+    async def in_time(run: Run) -> str:
+        async with asyncio.timeout(3600):
+            clearance = await run.approval("Trip", payload="x", policy=FINANCE)
+        return str(clearance.payload)
+
+    async with timed:
+        execution_id = await started(people, timed, "in_time")
+        [approval] = await people.pending(execution_id)
+        await approver.reject(approval, comment="no")
+        failed = await people.ended(execution_id)
+        await operator.retry(failed)
+        [approval] = await people.pending(execution_id)
+        await approver.grant(approval)
+        ended = await people.ended(execution_id, after=failed.version)
+    assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "x")
+    events = await types(people, execution_id)
+    assert (events.count("TimerSet"), events.count("TimerCancelled")) == (2, 2)
+
+
+@pytest.mark.parametrize("wait", ["push", "poll"])
+async def test_a_timeout_ends_a_step_that_hangs_however_the_engine_hears_of_it(
+    people: People, engine: Made, wait: str
+) -> None:
+    timed = engine(wait=wait)
+
+    @timed.workflow
+    async def gives_up(run: Run) -> str:
+        try:
+            async with asyncio.timeout(0.3):
+                await run.step(asyncio.Event().wait, name="hangs")
+        except TimeoutError:
+            return "given up"
+        return "done"
+
+    async with timed:
+        execution_id = await started(people, timed, "gives_up")
+        assert (await people.ended(execution_id)).result == "given up"
+
+
+async def test_an_engine_that_is_closed_claims_nothing_more(people: People, engine: Made) -> None:
+    gone, there = engine(wait="poll"), engine(wait="poll")
+
+    async def quick(_: Run) -> str:
+        return "done"
+
+    gone.workflow(quick)
+    there.workflow(quick)
+    async with gone:
+        await people.ended(await started(people, gone, "quick"))
+    async with there:
+        for _ in range(5):
+            ended = await people.ended(await started(people, there, "quick"))
+            assert ended.worker == there.worker
+
+
+async def test_what_a_workflow_left_behind_does_not_hinder_its_replay(
+    people: People, engine: Made
+) -> None:
+    one, other = engine(), engine()
+
+    async def leaves(run: Run) -> str:
+        forgotten = asyncio.ensure_future(run.sleep(3600))
+        await run.approval("Trip", payload="x", policy=FINANCE)
+        assert not forgotten.done()
+        return "done"
+
+    one.workflow(leaves)
+    other.workflow(leaves)
+    async with one:
+        execution_id = await started(people, one, "leaves")
+        [approval] = await people.pending(execution_id)
+    await (await people.get("approver-a")).grant(approval)
+    async with other:
+        ended = await people.ended(execution_id)
+    assert ended.result == "done"
+    transcript = await (await people.get("operator")).transcript(execution_id)
+    assert transcript is not None
+    replay(transcript, leaves)

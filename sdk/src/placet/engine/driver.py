@@ -101,9 +101,9 @@ class Driver:
         return self.stage is Stage.AWAY
 
     @property
-    def arrived(self) -> int | None:
-        """The version of the last wake-up that is known of; None while the record is read."""
-        return self._play.sequence.arrived if self.stage is Stage.LIVE and self._play else None
+    def arrived(self) -> int:
+        """The version of the last wake-up that is known of."""
+        return max(self._told, self._play.sequence.arrived if self._play is not None else 0)
 
     @property
     def seen(self) -> int | None:
