@@ -9,6 +9,7 @@ import pytest
 from api.settings import PREFIX
 from bench.stack import Stack, stack
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
+from tests.support.prepared import Prepared
 
 EMBEDDED, SYSTEM = "embedded", "system"
 
@@ -20,12 +21,19 @@ class Servers:
         self._paths = paths
         self._stack = stack
         self._running: dict[str, Postgres] = {}
+        self._prepared: dict[str, Prepared] = {}
 
     def get(self, kind: str) -> Postgres:
         """Give the shared server of a kind, for tests that leave it running."""
         if kind not in self._running:
             self._running[kind] = self.private(kind, self._stack)
         return self._running[kind]
+
+    def prepared(self, kind: str) -> Prepared:
+        """Give the databases with all tables of the shared server of a kind."""
+        if kind not in self._prepared:
+            self._prepared[kind] = Prepared(self.get(kind))
+        return self._prepared[kind]
 
     def private(self, kind: str, stack: ExitStack) -> Postgres:
         """Start a server that ends with ``stack``."""
@@ -68,6 +76,13 @@ def database_url(postgres_servers: Servers, postgres_kind: str) -> Iterator[str]
     url = server.create()
     yield url
     server.drop(url)
+
+
+@pytest.fixture
+def log_url(postgres_servers: Servers, postgres_kind: str) -> Iterator[str]:
+    """A database with all tables, and nothing in them."""
+    with postgres_servers.prepared(postgres_kind).database() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
