@@ -1,4 +1,7 @@
-"""Databases for tests. Servers start when first asked for and end with the test run."""
+"""Databases for tests. Servers start when first asked for and end with the test run.
+
+Tests may run in several processes, each with servers of its own and whole files of tests.
+"""
 
 import os
 import subprocess
@@ -74,6 +77,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.get_closest_marker("both_servers") and system_binaries() is not None:
             kinds.append(SYSTEM)
         metafunc.parametrize("postgres_kind", kinds, scope="session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, or the last of several processes would run alone."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+    # By its id a test is handed to a process: of two that share one, one would never run.
+    assert len({item.nodeid for item in items}) == len(items), "two tests have the same id"
 
 
 @pytest.fixture(scope="session", autouse=True)
