@@ -20,7 +20,7 @@ demo: $(STAMP)  ## start everything and show an execution that stops for approva
 	@exec $(BIN)/python -m bench.demo
 
 test: $(STAMP)  ## run every test against a real PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## formatting, lint, types, layering
 	$(BIN)/ruff format --check

@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
 import psycopg
 from fastapi import FastAPI
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from api.app import build_app
@@ -20,6 +17,7 @@ from api.execute import Executor
 from api.http import GraphQLOverHttp
 from api.schema import SERVED
 from api.settings import Settings
+from api.storage import loader, migrate, reading_pool
 from api.websocket import GraphQLOverWebSocket
 from application.api_keys import ApiKeys
 from application.assignments import Assignments
@@ -30,21 +28,13 @@ from application.leases import Leases
 from application.log import ExecutionLog
 from application.polling import Polling
 from application.reader import Reader
-from application.recorder import CONNECTION_DEFAULTS
-from application.tables import create_tables
 from application.tail import Tail
 from application.writer import Writer
-from domain.state import Execution
 from domain.values import Principal
 from projections.approvals import Approvals
 from projections.executions import Executions
-from projections.feed import Load
-from projections.migrate import migrate as migrate_read_models
 from projections.positions import Positions
 from projections.projector import Projector
-
-READ_SECONDS = 15
-LOCK_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +44,6 @@ class Server:
     app: FastAPI
     services: Services
     pool: AsyncConnectionPool
-
-
-def migrate(database_url: str) -> tuple[str, ...]:
-    """Create all tables that are missing; safe at any time, and by several processes at once.
-
-    Gives the names of the read models that have to be rebuilt, because their tables are those of
-    another version.
-    """
-    create_tables(database_url)
-    return migrate_read_models(database_url)
-
-
-def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
-    """Make the pool for all reads. It notices dead connections before it hands them out."""
-    return AsyncConnectionPool(
-        database_url,
-        min_size=settings.pool_min,
-        max_size=settings.pool_max,
-        kwargs={**CONNECTION_DEFAULTS, "autocommit": True},
-        configure=_configure,
-        check=AsyncConnectionPool.check_connection,
-        timeout=5.0,
-        # Whoever asks after this begins a new attempt at once, without a growing pause.
-        reconnect_timeout=1.0,
-        open=False,
-    )
-
-
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    # A page reads a few rows; starting parallel workers for it takes longer than reading them.
-    await connection.execute("SET max_parallel_workers_per_gather = 0")
-    # One question must not keep a connection from all others; nor a lock those who wait for it.
-    await connection.execute(f"SET statement_timeout = '{READ_SECONDS}s'")
-    await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-
-
-def loader(log: ExecutionLog) -> Load:
-    """Give the projections' way to long histories, which have snapshots."""
-
-    def load(execution_id: UUID, version: int) -> Execution | None:
-        head = log.repository.head(execution_id, version)
-        return None if head is None or head.version != version else head.execution
-
-    return load
 
 
 @asynccontextmanager

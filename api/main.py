@@ -13,11 +13,10 @@ import psycopg
 import typer
 
 from api import logs
-from api.bootstrap import loader, migrate, reading_pool
 from api.dev_tokens import dev_principals
 from api.embedded import EmbeddedError, embedded_database
-from api.server import Signals, run
 from api.settings import ConfigurationError, Settings, describe
+from api.storage import loader, migrate, reading_pool
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 from application.log import ExecutionLog
 from application.verify import Verification
@@ -84,6 +83,9 @@ def up(
     data: Data = None,
 ) -> None:
     """Serve."""
+    # Importing the web's libraries takes longer than all that the other commands do.
+    from api.server import Signals, run  # noqa: PLC0415
+
     with _plain_errors():
         settings = Settings.read(host=host, port=port, data=data)
         mode = settings.resolved_mode()

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from psycopg.conninfo import conninfo_to_dict
 
-from api.bootstrap import migrate
+from api.storage import migrate
 from application.cache import HeadCache
 from application.log import ExecutionLog
 from application.outcomes import Accepted

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import placet
-from api.bootstrap import loader
+from api.storage import loader
 from application.log import ExecutionLog
 from bench.log_load import ask, complete, send, start, writer
 from bench.measure import Result, milliseconds

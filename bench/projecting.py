@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 import placet
-from api.bootstrap import loader
+from api.storage import loader
 from application.log import ExecutionLog
 from application.records import Chained
 from bench.log_load import ask, library_settings, send, start, step, writer

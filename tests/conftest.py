@@ -1,14 +1,20 @@
-"""Databases for tests. Servers start when first asked for and end with the test run."""
+"""Databases for tests. Servers start when first asked for and end with the test run.
+
+Tests may run in several processes, each with servers of its own and whole files of tests.
+"""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from api.settings import PREFIX
 from bench.stack import Stack, stack
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
+from tests.support.prepared import Prepared
 
 EMBEDDED, SYSTEM = "embedded", "system"
 
@@ -20,6 +26,8 @@ class Servers:
         self._paths = paths
         self._stack = stack
         self._running: dict[str, Postgres] = {}
+        self._prepared: dict[str, Prepared] = {}
+        self._clusters: dict[str, Path] = {}
 
     def get(self, kind: str) -> Postgres:
         """Give the shared server of a kind, for tests that leave it running."""
@@ -27,14 +35,40 @@ class Servers:
             self._running[kind] = self.private(kind, self._stack)
         return self._running[kind]
 
+    def prepared(self, kind: str) -> Prepared:
+        """Give the databases with all tables of the shared server of a kind."""
+        if kind not in self._prepared:
+            self._prepared[kind] = Prepared(self.get(kind))
+        return self._prepared[kind]
+
     def private(self, kind: str, stack: ExitStack) -> Postgres:
         """Start a server that ends with ``stack``."""
-        found = embedded_binaries() if kind == EMBEDDED else system_binaries()
-        assert found is not None, "tests were asked of a server that is not here"
-        server = Postgres(found, self._paths.mktemp(kind) / "postgres")
+        directory = self._paths.mktemp(kind) / "postgres"
+        self.copy_cluster(kind, directory)
+        server = Postgres(_binaries(kind), directory)
         stack.callback(server.stop)
         server.start()
         return server
+
+    def copy_cluster(self, kind: str, directory: Path) -> None:
+        """Put a new cluster into a directory that is not there yet.
+
+        It is a copy of one that initdb made, which takes ten times as long.
+        """
+        if kind not in self._clusters:
+            made = self._paths.mktemp(f"{kind}-cluster") / "postgres"
+            server = Postgres(_binaries(kind), made)
+            server.start()
+            server.stop()
+            self._clusters[kind] = made
+        # With its owner, who is not root.
+        subprocess.run(["cp", "-a", self._clusters[kind], directory], check=True)
+
+
+def _binaries(kind: str) -> Path:
+    found = embedded_binaries() if kind == EMBEDDED else system_binaries()
+    assert found is not None, "tests were asked of a server that is not here"
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,6 +77,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.get_closest_marker("both_servers") and system_binaries() is not None:
             kinds.append(SYSTEM)
         metafunc.parametrize("postgres_kind", kinds, scope="session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, or the last of several processes would run alone."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+    # By its id a test is handed to a process: of two that share one, one would never run.
+    assert len({item.nodeid for item in items}) == len(items), "two tests have the same id"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +110,13 @@ def database_url(postgres_servers: Servers, postgres_kind: str) -> Iterator[str]
     url = server.create()
     yield url
     server.drop(url)
+
+
+@pytest.fixture
+def log_url(postgres_servers: Servers, postgres_kind: str) -> Iterator[str]:
+    """A database with all tables, and nothing in them."""
+    with postgres_servers.prepared(postgres_kind).database() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from api import embedded
 from api.embedded import EmbeddedError, EmbeddedPostgres, InUseError, embedded_database
 from api.postgres_server import PostgresError, Postmaster
+from tests.conftest import EMBEDDED, Servers
 from tests.support.postgres import Postgres
 
 HANG = 60.0
@@ -34,9 +35,17 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def owner(data: Path) -> Iterator[subprocess.Popen[str]]:
+def made(data: Path, postgres_servers: Servers) -> Path:
+    """The data directory, with a cluster."""
+    data.mkdir(mode=0o700)
+    postgres_servers.copy_cluster(EMBEDDED, data / "postgres")
+    return data
+
+
+@pytest.fixture
+def owner(made: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that runs the database of the data directory."""
-    command = [sys.executable, "-c", RUN_UNTIL_KILLED, str(data)]
+    command = [sys.executable, "-c", RUN_UNTIL_KILLED, str(made)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -61,24 +70,24 @@ def test_what_was_committed_is_there_after_a_restart(data: Path) -> None:
         assert remembered(url)
 
 
-def test_another_process_is_refused_but_may_share(data: Path) -> None:
-    with embedded_database(data) as url:
+def test_another_process_is_refused_but_may_share(made: Path) -> None:
+    with embedded_database(made) as url:
         with pytest.raises(InUseError, match=f"in use by process {os.getpid()}"):
-            EmbeddedPostgres(data).start()
-        with embedded_database(data, share=True) as shared:
+            EmbeddedPostgres(made).start()
+        with embedded_database(made, share=True) as shared:
             assert shared == url
         with psycopg.connect(url) as connection:
             assert value(connection, "SELECT 1") == 1
 
 
-def test_sharing_starts_the_database_where_nobody_runs_it(data: Path) -> None:
-    with embedded_database(data, share=True) as url:
+def test_sharing_starts_the_database_where_nobody_runs_it(made: Path) -> None:
+    with embedded_database(made, share=True) as url:
         remember(url)
-    assert not (data / "postgres" / "postmaster.pid").exists()
+    assert not (made / "postgres" / "postmaster.pid").exists()
 
 
 def test_a_server_that_outlived_its_process_is_replaced(
-    data: Path, owner: subprocess.Popen[str]
+    made: Path, owner: subprocess.Popen[str]
 ) -> None:
     assert owner.stdout is not None
     url, pid = owner.stdout.readline().split()
@@ -86,12 +95,12 @@ def test_a_server_that_outlived_its_process_is_replaced(
     owner.kill()
     owner.wait()
     assert psutil.pid_exists(int(pid))
-    with embedded_database(data) as url:
+    with embedded_database(made) as url:
         assert not alive(int(pid))
         assert remembered(url)
 
 
-def test_both_killed_at_once_start_again(data: Path, owner: subprocess.Popen[str]) -> None:
+def test_both_killed_at_once_start_again(made: Path, owner: subprocess.Popen[str]) -> None:
     assert owner.stdout is not None
     url, pid = owner.stdout.readline().split()
     remember(url)
@@ -99,25 +108,25 @@ def test_both_killed_at_once_start_again(data: Path, owner: subprocess.Popen[str
     os.kill(int(pid), signal.SIGKILL)
     owner.kill()
     owner.wait()
-    assert (data / "postgres" / "postmaster.pid").exists()
-    with embedded_database(data) as url:
+    assert (made / "postgres" / "postmaster.pid").exists()
+    with embedded_database(made) as url:
         assert remembered(url)
 
 
-def test_a_stale_pid_that_another_process_has_now_is_left_alone(data: Path) -> None:
-    with embedded_database(data) as url:
+def test_a_stale_pid_that_another_process_has_now_is_left_alone(made: Path) -> None:
+    with embedded_database(made) as url:
         remember(url)
-        stale = (data / "postgres" / "postmaster.pid").read_text().split("\n", 1)
+        stale = (made / "postgres" / "postmaster.pid").read_text().split("\n", 1)
     with subprocess.Popen(["sleep", str(HANG)]) as bystander:
-        (data / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{stale[1]}")
-        with embedded_database(data) as url:
+        (made / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{stale[1]}")
+        with embedded_database(made) as url:
             assert remembered(url)
         assert bystander.poll() is None
         bystander.kill()
 
 
-def test_it_is_started_again_when_it_dies(data: Path) -> None:
-    database = EmbeddedPostgres(data)
+def test_it_is_started_again_when_it_dies(made: Path) -> None:
+    database = EmbeddedPostgres(made)
     url = database.start()
     try:
         remember(url)
@@ -157,15 +166,15 @@ def test_a_relative_path_does_not_matter(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / ".placet" / "postgres" / "PG_VERSION").exists()
 
 
-def test_a_damaged_cluster_is_an_error_that_says_what_postgresql_said(data: Path) -> None:
-    with embedded_database(data):
+def test_a_damaged_cluster_is_an_error_that_says_what_postgresql_said(made: Path) -> None:
+    with embedded_database(made):
         pass
-    shutil.rmtree(data / "postgres" / "global")
+    shutil.rmtree(made / "postgres" / "global")
     with pytest.raises(EmbeddedError, match=r"(?s)can't be started.*global/pg_control") as caught:
-        EmbeddedPostgres(data).start()
+        EmbeddedPostgres(made).start()
     assert isinstance(caught.value.__cause__, PostgresError)
     with pytest.raises(EmbeddedError, match="can't be started"):
-        EmbeddedPostgres(data).start()
+        EmbeddedPostgres(made).start()
 
 
 def test_a_data_directory_that_is_a_file_is_an_error(data: Path) -> None:

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from api.bootstrap import migrate
+from api.storage import migrate
 from tests.application.office import Office
 
 

@@ -12,7 +12,6 @@ from api.schema import schema
 from domain.values import Principal
 from projections.approvals import Approvals
 from projections.executions import Executions
-from projections.migrate import migrate
 from projections.positions import Positions
 from projections.projector import Projector
 from tests.application.office import Office
@@ -22,8 +21,10 @@ SERVED = schema._schema
 
 
 class Desk:
-    """Use it as ``async with Desk.open(url)``. ``revoked`` are ids whose tokens have ended,
-    ``became`` says who a principal is when its token is looked at again.
+    """Use it as ``async with Desk.open(url)``, on a database with all tables.
+
+    ``revoked`` are ids whose tokens have ended, ``became`` says who a principal is when its token
+    is looked at again.
     """
 
     def __init__(self, office: Office, services: Services) -> None:
@@ -35,7 +36,6 @@ class Desk:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator["Desk"]:
-        migrate(url)
         positions = Positions()
         projector = Projector(url, positions=positions)
         async with Office.open(url) as office:

@@ -276,8 +276,8 @@ async def test_graphiql_is_for_browsers_in_development(edge: Edge) -> None:
     assert "GraphiQL" in page.text
 
 
-async def test_graphiql_is_not_there_in_production(database_url: str) -> None:
-    async with Edge.open(database_url, mode="production") as edge:
+async def test_graphiql_is_not_there_in_production(log_url: str) -> None:
+    async with Edge.open(log_url, mode="production") as edge:
         page = await edge.http.get("/graphql", headers={"accept": "text/html"})
         assert page.status_code == 401
         assert "GraphiQL" not in page.text

@@ -1,18 +1,10 @@
-"""A database with the log's tables, and an office that works on it."""
+"""An office that works on a fresh log."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from application.tables import create_tables
 from tests.application.office import Office
-
-
-@pytest.fixture
-def log_url(database_url: str) -> str:
-    """Give a fresh database with the log's tables."""
-    create_tables(database_url)
-    return database_url
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from eventsourcing.tests.persistence import (
 )
 
 from application.log import ExecutionLog
-from application.tables import create_tables
 
 pytestmark = pytest.mark.both_servers
 
@@ -27,9 +26,8 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(_cases()))
-def test_the_library_s_own_case_holds(case: Any, database_url: str) -> None:
-    create_tables(database_url)
-    log = ExecutionLog(database_url)
+def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
+    log = ExecutionLog(log_url)
     case.recorder = log.log_recorder
     try:
         case.debug()
@@ -37,12 +35,11 @@ def test_the_library_s_own_case_holds(case: Any, database_url: str) -> None:
         log.close()
 
 
-def test_the_lock_leaves_maintenance_alone(database_url: str) -> None:
-    create_tables(database_url)
-    log = ExecutionLog(database_url)
+def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
+    log = ExecutionLog(log_url)
     with (
         log.log_recorder.connect() as holder,
-        psycopg.connect(database_url, autocommit=True) as other,
+        psycopg.connect(log_url, autocommit=True) as other,
         holder.transaction(),
     ):
         log.log_recorder.take_lock(holder.cursor())
@@ -51,9 +48,8 @@ def test_the_lock_leaves_maintenance_alone(database_url: str) -> None:
     log.close()
 
 
-def test_every_part_of_the_connection_string_reaches_the_driver(database_url: str) -> None:
-    create_tables(database_url)
-    log = ExecutionLog(psycopg.conninfo.make_conninfo(database_url, application_name="by-conninfo"))
+def test_every_part_of_the_connection_string_reaches_the_driver(log_url: str) -> None:
+    log = ExecutionLog(psycopg.conninfo.make_conninfo(log_url, application_name="by-conninfo"))
     with log.log_recorder.datastore.get_connection() as connection:
         assert connection.info.get_parameters()["application_name"] == "by-conninfo"
     with log.log_recorder.connect() as connection:

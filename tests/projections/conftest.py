@@ -9,8 +9,8 @@ from tests.projections.log import Log
 
 
 @pytest.fixture
-def log(database_url: str) -> Log:
-    return Log.create(database_url)
+def log(log_url: str) -> Log:
+    return Log(log_url)
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 from msgspec.structs import replace
 
-from application.tables import create_tables
 from domain.codec import GENESIS_HASH, encode, hash_of
 from domain.evolve import evolve
 from domain.state import Execution
-from projections.migrate import migrate
 from tests.domain.facts import Fact
 from tests.domain.recording import NOON, recorded
 
@@ -25,12 +23,6 @@ class Log:
         self.position = 0
         self._hashes: dict[UUID, str] = {}
         self._seconds = 0
-
-    @classmethod
-    def create(cls, url: str) -> "Log":
-        create_tables(url)
-        assert migrate(url) == ()
-        return cls(url)
 
     def append(self, *facts: Fact, to: UUID | None = None) -> Execution:
         """Append to an execution, or start a new one, in one transaction."""

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def embedded_binaries() -> Path:
     return binaries()
 
 
+@cache
 def system_binaries() -> Path | None:
     """Find the newest server of the system that Placet can use."""
     places = set(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -1,8 +1,9 @@
 """Servers on a PostgreSQL of their own, which a test may treat as it likes."""
 
+import random
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ def open_server(tmp_path: Path, database: str) -> Iterator[Opened]:
 
 @pytest.fixture
 def port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    """A port that is free, and that no other program gets without asking for this very one."""
+    while True:
+        # The ports that systems give out themselves are higher.
+        number = random.randint(20_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", number))
+            return number
