@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import msgspec
-
-from placet.canonical import digest, plain
+from placet.canonical import plain
 from placet.commands import (
     CancelTimer,
     Command,
@@ -21,32 +19,27 @@ from placet.commands import (
     WithdrawApproval,
 )
 from placet.durations import iso_duration
+from placet.engine.answers import Answers, told
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
 from placet.engine.calls import described
-from placet.engine.clearance import clear
-from placet.engine.failures import failure, is_final
 from placet.engine.loop import WorkflowLoop
 from placet.engine.owner import Owner
-from placet.engine.record import MARKER, RESOLUTIONS, Event, Record
+from placet.engine.record import MARKER, Event, Record
 from placet.engine.run import Run
 from placet.engine.sequence import Sequence
 from placet.engine.steps import Steps
 from placet.engine.workflows import Workflows
-from placet.enums import ExecutionState
 from placet.errors import (
     BadRequest,
-    ChildFailed,
     Internal,
     InvalidTransition,
     LimitExceeded,
     Nondeterministic,
-    NotCleared,
     PlacetError,
     Refused,
     VersionConflict,
     transient,
 )
-from placet.model import Approval
 
 log = logging.getLogger("placet.engine")
 
@@ -87,19 +80,14 @@ class Play:
         self._suspended = False
         self._broken: Nondeterministic | None = None
         self._numbers: Counter[str] = Counter()
-        self._keys: set[str] = set()
-        self._open: dict[str, Ask] = {}
-        self._given_up: dict[str, Ask] = {}
-        self._signals: dict[str, deque[Any]] = {}
-        self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
+        self._answers = Answers()
         self._main = self.loop.create_task(workflow(Run(self, execution, owner.fence)))
 
     @property
     def idle(self) -> bool:
         """Whether it waits for nothing but the stream, and leaves no step to be begun."""
         busy = self._owner.tasks or self.sequence.waiting or self._main.done()
-        steps = any(isinstance(ask, StepAsk) for ask in self._open.values())
-        return self._live and not (busy or steps)
+        return self._live and not (busy or self._answers.waits_for(StepAsk))
 
     def replay(self, record: Record) -> None:
         """Take the workflow along its record. Raises Nondeterministic at the first difference."""
@@ -108,7 +96,7 @@ class Play:
             self._replay(event)
         if record.between:
             self._between = dict(record.between)
-            for key in [key for key in self._open if key in self._between]:
+            for key in [key for key in self._answers.open if key in self._between]:
                 self._give_back(key)
                 self._pump()
         for event in record.last:
@@ -117,9 +105,9 @@ class Play:
     def go_live(self) -> None:
         """Begin what was asked for and does not stand in the record."""
         self._live = True
-        for ask in tuple(self._open.values()):
+        for ask in tuple(self._answers.open.values()):
             self._begin(ask)
-        for ask in tuple(self._given_up.values()):
+        for ask in tuple(self._answers.given_up.values()):
             self._take_back(ask)
         self.settle()
 
@@ -159,17 +147,14 @@ class Play:
             self._rest()
 
     def _rest(self) -> None:
-        listening = any(not f.done() for waiting in self._listening.values() for f in waiting)
-        if not self._open and not listening:
+        if not self._answers.awaited:
             self._owner.park(
                 "the workflow waits for something that can't come: it awaits neither a step, nor"
                 " an approval, a timer, a signal or a child"
             )
         elif self._owner.draining():
             return
-        elif not self._suspended and not any(
-            isinstance(ask, ApprovalAsk) for ask in self._open.values()
-        ):
+        elif not self._suspended and not self._answers.waits_for(ApprovalAsk):
             self._suspended = True
             self._owner.spawn(self._suspend())
         else:
@@ -206,7 +191,7 @@ class Play:
 
     def asked(self) -> str:
         """Name what the workflow waits for."""
-        return ", ".join(map(str, self._open.values())) or "nothing"
+        return str(self._answers)
 
     def _finish(self) -> None:
         self._finished = True
@@ -229,15 +214,15 @@ class Play:
 
     def ask(self, ask: Ask) -> "asyncio.Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
-        if ask.key in self._keys:
+        if ask.key in self._answers.keys:
             msg = f"the key {ask.key!r} is used twice in one run; give each ask one of its own"
             raise ValueError(msg)
-        self._keys.add(ask.key)
+        self._answers.keys.add(ask.key)
         ask.future = self.loop.create_future()
         if self._closed or self._finished:
             return ask.future
         ask.tried = self._tried.get(ask.key, 0)
-        self._open[ask.key] = ask
+        self._answers.open[ask.key] = ask
         ask.future.add_done_callback(lambda future: self._ended(ask, future))
         try:
             if ask.key in self._between:
@@ -252,10 +237,7 @@ class Play:
     def signal(self, name: str) -> "asyncio.Future[Any]":
         """Wait for the next signal of a name."""
         future = self.loop.create_future()
-        if signals := self._signals.get(name):
-            future.set_result(signals.popleft())
-        else:
-            self._listening.setdefault(name, deque()).append(future)
+        self._answers.signal(name, future)
         return future
 
     def patched(self, name: str) -> bool:
@@ -332,7 +314,7 @@ class Play:
 
     def _ended(self, ask: Ask, future: "asyncio.Future[Any]") -> None:
         """Take back what the workflow has stopped waiting for."""
-        if not future.cancelled() or self._open.pop(ask.key, None) is None or self._closed:
+        if not future.cancelled() or self._answers.open.pop(ask.key, None) is None or self._closed:
             return
         if isinstance(ask, StepAsk):
             if ask.task is not None:
@@ -340,7 +322,7 @@ class Play:
         elif self._live:
             self._take_back(ask)
         else:
-            self._given_up[ask.key] = ask
+            self._answers.given_up[ask.key] = ask
 
     def _take_back(self, ask: Ask) -> None:
         match ask:
@@ -369,7 +351,7 @@ class Play:
         self._suspended = False
         self.loop.now = event.at.timestamp()
         try:
-            self._apply(event, cause)
+            self._answers.apply(event, cause)
             self._pump()
         except Nondeterministic as error:
             self._owner.park(str(error))
@@ -384,194 +366,16 @@ class Play:
             self._check_after_end(event)
             return
         self.loop.now = event.at.timestamp()
-        self._apply(event, None)
+        self._answers.apply(event, None)
         self._pump()
 
     def _check_after_end(self, event: Event) -> None:
         """Let pass what comes of that which a workflow leaves behind. Raises Nondeterministic."""
         key = event.approval.key if event.approval is not None else event.data["key"]
-        if key not in self._keys and event.type != "SignalReceived":
-            msg = f"the record goes on with {_told(event)}, but the workflow has ended"
+        if key not in self._answers.keys and event.type != "SignalReceived":
+            msg = f"the record goes on with {told(event)}, but the workflow has ended"
             raise Nondeterministic(msg)
 
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
-            self._apply(event, None)
-
-    def _apply(self, event: Event, cause: BaseException | None) -> None:
-        """Tell the workflow of an event. Raises Nondeterministic if it had not asked for it."""
-        data = event.data
-        match event.type:
-            case "StepCompleted" if not data["key"].startswith(MARKER):
-                self._complete(event, self._asked(event, StepAsk, data["key"]))
-            case "StepFailed":
-                self._fail(event, self._asked(event, Ask, data["key"]), cause)
-            case "ApprovalRequested":
-                self._requested(event, self._asked(event, ApprovalAsk, data["key"]))
-            case "TimerSet" | "TimerFired" | "TimerCancelled":
-                self._timed(event, self._asked(event, TimerAsk, data["key"]))
-            case "ChildStarted" | "ChildEnded":
-                self._child(event, self._asked(event, ChildAsk, data["key"]))
-            case "SignalReceived":
-                self._receive(data["name"], data["payload"])
-            case _ if event.type in RESOLUTIONS and event.approval is not None:
-                approval = event.approval
-                self._resolved(self._asked(event, ApprovalAsk, approval.key), approval)
-
-    def _asked(self, event: Event, kind: type[A], key: str) -> A | None:
-        """Give what the workflow waits for under a key, None if it has stopped waiting for it."""
-        ask = self._open.get(key) or self._given_up.get(key)
-        if ask is None and key in self._keys:
-            return None
-        if not isinstance(ask, kind):
-            msg = (
-                f"the record goes on with {_told(event)}, but the workflow asks for {self.asked()}:"
-                " its code was changed under a running execution"
-            )
-            raise Nondeterministic(msg)
-        return ask
-
-    def _complete(self, event: Event, ask: StepAsk | None) -> None:
-        if ask is None:
-            return
-        _check_name(event, ask)
-        self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
-
-    def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
-        if ask is None:
-            return
-        text = event.data["error"]
-        if isinstance(ask, StepAsk):
-            _check_name(event, ask)
-            ask.failures += 1
-            if ask.failures < ask.attempts and not is_final(text):
-                return
-        error = failure(ask.key, text)
-        error.__cause__ = cause
-        self._reject(ask, error)
-
-    def _requested(self, event: Event, ask: ApprovalAsk | None) -> None:
-        if ask is None or event.approval is None:
-            return
-        changed = _changed(ask, event.approval, event.data["policy"])
-        if changed:
-            msg = f"{ask} was asked for with another {changed} (version {event.version})"
-            raise Nondeterministic(msg)
-        ask.known = True
-        ask.approval_id = event.approval.id
-
-    def _resolved(self, ask: ApprovalAsk | None, approval: Approval) -> None:
-        if ask is None:
-            return
-        # A replay must show it as it was shown the first time: not redeemed yet.
-        approval = msgspec.structs.replace(approval, redeemed_at=None)
-        try:
-            clearance = clear(approval)
-        except NotCleared as refused:
-            self._reject(ask, refused)
-        else:
-            self._resolve(ask, clearance)
-
-    def _timed(self, event: Event, ask: TimerAsk | None) -> None:
-        if ask is None:
-            return
-        ask.known = True
-        if event.type == "TimerFired":
-            self._resolve(ask, None)
-        elif event.type == "TimerCancelled":
-            if ask.open:
-                msg = f"{ask} was cancelled (version {event.version}), the workflow waits for it"
-                raise Nondeterministic(msg)
-            self._over(ask)
-
-    def _child(self, event: Event, ask: ChildAsk | None) -> None:
-        if ask is None:
-            return
-        if event.type == "ChildEnded":
-            self._child_ended(event, ask)
-            return
-        wanted, was = ask.command, event.data
-        same = (wanted.workflow, wanted.workflow_version, wanted.queue, wanted.input) == (
-            was["workflow"], was["workflowVersion"], was["queue"], was["input"],
-        )  # fmt: skip
-        if not same:
-            msg = f"{ask} was started with other content (version {event.version})"
-            raise Nondeterministic(msg)
-        ask.known = True
-
-    def _child_ended(self, event: Event, ask: ChildAsk) -> None:
-        if event.data["outcome"] == ExecutionState.COMPLETED:
-            self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
-        else:
-            error = ChildFailed(ask.key, event.data["outcome"], event.data["error"])
-            self._reject(ask, error)
-
-    def _receive(self, name: str, payload: Any) -> None:
-        listening = self._listening.get(name)
-        while listening:
-            future = listening.popleft()
-            if not future.done():
-                future.set_result(payload)
-                return
-        self._signals.setdefault(name, deque()).append(payload)
-
-    def _resolve(self, ask: Ask, result: Any) -> None:
-        if self._over(ask):
-            ask.future.set_result(result)
-
-    def _reject(self, ask: Ask, error: Exception) -> None:
-        if self._over(ask):
-            ask.future.set_exception(error)
-
-    def _over(self, ask: Ask) -> bool:
-        """Note that nothing more comes for an ask; False if nobody waits for it."""
-        self._open.pop(ask.key, None)
-        self._given_up.pop(ask.key, None)
-        return ask.open
-
-
-def _told(event: Event) -> str:
-    key = event.approval.key if event.approval is not None else event.data.get("key")
-    return f"{event.type} {key!r} (version {event.version})"
-
-
-def _check_name(event: Event, ask: StepAsk) -> None:
-    recorded = event.data["name"]
-    if recorded != ask.name:
-        msg = (
-            f"{ask} was recorded under the name {recorded!r} (version {event.version}),"
-            f" the workflow now calls it {ask.name!r}"
-        )
-        raise Nondeterministic(msg)
-
-
-def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
-    try:
-        return convert(value)
-    except Exception as error:
-        msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
-        raise Nondeterministic(msg) from error
-
-
-def _changed(ask: ApprovalAsk, approval: Approval, policy: dict[str, Any]) -> str | None:
-    """Name what differs between an approval and what is asked for now."""
-    request = ask.request
-    if approval.erased:
-        return None
-    if approval.title != request.title:
-        return "title"
-    if approval.description != request.description:
-        return "description"
-    if approval.payload_digest != digest(request.payload):
-        return "payload"
-    if _terms(policy) != _terms(msgspec.to_builtins(request.policy)):
-        return "policy"
-    return None
-
-
-def _terms(policy: dict[str, Any]) -> tuple[Any, ...]:
-    requirements = [
-        (each["count"], sorted(each.get("groups", ())), sorted(each.get("users", ())))
-        for each in policy["requirements"]
-    ]
-    return requirements, policy["rejections"], policy["allowInitiator"]
+            self._answers.apply(event, None)
