@@ -4,23 +4,24 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
-from psycopg.conninfo import make_conninfo
 
 from api.embedded import embedded_database
-from bench import commands, folding, graphql, pages, projecting, wakeup
+from bench import commands, folding, graphql, lifecycle, pages, projecting, wakeup
+from bench.database import database
 from bench.measure import machine, show
+from bench.rivals.drive import CONTENDERS
+from bench.rivals.parts import Sizes
 
 SUITES = {
     "commands": commands.run,
     "wakeup": wakeup.run,
+    "lifecycle": lifecycle.run,
     "projecting": projecting.run,
     "folding": folding.run,
     "graphql": graphql.run,
@@ -29,24 +30,37 @@ SUITES = {
 RESULTS = Path(__file__).parent / "results"
 
 
-@contextmanager
-def database(server: str, name: str) -> Iterator[str]:
-    """Give a fresh database on the server, and drop it afterwards."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE bench_{name}")
-        yield make_conninfo(server, dbname=f"bench_{name}")
-        connection.execute(f"DROP DATABASE bench_{name} WITH (FORCE)")
-
-
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="Suites: " + ", ".join(SUITES), show_default=False)
     ] = None,
+    contender: Annotated[
+        list[str] | None,
+        typer.Option(help="Of lifecycle, who: " + ", ".join(CONTENDERS), show_default=False),
+    ] = None,
+    waiting: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Of lifecycle, how many wait: " + ", ".join(map(str, Sizes.waiting)),
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the benchmarks, all of them if none is named."""
-    unknown = set(names or ()) - SUITES.keys()
-    if unknown:
-        sys.exit(f"bench: there is no suite {', '.join(sorted(unknown))}; see --help")
+    for what, wrong in (
+        ("suite", set(names or ()) - SUITES.keys()),
+        ("contender", set(contender or ()) - CONTENDERS.keys()),
+    ):
+        if wrong:
+            sys.exit(f"bench: there is no {what} {', '.join(sorted(wrong))}; see --help")
+    suites = SUITES | {
+        "lifecycle": partial(
+            lifecycle.run,
+            contenders=contender or tuple(CONTENDERS),
+            sizes=Sizes(waiting=sorted(set(waiting or Sizes.waiting))),
+        )
+    }
     now = datetime.now(UTC)
     measured: dict[str, Any] = {}
     missed = 0
@@ -56,7 +70,7 @@ def main(
     ):
         for name in names or SUITES:
             with database(server, name) as url:
-                result = asyncio.run(SUITES[name](url))
+                result = asyncio.run(suites[name](url))
             show(result)
             missed += sum(not claim.held for claim in result.claims)
             measured[name] = result.as_json()

@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A ratio with its bound. ``at_least`` says on which side of it is well."""
+    """A figure with its bound. ``at_least`` says on which side of it is well."""
 
     what: str
     value: float
@@ -43,6 +43,7 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, **figures: float | str) -> None:
         """Add a side."""

@@ -1,6 +1,7 @@
-"""How much memory processes take, each page shared by several counted once in all."""
+"""How much memory processes take, in megabytes."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 import psycopg
@@ -8,16 +9,22 @@ import psycopg
 MB = 1_000_000
 
 
-def megabytes(pids: Iterable[int]) -> float:
-    """Add up what processes take. One that has ended meanwhile takes nothing."""
+def resident(pids: Iterable[int]) -> float:
+    """Add up what is in memory of processes that have little in common."""
+    return sum(psutil.Process(pid).memory_info().rss for pid in pids) / MB
+
+
+def proportional(pids: Iterable[int]) -> float:
+    """Add up what is in memory of processes that share much, which counts once in all.
+
+    Where the system does not tell, what is shared does not count. A process that has ended
+    meanwhile takes nothing.
+    """
     total = 0
     for pid in pids:
-        try:
+        with suppress(psutil.NoSuchProcess):
             memory = psutil.Process(pid).memory_full_info()
-        except psutil.NoSuchProcess:
-            continue
-        # The proportional share where the system tells it, Linux that is.
-        total += getattr(memory, "pss", memory.uss)
+            total += getattr(memory, "pss", memory.uss)
     return total / MB
 
 

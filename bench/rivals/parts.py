@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from bench.rivals.contender import Contender
-from bench.rivals.memory import megabytes, postgres, threads
+from bench.rivals.memory import postgres, proportional, resident, threads
 from bench.rivals.worker import Board, Worker
 
 T = TypeVar("T")
@@ -21,7 +21,11 @@ Give = Callable[[dict[str, Any]], None]
 
 IN_FLIGHT = 64
 SETTLE_WITHIN = 60.0
-FILL_WITHIN = 240.0
+
+
+def fill_within(count: int) -> float:
+    """Give the seconds in which so many lifecycles have to be waiting."""
+    return 60 + count / 20
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Lab:
         left = 0
         try:
             async with asyncio.timeout(SETTLE_WITHIN):
-                while left := await self.contender.unfinished():
+                while left := await self.contender.unfinished():  # noqa: ASYNC110 - others' books
                     await asyncio.sleep(0.005)
         except TimeoutError:
             msg = f"{left} lifecycles are not completed {SETTLE_WITHIN:g} s after their last line"
@@ -148,7 +152,7 @@ async def killed(lab: Lab) -> None:
         after = await contender.since_lease()
         if begins is not None:
             await begins
-    lab.give({"seconds": took, "after_lease": after})
+    lab.give({"killed": len(waiting), "seconds": took, "after_lease": after})
 
 
 async def waiting(lab: Lab) -> None:
@@ -160,7 +164,7 @@ async def waiting(lab: Lab) -> None:
         held: list[str] = []
         for size in lab.sizes.waiting:
             began = time.perf_counter()
-            async with asyncio.timeout(FILL_WITHIN):
+            async with asyncio.timeout(fill_within(size - len(held))):
                 held += await at_once(size - len(held), lambda: lab.waiting(worker))
             filled = time.perf_counter() - began
             after = await _memory(lab, worker)
@@ -180,8 +184,7 @@ async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
     left = iter(range(count))
 
     async def some() -> None:
-        for _ in left:
-            made.append(await make())
+        made.extend([await make() for _ in left])
 
     async with asyncio.TaskGroup() as group:
         for _ in range(IN_FLIGHT):
@@ -199,8 +202,8 @@ PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
 
 async def _memory(lab: Lab, worker: Worker) -> dict[str, Any]:
     return {
-        "worker": megabytes([worker.pid]),
+        "worker": resident([worker.pid]),
         "threads": threads(worker.pid),
-        "server": megabytes(lab.contender.server),
-        "postgres": megabytes(await postgres(lab.database)),
+        "server": resident(lab.contender.server),
+        "postgres": proportional(await postgres(lab.database)),
     }
