@@ -105,12 +105,23 @@ def _idle(figures: Figures, _: Figures) -> dict[str, float | str]:
 
 
 def _load(figures: Figures, _: Figures) -> dict[str, float | str]:
-    return {"lifecycles/s": len(figures["wakes"]) / figures["seconds"], **_wakes(figures)}
+    ran = max(len(figures["wakes"]), 1)
+    return {
+        "lifecycles/s": len(figures["wakes"]) / figures["seconds"],
+        **_wakes(figures),
+        **{
+            f"{name}, CPU ms each": seconds * 1000 / ran
+            for name, seconds in figures["processor"].items()
+        },
+    }
 
 
 def _killed(figures: Figures, _: Figures) -> dict[str, float | str]:
     after = figures["after_lease"]
-    return {"all done s": figures["seconds"]} | ({} if after is None else {"after lease s": after})
+    return {
+        "all done, s after the kill": figures["seconds"],
+        "s after the lease": "" if after is None else after,
+    }
 
 
 def _waiting(figures: Figures, none: Figures) -> dict[str, float | str]:
@@ -120,16 +131,17 @@ def _waiting(figures: Figures, none: Figures) -> dict[str, float | str]:
     worker, server, postgres = (
         figures[each] - none[each] for each in ("worker", "server", "postgres")
     )
-    row: dict[str, float | str] = {
+    alone = not figures["server"]
+    return {
         **_wakes(figures),
         "worker MB": figures["worker"],
         "threads": figures["threads"],
-        "KB a run": (worker + server) * 1000 / waiting,
+        "server MB": "" if alone else figures["server"],
+        "server +MB": "" if alone else server,
         "PostgreSQL +MB": postgres,
+        "worker + server, KB each": (worker + server) * 1000 / waiting,
+        "filled at, /s": figures["filled"] / figures["fill_seconds"],
     }
-    if figures["server"]:
-        row |= {"server MB": figures["server"], "server +MB": server}
-    return row
 
 
 _ROWS: dict[str, Callable[[Figures, Figures], dict[str, float | str]]] = {
@@ -150,7 +162,7 @@ def _claims(part: str, figures: Figures, row: dict[str, Any]) -> list[Claim]:
                 Claim("wake p99 then, ms", row["wake p99 ms"], 60, at_least=False),
             ]
         case "killed":
-            after = row["after lease s"]
+            after = figures["after_lease"]
             return [Claim("taken over after the lease, s", after, 1, at_least=False)]
         case "waiting" if figures["waiting"] == WAITING_BOUND:
             what = f"with {WAITING_BOUND:,} waiting, MB"

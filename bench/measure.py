@@ -6,10 +6,11 @@ import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,14 @@ def machine() -> dict[str, Any]:
 
 
 def show(result: Result) -> None:
-    """Print a result as a table with its claims."""
+    """Print a result as a table with its claims. Rows with other columns begin anew below."""
     console = Console(highlight=False, width=None if os.isatty(1) else 140)
-    columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
-    table = Table("", *columns, title=result.title, title_justify="left", box=None)
-    for row in result.rows:
-        table.add_row(row.what, *(_cell(row.figures.get(name, "")) for name in columns))
-    console.print(table)
+    console.print(result.title, style="italic")
+    for columns, rows in groupby(result.rows, lambda row: tuple(row.figures)):
+        table = Table(Column("", no_wrap=True), *columns, box=None)
+        for row in rows:
+            table.add_row(row.what, *map(_cell, row.figures.values()))
+        console.print(table)
     for claim in result.claims:
         word = "at least" if claim.at_least else "at most"
         verdict = "held" if claim.held else "MISSED"

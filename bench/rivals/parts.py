@@ -4,6 +4,7 @@ Latencies and durations are in seconds, memory in megabytes.
 """
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from bench.rivals.contender import Contender
-from bench.rivals.memory import postgres, proportional, resident, threads
+from bench.rivals.usage import postgres, processor, proportional, resident, threads
 from bench.rivals.worker import Board, Worker
 
 T = TypeVar("T")
@@ -109,21 +110,30 @@ async def idle(lab: Lab) -> None:
 
 async def load(lab: Lab) -> None:
     """So many lifecycles in flight all the time, each decided as soon as it waits."""
-    ran: list[tuple[float, float]] = []
-    begins = time.perf_counter() + lab.sizes.warm_seconds
-    ends = begins + lab.sizes.load_seconds
-
-    async def one_after_another(worker: Worker) -> None:
-        while time.perf_counter() < ends:
-            ran.append(await lab.whole(worker))
-
     async with lab.working() as worker:
+        begins = time.perf_counter() + lab.sizes.warm_seconds
+        ends = begins + lab.sizes.load_seconds
+
+        async def one_after_another() -> list[tuple[float, float]]:
+            ran = []
+            while time.perf_counter() < ends:
+                ran.append(await lab.whole(worker))
+            return ran
+
+        async def used() -> dict[str, float]:
+            await asyncio.sleep(begins - time.perf_counter())
+            before = await _processor(lab, worker)
+            await asyncio.sleep(ends - time.perf_counter())
+            after = await _processor(lab, worker)
+            return {name: after[name] - before[name] for name in after}
+
         async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(one_after_another(worker))
+            using = group.create_task(used())
+            running = [group.create_task(one_after_another()) for _ in range(IN_FLIGHT)]
         await lab.settled()
+    ran = [each for one in running for each in one.result()]
     wakes = [wake for wake, done in ran if begins <= done < ends]
-    lab.give({"wakes": wakes, "seconds": lab.sizes.load_seconds})
+    lab.give({"wakes": wakes, "seconds": lab.sizes.load_seconds, "processor": using.result()})
 
 
 async def killed(lab: Lab) -> None:
@@ -163,10 +173,11 @@ async def waiting(lab: Lab) -> None:
         lab.give({"waiting": 0, **before})
         held: list[str] = []
         for size in lab.sizes.waiting:
+            missing = size - len(held)
             began = time.perf_counter()
-            async with asyncio.timeout(fill_within(size - len(held))):
-                held += await at_once(size - len(held), lambda: lab.waiting(worker))
-            filled = time.perf_counter() - began
+            async with asyncio.timeout(fill_within(missing)):
+                held += await at_once(missing, lambda: lab.waiting(worker))
+            took = time.perf_counter() - began
             after = await _memory(lab, worker)
             random.shuffle(held)
             wakes = []
@@ -175,7 +186,8 @@ async def waiting(lab: Lab) -> None:
                 await asyncio.sleep(random.uniform(0.01, 0.02))
                 wakes.append(await lab.woken(lifecycle, worker))
                 await lab.board.reached("done", lifecycle)
-            lab.give({"waiting": size, **after, "fill_seconds": filled, "wakes": wakes})
+            filled = {"filled": missing, "fill_seconds": took}
+            lab.give({"waiting": size, **after, **filled, "wakes": wakes})
 
 
 async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
@@ -206,4 +218,13 @@ async def _memory(lab: Lab, worker: Worker) -> dict[str, Any]:
         "threads": threads(worker.pid),
         "server": resident(lab.contender.server),
         "postgres": proportional(await postgres(lab.database)),
+    }
+
+
+async def _processor(lab: Lab, worker: Worker) -> dict[str, float]:
+    return {
+        "worker": processor([worker.pid]),
+        "server": processor(lab.contender.server),
+        "PostgreSQL": processor(await postgres(lab.database)),
+        "client": processor([os.getpid()]),
     }

@@ -1,4 +1,4 @@
-"""How much memory processes take, in megabytes."""
+"""What processes take: memory in megabytes, processor time in seconds."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -26,6 +26,16 @@ def proportional(pids: Iterable[int]) -> float:
             memory = psutil.Process(pid).memory_full_info()
             total += getattr(memory, "pss", memory.uss)
     return total / MB
+
+
+def processor(pids: Iterable[int]) -> float:
+    """Add up the processor time of processes and of those children of theirs that have ended."""
+    total = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def threads(pid: int) -> int:
