@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -61,6 +62,8 @@ def main(
             sizes=Sizes(waiting=sorted(set(waiting or Sizes.waiting))),
         )
     }
+    # As by Ctrl-C, so that nothing that was started is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     now = datetime.now(UTC)
     measured: dict[str, Any] = {}
     missed = 0
