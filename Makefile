@@ -32,8 +32,8 @@ check: $(STAMP)  ## formatting, lint, types, layering
 bench: $(STAMP)  ## run the benchmarks side by side and print a table
 	@exec $(BIN)/python -m bench
 
-clean:  ## remove the environment and the tools' caches
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+clean:  ## remove the environments and the tools' caches
+	rm -rf $(VENV) .venv-bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
 constraints: $(STAMP)  ## resolve constraints.txt anew, for all supported versions of Python
 	$(BIN)/python -m pip install --quiet uv
@@ -41,6 +41,10 @@ constraints: $(STAMP)  ## resolve constraints.txt anew, for all supported versio
 	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
 	    --extra embedded --extra dev pyproject.toml sdk/pyproject.toml ) > constraints.new
 	mv constraints.new constraints.txt
+	( echo '# The exact versions that the benchmark `lifecycle` compares with. Made by `make constraints`.'; \
+	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
+	    bench/rivals/requirements.in ) > requirements.new
+	mv requirements.new bench/rivals/requirements.txt
 
 $(STAMP): pyproject.toml sdk/pyproject.toml constraints.txt
 	@python=; for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \

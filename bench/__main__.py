@@ -2,27 +2,39 @@
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
-from psycopg.conninfo import make_conninfo
 
 from api.embedded import embedded_database
-from bench import commands, folding, graphql, mishaps, pages, projecting, waiting, wakeup
+from bench import (
+    commands,
+    folding,
+    graphql,
+    lifecycle,
+    mishaps,
+    pages,
+    projecting,
+    waiting,
+    wakeup,
+)
+from bench.database import database
 from bench.measure import machine, markdown, show
+from bench.rivals.drive import CONTENDERS
+from bench.rivals.parts import Sizes
 
 SUITES = {
     "commands": commands.run,
     "wakeup": wakeup.run,
     "waiting": waiting.run,
     "mishaps": mishaps.run,
+    "lifecycle": lifecycle.run,
     "projecting": projecting.run,
     "folding": folding.run,
     "graphql": graphql.run,
@@ -31,18 +43,22 @@ SUITES = {
 RESULTS = Path(__file__).parent / "results"
 
 
-@contextmanager
-def database(server: str, name: str) -> Iterator[str]:
-    """Give a fresh database on the server, and drop it afterwards."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE bench_{name}")
-        yield make_conninfo(server, dbname=f"bench_{name}")
-        connection.execute(f"DROP DATABASE bench_{name} WITH (FORCE)")
-
-
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="Suites: " + ", ".join(SUITES), show_default=False)
+    ] = None,
+    contender: Annotated[
+        list[str] | None,
+        typer.Option(help="Of lifecycle, who: " + ", ".join(CONTENDERS), show_default=False),
+    ] = None,
+    how_many: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--waiting",
+            help="Of lifecycle, how many wait: " + ", ".join(map(str, Sizes.waiting)),
+            min=1,
+            show_default=False,
+        ),
     ] = None,
     *,
     as_markdown: Annotated[
@@ -50,9 +66,21 @@ def main(
     ] = False,
 ) -> None:
     """Run the benchmarks, all of them if none is named."""
-    unknown = set(names or ()) - SUITES.keys()
-    if unknown:
-        sys.exit(f"bench: there is no suite {', '.join(sorted(unknown))}; see --help")
+    for what, wrong in (
+        ("suite", set(names or ()) - SUITES.keys()),
+        ("contender", set(contender or ()) - CONTENDERS.keys()),
+    ):
+        if wrong:
+            sys.exit(f"bench: there is no {what} {', '.join(sorted(wrong))}; see --help")
+    suites = SUITES | {
+        "lifecycle": partial(
+            lifecycle.run,
+            contenders=contender or tuple(CONTENDERS),
+            sizes=Sizes(waiting=sorted(set(how_many or Sizes.waiting))),
+        )
+    }
+    # As by Ctrl-C, so that nothing that was started is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     now = datetime.now(UTC)
     measured: dict[str, Any] = {}
     missed = 0
@@ -62,7 +90,7 @@ def main(
     ):
         for name in names or SUITES:
             with database(server, name) as url:
-                result = asyncio.run(SUITES[name](url))
+                result = asyncio.run(suites[name](url))
             if as_markdown:
                 print(markdown(result), end="\n\n")
             else:

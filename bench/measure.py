@@ -4,12 +4,12 @@ import math
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, **figures: float | str) -> None:
         """Add a side."""
@@ -86,13 +87,14 @@ def machine() -> dict[str, Any]:
 
 
 def show(result: Result) -> None:
-    """Print a result as a table with its claims."""
+    """Print a result as a table with its claims. Rows with other columns begin anew below."""
     console = Console(highlight=False, width=None if os.isatty(1) else 140)
-    header, *rows = _cells(result)
-    table = Table(*header, title=result.title, title_justify="left", box=None)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    console.print(result.title, style="italic")
+    for (first, *columns), *rows in _tables(result):
+        table = Table(Column(first, no_wrap=True), *columns, box=None)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     for line in [*map(_said, result.claims), *result.notes]:
         console.print(f"  {line}")
     console.print()
@@ -100,21 +102,33 @@ def show(result: Result) -> None:
 
 def markdown(result: Result) -> str:
     """Give a result as Markdown, to be put into a page of the documentation as it is."""
-    header, *rows = _cells(result)
-    aligned = ["---", *["---:"] * (len(header) - 1)]
-    table = [f"| {' | '.join(cells)} |" for cells in (header, aligned, *rows)]
+    tables = []
+    for header, *rows in _tables(result):
+        aligned = ["---", *["---:"] * (len(header) - 1)]
+        lines = [f"| {' | '.join(cells)} |" for cells in (header, aligned, *rows)]
+        tables.append("\n".join(lines))
     claims = [f"- {_said(claim)}" for claim in result.claims]
-    blocks = [f"**{result.title}**", "\n".join(table), "\n".join(claims), *result.notes]
+    blocks = [f"**{result.title}**", *tables, "\n".join(claims), *result.notes]
     return "\n\n".join(block for block in blocks if block)
 
 
-def _cells(result: Result) -> list[list[str]]:
-    """Give the table: its header, then a line for each row."""
-    columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
-    lines = [
-        [row.what, *(_cell(row.figures.get(name, "")) for name in columns)] for row in result.rows
-    ]
-    return [["", *columns], *lines]
+def _tables(result: Result) -> Iterator[list[list[str]]]:
+    """Give the tables: the header of each, then its lines.
+
+    A row belongs to the table before it if they have a column in common.
+    """
+    groups: list[tuple[list[str], list[Row]]] = []
+    for row in result.rows:
+        columns = list(row.figures)
+        last = groups[-1][0] if groups else []
+        if set(columns) & set(last):
+            last += [name for name in columns if name not in last]
+            groups[-1][1].append(row)
+        else:
+            groups.append((columns, [row]))
+    for columns, rows in groups:
+        lines = [[r.what, *(_cell(r.figures.get(name, "")) for name in columns)] for r in rows]
+        yield [["", *columns], *lines]
 
 
 def _said(claim: Claim) -> str:

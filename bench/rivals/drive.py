@@ -1,0 +1,64 @@
+"""Measures one part of one contender, as a process in that contender's environment.
+
+``python -m bench.rivals.drive CONTENDER PART`` with the rest as JSON on standard input. Prints a
+line of JSON for each thing measured.
+"""
+
+import asyncio
+import importlib
+import json
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.rivals.contender import Open, Place
+from bench.rivals.parts import PARTS, Lab, Sizes
+from bench.rivals.worker import Board
+
+CONTENDERS = {
+    "placet": "bench.rivals.placet_side:PlacetSide",
+    "restate": "bench.rivals.restate_side:RestateSide",
+    "langgraph": "bench.rivals.langgraph_side:LangGraphSide",
+    "dbos": "bench.rivals.dbos_side:DbosSide",
+}
+
+
+def give(figures: dict[str, Any]) -> None:
+    print(json.dumps(figures), flush=True)
+
+
+async def main() -> None:
+    _, name, part = sys.argv
+    given = json.loads(sys.stdin.read())
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    board = Board()
+    place = Place(
+        given["database"],
+        Path(given["directory"]),
+        Path(given["environment"]),
+        board.waits,
+        board.told,
+    )
+    module, _, side = CONTENDERS[name].partition(":")
+    opens: Open = getattr(importlib.import_module(module), side).open
+    async with opens(place) as contender:
+        give({"versions": {**contender.versions, **_versions(place.database)}})
+        lab = Lab(contender, board, place.database, Sizes(**given["sizes"]), give)
+        await PARTS[part](lab)
+
+
+def _versions(database: str) -> dict[str, str]:
+    with psycopg.connect(database) as connection:
+        server = connection.execute("SHOW server_version").fetchone()
+    assert server is not None
+    return {"PostgreSQL": str(server[0]), "Python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

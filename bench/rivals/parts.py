@@ -1,0 +1,230 @@
+"""The parts of the measurement, the same for every contender. Each gives its figures as it goes.
+
+Latencies and durations are in seconds, memory in megabytes.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from bench.rivals.contender import Contender
+from bench.rivals.usage import postgres, processor, proportional, resident, threads
+from bench.rivals.worker import Board, Worker
+
+T = TypeVar("T")
+Give = Callable[[dict[str, Any]], None]
+
+IN_FLIGHT = 64
+SETTLE_WITHIN = 60.0
+
+
+def fill_within(count: int) -> float:
+    """Give the seconds in which so many lifecycles have to be waiting."""
+    return 60 + count / 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of each part. Seconds are of the part ``load``."""
+
+    idle: int = 200
+    warm_seconds: float = 3.0
+    load_seconds: float = 12.0
+    killed: int = 200
+    waiting: Sequence[int] = (1_000, 5_000, 10_000)
+    decided: int = 100
+
+
+@dataclass
+class Lab:
+    """One contender on an empty database, with what its workers reported."""
+
+    contender: Contender
+    board: Board
+    database: str
+    sizes: Sizes
+    give: Give
+
+    def worker(self) -> AbstractAsyncContextManager[Worker]:
+        """Load a worker."""
+        return Worker.load(self.contender.worker, self.contender.arguments(), self.board)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """Run a worker."""
+        async with self.worker() as worker:
+            await worker.go()
+            yield worker
+
+    async def waiting(self, worker: Worker) -> str:
+        """Begin a lifecycle and give it once it waits."""
+        lifecycle = str(uuid4())
+        await self.contender.begin(lifecycle, worker)
+        await self.board.reached("waits", lifecycle)
+        return lifecycle
+
+    async def woken(self, lifecycle: str, worker: Worker) -> float:
+        """Decide, and give the seconds from the call to the lifecycle's next line."""
+        called = time.perf_counter_ns()
+        await self.contender.decide(lifecycle, worker)
+        return (await self.board.reached("woke", lifecycle) - called) / 1e9
+
+    async def whole(self, worker: Worker) -> tuple[float, float]:
+        """Run one to its end; give the seconds to its next line, and when its last was reached."""
+        lifecycle = await self.waiting(worker)
+        wake = await self.woken(lifecycle, worker)
+        return wake, await self.board.reached("done", lifecycle) / 1e9
+
+    async def settled(self) -> None:
+        """Wait until all that was begun is completed by the contender's own books."""
+        left = 0
+        try:
+            async with asyncio.timeout(SETTLE_WITHIN):
+                while left := await self.contender.unfinished():  # noqa: ASYNC110 - others' books
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            msg = f"{left} lifecycles are not completed {SETTLE_WITHIN:g} s after their last line"
+            raise AssertionError(msg) from None
+
+
+async def idle(lab: Lab) -> None:
+    """One lifecycle after the other, each decided a moment after it waits."""
+    async with lab.working() as worker:
+        for _ in range(20):
+            await lab.whole(worker)
+        wakes = []
+        for _ in range(lab.sizes.idle):
+            lifecycle = await lab.waiting(worker)
+            await asyncio.sleep(random.uniform(0.01, 0.02))
+            wakes.append(await lab.woken(lifecycle, worker))
+            await lab.board.reached("done", lifecycle)
+        await lab.settled()
+    lab.give({"wakes": wakes})
+
+
+async def load(lab: Lab) -> None:
+    """So many lifecycles in flight all the time, each decided as soon as it waits."""
+    async with lab.working() as worker:
+        begins = time.perf_counter() + lab.sizes.warm_seconds
+        ends = begins + lab.sizes.load_seconds
+
+        async def one_after_another() -> list[tuple[float, float]]:
+            ran = []
+            while time.perf_counter() < ends:
+                ran.append(await lab.whole(worker))
+            return ran
+
+        async def used() -> dict[str, float]:
+            await asyncio.sleep(begins - time.perf_counter())
+            before = await _processor(lab, worker)
+            await asyncio.sleep(ends - time.perf_counter())
+            after = await _processor(lab, worker)
+            return {name: after[name] - before[name] for name in after}
+
+        async with asyncio.TaskGroup() as group:
+            using = group.create_task(used())
+            running = [group.create_task(one_after_another()) for _ in range(IN_FLIGHT)]
+        await lab.settled()
+    ran = [each for one in running for each in one.result()]
+    wakes = [wake for wake, done in ran if begins <= done < ends]
+    lab.give({"wakes": wakes, "seconds": lab.sizes.load_seconds, "processor": using.result()})
+
+
+async def killed(lab: Lab) -> None:
+    """A worker killed with lifecycles waiting; all are decided at once; another completes them.
+
+    The other has everything loaded. It is at work already if the contender allows that beside the
+    first, and else begins at the kill.
+    """
+    contender, board = lab.contender, lab.board
+    async with lab.worker() as first, lab.worker() as second:
+        await first.go()
+        await lab.whole(first)
+        waiting = await at_once(lab.sizes.killed, lambda: lab.waiting(first))
+        if contender.stands_by:
+            await second.go()
+        await asyncio.sleep(0.5)
+        began = time.perf_counter()
+        await first.kill9()
+        begins = None if contender.stands_by else asyncio.create_task(second.go())
+        deciding = iter(waiting)
+        await at_once(len(waiting), lambda: contender.decide(next(deciding), second))
+        for lifecycle in waiting:
+            await board.reached("done", lifecycle)
+        await lab.settled()
+        took = time.perf_counter() - began
+        after = await contender.since_lease()
+        if begins is not None:
+            await begins
+    lab.give({"killed": len(waiting), "seconds": took, "after_lease": after})
+
+
+async def waiting(lab: Lab) -> None:
+    """More and more lifecycles waiting: what memory that takes, and how soon one is woken then."""
+    async with lab.working() as worker:
+        await lab.whole(worker)
+        before = await _memory(lab, worker)
+        lab.give({"waiting": 0, **before})
+        held: list[str] = []
+        for size in lab.sizes.waiting:
+            missing = size - len(held)
+            began = time.perf_counter()
+            async with asyncio.timeout(fill_within(missing)):
+                held += await at_once(missing, lambda: lab.waiting(worker))
+            took = time.perf_counter() - began
+            after = await _memory(lab, worker)
+            random.shuffle(held)
+            wakes = []
+            for _ in range(lab.sizes.decided):
+                lifecycle = held.pop()
+                await asyncio.sleep(random.uniform(0.01, 0.02))
+                wakes.append(await lab.woken(lifecycle, worker))
+                await lab.board.reached("done", lifecycle)
+            filled = {"filled": missing, "fill_seconds": took}
+            lab.give({"waiting": size, **after, **filled, "wakes": wakes})
+
+
+async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
+    """Do it so many times, as many at once as are in flight under load."""
+    made: list[T] = []
+    left = iter(range(count))
+
+    async def some() -> None:
+        made.extend([await make() for _ in left])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(IN_FLIGHT):
+            group.create_task(some())
+    return made
+
+
+PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
+    "idle": idle,
+    "load": load,
+    "killed": killed,
+    "waiting": waiting,
+}
+
+
+async def _memory(lab: Lab, worker: Worker) -> dict[str, Any]:
+    return {
+        "worker": resident([worker.pid]),
+        "threads": threads(worker.pid),
+        "server": resident(lab.contender.server),
+        "postgres": proportional(await postgres(lab.database)),
+    }
+
+
+async def _processor(lab: Lab, worker: Worker) -> dict[str, float]:
+    return {
+        "worker": processor([worker.pid]),
+        "server": processor(lab.contender.server),
+        "PostgreSQL": processor(await postgres(lab.database)),
+        "client": processor([os.getpid()]),
+    }

@@ -1,0 +1,86 @@
+"""Placet as a contender: a server, and people who start and decide through the client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from importlib.metadata import version
+from typing import Self
+
+import psycopg
+
+import placet
+from bench.rivals.contender import Place
+from bench.rivals.worker import Worker
+from bench.stack import Stack, stack
+
+LEASE_SECONDS = 3
+UNFINISHED = tuple(set(placet.ExecutionState) - {placet.ExecutionState.COMPLETED})
+_SINCE_LEASE = "SELECT extract(epoch FROM clock_timestamp() - min(expires_at)) FROM worker_leases"
+
+
+class PlacetSide:
+    """A server of its own. That a lifecycle waits is what an approver's stream says."""
+
+    worker = "bench.rivals.placet_worker"
+    stands_by = True
+
+    def __init__(self, place: Place, server: Stack, clients: Sequence[placet.Client]) -> None:
+        self.server = [server.process.pid]
+        self.versions = {"Placet": version("placet-server")}
+        self._place = place
+        self._stack = server
+        self._operator, self._approver = clients
+        self._pending: dict[str, placet.Approval] = {}
+        self._position: str | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, place: Place) -> AsyncIterator[Self]:
+        """Start the server, and follow what waits."""
+        with stack(place.directory, database_url=place.database) as server:
+            async with AsyncExitStack() as opened:
+                clients = [
+                    await opened.enter_async_context(placet.Client(server.url, server.tokens[name]))
+                    for name in ("operator", "approver-b")
+                ]
+                side = cls(place, server, clients)
+                following = asyncio.create_task(side._follow())
+                try:
+                    yield side
+                finally:
+                    following.cancel()
+                    await asyncio.wait([following])
+
+    def arguments(self) -> Sequence[str]:
+        """Tell the worker its server, its token and its lease."""
+        return [self._stack.url, self._stack.tokens["engine"], str(LEASE_SECONDS)]
+
+    async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is assigned
+        """Start an execution."""
+        await self._operator.start("lifecycle", {"n": 1}, id=lifecycle)
+
+    async def decide(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is told
+        """Grant what the stream showed."""
+        accepted = await self._approver.grant(self._pending.pop(lifecycle))
+        self._position = str(accepted.position)
+
+    async def unfinished(self) -> int:
+        """Count what is not completed, as of the last decision."""
+        where = placet.ExecutionFilter(state=UNFINISHED)
+        page = await self._operator.executions(where, first=0, count=True, at_least=self._position)
+        return page.total_count or 0
+
+    async def since_lease(self) -> float | None:
+        """Ask the database, by its clock. The worker that is gone has the oldest lease."""
+        async with await psycopg.AsyncConnection.connect(self._place.database) as connection:
+            row = await (await connection.execute(_SINCE_LEASE)).fetchone()
+        assert row is not None
+        return float(row[0])
+
+    async def _follow(self) -> None:
+        pending = placet.ApprovalFilter(status=[placet.ApprovalStatus.PENDING])
+        async with aclosing(self._approver.approvals_stream(pending)) as messages:
+            async for message in messages:
+                if message.approval is not None:
+                    self._pending[message.approval.execution_id] = message.approval
+                    self._place.waits(message.approval.execution_id)

@@ -1,0 +1,103 @@
+"""The measuring process of one part, run in its contender's environment and ended for certain."""
+
+import asyncio
+import json
+import os
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.rivals.environment import ENVIRONMENT, ROOT
+from bench.rivals.parts import Sizes, fill_within
+
+PART_WITHIN = 240.0
+END_WITHIN = 60.0
+LONGEST_LINE = 2**26
+LAST_WORDS = 2_000
+# Settings of these in the caller's shell are none of ours.
+_NOT_HANDED_ON = (
+    "DBOS",
+    "LANGCHAIN",
+    "LANGGRAPH",
+    "LANGSMITH",
+    "PG",
+    "PLACET",
+    "PYTHON",
+    "RESTATE",
+)
+
+Figures = dict[str, Any]
+
+
+class PartError(Exception):
+    """A part could not be measured; the message says why."""
+
+
+async def measured(
+    python: str, contender: str, part: str, database: str, sizes: Sizes
+) -> AsyncIterator[Figures]:
+    """Measure one part and give its figures as they come. Raises PartError."""
+    within = PART_WITHIN + sum(map(fill_within, sizes.waiting)) * (part == "waiting")
+    with tempfile.TemporaryDirectory(prefix="placet-bench-") as directory:
+        log = Path(directory) / "log"
+        given = {
+            "database": database,
+            "directory": f"{directory}/contender",
+            "environment": str(ENVIRONMENT),
+            "sizes": asdict(sizes),
+        }
+        with log.open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *(python, "-m", "bench.rivals.drive", contender, part),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                limit=LONGEST_LINE,
+                # Ctrl-C is for us alone, who then end it in order.
+                start_new_session=True,
+                env={k: v for k, v in os.environ.items() if not k.startswith(_NOT_HANDED_ON)},
+            )
+        try:
+            async with asyncio.timeout(within):
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps(given).encode())
+                process.stdin.close()
+                async for line in process.stdout:
+                    yield json.loads(line)
+                code = await process.wait()
+        except TimeoutError:
+            raise PartError(f"not over within {within:g} s") from None
+        finally:
+            await _end(process)
+        if code != 0:
+            said = log.read_text(errors="replace").strip()[-LAST_WORDS:]
+            raise PartError(f"ended with {code} and said: {said or 'nothing'}")
+
+
+async def _end(process: Process) -> None:
+    """End the process with all that it started, in order if that can be."""
+    if process.returncode is not None:
+        return
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    process.terminate()
+    try:
+        async with asyncio.timeout(END_WITHIN):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    for left in family:
+        # An id that another process has by now is not taken for the one that had it.
+        with suppress(psutil.NoSuchProcess):
+            left.kill()

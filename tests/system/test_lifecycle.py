@@ -1,0 +1,52 @@
+"""The benchmark of whole lifecycles measures what it says, on Placet itself."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from bench.rivals.parts import PARTS, Sizes
+from bench.rivals.process import PartError, measured
+
+SIZES = Sizes(idle=3, warm_seconds=0.5, load_seconds=2, killed=5, waiting=(8, 12), decided=2)
+
+
+async def figures(part: str, database: str) -> list[dict[str, Any]]:
+    """Give what is measured of a part."""
+    versions, *found = [
+        each async for each in measured(sys.executable, "placet", part, database, SIZES)
+    ]
+    assert versions["versions"].keys() == {"Placet", "PostgreSQL", "Python"}
+    return found
+
+
+async def test_idle_every_decision_wakes_its_lifecycle(database: str) -> None:
+    [idle] = await figures("idle", database)
+    assert len(idle["wakes"]) == 3
+    assert all(wake > 0 for wake in idle["wakes"])
+
+
+async def test_under_load_lifecycles_end_and_take_processor_time(database: str) -> None:
+    [load] = await figures("load", database)
+    assert load["wakes"]
+    assert load["processor"].keys() == {"worker", "server", "PostgreSQL", "client"}
+    assert all(seconds >= 0 for seconds in load["processor"].values())
+
+
+async def test_what_a_killed_worker_held_is_completed_by_another(database: str) -> None:
+    [killed] = await figures("killed", database)
+    assert killed["killed"] == 5
+    assert 0 < killed["after_lease"] < killed["seconds"]
+
+
+async def test_memory_is_told_for_each_number_that_waits(database: str) -> None:
+    waiting = await figures("waiting", database)
+    assert [each["waiting"] for each in waiting] == [0, 8, 12]
+    assert all(each["worker"] > 0 and each["server"] > 0 for each in waiting)
+    assert [each["filled"] for each in waiting[1:]] == [8, 6]
+
+
+async def test_a_part_that_fails_says_what_its_process_said(database: str) -> None:
+    assert "nonsense" not in PARTS
+    with pytest.raises(PartError, match="KeyError: 'nonsense'"):
+        await figures("nonsense", database)
