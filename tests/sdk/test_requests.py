@@ -9,7 +9,15 @@ from aiohttp import web
 from placet import Client, Refused, errors
 from tests.sdk.peer import Peer
 
-HEAD = {"id": "x", "workflow": "w", "state": "RUNNING", "version": 1, "fence": 0}
+HEAD = {
+    "id": "x",
+    "workflow": "w",
+    "state": "RUNNING",
+    "version": 1,
+    "fence": 0,
+    "updatedAt": "2026-01-02T03:04:05Z",
+    "wokenVersion": 0,
+}
 ACCEPTED = {
     "__typename": "Accepted",
     "position": "1",
