@@ -16,6 +16,7 @@ from bench.stack import Stack, stack
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
 from tests.support.prepared import Prepared
 
+TESTS = Path(__file__).parent
 EMBEDDED, SYSTEM = "embedded", "system"
 
 
@@ -82,7 +83,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, or the last of several processes would run alone."""
-    items.sort(key=lambda item: "system" not in item.path.parts)
+    longest = (TESTS, TESTS / "system")
+    items.sort(key=lambda item: item.path.parent not in longest)
     # By its id a test is handed to a process: of two that share one, one would never run.
     assert len({item.nodeid for item in items}) == len(items), "two tests have the same id"
 
