@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A ratio with its bound. ``at_least`` says on which side of it is well."""
+    """A figure with its bound. ``at_least`` says on which side of it is well."""
 
     what: str
     value: float

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -78,8 +79,9 @@ async def measured(
         finally:
             await _end(process)
         if code != 0:
-            said = log.read_text(errors="replace").strip()[-LAST_WORDS:]
-            raise PartError(f"ended with {code} and said: {said or 'nothing'}")
+            said = log.read_text(errors="replace").strip() or "nothing"
+            print(said[-LAST_WORDS:], file=sys.stderr)
+            raise PartError(f"ended with {code} and said: {said.splitlines()[-1]}")
 
 
 async def _end(process: Process) -> None:
