@@ -36,7 +36,7 @@ async def main() -> None:
     given = json.loads(sys.stdin.read())
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
     board = Board()
     place = Place(
         given["database"],
@@ -50,7 +50,16 @@ async def main() -> None:
     async with opens(place) as contender:
         give({"versions": {**contender.versions, **_versions(place.database)}})
         lab = Lab(contender, board, place.database, Sizes(**given["sizes"]), give)
-        await PARTS[part](lab)
+        try:
+            await PARTS[part](lab)
+        except ExceptionGroup as errors:
+            # What was in flight at once fails at once, and for one reason.
+            raise _first(errors) from None
+
+
+def _first(errors: ExceptionGroup) -> Exception:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _versions(database: str) -> dict[str, str]:
