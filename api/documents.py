@@ -1,12 +1,13 @@
 """Documents, parsed, limited and validated once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
 
 from api import limits
 from api.errors import ErrorCode, bad_request, limit_exceeded
+from api.plans import Plans
 
 # How the parser begins to say that one of its own limits is broken.
 _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Document is nested too")
@@ -18,6 +19,7 @@ class Prepared:
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
+    plans: Plans = field(default_factory=Plans)
 
 
 class Documents:

@@ -24,6 +24,7 @@ from api import metrics
 from api.context import Context
 from api.documents import Documents
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
+from api.plans import PlannedExecutor, Plans
 from api.requests import GraphQLRequest
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Operation(NamedTuple):
     """One operation of a document that may be executed. ``field`` is its first root field."""
 
     document: DocumentNode
+    plans: Plans
     name: str | None
     type: OperationType
     field: str
@@ -75,7 +77,11 @@ class Executor:
         if definition is None:
             raise InvalidRequestError(refusal(bad_request(_which(request.operation_name))))
         return Operation(
-            prepared.document, request.operation_name, definition.operation, _field(definition)
+            prepared.document,
+            prepared.plans,
+            request.operation_name,
+            definition.operation,
+            _field(definition),
         )
 
     async def answer(
@@ -88,6 +94,8 @@ class Executor:
             context_value=context,
             variable_values=variables,
             operation_name=operation.name,
+            executor_class=PlannedExecutor,
+            plans=operation.plans,
         )
         if isawaitable(result):
             result = await result
@@ -107,6 +115,8 @@ class Executor:
             context_value=context,
             variable_values=variables,
             operation_name=operation.name,
+            executor_class=PlannedExecutor,
+            plans=operation.plans,
         )
         if isawaitable(source):
             source = await source

@@ -66,10 +66,11 @@ def start_key(command: Command) -> StartKey | None:
 class Batch:
     """Decides requests one after the other, each on the state that the one before left.
 
-    After :meth:`decide_all`, ``appended`` is what to insert, ``started`` which start keys are new,
-    ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
-    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions
-    are known. ``damaged`` names the executions whose log can't be folded, with the reason; requests
+    After :meth:`decide_all`, ``appended`` is what to insert, ``folded`` the head after each event
+    of it, ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost``
+    who lost what by that, ``ended`` what came to an end, ``parked`` what was parked, and
+    :meth:`outcomes` gives the answers once the positions are known. ``damaged`` names the
+    executions whose log can't be folded, with the reason; requests
     for them fail with it.
     """
 
@@ -84,6 +85,7 @@ class Batch:
         self.heads = heads
         self.before = dict(heads)
         self.appended: list[Chained] = []
+        self.folded: list[Head] = []
         self.started: dict[StartKey, UUID] = {}
         self.claimed: dict[UUID, tuple[str, str]] = {}
         self.lost: list[tuple[str, str, UUID]] = []
@@ -162,6 +164,7 @@ class Batch:
             # One request that runs into a fault of ours must not take the others down with it.
             _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
             del self.appended[mark:]
+            del self.folded[mark:]
             if head is not None:
                 self.heads[execution_id] = head
             else:
@@ -217,8 +220,9 @@ class Batch:
             stored=stored,
             hash=hash_of(execution_id, recorded.version, event.topic, stored),
         )
-        self.heads[execution_id] = advance(head, chained)
+        self.heads[execution_id] = folded = advance(head, chained)
         self.appended.append(chained)
+        self.folded.append(folded)
 
     def _check_damage(self, execution_id: UUID) -> None:
         if damage := self._damaged.get(execution_id):

@@ -317,6 +317,9 @@ class Writer:
             first = 0 if before is None else before.version
             if head.version // SNAPSHOT_INTERVAL > first // SNAPSHOT_INTERVAL:
                 self._snapshots.submit(self._put_snapshot, head)
+        # Those who follow the log ask for the state after each event, and before it.
+        for head in batch.folded:
+            self._cache.put_past(head)
         if batch.appended:
             events = tuple(
                 Logged(e.recorded, e.topic, e.stored, e.hash, position)
