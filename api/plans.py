@@ -8,14 +8,14 @@ A resolver that asks for ``info`` is given that of the value which the plan is f
 it is the request's, the path is not the field's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from graphql import (
     Executor,
     FragmentSpreadNode,
-    GraphQLAbstractType,
+    GraphQLCompositeType,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -39,14 +39,8 @@ Info = GraphQLResolveInfo[Any]
 Complete = Callable[[Any, Info], Any]
 
 
-class _UnplannedError(Exception):
-    """A value that the plan is not for."""
-
-
-class _Field(NamedTuple):
-    name: str
-    read: Complete
-    complete: Complete
+class _MissingError(Exception):
+    """There is nothing where something has to be."""
 
 
 class Plans:
@@ -109,68 +103,53 @@ class _Planner:
 
     def plan(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
         """Give the plan for a type with a selection, None if there can be none."""
-        if is_non_null_type(type_):
-            inner = self._nullable(type_.of_type, details)
-            return None if inner is None else _required(inner)
-        inner = self._nullable(type_, details)
-        return None if inner is None else _optional(inner)
-
-    def _nullable(self, type_: Any, details: Any) -> Complete | None:
-        if is_list_type(type_):
-            item = self.plan(type_.of_type, details)
-            return None if item is None else _each(item)
-        if is_leaf_type(type_):
-            return _leaf(type_)
-        if is_abstract_type(type_):
-            return self._abstract(type_, details)
-        assert is_object_type(type_)
-        return self._object(type_, details)
-
-    def _abstract(self, type_: GraphQLAbstractType, details: Any) -> Complete | None:
-        possible: dict[type, Complete] = {}
-        for each in self._executor.schema.get_possible_types(type_):
-            plan = self._object(each, details)
+        required = is_non_null_type(type_)
+        nullable: Any = type_.of_type if is_non_null_type(type_) else type_
+        if is_list_type(nullable):
+            item = self.plan(nullable.of_type, details)
+            return None if item is None else _each(item, required=required)
+        if is_leaf_type(nullable):
+            return _leaf(nullable, required=required)
+        plans: dict[type, Complete] = {}
+        for possible in self._possible(nullable):
+            plan = self._object(possible, details)
             if plan is None:
                 return None
-            possible[_definition(each).origin] = plan
+            plans[_definition(possible).origin] = plan
+        return _one_of(plans, required=required)
 
-        def complete(value: Any, info: Info) -> Any:
-            plan = possible.get(type(value))
-            if plan is None:
-                raise _UnplannedError
-            return plan(value, info)
-
-        return complete
+    def _possible(self, type_: GraphQLCompositeType) -> Sequence[GraphQLObjectType]:
+        if is_object_type(type_):
+            return [type_]
+        assert is_abstract_type(type_)
+        return self._executor.schema.get_possible_types(type_)
 
     def _object(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
         if any(self._directed(each.node.selection_set) for each in details):
             return None
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
-        fields: list[_Field] = []
+        fields: list[tuple[str, Complete]] = []
         for name, chosen in selected.items():
-            field = self._field(type_, name, chosen)
-            if field is None:
+            complete = self._field(type_, chosen)
+            if complete is None:
                 return None
-            fields.append(field)
-        origin = _definition(type_).origin
+            fields.append((name, complete))
+        return lambda value, info: {name: complete(value, info) for name, complete in fields}
 
-        def complete(value: Any, info: Info) -> dict[str, Any]:
-            if type(value) is not origin:
-                raise _UnplannedError
-            return {name: finish(read(value, info), info) for name, read, finish in fields}
-
-        return complete
-
-    def _field(self, type_: GraphQLObjectType, name: str, details: Any) -> _Field | None:
-        field_name = details[0].node.name.value
-        if field_name == "__typename":
-            return _Field(name, lambda *_: type_.name, lambda value, _: value)
-        field = type_.fields[field_name]
-        read = _reader(field.extensions[_DEFINITION])
+    def _field(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
+        """Give what completes a field from the object that has it."""
+        name = details[0].node.name.value
+        if name == "__typename":
+            return lambda *_: type_.name
+        field = type_.fields[name]
         complete = self.plan(field.type, details)
-        if read is None or complete is None:
+        if complete is None:
             return None
-        return _Field(name, read, complete)
+        definition: StrawberryField = field.extensions[_DEFINITION]
+        if definition.is_basic_field:
+            get = attrgetter(definition.python_name)
+            return lambda value, info: complete(get(value), info)
+        return _resolved(definition, complete)
 
     def _directed(self, selections: SelectionSetNode | None) -> bool:
         """Whether directives have a say in what is selected."""
@@ -193,40 +172,49 @@ def _definition(type_: GraphQLObjectType) -> StrawberryObjectDefinition:
     return definition
 
 
-def _reader(field: StrawberryField) -> Complete | None:
-    """Give what reads a field of its object, None if that takes more than the object."""
-    if field.is_basic_field:
-        get = attrgetter(field.python_name)
-        return lambda value, _: get(value)
+def _resolved(field: StrawberryField, complete: Complete) -> Complete | None:
+    """Give what completes a field with a resolver, None if that takes more than the object."""
     resolver = field.base_resolver
     if resolver is None or resolver.is_async or field.arguments or field.extensions:
         return None
     resolve = cast("Callable[..., Any]", resolver.wrapped_func)
     if resolver.info_parameter is None:
-        return lambda value, _: resolve(value)
-    return lambda value, info: resolve(value, StrawberryInfo(_raw_info=info, _field=field))
+        return lambda value, info: complete(resolve(value), info)
+    return lambda value, info: complete(
+        resolve(value, StrawberryInfo(_raw_info=info, _field=field)), info
+    )
 
 
-def _leaf(type_: GraphQLLeafType) -> Complete:
+def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
     coerce = type_.coerce_output_value
-    return lambda value, _: coerce(value)
 
-
-def _each(item: Complete) -> Complete:
-    return lambda values, info: [item(value, info) for value in values]
-
-
-def _optional(inner: Complete) -> Complete:
-    return lambda value, info: None if value is None else inner(value, info)
-
-
-def _required(inner: Complete) -> Complete:
-    def complete(value: Any, info: Info) -> Any:
+    def complete(value: Any, _: Info) -> Any:
         if value is None:
-            raise _UnplannedError
-        completed = inner(value, info)
-        if completed is None:
-            raise _UnplannedError
-        return completed
+            return _nothing(required=required)
+        return coerce(value)
 
     return complete
+
+
+def _each(item: Complete, *, required: bool) -> Complete:
+    def complete(values: Any, info: Info) -> Any:
+        if values is None:
+            return _nothing(required=required)
+        return [item(value, info) for value in values]
+
+    return complete
+
+
+def _one_of(plans: dict[type, Complete], *, required: bool) -> Complete:
+    def complete(value: Any, info: Info) -> Any:
+        if value is None:
+            return _nothing(required=required)
+        # Of a type that is not foreseen: an error say, which the library knows how to show.
+        return plans[type(value)](value, info)
+
+    return complete
+
+
+def _nothing(*, required: bool) -> None:
+    if required:
+        raise _MissingError

@@ -53,6 +53,7 @@ _log = structlog.get_logger(__name__)
 
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
+AFTER_LEASE = 0.005
 FORGET_EVERY = 3_600.0
 CHUNK = 64
 
@@ -85,6 +86,8 @@ class Assignments:
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._free: dict[UUID, str] = {}
+        # Whether there may be more to claim than anybody had room for.
+        self._left_over = False
         self._sweep_now = asyncio.Event()
         self._assign_now = asyncio.Event()
         self._forget_at = 0.0
@@ -233,13 +236,13 @@ class Assignments:
             if holder is not None:
                 room = holder.room
                 self._tell(holder, event, after, over)
-                freed = freed or holder.room > room == 0
+                freed = freed or holder.room > room
             else:
                 self._not_held(event, after, unsure)
         if unsure:
             claimable = await self._leases.claimable(list(unsure))
             self._free.update((id_, unsure[id_]) for id_ in claimable)
-        if freed:
+        if freed and self._left_over:
             self._sweep_now.set()
         if self._free:
             self._assign_now.set()
@@ -315,7 +318,9 @@ class Assignments:
         chosen: dict[tuple[str, str], list[UUID]] = {}
         for execution_id, queue in free.items():
             stream = self._pick(queue, chosen)
-            if stream is not None:
+            if stream is None:
+                self._left_over = True
+            else:
                 chosen.setdefault(stream.key, []).append(execution_id)
         for key, ids in chosen.items():
             stream = self._streams.get(key)
@@ -342,22 +347,33 @@ class Assignments:
         return min(fit, key=load, default=None)
 
     async def _sweep_for_ever(self) -> None:
+        pause = SWEEP_EVERY
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_EVERY):
+                async with asyncio.timeout(pause):
                     await self._sweep_now.wait()
             self._sweep_now.clear()
+            pause = SWEEP_EVERY
             try:
                 await self._sweep()
+                pause = await self._until_next()
             except psycopg.Error as error:
                 _log.warning("sweep_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("sweep_failed")
 
+    async def _until_next(self) -> float:
+        """Give the seconds until the next sweep, which comes sooner if a lease may end before."""
+        if not self._streams:
+            return SWEEP_EVERY
+        ends_in = await self._leases.next_end()
+        return SWEEP_EVERY if ends_in is None else min(SWEEP_EVERY, ends_in + AFTER_LEASE)
+
     async def _sweep(self) -> None:
         room: dict[frozenset[str], int] = {}
         for stream in self._streams.values():
             room[stream.queues] = room.get(stream.queues, 0) + stream.room
+        self._left_over = False
         for queues, wanted in room.items():
             limit = min(wanted, SWEEP_LIMIT)
             found = await self._leases.candidates(sorted(queues), limit) if limit else []
@@ -366,6 +382,8 @@ class Assignments:
                 self._assign_now.set()
             if len(found) == SWEEP_LIMIT:
                 self._sweep_now.set()
+            elif len(found) == limit:
+                self._left_over = True
         now = asyncio.get_running_loop().time()
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY

@@ -88,6 +88,12 @@ _RELEASE_AT = SQL("""
     FROM held WHERE h.execution_id = held.execution_id
     RETURNING h.execution_id
 """).format(lock_statement())
+_NEXT_END = """
+    SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM worker_leases AS l
+    WHERE expires_at > clock_timestamp() AND EXISTS (
+        SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
+    )
+"""
 _FORGET = """
     DELETE FROM worker_leases AS l
     WHERE expires_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
@@ -277,6 +283,14 @@ class Leases:
     async def woken(self, owner: str, worker: str) -> dict[UUID, int]:
         """Give what the worker holds, with the version of the last wake-up of each."""
         return dict(await self._rows(_WOKEN, (owner, worker)))
+
+    async def next_end(self) -> float | None:
+        """Give the seconds until the first lease of what is held runs out, None if there is none.
+
+        As a rule it is renewed before that.
+        """
+        [[seconds]] = await self._rows(_NEXT_END, ())
+        return None if seconds is None else float(seconds)
 
     async def forget(self) -> None:
         """Delete leases that ran out an hour ago and hold nothing, and what such workers lost."""

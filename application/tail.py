@@ -53,7 +53,7 @@ class Tail:
         reader: Reader,
         *,
         poll: float = 1.0,
-        buffer_limit: int = 8 * 1024 * 1024,
+        buffer_limit: int = 1024 * 1024,
         on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self.position = 0

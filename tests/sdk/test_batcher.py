@@ -11,9 +11,9 @@ import pytest
 from placet import Refused, errors
 from placet.commands import CompleteExecution, RecordStep
 from placet.engine.batcher import MAX_BYTES, MAX_COMMANDS, Batcher, Result
-from placet.model import Accepted
+from placet.model import Noted
 
-ACCEPTED = Accepted(position="1", repeated=False)
+ACCEPTED = Noted(position="1", repeated=False)
 Answer = Callable[[list[dict[str, Any]]], list[Result]]
 
 
@@ -111,7 +111,7 @@ async def test_one_bad_command_does_not_spoil_the_others() -> None:
     outcomes = await asyncio.gather(
         *(batcher.submit(step("x", key)) for key in "abc"), return_exceptions=True
     )
-    assert [type(outcome) for outcome in outcomes] == [Accepted, errors.BadRequest, Accepted]
+    assert [type(outcome) for outcome in outcomes] == [Noted, errors.BadRequest, Noted]
 
 
 async def test_a_command_whose_waiter_is_gone_is_not_sent() -> None:

@@ -54,6 +54,15 @@ fragment OutcomeFields on CommandResult {{
 }}
 {_APPROVAL}"""
 
+_NOTED = """
+fragment NotedFields on CommandResult {
+  __typename
+  ... on Accepted { position repeated approval { id } }
+  ... on Refused { code message }
+  execution { id workflow state version fence updatedAt wokenVersion }
+}
+"""
+
 
 def _command(name: str, input_type: str) -> str:
     return f"""mutation Command($input: {input_type}!) {{
@@ -89,6 +98,11 @@ UNPARK_EXECUTION = _command("unparkExecution", "UnparkingInput")
 GRANT_APPROVALS = _batch("grantApprovals", "inputs", "DecisionInput")
 REJECT_APPROVALS = _batch("rejectApprovals", "inputs", "RejectionInput")
 SUBMIT = _batch("submit", "commands", "CommandInput")
+# An engine knows what it asked for, and has thousands of answers.
+NOTE = f"""mutation Note($inputs: [CommandInput!]!) {{
+  result: submit(commands: $inputs) {{ ...NotedFields }}
+}}
+{_NOTED}"""
 
 CLAIM_EXECUTIONS = f"""mutation Claim($input: ClaimInput!) {{
   result: claimExecutions(input: $input) {{

@@ -358,6 +358,21 @@ class Accepted(Record, kw_only=True, tag_field="__typename", tag="Accepted", fro
     approval: Approval | None = None
 
 
+class ApprovalName(Record, kw_only=True, frozen=True):
+    """Which approval it is."""
+
+    id: str
+
+
+class Noted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
+    """A command was carried out, as an engine is told: of an approval no more than its id."""
+
+    position: str
+    repeated: bool
+    execution: ExecutionHead | None = None
+    approval: ApprovalName | None = None
+
+
 class RefusedResult(Record, kw_only=True, tag_field="__typename", tag="Refused", frozen=True):
     """A command was refused, as the wire says it; callers meet it as :class:`placet.Refused`."""
 

@@ -27,6 +27,7 @@ class TranscriptPage(model.Execution, kw_only=True, frozen=True):
 
 
 Outcome = model.Accepted | model.RefusedResult
+NotedOutcome = model.Noted | model.RefusedResult
 
 _OUTCOME = Decoder(Response[Outcome])
 _OUTCOMES = Decoder(Response[list[Outcome]])
@@ -51,6 +52,7 @@ UNPARK_EXECUTION = Operation(documents.UNPARK_EXECUTION, _OUTCOME)
 GRANT_APPROVALS = Operation(documents.GRANT_APPROVALS, _OUTCOMES)
 REJECT_APPROVALS = Operation(documents.REJECT_APPROVALS, _OUTCOMES)
 SUBMIT = Operation(documents.SUBMIT, _OUTCOMES)
+NOTE = Operation(documents.NOTE, Decoder(Response[list[NotedOutcome]]))
 
 CLAIM_EXECUTIONS = Operation(documents.CLAIM_EXECUTIONS, Decoder(Response[model.Poll]))
 HEARTBEAT = Operation(documents.HEARTBEAT, Decoder(Response[model.Heartbeat]))

@@ -10,14 +10,14 @@ import msgspec
 
 from placet.commands import Command
 from placet.errors import BadRequest, Internal, LimitExceeded, PlacetError, Refused, transient
-from placet.model import Accepted
+from placet.model import Noted
 from placet.retry import retried
 
 MAX_COMMANDS = 256
 MAX_BYTES = 512 * 1024
 """Half of what the service takes as one body."""
 
-Result = Accepted | Refused
+Result = Noted | Refused
 Send = Callable[[Sequence[msgspec.Raw]], Awaitable[list[Result]]]
 
 MAX_FAULTS = 4
@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class _Waiting:
     body: msgspec.Raw
     size: int
-    result: asyncio.Future[Accepted] = field(
+    result: asyncio.Future[Noted] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -52,7 +52,7 @@ class Batcher:
         self._pump: asyncio.Task[None] | None = None
         self._faults = 0
 
-    async def submit(self, command: Command) -> Accepted:
+    async def submit(self, command: Command) -> Noted:
         """Send a command with others. Raises Refused, or RequestError for what can't be sent."""
         body = _encode({command.field: command})
         waiting = _Waiting(msgspec.Raw(body), len(body))
@@ -132,7 +132,7 @@ class Batcher:
         again: list[_Waiting] = []
         pause = False
         for waiting, result in zip(batch, results, strict=True):
-            if isinstance(result, Accepted):
+            if isinstance(result, Noted):
                 if not waiting.result.done():
                     waiting.result.set_result(result)
             elif result.code == _SKIPPED or transient(result):

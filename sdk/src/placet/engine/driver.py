@@ -14,7 +14,7 @@ from placet.engine.play import Play
 from placet.engine.record import Event, Record
 from placet.engine.workflows import UnknownWorkflowError, Workflows
 from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
-from placet.model import Accepted, Claim
+from placet.model import Claim, Noted
 from placet.retry import retried
 
 log = logging.getLogger("placet.engine")
@@ -248,7 +248,7 @@ class Driver:
 
     async def send(
         self, command: Command, told: Told | None = None, cause: BaseException | None = None
-    ) -> Accepted:
+    ) -> Noted:
         """Send a command of the run, and have the workflow told of the event that it records.
 
         Raises Refused and RequestError; CancelledError once the execution is not ours any more.

@@ -19,8 +19,9 @@ from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
 from placet.engine.intake import Intake, Mode
 from placet.engine.workflows import WorkflowFunction, Workflows
+from placet.errors import refusal
 from placet.leases import LEASE
-from placet.mutations import settled
+from placet.model import Noted
 
 PUT_AWAY = timedelta(minutes=1)
 DRAIN = timedelta(seconds=10)
@@ -150,5 +151,5 @@ class Engine:
         return self._following
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
-        outcomes = await self.client.execute_once(operations.SUBMIT, {"inputs": commands})
-        return [settled(outcome) for outcome in outcomes]
+        outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
+        return [each if isinstance(each, Noted) else refusal(each) for each in outcomes]

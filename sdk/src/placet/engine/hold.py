@@ -7,11 +7,11 @@ from typing import NoReturn
 
 from placet.commands import Command, CompleteExecution, FailExecution
 from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
-from placet.model import Accepted
+from placet.model import Noted
 
 log = logging.getLogger("placet.engine")
 
-Submit = Callable[[Command], Awaitable[Accepted]]
+Submit = Callable[[Command], Awaitable[Noted]]
 
 
 class Hold:
@@ -28,7 +28,7 @@ class Hold:
         self._submit = submit
         self._lost = lost
 
-    async def send(self, command: Command) -> Accepted:
+    async def send(self, command: Command) -> Noted:
         """Send a command. Raises Refused and RequestError; CancelledError once abandoned."""
         if self.abandoned:
             raise asyncio.CancelledError

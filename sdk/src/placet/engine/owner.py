@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from placet.commands import Command
-from placet.model import Accepted, Execution
+from placet.model import Execution, Noted
 
 Told = tuple[str, dict[str, Any]]
 """The type and the data of the event that a command records."""
@@ -36,7 +36,7 @@ class Owner(Protocol):
 
     async def send(
         self, command: Command, told: Told | None = None, cause: BaseException | None = None
-    ) -> Accepted:
+    ) -> Noted:
         """Send a command of the run, and have the workflow told of the event that it records."""
 
     async def sleep(self, seconds: float) -> None:

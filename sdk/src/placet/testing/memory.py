@@ -29,14 +29,15 @@ from placet.engine.workflows import Workflows
 from placet.enums import ApprovalStatus, ExecutionState, ExpiryAction, ResolutionCause, Verdict
 from placet.errors import REFUSALS
 from placet.model import (
-    Accepted,
     Actor,
     Approval,
+    ApprovalName,
     ApprovalPolicy,
     Decision,
     Eligibility,
     Execution,
     ExecutionHead,
+    Noted,
     Past,
     Requirement,
     Transcript,
@@ -147,7 +148,7 @@ class Memory:
         self._resting.set()
         del driver
 
-    async def submit(self, command: Command) -> Accepted:
+    async def submit(self, command: Command) -> Noted:
         """Carry a command out. Raises Refused."""
         await asyncio.sleep(0)
         carry_out = self._commands.get(type(command))
@@ -155,11 +156,11 @@ class Memory:
             msg = f"a trial knows no {type(command).__name__}"
             raise NotImplementedError(msg)
         answer = carry_out(command) or _Answer()
-        return Accepted(
+        return Noted(
             position=str(self._version),
             repeated=answer.repeated,
             execution=self._head(),
-            approval=answer.approval,
+            approval=None if answer.approval is None else ApprovalName(id=answer.approval.id),
         )
 
     def decide(self, approval: Approval, by: str, comment: str | None, *, granted: bool) -> None:

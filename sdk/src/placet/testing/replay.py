@@ -14,7 +14,7 @@ from placet.engine.record import arranged
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.enums import ExecutionState
 from placet.errors import Nondeterministic
-from placet.model import Accepted, Execution, Transcript
+from placet.model import Execution, Noted, Transcript
 
 _COMPLETED = ExecutionState.COMPLETED
 
@@ -76,7 +76,7 @@ class _Onlooker:
 
     async def send(
         self, command: Command, told: Told | None = None, cause: BaseException | None = None
-    ) -> Accepted:
+    ) -> Noted:
         """Refuse: a replay does nothing."""
         raise NotImplementedError
 
