@@ -5,6 +5,7 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -76,7 +77,7 @@ FREEING = (
 
 
 class Assignments:
-    """One for a process. Follows the tail while it is started."""
+    """One for a process. Listens to the tail from its start on."""
 
     def __init__(self, tail: Tail, reader: Reader, leases: Leases) -> None:
         self._tail = tail
@@ -85,7 +86,12 @@ class Assignments:
         self._streams: dict[tuple[str, str], WorkerStream] = {}
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        # What can be claimed, with its queue, and what only the database knows that of.
         self._free: dict[UUID, str] = {}
+        self._unsure: dict[UUID, str] = {}
+        self._inbox: deque[tuple[Logged, ...]] = deque()
+        self._loading = False
+        self._load_now = asyncio.Event()
         # Whether there may be more to claim than anybody had room for.
         self._left_over = False
         self._sweep_now = asyncio.Event()
@@ -93,9 +99,10 @@ class Assignments:
         self._forget_at = 0.0
 
     async def start(self) -> None:
-        """Begin to follow the tail and to sweep."""
+        """Begin to listen to the tail and to sweep."""
+        self._tail.listen(self._hear)
         self._tasks = [
-            asyncio.create_task(self._follow_tail(), name="placet-assignments"),
+            asyncio.create_task(self._load_for_ever(), name="placet-assignments"),
             asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
             asyncio.create_task(self._assign_for_ever(), name="placet-assign"),
         ]
@@ -205,70 +212,115 @@ class Assignments:
                 if stream.drop(execution_id):
                     stream.send(Lost(execution_id))
 
-    async def _follow_tail(self) -> None:
-        position = self._tail.position
-        while True:
-            try:
-                async for batch in self._tail.follow(position):
-                    await self._take_in(batch.events)
-                    position = batch.position
-            except Exception:  # noqa: BLE001 - logged, and it goes on
-                # The sweep finds what is lost here; what was held is told again on reconnection.
-                _log.exception("assignments_failed", position=position)
-                position = self._tail.position
-                for stream in self._streams.values():
-                    stream.close()
-                await asyncio.sleep(SWEEP_EVERY)
+    def _hear(self, events: tuple[Logged, ...]) -> None:
+        if self._streams:
+            self._inbox.append(events)
+            if not self._loading:
+                self._empty_inbox()
 
-    async def _take_in(self, events: Sequence[Logged]) -> None:
-        if not self._streams:
-            return
-        # An end withdraws what is pending; whoever held the execution is told of the end alone.
-        over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
-        unsure: dict[UUID, str] = {}
-        freed = False
+    def _empty_inbox(self) -> None:
+        """Take in, in order, what can be taken in without a look into the log."""
+        try:
+            while self._inbox:
+                states = self._known(self._inbox[0])
+                if states is None:
+                    self._loading = True
+                    self._load_now.set()
+                    return
+                self._take_in(self._inbox.popleft(), states)
+        except Exception:  # noqa: BLE001 - logged, and it goes on
+            self._fail()
+
+    async def _load_for_ever(self) -> None:
+        """Load the states that are not known, and then go on at once as long as they are."""
+        while True:
+            await self._load_now.wait()
+            self._load_now.clear()
+            try:
+                events = self._inbox[0]
+                states = [
+                    await self._after(event) if needed else None
+                    for event, needed in zip(events, self._needed(events), strict=True)
+                ]
+                self._inbox.popleft()
+                self._take_in(events, states)
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                self._fail()
+            self._loading = False
+            self._empty_inbox()
+
+    def _fail(self) -> None:
+        # The sweep finds what is lost here; what was held is told again on reconnection.
+        _log.exception("assignments_failed", position=self._tail.position)
+        self._inbox.clear()
+        for stream in self._streams.values():
+            stream.close()
+
+    def _needed(self, events: Sequence[Logged]) -> list[bool]:
+        """Say of each event whether somebody here has to know the state after it."""
+        claimed: set[UUID] = set()
+        needed: list[bool] = []
         for event in events:
             id_ = event.recorded.execution_id
-            holder = self._holders.get(id_)
-            after = await self._after(event, held=holder is not None)
+            if isinstance(event.recorded.event, Claimed):
+                claimed.add(id_)
+            held = id_ in self._holders or id_ in claimed
+            needed.append(held or isinstance(event.recorded.event, FREEING))
+        return needed
+
+    def _known(self, events: Sequence[Logged]) -> list[Execution | None] | None:
+        """Give the state after each event that somebody needs; None if one has to be loaded."""
+        states: list[Execution | None] = []
+        for event, needed in zip(events, self._needed(events), strict=True):
+            state = None
+            if needed:
+                try:
+                    state = self._reader.known_after(event)
+                except DAMAGE as error:
+                    _note_damage(event, error)
+                else:
+                    if state is None:
+                        return None
+            states.append(state)
+        return states
+
+    async def _after(self, event: Logged) -> Execution | None:
+        try:
+            return await self._reader.after(event)
+        except DAMAGE as error:
+            _note_damage(event, error)
+            return None
+
+    def _take_in(self, events: Sequence[Logged], states: Sequence[Execution | None]) -> None:
+        # An end withdraws what is pending; whoever held the execution is told of the end alone.
+        over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
+        freed = False
+        for event, after in zip(events, states, strict=True):
             if after is None:
                 continue
-            if holder is not None:
+            holder = self._holders.get(after.id)
+            if holder is None:
+                self._not_held(event, after)
+            else:
                 room = holder.room
                 self._tell(holder, event, after, over)
                 freed = freed or holder.room > room
-            else:
-                self._not_held(event, after, unsure)
-        if unsure:
-            claimable = await self._leases.claimable(list(unsure))
-            self._free.update((id_, unsure[id_]) for id_ in claimable)
         if freed and self._left_over:
             self._sweep_now.set()
-        if self._free:
+        if self._free or self._unsure:
             self._assign_now.set()
 
-    def _not_held(self, event: Logged, after: Execution, unsure: dict[UUID, str]) -> None:
-        """Note what may be claimed now. ``unsure``: if it is free, which the database knows."""
+    def _not_held(self, event: Logged, after: Execution) -> None:
+        """Note what may be claimed now."""
         if isinstance(event.recorded.event, Claimed):
             self._claimed(event, after)
             self._free.pop(after.id, None)
-            unsure.pop(after.id, None)
+            self._unsure.pop(after.id, None)
         elif after.workable and after.worker is None:
             self._free[after.id] = after.queue
         elif after.workable or after.woken_version == after.version:
             # It had a worker once, which gave it back or has its stream elsewhere.
-            unsure[after.id] = after.queue
-
-    async def _after(self, event: Logged, *, held: bool) -> Execution | None:
-        """Give the state after an event, None if nobody here has to know it."""
-        if not held and not isinstance(event.recorded.event, FREEING):
-            return None
-        try:
-            return await self._reader.after(event)
-        except DAMAGE as error:
-            id_ = str(event.recorded.execution_id)
-            _log.error("assignment_damaged", id=id_, error=str(error))
-            return None
+            self._unsure[after.id] = after.queue
 
     def _tell(
         self, holder: WorkerStream, event: Logged, after: Execution, over: Container[UUID]
@@ -306,7 +358,11 @@ class Assignments:
             await self._assign_now.wait()
             self._assign_now.clear()
             free, self._free = self._free, {}
+            unsure, self._unsure = self._unsure, {}
             try:
+                if unsure:
+                    claimable = await self._leases.claimable(list(unsure))
+                    free.update((id_, unsure[id_]) for id_ in claimable)
                 await self._assign(free)
             except psycopg.Error as error:
                 _log.warning("assign_unreachable", error=str(error))
@@ -388,3 +444,7 @@ class Assignments:
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
             await self._leases.forget()
+
+
+def _note_damage(event: Logged, error: Exception) -> None:
+    _log.error("assignment_damaged", id=str(event.recorded.execution_id), error=str(error))

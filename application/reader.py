@@ -166,17 +166,23 @@ class Reader:
 
     async def after(self, event: Logged) -> Execution:
         """Give the state right after an event."""
-        recorded = event.recorded
-        execution_id, version = recorded.execution_id, recorded.version
+        known = self.known_after(event)
+        if known is not None:
+            return known
+        head = await self._head_at(event.recorded.execution_id, event.recorded.version)
+        assert head is not None, "an event that was read is in the log"
+        return head.execution
+
+    def known_after(self, event: Logged) -> Execution | None:
+        """Give the state right after an event if no log has to be read for it, else None."""
+        execution_id, version = event.recorded.execution_id, event.recorded.version
         head = self._cache.at(execution_id, version)
         if head is None:
             before = self._cache.at(execution_id, version - 1)
-            if before is not None or version == 1:
-                head = advance(before, event)
-                self._cache.put_past(head)
-            else:
-                head = await self._head_at(execution_id, version)
-                assert head is not None, "an event that was read is in the log"
+            if before is None and version > 1:
+                return None
+            head = advance(before, event)
+            self._cache.put_past(head)
         return head.execution
 
     async def queue_of(self, event: Logged) -> str:

@@ -62,6 +62,7 @@ class Tail:
         self._poll = poll
         self._on_events = on_events
         self._will_tell = False
+        self._listeners: list[Callable[[tuple[Logged, ...]], None]] = []
         self._buffer: deque[Logged] = deque()
         self._buffer_from = 0
         self._buffer_size = 0
@@ -100,6 +101,13 @@ class Tail:
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop is closed: nobody follows any more.
                 self._loop.call_soon_threadsafe(self._accept, commit)
+
+    def listen(self, listener: Callable[[tuple[Logged, ...]], None]) -> None:
+        """Have all events handed over in the moment in which they are known, before all followers.
+
+        In order and without a gap, from the position at the start. It must neither raise nor wait.
+        """
+        self._listeners.append(listener)
 
     async def follow(
         self,
@@ -220,6 +228,8 @@ class Tail:
             dropped = self._buffer.popleft()
             self._buffer_size -= len(dropped.stored)
             self._buffer_from = dropped.position
+        for listener in self._listeners:
+            listener(events)
         for key in {None, *(event.recorded.execution_id for event in events)}:
             self._release(key)
         if not self._will_tell:
