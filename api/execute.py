@@ -15,9 +15,9 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    create_source_event_stream,
     execute,
     get_operation_ast,
-    subscribe,
 )
 
 from api import metrics
@@ -109,15 +109,18 @@ class Executor:
         self, operation: Operation, variables: dict[str, Any] | None, context: Context
     ) -> AsyncGenerator[Answer, None]:
         """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
-        source = subscribe(
+        executor = PlannedExecutor.build(
             self._schema,
             operation.document,
             context_value=context,
-            variable_values=variables,
+            raw_variable_values=variables,
             operation_name=operation.name,
-            executor_class=PlannedExecutor,
             plans=operation.plans,
         )
+        if isinstance(executor, list):
+            raise InvalidRequestError(refusal(*executor))
+        assert isinstance(executor, PlannedExecutor)
+        source = create_source_event_stream(executor)
         if isawaitable(source):
             source = await source
         if isinstance(source, ExecutionResult):
@@ -126,8 +129,9 @@ class Executor:
         with metrics.SUBSCRIPTIONS.labels(operation.field).track_inprogress():
             async with aclosing(source):
                 try:
-                    async for result in source:
-                        yield _shown(result)
+                    async for event in source:
+                        result = executor.message(event)
+                        yield _shown(await result if isawaitable(result) else result)
                 except Exception as error:
                     raise InvalidRequestError(refusal(error)) from error
 

@@ -13,7 +13,9 @@ from operator import attrgetter
 from typing import Any, cast
 
 from graphql import (
+    ExecutionResult,
     Executor,
+    FieldNode,
     FragmentSpreadNode,
     GraphQLCompositeType,
     GraphQLLeafType,
@@ -28,6 +30,9 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
+from graphql.execution import execute_subscription_event
+from graphql.execution.collect_fields import FieldDetails
+from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -74,6 +79,7 @@ class PlannedExecutor(Executor[Any]):
     def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans = plans
+        self._message: Callable[[Any], dict[str, Any]] | None = None
 
     def complete_value(
         self,
@@ -95,6 +101,34 @@ class PlannedExecutor(Executor[Any]):
         return super().complete_value(
             return_type, field_details_list, info, path, result, position_context
         )
+
+    def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
+        """Complete an event of a subscription."""
+        if self._message is None:
+            self._message = self._plan_message()
+        try:
+            return ExecutionResult(self._message(event))
+        except Exception:  # noqa: BLE001 - as above
+            return execute_subscription_event(self.build_per_event_executor(event))
+
+    def _plan_message(self) -> Callable[[Any], dict[str, Any]]:
+        """Give what completes an event; it raises if there is no plan for that."""
+        [node] = self.operation.selection_set.selections
+        type_ = self.schema.subscription_type
+        if type_ is None or not isinstance(node, FieldNode) or node.directives:
+            return _unplanned
+        field = type_.fields[node.name.value]
+        plan = self._plans.find(self, field.type, [FieldDetails(node, None)])
+        if plan is None:
+            return _unplanned
+        name = (node.alias or node.name).value
+        # The event is the field's value: that is how strawberry resolves it.
+        info = self.build_resolve_info(field, [node], type_, Path(None, name, type_.name))
+        return lambda event: {name: plan(event, info)}
+
+
+def _unplanned(event: Any) -> dict[str, Any]:
+    raise NotImplementedError(event)
 
 
 class _Planner:
