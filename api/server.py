@@ -13,6 +13,9 @@ from api.bootstrap import serve
 from api.settings import Settings
 from domain.values import Principal
 
+GARBAGE = 10_000, 20, 50
+"""How many new objects, and then how many rounds of each kind, until the next larger round."""
+
 
 class Signals:
     """SIGTERM and SIGINT: before the server serves they end the process, in order; then it drains.
@@ -84,9 +87,11 @@ def run(
             config.app = built.app
             server.on_shutdown = built.services.tail.drain
             # What is there by now, the schema above all, stays. Walking through it again and again
-            # for garbage stopped everything for up to a tenth of a second.
+            # for garbage stopped everything for up to a tenth of a second, and walking through all
+            # states in memory for a fiftieth, once a second. Garbage is young, as a rule.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GARBAGE)
             await server.serve()
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
