@@ -34,7 +34,6 @@ from graphql.execution import execute_subscription_event
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.types import Info as StrawberryInfo
-from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 # How strawberry leaves its definitions in the types and fields that it makes.
@@ -146,10 +145,12 @@ class _Planner:
             return _leaf(nullable, required=required)
         plans: dict[type, Complete] = {}
         for possible in self._possible(nullable):
-            plan = self._object(possible, details)
-            if plan is None:
+            definition = possible.extensions.get(_DEFINITION)
+            plan = None if definition is None else self._object(possible, details)
+            if definition is None or plan is None:
+                # Introspection is the library's own.
                 return None
-            plans[_definition(possible).origin] = plan
+            plans[definition.origin] = plan
         return _one_of(plans, required=required)
 
     def _possible(self, type_: GraphQLCompositeType) -> Sequence[GraphQLObjectType]:
@@ -198,12 +199,6 @@ class _Planner:
                 fragment = self._executor.fragment_definitions[node.name.value]
                 yield fragment
                 yield from self._nodes(fragment.selection_set)
-
-
-def _definition(type_: GraphQLObjectType) -> StrawberryObjectDefinition:
-    definition = type_.extensions[_DEFINITION]
-    assert isinstance(definition, StrawberryObjectDefinition)
-    return definition
 
 
 def _resolved(field: StrawberryField, complete: Complete) -> Complete | None:

@@ -109,6 +109,9 @@ class _Rebuild:
         finally:
             if not self._connection.broken:
                 self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+                # The database notices the end of a connection a little late, and the next rebuild
+                # would be refused until then.
+                self._do("SELECT pg_advisory_unlock_all()")
         seconds = time.monotonic() - began
         return Rebuilt(self._model.name, self._events, seconds, self._feed.position)
 

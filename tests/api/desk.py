@@ -5,9 +5,18 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any
 
-from graphql import ExecutionResult, execute, parse, subscribe, validate
+from graphql import (
+    ExecutionResult,
+    OperationType,
+    create_source_event_stream,
+    execute,
+    parse,
+    validate,
+)
+from graphql.execution import execute_subscription_event
 
 from api.context import Context, Services
+from api.plans import PlannedExecutor, Plans
 from api.schema import schema
 from domain.values import Principal
 from projections.approvals import Approvals
@@ -23,6 +32,7 @@ SERVED = schema._schema
 class Desk:
     """Use it as ``async with Desk.open(url)``, on a database with all tables.
 
+    Queries that do not wait are executed twice: by plans, and as graphql-core does it alone.
     ``revoked`` are ids whose tokens have ended, ``became`` says who a principal is when its token
     is looked at again.
     """
@@ -32,6 +42,7 @@ class Desk:
         self.services = services
         self.revoked: set[str] = set()
         self.became: dict[str, Principal] = {}
+        self.plans: dict[str, Plans] = {}
 
     @classmethod
     @asynccontextmanager
@@ -61,9 +72,18 @@ class Desk:
         """Execute a query or mutation, which must be valid."""
         parsed = parse(document)
         assert validate(SERVED, parsed) == []
-        result = execute(SERVED, parsed, context_value=self._context(by), variable_values=variables)
+        plans = self.plans.setdefault(document, Plans())
+        given: dict[str, Any] = {
+            "context_value": self._context(by),
+            "variable_values": variables,
+        }
+        result = execute(SERVED, parsed, executor_class=PlannedExecutor, plans=plans, **given)
         if not isinstance(result, ExecutionResult):
             result = await result
+        [operation] = (each for each in parsed.definitions if hasattr(each, "operation"))
+        if operation.operation is OperationType.QUERY and "executionAfter" not in document:
+            plain = execute(SERVED, parsed, **given)
+            assert result == (plain if isinstance(plain, ExecutionResult) else await plain)
         return result
 
     async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:
@@ -86,15 +106,29 @@ class Desk:
         self, document: str, by: Principal = OLIVIA, **variables: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Subscribe. Gives the values of the only field, one after the other."""
-        stream: Any = subscribe(
-            SERVED, parse(document), context_value=self._context(by), variable_values=variables
+        executor: Any = PlannedExecutor.build(
+            SERVED,
+            parse(document),
+            context_value=self._context(by),
+            raw_variable_values=variables,
+            plans=self.plans.setdefault(document, Plans()),
         )
+        assert not isinstance(executor, list), executor
+        stream: Any = create_source_event_stream(executor)
         if isawaitable(stream):
             stream = await stream
         assert not isinstance(stream, ExecutionResult), stream.errors
 
         async def values() -> AsyncIterator[Any]:
-            async for result in stream:
+            async for event in stream:
+                result, plain = [
+                    await each if isawaitable(each) else each
+                    for each in (
+                        executor.message(event),
+                        execute_subscription_event(executor.build_per_event_executor(event)),
+                    )
+                ]
+                assert result == plain
                 assert result.errors is None, result.errors
                 [value] = result.data.values()
                 yield value

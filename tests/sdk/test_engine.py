@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -340,11 +342,13 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
 async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
     people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.01)
-    faults = [Internal("a fault of the service")] * 2
+    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
+    faults = [Internal("a fault of the service")] * 4
     read = record.load
+    loaded: list[float] = []
 
     async def faulty(*args: Any) -> Any:
+        loaded.append(monotonic())
         if faults:
             raise faults.pop()
         return await read(*args)
@@ -365,5 +369,8 @@ async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
     async with other:
         ended = await people.ended(execution_id)
     assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "done")
-    # Given back twice by the second, so claimed three times by it.
-    assert ended.fence == 4
+    # Given back four times by the second, so claimed five times by it.
+    assert ended.fence == 6
+    pauses = [after - before for before, after in pairwise(loaded[:5])]
+    # Twice as long each time, less the half that chance may take.
+    assert all(pause >= 0.025 * 2**n for n, pause in enumerate(pauses))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,8 @@ from placet.retry import retried
 log = logging.getLogger("placet.engine")
 
 GIVE_BACK_SECONDS = 5.0
+DOUBLINGS = 6
+"""So often the pause grows while one execution runs into one fault after the other."""
 SWEEP_SECONDS = 1.0
 RELEASES = 5_000
 
@@ -63,6 +66,7 @@ class Fleet:
         self._idle: dict[Driver, float] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._doubted: set[Driver] = set()
+        self._faults: Counter[str] = Counter()
         self._returned: dict[str, int | None] = {}
         self._returning: dict[str, int | None] = {}
         self._fewer = asyncio.Event()
@@ -120,6 +124,7 @@ class Fleet:
 
     def idle(self, driver: Driver) -> None:
         """Have a workflow that waits put away after a while."""
+        self._faults.pop(driver.execution.id, None)
         if self.told:
             self._idle.pop(driver, None)
             self._idle[driver] = monotonic()
@@ -145,6 +150,10 @@ class Fleet:
 
     def ended(self, driver: Driver) -> None:
         """Forget an execution that is over, or another's."""
+        self._faults.pop(driver.execution.id, None)
+        self._forget(driver)
+
+    def _forget(self, driver: Driver) -> None:
         self._idle.pop(driver, None)
         if self._drivers.get(driver.execution.id) is driver:
             del self._drivers[driver.execution.id]
@@ -153,6 +162,8 @@ class Fleet:
     def spare(self, driver: Driver, *, parked: bool) -> None:
         """Give an execution back that can't go on here."""
         self._idle.pop(driver, None)
+        if not parked:
+            self._faults[driver.execution.id] += 1
         self._chore(self._give_back(driver, parked=parked))
 
     async def _give_back(self, driver: Driver, *, parked: bool) -> None:
@@ -163,10 +174,11 @@ class Fleet:
                 await self._client.release(self._worker, [execution_id])
             else:
                 # Not at once, or this engine and another would turn in circles.
-                await asyncio.sleep(GIVE_BACK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                pause = GIVE_BACK_SECONDS * 2 ** min(self._faults[execution_id] - 1, DOUBLINGS)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
                 await self._client.release(self._worker, seen={execution_id: None})
         finally:
-            self.ended(driver)
+            self._forget(driver)
 
     def _return(self, driver: Driver, seen: int | None) -> None:
         """Give back what waits: many at once go together."""

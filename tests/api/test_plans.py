@@ -1,0 +1,204 @@
+"""What is completed by a plan is what the library would have made of it."""
+
+from enum import Enum
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    ExecutionResult,
+    GraphQLSchema,
+    execute,
+    get_introspection_query,
+    parse,
+    print_schema,
+    validate,
+)
+from hypothesis import given
+from hypothesis_graphql import queries
+
+from api.plans import PlannedExecutor, Plans
+from placet import documents
+from tests.api.desk import Desk
+from tests.domain.people import ANN, ENGINE, OLIVIA
+
+
+@strawberry.enum
+class Colour(Enum):
+    RED = "red"
+
+
+@strawberry.interface
+class Thing:
+    name: str
+    colour: Colour | None
+
+    @strawberry.field
+    def length(self) -> int:
+        return len(self.name)
+
+
+@strawberry.type
+class Leaf(Thing):
+    weight: float | None
+
+
+@strawberry.type
+class Branch(Thing):
+    parts: list[Thing]
+    spare: list[Thing | None] | None
+    best: Leaf | None
+
+    @strawberry.field
+    def broken(self) -> str | None:
+        msg = "it is broken"
+        raise ValueError(msg)
+
+    @strawberry.field
+    def missing(self) -> str:
+        return None  # type: ignore[return-value]
+
+    @strawberry.field
+    async def later(self) -> Leaf | None:
+        return self.best
+
+    @strawberry.field
+    def some(self, first: int = 1) -> list[Thing]:
+        return self.parts[:first]
+
+    @strawberry.field
+    def named(self, info: strawberry.Info) -> str:
+        return f"{self.name} for {info.context}"
+
+
+RED = Leaf(name="red", colour=Colour.RED, weight=1.5)
+PLAIN = Leaf(name="plain", colour=None, weight=None)
+TWIG = Branch(name="twig", colour=None, parts=[], spare=None, best=None)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def root(self) -> Branch:
+        return Branch(name="root", colour=None, parts=[RED, TWIG], spare=[None, RED], best=PLAIN)
+
+    @strawberry.field
+    def wrong(self) -> list[Thing | None]:
+        return [RED, ValueError("no thing"), None]  # type: ignore[list-item]
+
+    @strawberry.field
+    def wrong_type(self) -> Leaf | None:
+        return TWIG  # type: ignore[return-value]
+
+
+SMALL: GraphQLSchema = strawberry.Schema(query=Query, types=[Leaf, Branch])._schema
+
+
+async def both(
+    source: str, plans: Plans | None = None, **variables: Any
+) -> tuple[ExecutionResult, ExecutionResult]:
+    """Execute as the library does and by plans, the second time when they are made already."""
+    document = parse(source)
+    assert validate(SMALL, document) == []
+    results = []
+    plans = plans or Plans()
+    for planned in (False, True, True):
+        more: dict[str, Any] = (
+            {"executor_class": PlannedExecutor, "plans": plans} if planned else {}
+        )
+        result = execute(SMALL, document, context_value="me", variable_values=variables, **more)
+        results.append(result if isinstance(result, ExecutionResult) else await result)
+    plain, first, second = results
+    assert first == second
+    return plain, second
+
+
+@given(queries(print_schema(SMALL)))
+async def test_any_query_comes_to_the_same(source: str) -> None:
+    plain, planned = await both(source)
+    assert planned == plain
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{ root { name broken } }",
+        "{ root { name missing } }",
+        "{ wrong { name } }",
+        "{ wrong { __typename } }",
+    ],
+)
+async def test_what_goes_wrong_is_told_as_the_library_tells_it(source: str) -> None:
+    plain, planned = await both(source)
+    assert plain.errors
+    assert planned == plain
+
+
+async def test_the_schema_itself_can_be_asked_for() -> None:
+    plain, planned = await both(get_introspection_query())
+    assert plain.errors is None
+    assert planned == plain
+
+
+async def test_directives_have_their_say_each_time_anew() -> None:
+    source = """query ($yes: Boolean!) { root {
+        name @include(if: $yes) ...Rest @skip(if: $yes) ... on Branch @include(if: $yes) { colour }
+    } } fragment Rest on Thing { length }"""
+    plans = Plans()
+    for yes in (True, False, True):
+        document = parse(source)
+        options: dict[str, Any] = {"executor_class": PlannedExecutor, "plans": plans}
+        results = [
+            execute(SMALL, document, variable_values={"yes": yes}, **more) for more in ({}, options)
+        ]
+        assert results[0] == results[1]
+        assert isinstance(results[0], ExecutionResult)
+        assert results[0].data == {
+            "root": {"name": "root", "colour": None} if yes else {"length": 4}
+        }
+
+
+async def test_fields_asked_for_twice_are_merged() -> None:
+    source = """{ root { best { name } ...More best { again: name } parts { ... on Leaf { weight }
+        ... on Branch { best { name } } __typename } } }
+        fragment More on Branch { best { colour } }"""
+    plain, planned = await both(source)
+    assert planned == plain
+    assert planned.data is not None
+    assert planned.data["root"]["best"] == {"name": "plain", "colour": None, "again": "plain"}
+
+
+async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> None:
+    """Or it would be as slow as the library, and nothing else would show it."""
+    started = await desk.ask(
+        documents.START_EXECUTION, OLIVIA, input={"workflow": "pay", "input": {"euros": 5}}
+    )
+    id_ = started["execution"]["id"]
+    assignments = desk.follow(documents.ASSIGNMENTS, ENGINE, worker="w")
+    pending = desk.follow(documents.APPROVALS_STREAM, ANN, after="0")
+    async with assignments as work, pending as asked:
+        claim = (await anext(work))["claim"]
+        request = {
+            "executionId": id_,
+            "fence": claim["fence"],
+            "key": "pay",
+            "title": "Pay?",
+            "payload": {"euros": 5},
+            "policy": {"requirements": [{"count": 1, "groups": ["finance"]}]},
+        }
+        [noted] = await desk.ask(documents.NOTE, ENGINE, inputs=[{"requestApproval": request}])
+        approval = (await anext(asked))["approval"]
+        assert approval["id"] == noted["approval"]["id"]
+        decision = {"approvalId": approval["id"], "digest": approval["digest"]}
+        await desk.ask(documents.GRANT_APPROVAL, ANN, input=decision)
+        assert (await anext(work))["resolved"]["status"] == "GRANTED"
+    for document in (
+        documents.START_EXECUTION,
+        documents.NOTE,
+        documents.GRANT_APPROVAL,
+        documents.ASSIGNMENTS,
+        documents.APPROVALS_STREAM,
+    ):
+        made = desk.plans[document]._made
+        assert made
+        assert all(made.values())
