@@ -130,6 +130,7 @@ class Desk:
                 ]
                 assert result == plain
                 assert result.errors is None, result.errors
+                assert result.data is not None
                 [value] = result.data.values()
                 yield value
 
