@@ -64,7 +64,8 @@ class Plans:
         try:
             return self._made[key]
         except KeyError:
-            plan = _Planner(executor).plan(type_, details)
+            planner = _Planner(executor)
+            plan = None if planner.directed(details) else planner.plan(type_, details)
             self._made[key] = plan
             return plan
 
@@ -112,9 +113,9 @@ class PlannedExecutor(Executor[Any]):
 
     def _plan_message(self) -> Callable[[Any], dict[str, Any]]:
         """Give what completes an event; it raises if there is no plan for that."""
-        [node] = self.operation.selection_set.selections
+        [node, *others] = self.operation.selection_set.selections
         type_ = self.schema.subscription_type
-        if type_ is None or not isinstance(node, FieldNode) or node.directives:
+        if others or type_ is None or not isinstance(node, FieldNode) or node.directives:
             return _unplanned
         field = type_.fields[node.name.value]
         plan = self._plans.find(self, field.type, [FieldDetails(node, None)])
@@ -133,6 +134,11 @@ def _unplanned(event: Any) -> dict[str, Any]:
 class _Planner:
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
+
+    def directed(self, details: Any) -> bool:
+        """Whether directives have a say in what is selected."""
+        nodes = (node for each in details for node in self._nodes(each.node.selection_set))
+        return any(node.directives for node in nodes)
 
     def plan(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
         """Give the plan for a type with a selection, None if there can be none."""
@@ -160,8 +166,6 @@ class _Planner:
         return self._executor.schema.get_possible_types(type_)
 
     def _object(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
-        if any(self._directed(each.node.selection_set) for each in details):
-            return None
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
         fields: list[tuple[str, Complete]] = []
         for name, chosen in selected.items():
@@ -185,10 +189,6 @@ class _Planner:
             get = attrgetter(definition.python_name)
             return lambda value, info: complete(get(value), info)
         return _resolved(definition, complete)
-
-    def _directed(self, selections: SelectionSetNode | None) -> bool:
-        """Whether directives have a say in what is selected."""
-        return any(each.directives for each in self._nodes(selections))
 
     def _nodes(self, selections: SelectionSetNode | None) -> Iterator[Any]:
         for node in () if selections is None else selections.selections:

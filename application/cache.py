@@ -17,15 +17,16 @@ OVERHEAD = 2_000
 class HeadCache:
     """Keeps the heads used last: of each execution the latest known, and some of its past.
 
-    ``limit`` is in bytes of memory, about; an eighth of it is for the past. Shared by the writer's
+    ``limit`` is in bytes of memory, about; a thirty-second of it is for the past, which is asked
+    for by those who follow the log, shortly after it was the present. Shared by the writer's
     thread and the readers. The latest head may be behind the log, if another process wrote;
     whoever needs the present asks the log for what came after its version.
     """
 
     def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
         self._lock = Lock()
-        self._latest: _Bounded[UUID] = _Bounded(limit - limit // 8)
-        self._past: _Bounded[tuple[UUID, int]] = _Bounded(limit // 8)
+        self._latest: _Bounded[UUID] = _Bounded(limit - limit // 32)
+        self._past: _Bounded[tuple[UUID, int]] = _Bounded(limit // 32)
 
     def get(self, execution_id: UUID) -> Head | None:
         """Give the latest head known, or None if it is not in the cache."""

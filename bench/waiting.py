@@ -15,7 +15,22 @@ import psycopg
 from bench.alternatives import Bus, Table
 from bench.measure import Claim, Result, Row, milliseconds
 from bench.stack import Stack
-from bench.ways import LONG, POLL, PUSH, WATCH, Item, OfBus, OfPlacet, OfTable, People, Way
+from bench.ways import (
+    ENGINE_POLL,
+    ENGINE_PUSH,
+    LONG,
+    OF_ENGINE,
+    POLL,
+    PUSH,
+    WATCH,
+    Item,
+    OfBus,
+    OfEngine,
+    OfPlacet,
+    OfTable,
+    People,
+    Way,
+)
 
 WAITING = (10, 100, 1_000)
 DECISIONS = 100
@@ -41,7 +56,16 @@ async def run(url: str) -> Result:
         start, others = time.perf_counter(), cpu.of_others()
         # The server holds a long poll whose client has gone until its time is up, so these are
         # last: they would be measured with whatever came after them.
-        for name in (POLL, PUSH, WATCH, OfTable.name, OfBus.name, LONG):
+        for name in (
+            POLL,
+            PUSH,
+            WATCH,
+            ENGINE_PUSH,
+            ENGINE_POLL,
+            OfTable.name,
+            OfBus.name,
+            LONG,
+        ):
             async with AsyncExitStack() as opened:
                 way = await _open(name, url, people, opened)
                 await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
@@ -51,7 +75,7 @@ async def run(url: str) -> Result:
     result = Result(f"From a decision's call to the waiter's next line, {DECISIONS} at {RATE}/s")
     result.rows += [measured[key] for key in sorted(measured, key=itemgetter(0))]
     medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
-    for number, name in product(WAITING, (PUSH, WATCH, LONG)):
+    for number, name in product(WAITING, (PUSH, WATCH, ENGINE_PUSH, ENGINE_POLL, LONG)):
         ratio = medians[number, POLL] / medians[number, name]
         result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
@@ -135,6 +159,8 @@ async def _open(name: str, url: str, people: People, opened: AsyncExitStack) -> 
         return OfBus(Bus())
     if name == OfTable.name:
         return OfTable(await opened.enter_async_context(Table.open(url)))
+    if name in OF_ENGINE:
+        return await opened.enter_async_context(OfEngine.open(name, people))
     return OfPlacet(name, people)
 
 

@@ -1,8 +1,9 @@
 """The ways to wait that are measured, behind one face: make, wait, decide, count."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import placet
 from bench.alternatives import Bus, Table
 from bench.stack import Stack, stack
-from placet.changes import LONG_POLL
+from placet.changes import LONG_POLL, Mode
 from placet.commands import RequestApproval, StartExecution
 
 POLL_SECONDS = 0.5
@@ -121,14 +122,7 @@ class OfPlacet:
         return True
 
     async def requests(self) -> float:
-        async with httpx.AsyncClient() as http:
-            told = (await http.get(f"{self._people.server.url}/metrics")).text
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(told)
-            for sample in family.samples
-            if sample.name == "placet_graphql_requests_total"
-        )
+        return await answered(self._people.server)
 
 
 class OfTable:
@@ -177,6 +171,84 @@ class OfBus:
         return 0
 
 
+class OfEngine:
+    """Workflows of one engine. Each wait is an execution, from its start to its end."""
+
+    renews = 0.0
+
+    def __init__(self, name: str, people: People, engine: placet.Engine) -> None:
+        self.name = name
+        self._people = people
+        self._engine = engine
+        self._asked: dict[str, asyncio.Future[placet.Approval]] = {}
+        self._told: dict[str, asyncio.Future[None]] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, name: str, people: People) -> AsyncIterator["OfEngine"]:
+        """Run an engine that waits in this way, and see what it asks for."""
+        queue = name.replace(", ", "-").replace(" ", "-")
+        server, mode = people.server, OF_ENGINE[name]
+        engine = placet.Engine(server.url, token=server.tokens["engine"], queues=[queue], wait=mode)
+        way = cls(name, people, engine)
+
+        @engine.workflow
+        async def waits(run: placet.Run) -> None:
+            policy = placet.require(1, group="finance")
+            await run.approval("Go on?", payload={"n": 1}, policy=policy)
+            way._told[run.execution_id].set_result(None)
+
+        async with engine:
+            seeing = asyncio.create_task(way._see())
+            try:
+                yield way
+            finally:
+                seeing.cancel()
+                await asyncio.wait([seeing])
+
+    async def make(self, number: int) -> Sequence[Item]:
+        items = [str(uuid4()) for _ in range(number)]
+        loop = asyncio.get_running_loop()
+        self._asked |= {item: loop.create_future() for item in items}
+        self._told |= {item: loop.create_future() for item in items}
+        return items
+
+    async def wait(self, item: Item) -> object:
+        [queue] = self._engine.queues
+        await self._people.waiter.start("waits", id=item, queue=queue)
+        await self._told[item]
+        return item
+
+    async def decide(self, item: Item, decision: str = GRANTED) -> bool:
+        assert decision == GRANTED, "a workflow that is rejected does not come to its next line"
+        await self._people.approver.grant(await self._asked[item])
+        return True
+
+    async def requests(self) -> float:
+        return await answered(self._people.server)
+
+    async def _see(self) -> None:
+        pending = placet.ApprovalFilter(status=[placet.ApprovalStatus.PENDING], workflow=["waits"])
+        async with aclosing(self._people.approver.approvals_stream(pending)) as messages:
+            async for message in messages:
+                approval = message.approval
+                asked = None if approval is None else self._asked.get(approval.execution_id)
+                if asked is not None and approval is not None and not asked.done():
+                    asked.set_result(approval)
+
+
+async def answered(server: Stack) -> float:
+    """Give how many operations a server has answered over HTTP."""
+    async with httpx.AsyncClient() as http:
+        told = (await http.get(f"{server.url}/metrics")).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(told)
+        for sample in family.samples
+        if sample.name == "placet_graphql_requests_total"
+    )
+
+
 async def by_push(client: placet.Client, approval: placet.Approval) -> object:
     """Wait on the client's WebSocket."""
     return await client.wait_for(approval)
@@ -211,3 +283,6 @@ OF_PLACET: dict[str, tuple[Wait, float]] = {
     LONG: (by_long_poll, LONG_POLL.total_seconds()),
 }
 """Each with the seconds after which a wait sends its next request."""
+
+ENGINE_PUSH, ENGINE_POLL = "engine, push", "engine, long poll"
+OF_ENGINE: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}

@@ -47,6 +47,22 @@ async def test_the_events_of_an_execution_have_no_gap_and_no_repeat(desk: Desk) 
     assert seen == list(range(21, 202))
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "events(after: $after) { cursor } events(after: $after) { event { type } }",
+        "...All } fragment All on Subscription { events(after: $after) { cursor event { type } }",
+        "events(after: $after) @include(if: true) { cursor event { type } }",
+        "named: events(after: $after) { cursor event { type @skip(if: false) } }",
+    ],
+)
+async def test_a_field_is_followed_however_it_is_asked_for(desk: Desk, selection: str) -> None:
+    await desk.office.start()
+    async with desk.follow(f"subscription ($after: String) {{ {selection} }}", after="0") as stream:
+        [message] = await events_of(stream, 1)
+    assert message == {"cursor": "1", "event": {"type": "Started"}}
+
+
 async def test_without_a_version_events_come_from_now_on(desk: Desk) -> None:
     execution = await desk.office.start()
     other = await desk.office.start()
