@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from placet import digest
-from placet.canonical import plain
+from placet.canonical import digest_of_json, plain
 
 
 def test_digest_is_of_canonical_json() -> None:
@@ -36,3 +36,8 @@ def test_plain_gives_what_json_gives_back() -> None:
 def test_plain_names_what_is_not_json(value: object) -> None:
     with pytest.raises(ValueError, match="the result is not JSON"):
         plain(value, "the result")
+
+
+@pytest.mark.parametrize("value", [{"b": [2, None, 1.5], "a": {"é": True}}, "text", [], 2**53 - 1])
+def test_what_is_json_already_has_the_same_digest(value: object) -> None:
+    assert digest_of_json(value) == digest(value)

@@ -14,7 +14,15 @@ def digest(value: Any) -> str:
     Raises ValueError for what I-JSON can't say: a number that is not finite, or a whole number
     beyond +-(2^53 - 1).
     """
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(plain(value, "the value"))).hexdigest()
+    return digest_of_json(plain(value, "the value"))
+
+
+def digest_of_json(value: Any) -> str:
+    """Give the same for a value that was decoded from JSON, and is plain already.
+
+    Raises ValueError as :func:`digest` does.
+    """
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(value)).hexdigest()
 
 
 def plain(value: Any, what: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from placet import operations
-from placet.canonical import digest, plain
+from placet.canonical import digest, digest_of_json, plain
 from placet.commands import (
     Cancellation,
     CancelTimer,
@@ -317,4 +317,4 @@ def _rejection(approval: Approval, comment: str) -> Rejection:
 
 def _shown(approval: Approval) -> str:
     # An erased approval has no document left to digest; the service then says what it thinks of it.
-    return approval.digest if approval.document is None else digest(approval.document)
+    return approval.digest if approval.document is None else digest_of_json(approval.document)
