@@ -238,10 +238,7 @@ class Assignments:
             self._load_now.clear()
             try:
                 events = self._inbox[0]
-                states = [
-                    await self._after(event) if needed else None
-                    for event, needed in zip(events, self._needed(events), strict=True)
-                ]
+                states = await self._loaded(events)
                 self._inbox.popleft()
                 self._take_in(events, states)
             except Exception:  # noqa: BLE001 - logged, and it goes on
@@ -283,6 +280,16 @@ class Assignments:
                         return None
             states.append(state)
         return states
+
+    async def _loaded(self, events: Sequence[Logged]) -> list[Execution | None]:
+        """Give the state after each event that somebody needs, also by now."""
+        states: dict[int, Execution | None] = {}
+        while missing := [
+            i for i, needed in enumerate(self._needed(events)) if needed and i not in states
+        ]:
+            for i in missing:
+                states[i] = await self._after(events[i])
+        return [states.get(i) for i in range(len(events))]
 
     async def _after(self, event: Logged) -> Execution | None:
         try:

@@ -102,7 +102,9 @@ async def test_capacity_does_not_count_what_waits(office: Office) -> None:
         assert (await one.claimed()).execution.id == (second if waits is first else first).id
 
 
-async def test_room_is_made_by_what_ends(office: Office) -> None:
+async def test_room_is_made_by_what_ends(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not found by chance: a regular sweep does not come in time.
+    monkeypatch.setattr("application.assignments.SWEEP_EVERY", 600)
     async with worker(office, capacity=1) as one:
         for _ in range(3):
             await office.start()
@@ -165,6 +167,34 @@ async def test_a_dead_worker_s_executions_go_to_another(office: Office) -> None:
         run_out(office, "dead")
         granted = await first
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
+
+
+async def test_a_takeover_begins_when_the_lease_ends(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.assignments.SWEEP_EVERY", 600)
+    execution = await office.start()
+    await office.leases.claim(ENGINE, "dead", ["default"], 1, timedelta(seconds=1))
+    async with worker(office, "two") as two:
+        assert (await two.claimed()).execution.id == execution.id
+
+
+async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memory(
+    log_url: str,
+) -> None:
+    opened = Office.open(log_url), Office.open(log_url)
+    async with opened[0] as office, opened[1] as other, worker(office) as one:
+        executions = [await office.start() for _ in range(3)]
+        for _ in executions:
+            await one.claimed()
+        asked = [await office.ask(each.id, fence=1) for each in executions]
+        office.cache.clear()
+        await other.send(*(grant(each) for each in asked))
+        await office.do(CancelExecution(execution_id=executions[0].id, by=OLIVIA, reason="no"))
+        told = [await one.next() for _ in range(4)]
+    resolved = [each.execution.id for each in told if isinstance(each, Resolved)]
+    assert resolved == [each.id for each in executions]
+    assert told[3] == Ended(executions[0].id)
 
 
 async def test_an_open_stream_keeps_the_lease(office: Office) -> None:
