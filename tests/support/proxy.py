@@ -29,7 +29,6 @@ class Relay:
         self.lost = 0
         self.down = False
         self._writers: set[asyncio.StreamWriter] = set()
-        self._relays: set[asyncio.Task[None]] = set()
         self._started = Event()
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Event
@@ -71,17 +70,18 @@ class Relay:
         server = await self._listen()
         self._started.set()
         await self._ended.wait()
+        # One that is being accepted when its server is closed would be left open by asyncio.
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        self.down = True
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            self._abort()
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
         server.close()
-        self._abort()
-        await asyncio.gather(*self._relays)
 
     async def _relay(
         self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter
     ) -> None:
-        relay = asyncio.current_task()
-        assert relay is not None
-        self._relays.add(relay)
-        relay.add_done_callback(self._relays.discard)
         if self.down:
             client_out.close()
             return
