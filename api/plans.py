@@ -38,13 +38,15 @@ from strawberry.types.field import StrawberryField
 
 # How strawberry leaves its definitions in the types and fields that it makes.
 _DEFINITION = "strawberry-definition"
+MAX_PLANS = 256
+"""Of one document. Directives can make as many selections of it as they have values."""
 
 Info = GraphQLResolveInfo[Any]
 Complete = Callable[[Any, Info], Any]
 
 
 class _MissingError(Exception):
-    """There is nothing where something has to be."""
+    """What has to be there is not."""
 
 
 class Plans:
@@ -64,6 +66,8 @@ class Plans:
         try:
             return self._made[key]
         except KeyError:
+            if len(self._made) >= MAX_PLANS:
+                return None
             planner = _Planner(executor)
             plan = None if planner.directed(details) else planner.plan(type_, details)
             self._made[key] = plan
@@ -181,10 +185,10 @@ class _Planner:
         if name == "__typename":
             return lambda *_: type_.name
         field = type_.fields[name]
-        complete = self.plan(field.type, details)
+        definition: StrawberryField = field.extensions[_DEFINITION]
+        complete = self.plan(field.type, details) if _known_at_once(definition) else None
         if complete is None:
             return None
-        definition: StrawberryField = field.extensions[_DEFINITION]
         if definition.is_basic_field:
             get = attrgetter(definition.python_name)
             return lambda value, info: complete(get(value), info)
@@ -201,11 +205,18 @@ class _Planner:
                 yield from self._nodes(fragment.selection_set)
 
 
-def _resolved(field: StrawberryField, complete: Complete) -> Complete | None:
-    """Give what completes a field with a resolver, None if that takes more than the object."""
+def _known_at_once(field: StrawberryField) -> bool:
+    """Whether the object is enough to resolve a field, with nothing to wait for."""
     resolver = field.base_resolver
-    if resolver is None or resolver.is_async or field.arguments or field.extensions:
-        return None
+    if resolver is None:
+        return field.is_basic_field
+    return not (resolver.is_async or field.arguments or field.extensions)
+
+
+def _resolved(field: StrawberryField, complete: Complete) -> Complete:
+    """Give what completes a field with a resolver."""
+    resolver = field.base_resolver
+    assert resolver is not None
     resolve = cast("Callable[..., Any]", resolver.wrapped_func)
     if resolver.info_parameter is None:
         return lambda value, info: complete(resolve(value), info)
@@ -220,7 +231,10 @@ def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
     def complete(value: Any, _: Info) -> Any:
         if value is None:
             return _nothing(required=required)
-        return coerce(value)
+        completed = coerce(value)
+        if completed is None or isinstance(value, Exception):
+            raise _MissingError
+        return completed
 
     return complete
 
@@ -229,6 +243,9 @@ def _each(item: Complete, *, required: bool) -> Complete:
     def complete(values: Any, info: Info) -> Any:
         if values is None:
             return _nothing(required=required)
+        if not isinstance(values, list | tuple):
+            # What can be read only once is read by the library alone.
+            raise _MissingError
         return [item(value, info) for value in values]
 
     return complete

@@ -55,6 +55,8 @@ _log = structlog.get_logger(__name__)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 AFTER_LEASE = 0.005
+INBOX = 1_000
+"""Commits that wait for a state to be loaded, at most."""
 FORGET_EVERY = 3_600.0
 CHUNK = 64
 
@@ -213,10 +215,15 @@ class Assignments:
                     stream.send(Lost(execution_id))
 
     def _hear(self, events: tuple[Logged, ...]) -> None:
-        if self._streams:
-            self._inbox.append(events)
-            if not self._loading:
-                self._empty_inbox()
+        if not self._streams:
+            return
+        if len(self._inbox) >= INBOX:
+            _log.warning("assignments_behind", position=self._tail.position)
+            self._start_over()
+            return
+        self._inbox.append(events)
+        if not self._loading:
+            self._empty_inbox()
 
     def _empty_inbox(self) -> None:
         """Take in, in order, what can be taken in without a look into the log."""
@@ -239,16 +246,20 @@ class Assignments:
             try:
                 events = self._inbox[0]
                 states = await self._loaded(events)
-                self._inbox.popleft()
-                self._take_in(events, states)
+                if self._inbox and self._inbox[0] is events:
+                    self._inbox.popleft()
+                    self._take_in(events, states)
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 self._fail()
             self._loading = False
             self._empty_inbox()
 
     def _fail(self) -> None:
-        # The sweep finds what is lost here; what was held is told again on reconnection.
         _log.exception("assignments_failed", position=self._tail.position)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        # The sweep finds what is lost here; what was held is told again on reconnection.
         self._inbox.clear()
         for stream in self._streams.values():
             stream.close()

@@ -224,7 +224,8 @@ class Tail:
             lag = (now - event.recorded.at).total_seconds()
             metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))
         self.position = events[-1].position
-        while self._buffer_size > self._buffer_limit:
+        # What was published just now stays, or all who follow would read it from the log at once.
+        while self._buffer_size > self._buffer_limit and len(self._buffer) > len(events):
             dropped = self._buffer.popleft()
             self._buffer_size -= len(dropped.stored)
             self._buffer_from = dropped.position

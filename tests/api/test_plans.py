@@ -17,7 +17,7 @@ from graphql import (
 from hypothesis import given
 from hypothesis_graphql import queries
 
-from api.plans import PlannedExecutor, Plans
+from api.plans import MAX_PLANS, PlannedExecutor, Plans
 from placet import documents
 from tests.api.desk import Desk
 from tests.domain.people import ANN, ENGINE, OLIVIA
@@ -156,6 +156,20 @@ async def test_directives_have_their_say_each_time_anew() -> None:
         assert results[0].data == {
             "root": {"name": "root", "colour": None} if yes else {"length": 4}
         }
+
+
+async def test_one_document_has_no_end_of_plans() -> None:
+    names = [f"v{n}" for n in range(10)]
+    repeated = " ".join(f"root @include(if: ${name}) {{ name }}" for name in names)
+    source = f"query ({' '.join(f'${name}: Boolean!' for name in names)}) {{ {repeated} }}"
+    document, plans = parse(source), Plans()
+    assert validate(SMALL, document) == []
+    for number in range(1, 400):
+        given = {name: bool(number >> n & 1) for n, name in enumerate(names)}
+        options: dict[str, Any] = {"executor_class": PlannedExecutor, "plans": plans}
+        result = execute(SMALL, document, variable_values=given, **options)
+        assert result == ExecutionResult({"root": {"name": "root"}})
+    assert len(plans._made) == MAX_PLANS
 
 
 async def test_fields_asked_for_twice_are_merged() -> None:

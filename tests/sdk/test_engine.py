@@ -374,3 +374,47 @@ async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
     pauses = [after - before for before, after in pairwise(loaded[:5])]
     # Twice as long each time, less the half that chance may take.
     assert all(pause >= 0.025 * 2**n for n, pause in enumerate(pauses))
+
+
+async def test_what_was_claimed_anew_is_not_given_back_for_an_older_fault(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.5)
+    faults = [Internal("a fault of the service")]
+    failed, working, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    read = record.load
+
+    async def faulty(*args: Any) -> Any:
+        if faults:
+            failed.set()
+            raise faults.pop()
+        return await read(*args)
+
+    async def work() -> str:
+        working.set()
+        await go.wait()
+        return "done"
+
+    async def asks(run: Run) -> str:
+        await run.approval("Trip", payload={}, policy=FINANCE)
+        return await run.step(work)
+
+    monkeypatch.setattr("placet.engine.fleet.load", faulty)
+    one, other = engine(), engine()
+    one.workflow(asks)
+    other.workflow(asks)
+    async with one:
+        execution_id = await started(people, one, "asks")
+        [approval] = await people.pending(execution_id)
+    await (await people.get("approver-a")).grant(approval)
+    operator = await people.get("operator")
+    async with other:
+        await failed.wait()
+        await (await people.get("engine")).park(execution_id, "a look at it", fence=2)
+        await operator.unpark(execution_id)
+        await working.wait()
+        await asyncio.wait(other.fleet._chores)
+        go.set()
+        ended = await people.ended(execution_id)
+    # By the first engine, then twice by the second.
+    assert (ended.state, ended.result, ended.fence) == (ExecutionState.COMPLETED, "done", 3)

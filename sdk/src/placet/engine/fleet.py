@@ -24,7 +24,7 @@ from placet.retry import retried
 log = logging.getLogger("placet.engine")
 
 GIVE_BACK_SECONDS = 5.0
-DOUBLINGS = 6
+DOUBLINGS = 4
 """So often the pause grows while one execution runs into one fault after the other."""
 SWEEP_SECONDS = 1.0
 RELEASES = 5_000
@@ -171,11 +171,15 @@ class Fleet:
         try:
             if parked:
                 # It can be claimed when it is unparked, which wakes it.
+                self._faults.pop(execution_id, None)
                 await self._client.release(self._worker, [execution_id])
             else:
                 # Not at once, or this engine and another would turn in circles.
                 pause = GIVE_BACK_SECONDS * 2 ** min(self._faults[execution_id] - 1, DOUBLINGS)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                if self._drivers.get(execution_id) is not driver:
+                    # Claimed anew meanwhile: what is held now is not what went wrong.
+                    return
                 await self._client.release(self._worker, seen={execution_id: None})
         finally:
             self._forget(driver)
