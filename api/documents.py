@@ -1,13 +1,13 @@
 """Documents, parsed, limited and validated once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
 
 from api import limits
 from api.errors import ErrorCode, bad_request, limit_exceeded
-from api.plans import Plans
+from api.plans import Budget, Plans
 
 # How the parser begins to say that one of its own limits is broken.
 _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Document is nested too")
@@ -18,8 +18,8 @@ class Prepared:
     """A document that may be executed, or the errors because of which it may not."""
 
     document: DocumentNode | None
+    plans: Plans
     errors: tuple[GraphQLError, ...] = ()
-    plans: Plans = field(default_factory=Plans)
 
 
 class Documents:
@@ -39,6 +39,7 @@ class Documents:
         self._max_documents = max_documents
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._budget = Budget()
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
 
     def get(self, source: str) -> Prepared:
@@ -59,22 +60,23 @@ class Documents:
             self._bytes -= len(dropped)
 
     def _prepare(self, source: str) -> Prepared:
+        document, errors = self._read(source)
+        return Prepared(None if errors else document, self._budget.plans(), errors)
+
+    def _read(self, source: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
         try:
             document = parse(source, no_location=False, max_tokens=limits.MAX_TOKENS)
         except GraphQLSyntaxError as error:
             too_much = error.message.startswith(_TOO_MUCH)
-            refused = limit_exceeded(error.message) if too_much else _located(error)
-            return Prepared(None, (refused,))
+            return None, (limit_exceeded(error.message) if too_much else _located(error),)
         try:
             problem = limits.check(document)
         except RecursionError:
             problem = f"the document is nested more than {limits.MAX_DEPTH} levels deep"
         if problem:
-            return Prepared(None, (limit_exceeded(problem),))
+            return None, (limit_exceeded(problem),)
         errors = validate(self._schema, document, max_errors=20)
-        if errors:
-            return Prepared(None, tuple(_located(error) for error in errors))
-        return Prepared(document)
+        return document, tuple(_located(error) for error in errors)
 
 
 def _located(error: GraphQLError) -> GraphQLError:

@@ -8,9 +8,10 @@ A resolver that asks for ``info`` is given that of the value which the plan is f
 it is the request's, the path is not the field's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+from weakref import WeakSet
 
 from graphql import (
     ExecutionResult,
@@ -22,8 +23,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    InlineFragmentNode,
     SelectionSetNode,
+    Undefined,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
@@ -38,8 +39,8 @@ from strawberry.types.field import StrawberryField
 
 # How strawberry leaves its definitions in the types and fields that it makes.
 _DEFINITION = "strawberry-definition"
-MAX_PLANS = 256
-"""Of one document. Directives can make as many selections of it as they have values."""
+MAX_FIELDS = 20_000
+"""So many may be planned at once, of all documents together: about a kilobyte each."""
 
 Info = GraphQLResolveInfo[Any]
 Complete = Callable[[Any, Info], Any]
@@ -49,11 +50,42 @@ class _MissingError(Exception):
     """What has to be there is not."""
 
 
+class Budget:
+    """Bounds what plans take in memory. Once it is spent, all plans are made anew.
+
+    ``spent`` is in fields, and in the nodes that selections are found by.
+    """
+
+    def __init__(self, max_fields: int = MAX_FIELDS) -> None:
+        self._max_fields = max_fields
+        self.spent = 0
+        self._plans: WeakSet[Plans] = WeakSet()
+
+    def plans(self) -> "Plans":
+        """Give a document a place for its plans."""
+        plans = Plans(self)
+        self._plans.add(plans)
+        return plans
+
+    def spend(self, fields: int) -> None:
+        """Take note of so many fields more, and forget all plans if these are too many."""
+        self.spent += fields
+        if self.spent > self._max_fields:
+            self.spent = fields
+            for plans in self._plans:
+                plans.clear()
+
+
 class Plans:
     """The plans of one document, by type and selection. None: there is no plan for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._made: dict[tuple[int, ...], Complete | None] = {}
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._made.clear()
 
     def find(
         self, executor: "PlannedExecutor", type_: GraphQLOutputType, details: Any
@@ -66,10 +98,10 @@ class Plans:
         try:
             return self._made[key]
         except KeyError:
-            if len(self._made) >= MAX_PLANS:
-                return None
-            planner = _Planner(executor)
-            plan = None if planner.directed(details) else planner.plan(type_, details)
+            planner = _Planner(executor, self)
+            plan = planner.plan(type_, details)
+            # Directives can make as many selections of a document as they have values.
+            self._budget.spend(planner.fields + len(key))
             self._made[key] = plan
             return plan
 
@@ -83,7 +115,7 @@ class PlannedExecutor(Executor[Any]):
     def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans = plans
-        self._message: Callable[[Any], dict[str, Any]] | None = None
+        self._root: _Root | None = None
 
     def complete_value(
         self,
@@ -95,7 +127,8 @@ class PlannedExecutor(Executor[Any]):
         position_context: Any,
     ) -> Any:
         """Complete a value."""
-        if field_details_list[0].node.selection_set is not None:
+        selected = field_details_list[0].node.selection_set is not None
+        if selected and result is not None and not isinstance(result, Exception):
             plan = self._plans.find(self, return_type, field_details_list)
             if plan is not None:
                 try:
@@ -106,53 +139,65 @@ class PlannedExecutor(Executor[Any]):
             return_type, field_details_list, info, path, result, position_context
         )
 
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """Give the library an executor for one event, which keeps nothing of it."""
+        executor = super().build_per_event_executor(payload)
+        # Shared by the copies, it would keep an entry for each event: by the lists of that event.
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no name for it
+        return executor
+
     def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
         """Complete an event of a subscription."""
-        if self._message is None:
-            self._message = self._plan_message()
         try:
-            return ExecutionResult(self._message(event))
-        except Exception:  # noqa: BLE001 - as above
-            return execute_subscription_event(self.build_per_event_executor(event))
+            if self._root is None:
+                self._root = self._find_root()
+            name, type_, details, info = self._root
+            plan = self._plans.find(self, type_, details)
+            if plan is not None:
+                return ExecutionResult({name: plan(event, info)})
+        except Exception:  # noqa: BLE001, S110 - as above
+            pass
+        return execute_subscription_event(self.build_per_event_executor(event))
 
-    def _plan_message(self) -> Callable[[Any], dict[str, Any]]:
-        """Give what completes an event; it raises if there is no plan for that."""
-        [node, *others] = self.operation.selection_set.selections
+    def _find_root(self) -> "_Root":
+        """Give the one field that is followed. Raises ValueError if that takes the library."""
+        [node] = self.operation.selection_set.selections
         type_ = self.schema.subscription_type
-        if others or type_ is None or not isinstance(node, FieldNode) or node.directives:
-            return _unplanned
+        if type_ is None or not isinstance(node, FieldNode) or node.directives:
+            raise ValueError(node)
         field = type_.fields[node.name.value]
-        plan = self._plans.find(self, field.type, [FieldDetails(node, None)])
-        if plan is None:
-            return _unplanned
         name = (node.alias or node.name).value
         # The event is the field's value: that is how strawberry resolves it.
         info = self.build_resolve_info(field, [node], type_, Path(None, name, type_.name))
-        return lambda event: {name: plan(event, info)}
+        return _Root(name, field.type, [FieldDetails(node, None)], info)
 
 
-def _unplanned(event: Any) -> dict[str, Any]:
-    raise NotImplementedError(event)
+class _Root(NamedTuple):
+    name: str
+    type: GraphQLOutputType
+    details: list[FieldDetails]
+    info: Info
 
 
 class _Planner:
-    def __init__(self, executor: Executor[Any]) -> None:
-        self._executor = executor
+    """Makes one plan; what it selects from is planned, once, by others. ``fields``: its own."""
 
-    def directed(self, details: Any) -> bool:
-        """Whether directives have a say in what is selected."""
-        nodes = (node for each in details for node in self._nodes(each.node.selection_set))
-        return any(node.directives for node in nodes)
+    def __init__(self, executor: PlannedExecutor, plans: Plans) -> None:
+        self.fields = 0
+        self._executor = executor
+        self._plans = plans
 
     def plan(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
         """Give the plan for a type with a selection, None if there can be none."""
         required = is_non_null_type(type_)
         nullable: Any = type_.of_type if is_non_null_type(type_) else type_
+        if is_leaf_type(nullable):
+            return _leaf(nullable, required=required)
         if is_list_type(nullable):
             item = self.plan(nullable.of_type, details)
             return None if item is None else _each(item, required=required)
-        if is_leaf_type(nullable):
-            return _leaf(nullable, required=required)
+        if any(self._has_directives(each.node.selection_set) for each in details):
+            return None
         plans: dict[type, Complete] = {}
         for possible in self._possible(nullable):
             definition = possible.extensions.get(_DEFINITION)
@@ -163,6 +208,18 @@ class _Planner:
             plans[definition.origin] = plan
         return _one_of(plans, required=required)
 
+    def _has_directives(self, selections: SelectionSetNode) -> bool:
+        """Whether directives have a say in which fields are selected."""
+        for node in selections.selections:
+            parts: list[Any] = [node]
+            if isinstance(node, FragmentSpreadNode):
+                parts.append(self._executor.fragment_definitions[node.name.value])
+            if any(part.directives for part in parts):
+                return True
+            if not isinstance(node, FieldNode) and self._has_directives(parts[-1].selection_set):
+                return True
+        return False
+
     def _possible(self, type_: GraphQLCompositeType) -> Sequence[GraphQLObjectType]:
         if is_object_type(type_):
             return [type_]
@@ -171,6 +228,7 @@ class _Planner:
 
     def _object(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
+        self.fields += len(selected)
         fields: list[tuple[str, Complete]] = []
         for name, chosen in selected.items():
             complete = self._field(type_, chosen)
@@ -181,28 +239,23 @@ class _Planner:
 
     def _field(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
         """Give what completes a field from the object that has it."""
-        name = details[0].node.name.value
-        if name == "__typename":
+        node = details[0].node
+        if node.name.value == "__typename":
             return lambda *_: type_.name
-        field = type_.fields[name]
+        field = type_.fields[node.name.value]
         definition: StrawberryField = field.extensions[_DEFINITION]
-        complete = self.plan(field.type, details) if _known_at_once(definition) else None
+        if not _known_at_once(definition):
+            return None
+        if node.selection_set is None:
+            complete = self.plan(field.type, details)
+        else:
+            complete = self._plans.find(self._executor, field.type, details)
         if complete is None:
             return None
         if definition.is_basic_field:
             get = attrgetter(definition.python_name)
             return lambda value, info: complete(get(value), info)
         return _resolved(definition, complete)
-
-    def _nodes(self, selections: SelectionSetNode | None) -> Iterator[Any]:
-        for node in () if selections is None else selections.selections:
-            yield node
-            if isinstance(node, InlineFragmentNode):
-                yield from self._nodes(node.selection_set)
-            elif isinstance(node, FragmentSpreadNode):
-                fragment = self._executor.fragment_definitions[node.name.value]
-                yield fragment
-                yield from self._nodes(fragment.selection_set)
 
 
 def _known_at_once(field: StrawberryField) -> bool:
@@ -232,7 +285,7 @@ def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
         if value is None:
             return _nothing(required=required)
         completed = coerce(value)
-        if completed is None or isinstance(value, Exception):
+        if completed is None or completed is Undefined or isinstance(value, Exception):
             raise _MissingError
         return completed
 

@@ -16,7 +16,7 @@ from graphql import (
 from graphql.execution import execute_subscription_event
 
 from api.context import Context, Services
-from api.plans import PlannedExecutor, Plans
+from api.plans import Budget, PlannedExecutor, Plans
 from api.schema import schema
 from domain.values import Principal
 from projections.approvals import Approvals
@@ -72,7 +72,7 @@ class Desk:
         """Execute a query or mutation, which must be valid."""
         parsed = parse(document)
         assert validate(SERVED, parsed) == []
-        plans = self.plans.setdefault(document, Plans())
+        plans = self._plans_of(document)
         given: dict[str, Any] = {
             "context_value": self._context(by),
             "variable_values": variables,
@@ -111,7 +111,7 @@ class Desk:
             parse(document),
             context_value=self._context(by),
             raw_variable_values=variables,
-            plans=self.plans.setdefault(document, Plans()),
+            plans=self._plans_of(document),
         )
         assert not isinstance(executor, list), executor
         stream: Any = create_source_event_stream(executor)
@@ -138,6 +138,9 @@ class Desk:
             yield values()
         finally:
             await stream.aclose()
+
+    def _plans_of(self, document: str) -> Plans:
+        return self.plans.setdefault(document, Budget().plans())
 
     def _context(self, by: Principal) -> Context:
         async def recheck() -> Principal | None:
