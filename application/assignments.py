@@ -5,7 +5,6 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -15,8 +14,9 @@ import psycopg
 import structlog
 
 from application.batch import ENDS
+from application.hearing import Hearing
 from application.leases import Grant, Leases, OverloadedError
-from application.outcomes import Accepted, UnavailableError
+from application.outcomes import UnavailableError
 from application.reader import Reader
 from application.records import DAMAGE, Logged
 from application.tail import Tail
@@ -55,8 +55,6 @@ _log = structlog.get_logger(__name__)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 AFTER_LEASE = 0.005
-INBOX = 1_000
-"""Commits that wait for a state to be loaded, at most."""
 FORGET_EVERY = 3_600.0
 CHUNK = 64
 
@@ -82,18 +80,15 @@ class Assignments:
     """One for a process. Listens to the tail from its start on."""
 
     def __init__(self, tail: Tail, reader: Reader, leases: Leases) -> None:
-        self._tail = tail
         self._reader = reader
         self._leases = leases
         self._streams: dict[tuple[str, str], WorkerStream] = {}
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        # What can be claimed, with its queue, and what only the database knows that of.
+        # What can be claimed, with its queue, and that of which only the database knows it.
         self._free: dict[UUID, str] = {}
-        self._unsure: dict[UUID, str] = {}
-        self._inbox: deque[tuple[Logged, ...]] = deque()
-        self._loading = False
-        self._load_now = asyncio.Event()
+        self._unsure: set[UUID] = set()
+        self._hearing = Hearing(tail, reader, self)
         # Whether there may be more to claim than anybody had room for.
         self._left_over = False
         self._sweep_now = asyncio.Event()
@@ -102,9 +97,8 @@ class Assignments:
 
     async def start(self) -> None:
         """Begin to listen to the tail and to sweep."""
-        self._tail.listen(self._hear)
         self._tasks = [
-            asyncio.create_task(self._load_for_ever(), name="placet-assignments"),
+            self._hearing.start(),
             asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
             asyncio.create_task(self._assign_for_ever(), name="placet-assign"),
         ]
@@ -185,7 +179,7 @@ class Assignments:
                 yield message
 
     async def _tell_missed(self, stream: WorkerStream, told: Sequence[Execution]) -> None:
-        """Claim again what was woken between its reading and its being told of as held.
+        """Tell of what was woken or ended between its reading and its being told of as held.
 
         From then on the tail's events for it go to this stream, so nothing is missed after that.
         """
@@ -195,7 +189,12 @@ class Assignments:
             except DAMAGE as error:
                 _log.error("held_but_damaged", id=str(before.id), error=str(error))
                 continue
-            if now is not None and now.woken_version > before.woken_version:
+            if now is None:
+                continue
+            if now.state.final:
+                if stream.drop(now.id):
+                    stream.send(Ended(now.id))
+            elif now.woken_version > before.woken_version:
                 stream.send(Claim(Grant(now, now.fence, stream.expires_at)))
 
     async def _keep_lease(self, stream: WorkerStream) -> None:
@@ -214,112 +213,37 @@ class Assignments:
                 if stream.drop(execution_id):
                     stream.send(Lost(execution_id))
 
-    def _hear(self, events: tuple[Logged, ...]) -> None:
-        if not self._streams:
-            return
-        if len(self._inbox) >= INBOX:
-            _log.warning("assignments_behind", position=self._tail.position)
-            self._start_over()
-            return
-        self._inbox.append(events)
-        if not self._loading:
-            self._empty_inbox()
+    @property
+    def listening(self) -> bool:
+        """Whether a worker's stream is open."""
+        return bool(self._streams)
 
-    def _empty_inbox(self) -> None:
-        """Take in, in order, what can be taken in without a look into the log."""
-        try:
-            while self._inbox:
-                states = self._known(self._inbox[0])
-                if states is None:
-                    self._loading = True
-                    self._load_now.set()
-                    return
-                self._take_in(self._inbox.popleft(), states)
-        except Exception:  # noqa: BLE001 - logged, and it goes on
-            self._fail()
-
-    async def _load_for_ever(self) -> None:
-        """Load the states that are not known, and then go on at once as long as they are."""
-        while True:
-            await self._load_now.wait()
-            self._load_now.clear()
-            try:
-                events = self._inbox[0]
-                states = await self._loaded(events)
-                if self._inbox and self._inbox[0] is events:
-                    self._inbox.popleft()
-                    self._take_in(events, states)
-            except Exception:  # noqa: BLE001 - logged, and it goes on
-                self._fail()
-            self._loading = False
-            self._empty_inbox()
-
-    def _fail(self) -> None:
-        _log.exception("assignments_failed", position=self._tail.position)
-        self._start_over()
-
-    def _start_over(self) -> None:
-        # The sweep finds what is lost here; what was held is told again on reconnection.
-        self._inbox.clear()
+    def miss(self) -> None:
+        """End every stream: what is held is told again on reconnection, a sweep finds the rest."""
         for stream in self._streams.values():
             stream.close()
 
-    def _needed(self, events: Sequence[Logged]) -> list[bool]:
-        """Say of each event whether somebody here has to know the state after it."""
+    def needed(self, events: Sequence[Logged]) -> list[bool]:
+        """Say of each event whether a worker that is here has to be told of the state after it."""
         claimed: set[UUID] = set()
         needed: list[bool] = []
         for event in events:
             id_ = event.recorded.execution_id
-            if isinstance(event.recorded.event, Claimed):
+            if self._claimant(event) is not None:
                 claimed.add(id_)
-            held = id_ in self._holders or id_ in claimed
-            needed.append(held or isinstance(event.recorded.event, FREEING))
+            needed.append(id_ in self._holders or id_ in claimed)
         return needed
 
-    def _known(self, events: Sequence[Logged]) -> list[Execution | None] | None:
-        """Give the state after each event that somebody needs; None if one has to be loaded."""
-        states: list[Execution | None] = []
-        for event, needed in zip(events, self._needed(events), strict=True):
-            state = None
-            if needed:
-                try:
-                    state = self._reader.known_after(event)
-                except DAMAGE as error:
-                    _note_damage(event, error)
-                else:
-                    if state is None:
-                        return None
-            states.append(state)
-        return states
-
-    async def _loaded(self, events: Sequence[Logged]) -> list[Execution | None]:
-        """Give the state after each event that somebody needs, also by now."""
-        states: dict[int, Execution | None] = {}
-        while missing := [
-            i for i, needed in enumerate(self._needed(events)) if needed and i not in states
-        ]:
-            for i in missing:
-                states[i] = await self._after(events[i])
-        return [states.get(i) for i in range(len(events))]
-
-    async def _after(self, event: Logged) -> Execution | None:
-        try:
-            return await self._reader.after(event)
-        except DAMAGE as error:
-            _note_damage(event, error)
-            return None
-
-    def _take_in(self, events: Sequence[Logged], states: Sequence[Execution | None]) -> None:
+    def take_in(self, events: Sequence[Logged], states: Sequence[Execution | None]) -> None:
+        """Tell the workers what happened, and note what may be claimed."""
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
         freed = False
         for event, after in zip(events, states, strict=True):
-            if after is None:
-                continue
-            holder = self._holders.get(after.id)
+            holder = self._holders.get(event.recorded.execution_id)
             if holder is None:
                 self._not_held(event, after)
-            else:
+            elif after is not None:
                 room = holder.room
                 self._tell(holder, event, after, over)
                 freed = freed or holder.room > room
@@ -328,23 +252,32 @@ class Assignments:
         if self._free or self._unsure:
             self._assign_now.set()
 
-    def _not_held(self, event: Logged, after: Execution) -> None:
+    def _not_held(self, event: Logged, after: Execution | None) -> None:
         """Note what may be claimed now."""
+        id_ = event.recorded.execution_id
         if isinstance(event.recorded.event, Claimed):
-            self._claimed(event, after)
-            self._free.pop(after.id, None)
-            self._unsure.pop(after.id, None)
+            self._free.pop(id_, None)
+            self._unsure.discard(id_)
+            if after is not None:
+                self._claimed(event, after)
+        elif not isinstance(event.recorded.event, FREEING):
+            return
+        elif after is None:
+            self._unsure.add(id_)
         elif after.workable and after.worker is None:
-            self._free[after.id] = after.queue
+            self._free[id_] = after.queue
         elif after.workable or after.woken_version == after.version:
             # It had a worker once, which gave it back or has its stream elsewhere.
-            self._unsure[after.id] = after.queue
+            self._unsure.add(id_)
 
     def _tell(
         self, holder: WorkerStream, event: Logged, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
+        if after.fence < holder.held[after.id].fence:
+            # From before the claim by which it is held, which was read ahead of the tail.
+            return
         if isinstance(recorded.event, Claimed):
             if (owner, recorded.event.worker) != holder.key:
                 holder.drop(after.id)
@@ -366,9 +299,15 @@ class Assignments:
                 holder.send(Resolved(event, after, ordinal))
 
     def _claimed(self, event: Logged, after: Execution) -> None:
-        stream = self._streams.get((event.recorded.actor.id, after.worker or ""))
+        stream = self._claimant(event)
         if stream is not None:
             stream.claim(after)
+
+    def _claimant(self, event: Logged) -> WorkerStream | None:
+        """Give the stream of the worker that claimed, if this is a claim and the worker is here."""
+        if not isinstance(event.recorded.event, Claimed):
+            return None
+        return self._streams.get((event.recorded.actor.id, event.recorded.event.worker))
 
     async def _assign_for_ever(self) -> None:
         """Claim what is free, apart from the tail, so that no resolution waits for a commit."""
@@ -376,38 +315,36 @@ class Assignments:
             await self._assign_now.wait()
             self._assign_now.clear()
             free, self._free = self._free, {}
-            unsure, self._unsure = self._unsure, {}
+            unsure, self._unsure = self._unsure, set()
             try:
-                if unsure:
-                    claimable = await self._leases.claimable(list(unsure))
-                    free.update((id_, unsure[id_]) for id_ in claimable)
                 await self._assign(free)
+                if unsure:
+                    await self._assign(dict(await self._leases.claimable(list(unsure))))
             except psycopg.Error as error:
                 _log.warning("assign_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
                 _log.exception("assign_failed")
 
     async def _assign(self, free: dict[UUID, str]) -> None:
-        """Claim these, each for the stream with the least to do that has room."""
+        """Claim these, each for the stream with the least to do that has room.
+
+        The stream is told when the tail tells of the claim, so in the order of the log.
+        """
         chosen: dict[tuple[str, str], list[UUID]] = {}
         for execution_id, queue in free.items():
             stream = self._pick(queue, chosen)
-            if stream is None:
-                self._left_over = True
-            else:
+            if stream is not None:
                 chosen.setdefault(stream.key, []).append(execution_id)
+            elif any(queue in each.queues for each in self._streams.values()):
+                self._left_over = True
         for key, ids in chosen.items():
             stream = self._streams.get(key)
             if stream is None or stream.closed:
                 continue
             try:
-                outcomes = await self._leases.claim_these(stream.principal, stream.worker, ids)
+                await self._leases.claim_these(stream.principal, stream.worker, ids)
             except (UnavailableError, OverloadedError) as error:
                 _log.warning("claims_failed", worker=stream.worker, error=str(error))
-                continue
-            for outcome in outcomes:
-                if isinstance(outcome, Accepted):
-                    stream.claim(outcome.execution)
 
     def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> WorkerStream | None:
         def load(stream: WorkerStream) -> int:
@@ -462,7 +399,3 @@ class Assignments:
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
             await self._leases.forget()
-
-
-def _note_damage(event: Logged, error: Exception) -> None:
-    _log.error("assignment_damaged", id=str(event.recorded.execution_id), error=str(error))

@@ -70,8 +70,7 @@ class Batch:
     of it, ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost``
     who lost what by that, ``ended`` what came to an end, ``parked`` what was parked, and
     :meth:`outcomes` gives the answers once the positions are known. ``damaged`` names the
-    executions whose log can't be folded, with the reason; requests
-    for them fail with it.
+    executions whose log can't be folded, with the reason; requests for them fail with it.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ _CANDIDATES = """
     ) AS found ORDER BY free, sequence LIMIT %(limit)s
 """
 _CLAIMABLE = """
-    SELECT execution_id FROM execution_holds
+    SELECT execution_id, queue FROM execution_holds
     WHERE execution_id = ANY (%s) AND worker IS NULL
         AND (progress OR woken_version > released_version)
 """
@@ -272,9 +272,9 @@ class Leases:
         params = {"queues": list(queues), "limit": limit, "but": list(but)}
         return [(row[0], row[1]) for row in await self._rows(_CANDIDATES, params)]
 
-    async def claimable(self, ids: Sequence[UUID]) -> list[UUID]:
-        """Give those of these that nobody holds and that there is something to do on."""
-        return [row[0] for row in await self._rows(_CLAIMABLE, (list(ids),))]
+    async def claimable(self, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        """Give those that nobody holds and that there is something to do on, with their queues."""
+        return [(row[0], row[1]) for row in await self._rows(_CLAIMABLE, (list(ids),))]
 
     async def held(self, owner: str, worker: str) -> list[UUID]:
         """Give the executions that the worker holds."""

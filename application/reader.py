@@ -177,6 +177,10 @@ class Reader:
         """Give the state right after an event if no log has to be read for it, else None."""
         execution_id, version = event.recorded.execution_id, event.recorded.version
         head = self._cache.at(execution_id, version)
+        if head is not None and head.hash != event.hash:
+            # The database that took over has lost commits, and with them what was seen of it.
+            self._cache.clear()
+            head = None
         if head is None:
             before = self._cache.at(execution_id, version - 1)
             if before is None and version > 1:

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 class Tail:
-    """Keeps the latest events in memory, up to ``buffer_limit`` bytes of the log.
+    """Keeps the latest events in memory, up to ``buffer_limit`` bytes and what came last.
 
     ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
     called on the loop soon after there are new events, when those who wait for them have them:

@@ -5,12 +5,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from application.records import Logged
 from application.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
 from domain.commands import (
     CancelExecution,
+    ClaimExecution,
     FailExecution,
     ParkExecution,
     RetryExecution,
@@ -21,6 +24,8 @@ from domain.commands import (
     UnparkExecution,
 )
 from domain.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
+from domain.state import Execution
+from domain.values import Principal
 from domain.waits import child_id
 from tests.application.office import Office, claim, complete, grant, step
 from tests.application.test_leases import run_out
@@ -195,6 +200,52 @@ async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memor
     resolved = [each.execution.id for each in told if isinstance(each, Resolved)]
     assert resolved == [each.id for each in executions]
     assert told[3] == Ended(executions[0].id)
+
+
+async def test_what_ends_with_its_claim_takes_no_room(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim_these = office.leases.claim_these
+
+    async def claimed_and_cancelled(by: Principal, worker: str, ids: list[UUID]) -> object:
+        monkeypatch.setattr(office.leases, "claim_these", claim_these)
+        commands = [ClaimExecution(by=by, execution_id=id_, worker=worker) for id_ in ids]
+        ends = [CancelExecution(by=OLIVIA, execution_id=id_, reason="no") for id_ in ids]
+        return (await office.send(*commands, *ends))[: len(ids)]
+
+    monkeypatch.setattr(office.leases, "claim_these", claimed_and_cancelled)
+    execution = await office.start()
+    async with worker(office, capacity=1) as one:
+        assert (await one.claimed()).execution.id == execution.id
+        assert await one.next() == Ended(execution.id)
+        another = await office.start()
+        assert (await one.claimed()).execution.id == another.id
+
+
+async def test_what_nobody_here_holds_is_not_loaded(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Office.open(log_url), Office.open(log_url)
+    async with opened[0] as office, opened[1] as other, worker(office, capacity=1) as one:
+        execution = await other.start()
+        await one.claimed()
+        asked = await other.ask((await other.start()).id)
+        loaded: list[Logged] = []
+        after = office.reader.after
+
+        async def counted(event: Logged) -> Execution:
+            loaded.append(event)
+            return await after(event)
+
+        office.cache.clear()
+        monkeypatch.setattr(office.reader, "after", counted)
+        granted = await other.do(grant(asked))
+        async with asyncio.timeout(10):
+            await anext(office.tail.follow(granted.position - 1))
+        assert loaded == []
+        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        assert await one.next() == Ended(execution.id)
+        assert (await one.claimed()).execution.id == asked.id.execution_id
 
 
 async def test_an_open_stream_keeps_the_lease(office: Office) -> None:

@@ -5,9 +5,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from application.log import SNAPSHOT_INTERVAL
 from application.reader import EventQuery
+from application.records import Head
 from domain.evolve import fold
 from tests.application.office import Office, claim, complete, grant, step
 from tests.domain.people import ANN, ENGINE
@@ -131,6 +133,18 @@ async def test_the_states_before_and_after_an_event(office: Office) -> None:
             assert after.version == event.recorded.version
             assert (0 if before is None else before.version) == event.recorded.version - 1
             office.cache.clear()
+
+
+async def test_a_state_of_commits_that_were_lost_is_forgotten(office: Office) -> None:
+    """A database that took over without the latest commits gives their versions to others."""
+    execution_id, _ = await story(office)
+    *_, event = await office.reader.history(execution_id)
+    right = await office.reader.after(event)
+    lost = Head(replace(right, error="of another history"), "0" * 64, 1)
+    office.cache.clear()
+    office.cache.put(lost)
+    office.cache.put_past(lost)
+    assert await office.reader.after(event) == right
 
 
 def _replaced(old: str, new: str) -> str:

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from placet import Client
+from tests.sdk.engines import Made, maker
 from tests.sdk.peer import Peer, serving
 from tests.sdk.people import People, Server
 
@@ -18,6 +19,11 @@ async def peer() -> AsyncIterator[Peer]:
 async def client(peer: Peer) -> AsyncIterator[Client]:
     async with Client(peer.url, "a-token", retry_for=5.0) as connected:
         yield connected
+
+
+@pytest.fixture
+def engine(server: Server) -> Made:
+    return maker(server)
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 import asyncio
 import os
 import signal
-from itertools import pairwise
-from time import monotonic
-from typing import Any
 
 import pytest
 
@@ -19,19 +16,12 @@ from placet import (
     StepFailed,
     require,
 )
-from placet.engine import record
-from placet.errors import Internal
 from placet.link import Link
-from tests.sdk.engines import Made, maker, started
-from tests.sdk.people import People, Server
+from tests.sdk.engines import Made, started
+from tests.sdk.people import People
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
-
-
-@pytest.fixture
-def engine(server: Server) -> Made:
-    return maker(server)
 
 
 def patient(engine: Engine, stopped: asyncio.Event) -> Engine:
@@ -337,84 +327,3 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
         async with asyncio.timeout(30):
             await stopped.wait()
     assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
-
-
-async def test_a_fault_that_is_not_the_workflow_s_does_not_fail_it(
-    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
-    faults = [Internal("a fault of the service")] * 4
-    read = record.load
-    loaded: list[float] = []
-
-    async def faulty(*args: Any) -> Any:
-        loaded.append(monotonic())
-        if faults:
-            raise faults.pop()
-        return await read(*args)
-
-    monkeypatch.setattr("placet.engine.fleet.load", faulty)
-    one, other = engine(), engine()
-
-    async def asks(run: Run) -> str:
-        clearance = await run.approval("Trip", payload={}, policy=FINANCE)
-        return await run.step(str, "done", clearance=clearance)
-
-    one.workflow(asks)
-    other.workflow(asks)
-    async with one:
-        execution_id = await started(people, one, "asks")
-        [approval] = await people.pending(execution_id)
-    await (await people.get("approver-a")).grant(approval)
-    async with other:
-        ended = await people.ended(execution_id)
-    assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "done")
-    # Given back four times by the second, so claimed five times by it.
-    assert ended.fence == 6
-    pauses = [after - before for before, after in pairwise(loaded[:5])]
-    # Twice as long each time, less the half that chance may take.
-    assert all(pause >= 0.025 * 2**n for n, pause in enumerate(pauses))
-
-
-async def test_what_was_claimed_anew_is_not_given_back_for_an_older_fault(
-    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.5)
-    faults = [Internal("a fault of the service")]
-    failed, working, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    read = record.load
-
-    async def faulty(*args: Any) -> Any:
-        if faults:
-            failed.set()
-            raise faults.pop()
-        return await read(*args)
-
-    async def work() -> str:
-        working.set()
-        await go.wait()
-        return "done"
-
-    async def asks(run: Run) -> str:
-        await run.approval("Trip", payload={}, policy=FINANCE)
-        return await run.step(work)
-
-    monkeypatch.setattr("placet.engine.fleet.load", faulty)
-    one, other = engine(), engine()
-    one.workflow(asks)
-    other.workflow(asks)
-    async with one:
-        execution_id = await started(people, one, "asks")
-        [approval] = await people.pending(execution_id)
-    await (await people.get("approver-a")).grant(approval)
-    operator = await people.get("operator")
-    async with other:
-        await failed.wait()
-        await (await people.get("engine")).park(execution_id, "a look at it", fence=2)
-        await operator.unpark(execution_id)
-        await working.wait()
-        await asyncio.wait(other.fleet._chores)
-        go.set()
-        ended = await people.ended(execution_id)
-    # By the first engine, then twice by the second.
-    assert (ended.state, ended.result, ended.fence) == (ExecutionState.COMPLETED, "done", 3)

@@ -8,18 +8,13 @@ from typing import Any
 import pytest
 
 from placet import Engine, ExecutionState, Rejected, Run, require
-from tests.sdk.engines import Made, maker, started
-from tests.sdk.people import People, Server
+from tests.sdk.engines import Made, started
+from tests.sdk.people import People
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
 
 Workflow = Callable[[Run], Coroutine[Any, Any, Any]]
-
-
-@pytest.fixture
-def engine(server: Server) -> Made:
-    return maker(server)
 
 
 def having(engine: Engine, workflow: Workflow) -> Engine:

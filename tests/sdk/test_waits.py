@@ -11,15 +11,10 @@ import pytest
 from placet import EventFilter, ExecutionState, Run, require
 from placet.errors import ChildFailed
 from placet.testing import replay
-from tests.sdk.engines import Made, maker, started
-from tests.sdk.people import People, Server, until
+from tests.sdk.engines import Made, started
+from tests.sdk.people import People, until
 
 FINANCE = require(1, group="finance")
-
-
-@pytest.fixture
-def engine(server: Server) -> Made:
-    return maker(server)
 
 
 async def types(people: People, execution_id: str) -> list[str]:

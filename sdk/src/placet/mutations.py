@@ -7,7 +7,7 @@ answer, because each stands or falls alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from placet import operations
@@ -36,12 +36,14 @@ from placet.commands import (
 )
 from placet.durations import iso_duration
 from placet.errors import Refused, refusal
-from placet.model import Accepted, Approval, Execution
+from placet.model import Accepted, Approval, Execution, RefusedResult
 from placet.operations import Outcome
 from placet.policy import Policy
 from placet.retry import retried
 from placet.transport import Transport
 from placet.wire import Operation
+
+A = TypeVar("A")
 
 MAX_DECISIONS = 100
 
@@ -302,9 +304,9 @@ class Mutations(Transport):
         return await retried(self.retry_for, once)
 
 
-def settled(outcome: Outcome) -> Accepted | Refused:
+def settled(outcome: A | RefusedResult) -> A | Refused:
     """Give a refusal as the exception that callers know."""
-    return outcome if isinstance(outcome, Accepted) else refusal(outcome)
+    return refusal(outcome) if isinstance(outcome, RefusedResult) else outcome
 
 
 def _grant(approval: Approval, comment: str | None) -> Grant:

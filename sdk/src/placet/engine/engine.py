@@ -20,9 +20,8 @@ from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
 from placet.engine.intake import Intake, Mode
 from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.errors import refusal
 from placet.leases import LEASE
-from placet.model import Noted
+from placet.mutations import settled
 
 PUT_AWAY = timedelta(minutes=1)
 DRAIN = timedelta(seconds=10)
@@ -113,9 +112,10 @@ class Engine:
         Raises RequestError if the service turns this engine away, for its token say.
         """
         loop = asyncio.get_running_loop()
-        gc.collect()
-        gc.freeze()
         async with AsyncExitStack() as stack:
+            gc.collect()
+            gc.freeze()
+            stack.callback(gc.unfreeze)
             following = self._follow_on()
             stack.push_async_callback(self.close)
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -158,4 +158,4 @@ class Engine:
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
         outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
-        return [each if isinstance(each, Noted) else refusal(each) for each in outcomes]
+        return [settled(outcome) for outcome in outcomes]

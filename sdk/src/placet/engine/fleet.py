@@ -26,6 +26,8 @@ log = logging.getLogger("placet.engine")
 GIVE_BACK_SECONDS = 5.0
 DOUBLINGS = 4
 """So often the pause grows while one execution runs into one fault after the other."""
+FAULTS = 10_000
+"""Executions whose faults are counted, at most."""
 SWEEP_SECONDS = 1.0
 RELEASES = 5_000
 
@@ -164,6 +166,9 @@ class Fleet:
         self._idle.pop(driver, None)
         if not parked:
             self._faults[driver.execution.id] += 1
+            if len(self._faults) > FAULTS:
+                # Of one that goes on elsewhere nothing is heard any more.
+                del self._faults[next(iter(self._faults))]
         self._chore(self._give_back(driver, parked=parked))
 
     async def _give_back(self, driver: Driver, *, parked: bool) -> None:
