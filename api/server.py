@@ -5,12 +5,13 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from errno import EADDRINUSE
 from math import ceil
 
 import uvicorn
 
 from api.bootstrap import serve
-from api.settings import Settings
+from api.settings import ConfigurationError, Settings
 from domain.values import Principal
 
 GARBAGE = 10_000, 20, 50
@@ -92,10 +93,26 @@ def run(
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE)
-            await server.serve()
+            with _listening(settings.host, settings.port) as listening:
+                await server.serve(sockets=[listening])
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(main())
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen. Raises ConfigurationError, where uvicorn would only log what is wrong."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == EADDRINUSE:
+            msg = (
+                f"port {port} of {host} is in use; end what uses it, or give --port or PLACET_PORT"
+            )
+        else:
+            msg = f"can't listen on port {port} of {host}: {error.strerror or error}"
+        raise ConfigurationError(msg) from error
 
 
 async def _refuse(*_: object) -> None:

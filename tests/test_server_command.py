@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,19 @@ def test_what_a_person_can_mend_is_said_in_a_line(
     assert said in failed.stderr
     assert "Traceback" not in failed.stderr
     assert failed.stdout == ""
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = run(
+            *("up", f"--port={port}", f"--data={tmp_path}"),
+            url=database_url,
+            PLACET_MODE="development",
+        )
+    assert failed.returncode == 1
+    assert f"placet-server: port {port} of 127.0.0.1 is in use" in failed.stderr
+    assert "Traceback" not in failed.stderr
 
 
 @pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1"])

@@ -327,3 +327,17 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
         async with asyncio.timeout(30):
             await stopped.wait()
     assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
+
+
+async def test_an_engine_that_reaches_nobody_says_so_at_once(
+    caplog: pytest.LogCaptureFixture, unused_tcp_port: int
+) -> None:
+    engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
+    engine.client.retry_for = 0.1
+    async with asyncio.timeout(10), engine:
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+    [first, *_] = caplog.records
+    assert first.levelname == "WARNING"
+    assert str(unused_tcp_port) in first.message
+    assert "leases" not in caplog.text

@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from placet import Clearance, Rejected, Run, StepFailed, require
-from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired
+from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired, NotEligible
 from placet.testing import Trial
 from placet.testing.trial import START, TrialFailed
 
@@ -416,3 +416,23 @@ async def test_a_child_s_result_that_can_not_be_read_parks() -> None:
     with pytest.raises(TrialFailed, match="parked: the recorded result of child 'square-1'"):
         async with Trial(workflow, children=children) as trial:
             await trial.result()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_who_started_it_does_not_grant_it_unless_the_policy_lets_him(
+    *, allowed: bool
+) -> None:
+    policy = FINANCE.allow_initiator() if allowed else FINANCE
+
+    async def workflow(run: Run) -> str:
+        clearance = await run.approval("Trip", payload={}, policy=policy)
+        return clearance.decisions[0].by.id
+
+    async with Trial(workflow, initiator="ann") as trial:
+        approval = await trial.approval()
+        if not allowed:
+            with pytest.raises(NotEligible, match="ann started the execution"):
+                trial.grant(approval, by="ann")
+        by = "ann" if allowed else "ada"
+        trial.grant(approval, by=by)
+        assert await trial.result() == by

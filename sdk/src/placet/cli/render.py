@@ -67,6 +67,7 @@ def print_history(history: History) -> None:
     _pairs(
         Execution=execution.id,
         Workflow=execution.workflow,
+        Queue=execution.queue,
         State=state_of(execution),
         Parked=execution.parked,
         Version=execution.version,

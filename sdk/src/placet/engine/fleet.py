@@ -287,7 +287,10 @@ class Fleet:
             # Also what was claimed and has not been told of.
             await self._client.release(self._worker, seen={}, others=True)
         except PlacetError as error:
-            log.warning("executions are not released, their leases must run out: %s", error)
+            if held or self._returning:
+                log.warning("executions are not released, their leases must run out: %s", error)
+            else:
+                log.info("the service did not hear that this engine has ended: %s", error)
 
     async def _keep_lease(self, lease: timedelta) -> None:
         while True:

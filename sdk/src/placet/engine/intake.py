@@ -47,6 +47,7 @@ class Intake:
         self._lease = lease
         self._mode = mode
         self._confirming: asyncio.Task[None] | None = None
+        self._cut_level = logging.WARNING
 
     async def run(self) -> None:
         """Go on until cancelled. Raises RequestError if the service turns the worker away."""
@@ -80,7 +81,9 @@ class Intake:
                 async for assignment in assignments:
                     self._fleet.take(assignment)
         except StreamCutError as error:
-            log.info("no stream of assignments: %s", error)
+            # Told once, until there was one: a wrong address must not look like an engine at work.
+            log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
+            self._cut_level = logging.INFO
         await self._beat()
         self._client.socket.reach.http_works()
         # One that lasted is dialled anew at once: decisions may have been made meanwhile.
@@ -122,6 +125,7 @@ class Intake:
 
     async def _find_lost(self) -> None:
         """Abandon what was lost while there was no stream to say so, and what has ended."""
+        self._cut_level = logging.WARNING
         before = self._fleet.held()
         if not before:
             return

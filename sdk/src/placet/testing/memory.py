@@ -27,7 +27,7 @@ from placet.engine.driver import Driver
 from placet.engine.record import WAKES, Event, Record, arranged
 from placet.engine.workflows import Workflows
 from placet.enums import ApprovalStatus, ExecutionState, ExpiryAction, ResolutionCause, Verdict
-from placet.errors import REFUSALS
+from placet.errors import REFUSALS, NotEligible
 from placet.model import (
     Actor,
     Approval,
@@ -164,7 +164,9 @@ class Memory:
         )
 
     def decide(self, approval: Approval, by: str, comment: str | None, *, granted: bool) -> None:
-        """Resolve an approval by a decision. Raises AlreadyDecided."""
+        """Resolve an approval by a decision. Raises AlreadyDecided, and NotEligible (four eyes)."""
+        if by == approval.initiator.id and not approval.policy.allow_initiator:
+            raise NotEligible("NOT_ELIGIBLE", f"{by} started the execution, so another must decide")
         decision = Decision(
             verdict=Verdict.GRANTED if granted else Verdict.REJECTED,
             by=Actor(id=by),

@@ -123,7 +123,10 @@ class Trial:
     def grant(
         self, approval: Approval, *, by: str = "approver", comment: str | None = None
     ) -> None:
-        """Say yes. The requirements of the policy are taken as met by this one decision."""
+        """Say yes. The requirements of the policy are taken as met by this one decision.
+
+        Raises NotEligible for the initiator, unless the policy allows that.
+        """
         self._memory.decide(approval, by, comment, granted=True)
 
     def reject(self, approval: Approval, *, comment: str, by: str = "approver") -> None:
