@@ -1,5 +1,6 @@
 """One commit's worth of requests, decided in order against the heads. No input or output."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -97,7 +98,7 @@ class Batch:
         self._answers: dict[Call, list[_Answer]] = {}
         self._at = max([now, *(head.execution.updated_at for head in heads.values())])
 
-    def decide_all(self, calls: list[Call]) -> None:
+    def decide_all(self, calls: Sequence[Call]) -> None:
         """Decide every request of every call, in order."""
         for call in calls:
             self._answers[call] = self._decide_call(call)
@@ -107,7 +108,7 @@ class Batch:
         return {event.recorded.execution_id for event in self.appended}
 
     def outcomes(
-        self, positions: list[int], repeats: dict[Repeat, int]
+        self, positions: Sequence[int], repeats: dict[Repeat, int]
     ) -> dict[Call, list[Outcome]]:
         """Give each call's outcomes, now that it is known where the events lie in the log."""
         return {
@@ -267,7 +268,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     execution: Execution | None = None
     ordinal: int | None = None
 
-    def outcome(self, positions: list[int], repeats: dict[Repeat, int]) -> Outcome:
+    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, int]) -> Outcome:
         if self.fault is not None:
             return self.fault
         if self.refusal is not None:

@@ -10,8 +10,11 @@ BATCH_SIZE = Histogram(
 )
 COMMIT_SECONDS = Histogram(
     "placet_commit_seconds",
-    "Time from taking the lock to the commit",
+    "Time from looking at the states to the commit",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+OVERTAKEN = Counter(
+    "placet_batches_overtaken", "Batches decided anew because another process was there first"
 )
 WAKEUP_SECONDS = Histogram(
     "placet_wakeup_seconds",

@@ -1,8 +1,11 @@
 """The event store's recorder on PostgreSQL, with a lock that leaves maintenance alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from datetime import datetime
 from inspect import unwrap
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import (
@@ -24,12 +27,58 @@ CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
 
+# Each statement in a function of this language sees what was committed until it began, so what is
+# read after the lock is as it will be until the commit. One call, because each statement costs the
+# driver more than the server.
+_APPEND = SQL("""
+    CREATE OR REPLACE FUNCTION {function}(
+        expected_ids uuid[], expected_versions bigint[],
+        ids uuid[], versions bigint[], topics text[], states bytea[]
+    ) RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM * FROM ({lock}) AS lock;
+        IF EXISTS (
+            SELECT FROM unnest(expected_ids, expected_versions) AS expected (id, version)
+            WHERE expected.version <> coalesce((
+                SELECT originator_version FROM {log} WHERE originator_id = expected.id
+                ORDER BY originator_version DESC LIMIT 1
+            ), 0)
+        ) THEN
+            RAISE serialization_failure USING MESSAGE = 'an execution has other events by now';
+        END IF;
+        SELECT clock_timestamp(), coalesce(max(notification_id), 0) INTO at, last FROM {log};
+        IF cardinality(ids) > 0 THEN
+            NOTIFY {channel};
+            WITH inserted AS (
+                INSERT INTO {log} (originator_id, originator_version, topic, state)
+                SELECT * FROM unnest(ids, versions, topics, states) RETURNING notification_id
+            ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
+            FROM inserted;
+        END IF;
+        RETURN NEXT;
+    END $$
+""")
+_CALL_APPEND = """
+    SELECT * FROM {}(%b::uuid[], %b::bigint[], %b::uuid[], %b::bigint[], %b::text[], %b::bytea[])
+"""
+
 
 def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> Composed:
     """Give the statement that takes a log's lock until the end of the transaction."""
     return SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
         Literal(f"{schema}.{events_table}")
     )
+
+
+class Appended(NamedTuple):
+    """The positions of events appended, at a time of the database.
+
+    ``last`` is the position of the log's last event before them.
+    """
+
+    at: datetime
+    last: int
+    positions: Sequence[int]
 
 
 class LogRecorder(PostgresApplicationRecorder):
@@ -45,9 +94,18 @@ class LogRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=events_table_name)
         lock = lock_statement(datastore.schema, events_table_name)
         self.lock_table_statements = [self.lock_table_statements[0], lock]
+        append = Identifier(datastore.schema, f"{events_table_name}_append")
+        self.sql_create_statements.append(
+            _APPEND.format(
+                function=append,
+                lock=lock,
+                log=Identifier(datastore.schema, events_table_name),
+                channel=Identifier(self.channel_name),
+            )
+        )
         # Composed statements are put together anew at each execution.
+        self._append = SQL(_CALL_APPEND).format(append).as_bytes(None)
         self._lock = lock.as_bytes(None)
-        self._notify = SQL("NOTIFY {}").format(Identifier(self.channel_name)).as_bytes(None)
 
     # Without the library's ten retries: whoever asks is told at once that the database is away.
     select_events = unwrap(PostgresApplicationRecorder.select_events)
@@ -64,6 +122,10 @@ class LogRecorder(PostgresApplicationRecorder):
         for info in self.datastore.psycopg_type_adapters.values():
             register_composite(info, connection)
         self.datastore.after_connect_func()(connection)
+        # Whatever the database's own default is: a snapshot from before the lock would show a past.
+        connection.execute(
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
+        )
         connection.execute(f"SET lock_timeout = '{self.datastore.lock_timeout}s'")
         if connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
             # The time limit on idleness does not see a process that is stopped while it sends.
@@ -75,15 +137,26 @@ class LogRecorder(PostgresApplicationRecorder):
         """Take the log's lock until the end of the transaction, on a connection of ours."""
         cursor.execute(self._lock, prepare=True)
 
-    def append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:
-        """Insert events and notify, in a transaction that holds the lock."""
-        cursor.execute(self._notify)
-        # The method of the class in between takes the lock and notifies once more.
-        PostgresAggregateRecorder._insert_stored_events(self, cursor, events)  # noqa: SLF001
+    def append(
+        self,
+        cursor: Cursor[DictRow],
+        events: Sequence[StoredEvent],
+        expected: Mapping[UUID, int],
+    ) -> None:
+        """Take the log's lock, insert events and notify, in the cursor's transaction.
 
-    def positions(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> Sequence[int]:
-        """Give the positions of the events that :meth:`append` inserted with this cursor."""
-        return self._fetch_ids_after_insert_events(cursor, events) or []
+        ``expected`` is the last version of each execution, 0 for none. If one has another, nothing
+        is done and psycopg.errors.SerializationFailure raised.
+        """
+        columns = zip(*map(astuple, events), strict=True) if events else ((),) * 4
+        params = (expected, expected.values(), *columns)
+        cursor.execute(self._append, [list(param) for param in params], prepare=True)
+
+    @staticmethod
+    def appended(cursor: Cursor[DictRow]) -> Appended:
+        """Give what :meth:`append` did with this cursor."""
+        [row] = cursor.fetchall()
+        return Appended(row["at"], row["last"], row["positions"] or ())
 
 
 class SnapshotRecorder(PostgresAggregateRecorder):

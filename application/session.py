@@ -1,9 +1,10 @@
 """The writer's connection: what it reads under the log's lock, and what it commits."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from select import POLLIN, poll
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,21 +14,18 @@ from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import DictRow
 
 from application.batch import Batch, Hold, Repeat, StartKey
+from application.books import columns, keep_books
+from application.database_time import DatabaseTime
 from application.recorder import LogRecorder
-from application.records import Head, Logged, read
+from application.records import Logged, read
 from domain.events import Resumed
-from domain.state import Execution
 
-# Whatever the database's own default is: a snapshot from before the lock would show a past.
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 # One statement for all that each batch asks, because each statement costs the driver more than the
 # server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
 _SITUATION = """
-    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), log AS MATERIALIZED (
-        SELECT coalesce(max(notification_id), 0) AS last FROM execution_events
-    )
-    SELECT clock.now, log.last, ids.id, e.originator_version AS version
-    FROM clock, log, unnest(%s::uuid[]) AS ids (id) LEFT JOIN LATERAL (
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT clock.now, ids.id, e.originator_version AS version
+    FROM clock, unnest(%s::uuid[]) AS ids (id) LEFT JOIN LATERAL (
         SELECT originator_version FROM execution_events
         WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
     ) AS e ON true
@@ -62,45 +60,27 @@ _REPEATS = """
     JOIN execution_events AS e ON e.originator_id = wanted.id
         AND e.originator_version = ANY (ARRAY[wanted.version, wanted.version + 1])
 """
-_PUT_KEYS = """
-    INSERT INTO start_keys (owner, workflow, key, execution_id)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[])
-"""
-_PUT_HOLDS = """
-    INSERT INTO execution_holds (execution_id, queue, progress, woken_version)
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::boolean[], %s::bigint[])
-    ON CONFLICT (execution_id) DO UPDATE
-    SET progress = EXCLUDED.progress, woken_version = EXCLUDED.woken_version
-"""
-_PARK = """
-    UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = 0
-    WHERE execution_id = ANY (%s)
-"""
-_DROP_HOLDS = "DELETE FROM execution_holds WHERE execution_id = ANY (%s)"
-_HAND_OVER = """
-    UPDATE execution_holds AS h SET owner = n.owner, worker = n.worker
-    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, owner, worker)
-    WHERE h.execution_id = n.id
-"""
-_PUT_LOST = """
-    INSERT INTO lost_holds (owner, worker, execution_id)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) ON CONFLICT DO NOTHING
-"""
-_PUT_TIMERS = """
-    INSERT INTO execution_timers (execution_id, key, fires_at)
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[])
-"""
-_DROP_TIMERS = """
-    DELETE FROM execution_timers AS t USING unnest(%s::uuid[], %s::text[]) AS done (id, key)
-    WHERE (t.execution_id, t.key) = (done.id, done.key)
-"""
+
+
+class OvertakenError(Exception):
+    """The log is not as a batch expected it to be; nothing was committed."""
+
+
+class Committed(NamedTuple):
+    """Where a commit's events and the repeats' last events lie in the log.
+
+    ``after`` is the position of the log's last event before it, None if that is not known.
+    """
+
+    after: int | None
+    positions: Sequence[int]
+    repeats: dict[Repeat, int]
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What is true while the lock is held. ``last`` is the position of the log's last event."""
+    """What is true while the lock is held."""
 
     now: datetime
-    last: int
     versions: dict[UUID, int]
     keys: dict[StartKey, UUID]
     holds: dict[UUID, Hold]
@@ -121,6 +101,7 @@ class Session:
     ) -> None:
         self._recorder = recorder
         self._on_connect = on_connect
+        self.time = DatabaseTime()
         self._connection: Connection[DictRow] | None = None
         self._pipeline: Pipeline | None = None
         self._pipeline_mode = ExitStack()
@@ -132,6 +113,7 @@ class Session:
             with suppress(psycopg.Error):
                 self._pipeline_mode.close()
             self._connection = self._pipeline = None
+            self.time.forget()
 
     @property
     def backend_pid(self) -> int:
@@ -141,11 +123,16 @@ class Session:
     def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
         with self._round_trip():
-            rows = self._execute(_KEYS, _columns(keys, 3))
+            rows = self._execute(_KEYS, columns(keys, 3))
         return _mapping(rows.fetchall())
 
     def connect(self) -> None:
-        """Open the connection if there is none."""
+        """Open the connection if there is none, or if the server has ended it meanwhile.
+
+        Found out later, nobody could say whether what was sent had been committed.
+        """
+        if self._connection is not None and _spoken_to(self._connection):
+            self.drop()
         self._connected()
 
     def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
@@ -165,15 +152,16 @@ class Session:
         ``ids`` are the streams that the commands are about, at least one.
         """
         with self._round_trip() as connection:
-            connection.execute(_BEGIN)
+            connection.execute("BEGIN")
             self._recorder.take_lock(connection.cursor())
             found = self._execute(_SITUATION, [list(ids)])
-            mapped = self._execute(_KEYS, _columns(keys, 3)) if keys else None
+            mapped = self._execute(_KEYS, columns(keys, 3)) if keys else None
             holds = self._execute(_HOLDS, [claims]) if claims else None
         streams = found.fetchall()
+        now = streams[0]["now"].astimezone(UTC)
+        self.time.hear(now)
         return Situation(
-            now=streams[0]["now"].astimezone(UTC),
-            last=streams[0]["last"],
+            now=now,
             versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
             keys=_mapping(mapped.fetchall()) if mapped else {},
             holds={
@@ -190,26 +178,31 @@ class Session:
             rows = self._execute(_EVENTS, [list(known), list(known.values())])
         return rows.fetchall()
 
-    def commit(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]]:
-        """Insert what the batch decided and commit, in one round trip.
-
-        Gives the positions of the events appended, and that of each repeat's last event.
-        """
-        events = [
-            StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
-            for e in batch.appended
-        ]
+    def commit(self, batch: Batch) -> Committed:
+        """Insert what the batch decided under the lock and commit, in one round trip."""
         with self._round_trip() as connection:
-            inserting = connection.cursor()
-            if events:
-                self._recorder.append(inserting, events)
-                self._keep_books(batch)
+            appending = self._append(batch, {}) if batch.appended else None
             repeats = self._read_repeats(batch) if batch.repeats else None
             connection.execute("COMMIT")
-        positions = list(self._recorder.positions(inserting, events)) if events else []
-        return positions, _repeat_positions(batch, repeats.fetchall() if repeats else [])
+        return self._committed(batch, appending, repeats)
 
-    def look_up(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]] | None:
+    def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
+        """Take the lock, insert what the batch decided and commit, in one round trip.
+
+        ``versions`` is what the batch took for the last version of each execution, 0 for none.
+        Raises OvertakenError if one is another.
+        """
+        # What is sent in one round trip is one transaction, which begins and ends by itself.
+        try:
+            with self._round_trip():
+                appending = self._append(batch, versions)
+                repeats = self._read_repeats(batch) if batch.repeats else None
+        except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
+            self._drain()
+            raise OvertakenError from error
+        return self._committed(batch, appending, repeats)
+
+    def look_up(self, batch: Batch) -> Committed | None:
         """Say what a commit whose answer was lost came to: None if it never happened.
 
         Takes the lock first, since the commit may still be in flight.
@@ -220,7 +213,7 @@ class Session:
             for id_ in batch.touched()
         }
         with self._round_trip() as connection:
-            connection.execute(_BEGIN)
+            connection.execute("BEGIN")
             self._recorder.take_lock(connection.cursor())
             found = self._execute(_EVENTS, [list(base), list(base.values())])
             repeats = self._read_repeats(batch) if batch.repeats else None
@@ -232,7 +225,28 @@ class Session:
         positions = [
             rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
         ]
-        return positions, _repeat_positions(batch, repeats.fetchall() if repeats else [])
+        return Committed(None, positions, _repeat_positions(batch, repeats))
+
+    def _append(self, batch: Batch, versions: Mapping[UUID, int]) -> Cursor[DictRow]:
+        appending = self._connected().cursor()
+        events = [
+            StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
+            for e in batch.appended
+        ]
+        self._recorder.append(appending, events, versions)
+        if events:
+            keep_books(self._execute, batch)
+        return appending
+
+    def _committed(
+        self, batch: Batch, appending: Cursor[DictRow] | None, repeats: Cursor[DictRow] | None
+    ) -> Committed:
+        found = _repeat_positions(batch, repeats)
+        if appending is None:
+            return Committed(None, (), found)
+        appended = self._recorder.appended(appending)
+        self.time.hear(appended.at)
+        return Committed(appended.last, appended.positions, found)
 
     def _connected(self) -> Connection[DictRow]:
         if self._connection is None:
@@ -249,32 +263,23 @@ class Session:
         assert self._pipeline is not None
         self._pipeline.sync()
 
+    def _drain(self) -> None:
+        """Take what the server answered to the rest of a round trip that failed."""
+        with suppress(psycopg.errors.PipelineAborted), self._round_trip():
+            pass
+
     def _execute(self, query: str, params: list[Any]) -> Cursor[DictRow]:
         return self._connected().execute(query, params, prepare=True)
 
     def _read_repeats(self, batch: Batch) -> Cursor[DictRow]:
-        return self._execute(_REPEATS, _columns(batch.repeats, 2))
+        return self._execute(_REPEATS, columns(batch.repeats, 2))
 
-    def _keep_books(self, batch: Batch) -> None:
-        if batch.started:
-            rows = [(*key, execution_id) for key, execution_id in batch.started.items()]
-            self._execute(_PUT_KEYS, _columns(rows, 4))
-        if batch.ended:
-            self._execute(_DROP_HOLDS, [list(batch.ended)])
-        if changed := _changed_holds(batch):
-            self._execute(_PUT_HOLDS, _columns(changed, 4))
-        if batch.parked:
-            self._execute(_PARK, [list(batch.parked)])
-        if batch.claimed:
-            claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
-            self._execute(_HAND_OVER, _columns(claims, 3))
-        if batch.lost:
-            self._execute(_PUT_LOST, _columns(batch.lost, 3))
-        put, dropped = _changed_timers(batch)
-        if dropped:
-            self._execute(_DROP_TIMERS, _columns(dropped, 2))
-        if put:
-            self._execute(_PUT_TIMERS, _columns(put, 3))
+
+def _spoken_to(connection: Connection[DictRow]) -> bool:
+    """Say whether there is something to read, though nothing was asked: a last word, or the end."""
+    readable = poll()
+    readable.register(connection.fileno(), POLLIN)
+    return bool(readable.poll(0))
 
 
 def logged(row: DictRow) -> Logged:
@@ -288,59 +293,14 @@ def logged(row: DictRow) -> Logged:
     )
 
 
-def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return columns or [[] for _ in range(width)]
-
-
 def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     return {
         StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
     }
 
 
-def _changed_holds(batch: Batch) -> list[tuple[UUID, str, bool, int]]:
-    put: list[tuple[UUID, str, bool, int]] = []
-    for execution_id in batch.touched():
-        after = batch.heads[execution_id].execution
-        before = batch.before.get(execution_id)
-        new = before is None or execution_id in batch.ended
-        if not after.state.final and (new or _work(before) != _work(batch.heads[execution_id])):
-            put.append((execution_id, after.queue, *_work_on(after)))
-    return put
-
-
-def _work(head: Head | None) -> tuple[bool, int] | None:
-    if head is None or head.execution.state.final:
-        return None
-    return _work_on(head.execution)
-
-
-def _work_on(execution: Execution) -> tuple[bool, int]:
-    woken_version = execution.woken_version if execution.parked is None else 0
-    return execution.workable, woken_version
-
-
-def _changed_timers(
-    batch: Batch,
-) -> tuple[list[tuple[UUID, str, datetime]], list[tuple[UUID, str]]]:
-    """Give the timers that are pending now and were not before the batch, and the other way."""
-    put: list[tuple[UUID, str, datetime]] = []
-    dropped: list[tuple[UUID, str]] = []
-    for execution_id in batch.touched():
-        head, after = batch.before.get(execution_id), batch.heads[execution_id].execution
-        before = None if head is None else head.execution
-        untouched = not after.timers or (before is not None and before.timers is after.timers)
-        if untouched and (before is None or before.state.final == after.state.final):
-            continue
-        was = {} if before is None else {timer.key: timer for timer in before.pending_timers()}
-        now = {timer.key: timer for timer in after.pending_timers()}
-        put += [(execution_id, key, now[key].fires_at) for key in now.keys() - was.keys()]
-        dropped += [(execution_id, key) for key in was.keys() - now.keys()]
-    return put, dropped
-
-
-def _repeat_positions(batch: Batch, rows: list[DictRow]) -> dict[Repeat, int]:
+def _repeat_positions(batch: Batch, found: Cursor[DictRow] | None) -> dict[Repeat, int]:
+    rows = found.fetchall() if found else []
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
     positions: dict[Repeat, int] = {}
     for repeat in batch.repeats:

@@ -1,23 +1,23 @@
 """The writer: one thread that turns all commands queued at a moment into one commit.
 
-Throughput comes from the batches, order from the log's lock. Nobody is told anything before the
-commit, also no refusal and no repeat, because they are true of the state at the lock.
+Throughput comes from the batches, order from the log's lock. As a rule a batch is decided on the
+states in the cache and sent with them as a condition, so that lock, check and commit are one round
+trip; if another process was there first, it is decided anew under the lock. Nobody is told anything
+before the commit, also no refusal and no repeat, because they are true of the state at the lock.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from contextlib import contextmanager
 from threading import Condition, Thread
 from time import perf_counter
 from typing import NamedTuple
-from uuid import UUID
 
 import psycopg
 import structlog
 from eventsourcing.persistence import PersistenceError
-from psycopg.rows import DictRow
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -26,26 +26,19 @@ from tenacity import (
 )
 
 from application import metrics
-from application.batch import Batch, Repeat, start_key
+from application.attempt import Attempt
+from application.batch import Batch
 from application.cache import HeadCache
-from application.log import (
-    SNAPSHOT_INTERVAL,
-    ExecutionLog,
-    fold_heads,
-    read_snapshot,
-    resume,
-)
+from application.log import SNAPSHOT_INTERVAL, ExecutionLog
 from application.outcomes import Accepted, Outcome, Refused
-from application.records import DAMAGE, Head, Logged, advance
+from application.records import Head, Logged
 from application.requests import Call, Request
-from application.session import Session, Situation, logged
-from domain.commands import ClaimExecution, StartExecution
+from application.session import Committed, OvertakenError, Session
 from domain.errors import RefusalCode
 
 _log = structlog.get_logger(__name__)
 
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
-LONG = 2 * SNAPSHOT_INTERVAL
 LOOK_UP_FOR = 5.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
@@ -53,11 +46,22 @@ OVERLOADED = "too many commands are waiting; nothing was recorded, try again lat
 
 
 class Commit(NamedTuple):
-    """Events just committed. ``after`` is the position of the event before the first of them."""
+    """Events just committed.
 
-    after: int
+    ``after`` is the position of the event before the first of them, None if that is not known.
+    """
+
+    after: int | None
     events: tuple[Logged, ...]
     writer_pid: int
+
+
+class _UnansweredError(Exception):
+    """A batch was sent to be committed, and the answer is an error or none."""
+
+    def __init__(self, batch: Batch, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.batch = batch
 
 
 class Writer:
@@ -176,7 +180,7 @@ class Writer:
         for _ in range(2):
             began = perf_counter()
             try:
-                situation, batch = self._decide(calls)
+                batch, committed = self._carry_out(calls)
             except psycopg.errors.LockNotAvailable as error:
                 _log.warning("log_lock_timeout", error=str(error))
                 self._session.drop()
@@ -185,11 +189,10 @@ class Writer:
                 _log.warning("log_unreachable", error=str(error))
                 self._session.drop()
                 continue
-            try:
-                found = self._session.commit(batch)
-            except DATABASE_ERRORS as error:
+            except _UnansweredError as error:
                 _log.warning("commit_unanswered", error=str(error))
                 self._session.drop()
+                batch = error.batch
                 if not batch.appended:
                     continue
                 try:
@@ -202,14 +205,27 @@ class Writer:
                     }
                 if looked_up is None:
                     continue
-                found = looked_up
+                committed = looked_up
             metrics.COMMIT_SECONDS.observe(perf_counter() - began)
-            positions, repeats = found
-            self._publish(situation, batch, positions)
-            return batch.outcomes(positions, repeats)
+            self._publish(batch, committed)
+            return batch.outcomes(committed.positions, committed.repeats)
         return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
 
-    def _look_up(self, batch: Batch) -> tuple[list[int], dict[Repeat, int]] | None:
+    def _carry_out(self, calls: list[Call]) -> tuple[Batch, Committed]:
+        """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
+        attempt = Attempt(self._session, self._cache, calls)
+        batch = attempt.foreseen()
+        if batch is not None:
+            try:
+                with _sending(batch):
+                    return batch, self._session.commit_expecting(batch, attempt.versions)
+            except OvertakenError:
+                metrics.OVERTAKEN.inc()
+        batch = attempt.under_lock()
+        with _sending(batch):
+            return batch, self._session.commit(batch)
+
+    def _look_up(self, batch: Batch) -> Committed | None:
         for attempt in Retrying(
             retry=retry_if_exception_type(DATABASE_ERRORS),
             stop=stop_after_delay(LOOK_UP_FOR),
@@ -224,93 +240,7 @@ class Writer:
                     raise
         return None
 
-    def _decide(self, calls: list[Call]) -> tuple[Situation, Batch]:
-        commands = [request.command for call in calls for request in call.requests]
-        keys = [key for command in commands if (key := start_key(command))]
-        ids = {command.execution_id for command in commands}
-        # As a rule these do not exist yet; one that does is found under the lock.
-        new = {c.execution_id for c in commands if isinstance(c, StartExecution)}
-        self._session.connect()
-        if keys:
-            mapped = set(self._session.mapped(keys).values())
-            ids |= mapped
-            new -= mapped
-        heads = {id_: head for id_ in ids if (head := self._cache.get(id_)) is not None}
-        damaged = self._load(heads, ids - new - heads.keys())
-        claims = [c.execution_id for c in commands if isinstance(c, ClaimExecution)]
-        situation = self._session.begin(ids, keys, claims)
-        long = {
-            id_
-            for id_, version in situation.versions.items()
-            if version > LONG and id_ not in heads and id_ not in damaged
-        }
-        if long:
-            # Folding these would take too long while all others wait for the lock.
-            self._session.rollback()
-            damaged |= self._load(heads, long)
-            situation = self._session.begin(ids, keys, claims)
-        self._catch_up(heads, damaged, situation)
-        batch = Batch(heads, situation.keys, situation.holds, damaged=damaged, now=situation.now)
-        batch.decide_all(calls)
-        return situation, batch
-
-    def _load(self, heads: dict[UUID, Head], ids: set[UUID]) -> dict[UUID, Exception]:
-        """Load cold streams, many in two round trips. Gives those that can't be folded, and why."""
-        if not ids:
-            return {}
-        found = self._session.snapshots(ids).items()
-        snapshots = {id_: snapshot for id_, stored in found if (snapshot := read_snapshot(stored))}
-        after = {
-            id_: snapshots[id_].originator_version - 1 if id_ in snapshots else 0 for id_ in ids
-        }
-        events = self._events_of(after)
-        damaged: dict[UUID, Exception] = {}
-        for id_, rows in events.items():
-            try:
-                head = None
-                if id_ in snapshots:
-                    head = resume(snapshots[id_], map(logged, rows))
-                    if head is None:
-                        rows = self._events_of({id_: 0})[id_]  # noqa: PLW2901
-                if head is None:
-                    head = fold_heads(None, map(logged, rows))
-                if head is not None:
-                    heads[id_] = head
-            except DAMAGE as error:
-                damaged[id_] = error
-        return damaged
-
-    def _events_of(self, after: dict[UUID, int]) -> dict[UUID, list[DictRow]]:
-        rows = self._session.events_after(after)
-        return {
-            id_: list(group) for id_, group in groupby(rows, key=lambda row: row["originator_id"])
-        }
-
-    def _catch_up(
-        self, heads: dict[UUID, Head], damaged: dict[UUID, Exception], situation: Situation
-    ) -> None:
-        """Fold in what other processes added, under the lock."""
-        behind: dict[UUID, int] = {}
-        for execution_id in {*situation.versions, *situation.keys.values()}:
-            head, version = heads.get(execution_id), situation.versions.get(execution_id)
-            if head is not None and version is not None and head.version > version:
-                # The log went back behind what was seen of it: only the log counts.
-                del heads[execution_id]
-                head = None
-            if head is None or head.version != version:
-                behind[execution_id] = 0 if head is None else head.version
-        if not behind:
-            return
-        for row in self._session.events_after(behind):
-            execution_id = row["originator_id"]
-            if execution_id in damaged:
-                continue
-            try:
-                heads[execution_id] = advance(heads.get(execution_id), logged(row))
-            except DAMAGE as error:
-                damaged[execution_id] = error
-
-    def _publish(self, situation: Situation, batch: Batch, positions: list[int]) -> None:
+    def _publish(self, batch: Batch, committed: Committed) -> None:
         for execution_id, head in batch.heads.items():
             self._cache.put(head)
             before = batch.before.get(execution_id)
@@ -323,9 +253,9 @@ class Writer:
         if batch.appended:
             events = tuple(
                 Logged(e.recorded, e.topic, e.stored, e.hash, position)
-                for e, position in zip(batch.appended, positions, strict=True)
+                for e, position in zip(batch.appended, committed.positions, strict=True)
             )
-            self._on_commit(Commit(situation.last, events, self._session.backend_pid))
+            self._on_commit(Commit(committed.after, events, self._session.backend_pid))
 
     def _put_snapshot(self, head: Head) -> None:
         try:
@@ -333,6 +263,16 @@ class Writer:
         except DATABASE_ERRORS as error:
             # Nothing is lost: the next one comes a hundred events later.
             _log.warning("snapshot_failed", id=str(head.id), version=head.version, error=str(error))
+
+
+@contextmanager
+def _sending(batch: Batch) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable:
+        raise
+    except DATABASE_ERRORS as error:
+        raise _UnansweredError(batch, error) from error
 
 
 def _answer(answers: dict[Call, list[Outcome]]) -> None:

@@ -30,7 +30,7 @@ async def test_a_commit_whose_answer_is_lost_is_found_in_the_log(
         async with Office.open(wire.url) as office:
             execution = await office.start()
             approval = await office.ask(execution.id)
-            wire.lose_replies_to = b"\x00COMMIT\x00"
+            wire.lose_replies_to = b"execution.approval-granted"
             outcome = await office.do(grant(approval))
             assert wire.lost == 1
             assert not outcome.repeated
@@ -71,7 +71,7 @@ async def test_what_cant_be_found_out_is_unknown_and_a_repeat_finds_it(
     with Wire.open(log_url, tmp_path) as wire:
         async with Office.open(wire.url) as office:
             execution = await office.start()
-            wire.lose_replies_to = b"\x00COMMIT\x00"
+            wire.lose_replies_to = b"execution.step-completed"
 
             async def down_once_lost() -> None:
                 while not wire.lost:

@@ -46,8 +46,14 @@ class Relay:
             thread.join()
 
     def cut(self) -> None:
-        """Cut all connections that are open."""
-        self._loop.call_soon_threadsafe(self._abort)
+        """Cut all connections that are open. Those at their ends can see it by the return."""
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+
+    async def _cut(self) -> None:
+        self._abort()
+        # A transport closes its socket one round of the loop after it was told to.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _listen(self) -> asyncio.Server:
         raise NotImplementedError

@@ -1,0 +1,143 @@
+"""One attempt to decide a batch's commands, on what is known of the log or under its lock."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from application.batch import Batch, start_key
+from application.cache import HeadCache
+from application.log import SNAPSHOT_INTERVAL, fold_heads, read_snapshot, resume
+from application.records import DAMAGE, advance
+from application.requests import Call
+from application.session import Session, Situation, logged
+from domain.commands import ClaimExecution, FireTimer, StartExecution
+
+LONG = 2 * SNAPSHOT_INTERVAL
+
+
+class Attempt:
+    """Gathers the heads that the calls are about, from the cache and else from the log.
+
+    Raises psycopg errors, and each of its methods too; nothing was recorded then.
+    """
+
+    def __init__(self, session: Session, cache: HeadCache, calls: Sequence[Call]) -> None:
+        self._session = session
+        self._calls = calls
+        self._commands = [request.command for call in calls for request in call.requests]
+        self._keys = [key for command in self._commands if (key := start_key(command))]
+        self._ids = {command.execution_id for command in self._commands}
+        # As a rule these do not exist yet; one that does is found under the lock.
+        new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
+        session.connect()
+        self._mapped = session.mapped(self._keys) if self._keys else {}
+        self._ids.update(self._mapped.values())
+        new.difference_update(self._mapped.values())
+        self._heads = {id_: head for id_ in self._ids if (head := cache.get(id_)) is not None}
+        self._damaged = self._load(self._ids - new - self._heads.keys())
+
+    @property
+    def versions(self) -> dict[UUID, int]:
+        """What :meth:`foreseen` takes for the last version of each execution, 0 for none."""
+        return {
+            id_: head.version if (head := self._heads.get(id_)) is not None else 0
+            for id_ in self._ids
+        }
+
+    def foreseen(self) -> Batch | None:
+        """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
+
+        None if it takes the lock to know. Who holds an execution changes without an event when it
+        is given back, so that is known of those only that were never claimed. A timer's event must
+        not seem to be from before its time, as it might with a time that is a little behind.
+        """
+        now = self._session.time.now()
+        if now is None or self._damaged:
+            return None
+        for command in self._commands:
+            if isinstance(command, FireTimer):
+                return None
+            if isinstance(command, ClaimExecution):
+                head = self._heads.get(command.execution_id)
+                if head is not None and head.execution.fence:
+                    return None
+        batch = Batch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
+        batch.decide_all(self._calls)
+        return batch
+
+    def under_lock(self) -> Batch:
+        """Take the lock, fold in what other processes added, and decide."""
+        claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
+        situation = self._session.begin(self._ids, self._keys, claims)
+        long = {
+            id_
+            for id_, version in situation.versions.items()
+            if version > LONG and id_ not in self._heads and id_ not in self._damaged
+        }
+        if long:
+            # Folding these would take too long while all others wait for the lock.
+            self._session.rollback()
+            self._damaged |= self._load(long)
+            situation = self._session.begin(self._ids, self._keys, claims)
+        self._catch_up(situation)
+        batch = Batch(
+            self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
+        )
+        batch.decide_all(self._calls)
+        return batch
+
+    def _load(self, ids: set[UUID]) -> dict[UUID, Exception]:
+        """Load cold streams, many in two round trips. Gives those that can't be folded, and why."""
+        if not ids:
+            return {}
+        found = self._session.snapshots(ids).items()
+        snapshots = {id_: snapshot for id_, stored in found if (snapshot := read_snapshot(stored))}
+        after = {
+            id_: snapshots[id_].originator_version - 1 if id_ in snapshots else 0 for id_ in ids
+        }
+        events = self._events_of(after)
+        damaged: dict[UUID, Exception] = {}
+        for id_, rows in events.items():
+            try:
+                head = None
+                if id_ in snapshots:
+                    head = resume(snapshots[id_], map(logged, rows))
+                    if head is None:
+                        rows = self._events_of({id_: 0})[id_]  # noqa: PLW2901
+                if head is None:
+                    head = fold_heads(None, map(logged, rows))
+                if head is not None:
+                    self._heads[id_] = head
+            except DAMAGE as error:
+                damaged[id_] = error
+        return damaged
+
+    def _events_of(self, after: dict[UUID, int]) -> dict[UUID, list[DictRow]]:
+        rows = self._session.events_after(after)
+        return {
+            id_: list(group) for id_, group in groupby(rows, key=lambda row: row["originator_id"])
+        }
+
+    def _catch_up(self, situation: Situation) -> None:
+        """Fold in what other processes added, under the lock."""
+        behind: dict[UUID, int] = {}
+        for execution_id in {*situation.versions, *situation.keys.values()}:
+            head, version = self._heads.get(execution_id), situation.versions.get(execution_id)
+            if head is not None and version is not None and head.version > version:
+                # The log went back behind what was seen of it: only the log counts.
+                del self._heads[execution_id]
+                head = None
+            if head is None or head.version != version:
+                behind[execution_id] = 0 if head is None else head.version
+        if not behind:
+            return
+        for row in self._session.events_after(behind):
+            execution_id = row["originator_id"]
+            if execution_id in self._damaged:
+                continue
+            try:
+                self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
+            except DAMAGE as error:
+                self._damaged[execution_id] = error

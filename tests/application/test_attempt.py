@@ -1,0 +1,181 @@
+"""What is decided before the lock is told only if it is true under the lock."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application import database_time, metrics
+from application.database_time import FRESH_SECONDS, DatabaseTime
+from application.outcomes import Accepted, Outcome, Refused, UnavailableError
+from domain.commands import CancelExecution, Command, StartExecution
+from domain.errors import RefusalCode
+from tests.application.office import (
+    Office,
+    accepted,
+    claim,
+    complete,
+    grant,
+    refused,
+    step,
+)
+from tests.domain.people import OLIVIA
+
+SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def overtaken() -> float:
+    """Give how many batches were decided anew."""
+    return float(metrics.OVERTAKEN._value.get())
+
+
+async def test_alone_nothing_is_decided_twice(log_url: str) -> None:
+    before = overtaken()
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await office.do(claim(execution.id))
+        approval = await office.ask(execution.id, fence=1)
+        await office.do(grant(approval))
+        await office.do(complete(execution.id, fence=1))
+    assert overtaken() == before
+
+
+@pytest.mark.parametrize(
+    "command", [lambda id_: step(id_, "one"), complete], ids=["repeat", "refusal"]
+)
+async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
+    log_url: str, command: Callable[[UUID], Command]
+) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+        await one.do(step(execution.id, "one"))
+        await two.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        before = overtaken()
+        [outcome] = await one.send(command(execution.id))
+        assert overtaken() == before + 1
+        assert isinstance(outcome, Accepted | Refused)
+        assert outcome.execution is not None
+        assert outcome.execution.state.final
+
+
+async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start() -> StartExecution:
+        return StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="k")
+
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        await one.start()
+        first = await two.do(start())
+        # As if it had been looked for a moment earlier.
+        monkeypatch.setattr(one.writer._session, "mapped", lambda _: {})
+        second = await one.do(start())
+    assert second.repeated
+    assert second.execution.id == first.execution.id
+
+
+async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: str) -> None:
+    """A deferred constraint is looked at after the last statement was answered."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("""
+                CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE check_violation; END $$
+            """)
+            connection.execute("""
+                CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON execution_events
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()
+            """)
+            [outcome] = await office.send(step(execution.id, "one"))
+            assert isinstance(outcome, UnavailableError)
+            connection.execute("DROP TRIGGER fails ON execution_events")
+        assert (await office.do(step(execution.id, "one"))).execution.version == 2
+
+
+async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: str) -> None:
+    """What was sent on it might have been committed, for all that anybody could say."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(%s, 5000)",
+                (office.writer._session.backend_pid,),
+            )
+        looked_up: list[object] = []
+        office.writer._look_up = looked_up.append  # type: ignore[assignment,method-assign]
+        assert not (await office.do(step(execution.id, "one"))).repeated
+        assert not looked_up
+
+
+async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        executions = [await one.start() for _ in range(3)]
+
+        async def work(office: Office) -> list[Outcome]:
+            outcomes = []
+            for n in range(60):
+                each = executions[n % 3]
+                outcomes += await office.send(step(each.id, str(n)), step(each.id, f"{n} again"))
+            return outcomes
+
+        found = await asyncio.gather(work(one), work(two))
+        for first, second in zip(*found, strict=True):
+            assert [accepted(first).repeated, accepted(second).repeated].count(False) == 1
+            assert accepted(first).position == accepted(second).position
+        for each in executions:
+            history = await one.reader.history(each.id)
+            assert [event.recorded.version for event in history] == list(range(1, 42))
+            times = [event.recorded.at for event in history]
+            assert times == sorted(times)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 0.5)), min_size=1))
+def test_the_time_is_never_ahead_of_the_database(steps: list[tuple[float, float]]) -> None:
+    """Each step is a pause, after which the database answers, and how long its answer takes."""
+    clock, here = 0.0, DatabaseTime()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_time, "monotonic", lambda: clock)
+        for pause, under_way in steps:
+            clock += pause
+            said = SOME_TIME + timedelta(seconds=clock)
+            clock += under_way
+            here.hear(said)
+            now = here.now()
+            assert now is not None
+            assert said <= now <= SOME_TIME + timedelta(seconds=clock)
+
+
+def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    monkeypatch.setattr(database_time, "monotonic", lambda: clock)
+    here = DatabaseTime()
+    assert here.now() is None
+    here.hear(SOME_TIME)
+    clock = FRESH_SECONDS
+    assert here.now() is not None
+    clock += 0.001
+    assert here.now() is None
+    here.hear(SOME_TIME - timedelta(hours=1))
+    assert here.now() == SOME_TIME - timedelta(hours=1)
+    here.forget()
+    assert here.now() is None
+
+
+async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+        first = claim(execution.id, worker="first")
+        await one.do(first)
+        await one.leases.renew(first.by.id, "first", timedelta(seconds=30))
+        await one.leases.release(first.by, "first", [execution.id])
+        second = await two.do(claim(execution.id, worker="second"))
+        await two.leases.renew(first.by.id, "second", timedelta(seconds=30))
+        assert second.execution.fence > 1
+        [outcome] = await one.send(claim(execution.id, worker="third"))
+        refused(outcome, RefusalCode.INVALID_TRANSITION)
