@@ -1,4 +1,4 @@
-"""One live WebSocket that speaks graphql-transport-ws, shared by many subscriptions."""
+"""One live WebSocket that speaks graphql-transport-ws, shared by subscriptions and commands."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -28,6 +28,9 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING = 1024
 """Messages kept for a slow reader, before its subscription is ended to begin again later."""
 
+MAX_ASKED = 500
+"""Half of what the service lets one connection hold at once."""
+
 _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
     4400: BadRequest,
     4401: Unauthenticated,
@@ -37,7 +40,7 @@ _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
 
 
 class LinkLostError(PlacetError):
-    """The subscription ended without a word from the service: go on from the last cursor."""
+    """A subscription or a request ended without a word from the service."""
 
 
 class _Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +70,7 @@ class Link:
         self._websocket = websocket
         self._ids = count(1)
         self._queues: dict[str, asyncio.Queue[_Item]] = {}
+        self._asked: dict[str, asyncio.Future[msgspec.Raw]] = {}
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
@@ -107,7 +111,7 @@ class Link:
         return self._websocket.closed or self._reader is None or self._reader.done()
 
     async def close(self) -> None:
-        """End the connection and with it all subscriptions."""
+        """End the connection and with it all that it carries."""
         await self._websocket.close()
         if self._reader is not None:
             await self._reader
@@ -134,6 +138,26 @@ class Link:
             if self._queues.pop(key, None) is not None and not self.lost:
                 await self._complete(key)
 
+    @property
+    def busy(self) -> bool:
+        """Whether so much is asked at once that more had better go another way."""
+        return len(self._asked) >= MAX_ASKED
+
+    async def ask(self, request: msgspec.Raw) -> msgspec.Raw:
+        """Send a query or mutation, as the JSON that would be posted, and give its answer.
+
+        Raises LinkLostError when the connection ends, and the service's error. If it is cancelled,
+        the answer is not heard.
+        """
+        key = str(next(self._ids))
+        answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._asked[key] = answer
+        try:
+            await self._send(_Frame(type="subscribe", id=key, payload=request))
+            return await answer
+        finally:
+            self._asked.pop(key, None)
+
     async def _initialise(self, authorization: str) -> None:
         await self._send(_Frame(type="connection_init", payload={"authorization": authorization}))
         try:
@@ -154,6 +178,9 @@ class Link:
         for queue in self._queues.values():
             queue.put_nowait(cause)
         self._queues.clear()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(cause)
 
     async def _until_end(self) -> Exception:
         try:
@@ -165,6 +192,9 @@ class Link:
     async def _handle(self, message: _Message) -> None:
         if message.type == "ping":
             await self._send(_Frame(type="pong"))
+        if (answer := self._asked.get(message.id or "")) is not None:
+            _settle(answer, message)
+            return
         queue = self._queues.get(message.id or "")
         if queue is None or message.id is None:
             return
@@ -208,6 +238,18 @@ class Link:
         code = self._websocket.close_code
         said = frame.extra if isinstance(frame.extra, str) and frame.extra else "no reason given"
         raise _CLOSE_ERRORS.get(code or 0, LinkLostError)(f"WebSocket closed ({code}): {said}")
+
+
+def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:
+    if answer.done():
+        return
+    match message.type:
+        case "next" if isinstance(message.payload, msgspec.Raw):
+            answer.set_result(message.payload.copy())
+        case "error":
+            answer.set_exception(_error(message.payload))
+        case "complete":
+            answer.set_exception(LinkLostError("a request was completed without an answer"))
 
 
 def _error(payload: msgspec.Raw | msgspec.UnsetType) -> Exception:

@@ -31,7 +31,7 @@ class StreamCutError(PlacetError):
 
 
 class Socket:
-    """One connection for all streams of a client."""
+    """One connection for all streams of a client, and for its commands while it is open."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
         self.reach = Reach(url)
@@ -44,6 +44,12 @@ class Socket:
         self._opened_at = 0.0
         self._refused_at = 0.0
         self._refusal: Exception | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """The connection, if it is open at this moment and not busy."""
+        link = self._link
+        return None if link is None or link.lost or link.busy else link
 
     async def close(self) -> None:
         """End the connection; streams that are still read fail."""

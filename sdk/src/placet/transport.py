@@ -1,5 +1,6 @@
-"""One aiohttp session: queries and commands by HTTP POST, streams over one WebSocket."""
+"""One aiohttp session: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
+import asyncio
 from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
@@ -18,6 +19,7 @@ from placet.errors import (
     Unauthenticated,
     Unavailable,
 )
+from placet.link import Link, LinkLostError
 from placet.retry import retried
 from placet.socket import Socket
 from placet.wire import ErrorInfo, Operation, Request
@@ -103,7 +105,14 @@ class Transport:
         self, operation: Operation[T], variables: Mapping[str, Any] | None = None
     ) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
-        result = await self._post(operation, variables)
+        body = _encode(Request(query=operation.document, variables=variables or {}))
+        socket = self._open_socket
+        link = socket.link if socket is not None and operation.changes else None
+        # Answers to queries may be large, and so may commands: others must not wait behind them.
+        if link is not None and len(body) <= LARGE:
+            result = operation.read(await self._ask(link, body))
+        else:
+            result = operation.read(await self._post(body))
         if result is None:
             raise Internal("the service answered neither a result nor an error")
         return result
@@ -115,12 +124,24 @@ class Transport:
 
         ``wait``: for how many seconds the service may put off its answer.
         """
-        return await retried(self.retry_for, self._post, operation, variables, wait)
+        body = _encode(Request(query=operation.document, variables=variables))
 
-    async def _post(
-        self, operation: Operation[T], variables: Mapping[str, Any] | None, wait: float = 0
-    ) -> T | None:
-        body = _encode(Request(query=operation.document, variables=variables or {}))
+        async def find_once() -> T | None:
+            return operation.read(await self._post(body, wait))
+
+        return await retried(self.retry_for, find_once)
+
+    async def _ask(self, link: Link, body: bytes) -> msgspec.Raw:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await link.ask(msgspec.Raw(body))
+        except LinkLostError as error:
+            raise Unavailable(f"no answer from {self.url}: {error}") from error
+        except TimeoutError as error:
+            msg = f"no answer from {self.url} within {self._timeout:g} s"
+            raise Unavailable(msg) from error
+
+    async def _post(self, body: bytes, wait: float = 0) -> bytes:
         session = self._waiting if wait else self._session
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
         # What is large is handed over in parts, so that other connections have their turn between.
@@ -134,7 +155,7 @@ class Transport:
             ) from error
         if status in _STATUS or response.content_type not in _JSON_TYPES:
             raise _failure(self.url, status, answer)
-        return operation.read(answer)
+        return answer
 
     @property
     def _session(self) -> aiohttp.ClientSession:

@@ -49,10 +49,11 @@ class Response(msgspec.Struct, Generic[T], frozen=True):
 class Operation(Generic[T]):
     """A GraphQL document, and how its answer is read."""
 
-    __slots__ = ("_decoder", "document")
+    __slots__ = ("_decoder", "changes", "document")
 
     def __init__(self, document: str, decoder: msgspec.json.Decoder[Response[T]]) -> None:
         self.document = document
+        self.changes = document.lstrip().startswith("mutation")
         self._decoder = decoder
 
     def read(self, body: bytes | msgspec.Raw) -> T | None:
