@@ -161,5 +161,21 @@ async def test_what_is_parked_is_listed_and_let_go_and_signals_are_sent(
     assert "step 'a-1' was expected" in run("show", id_)
     assert run("unpark", id_) == "unparked"
     assert run("unpark", id_) == "not parked any more"
-    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "sent"
-    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "repeated"
+    ticket = ("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k")
+    assert (
+        run(*ticket) == "sent; it is kept until the workflow waits for 'ticket', if it does not yet"
+    )
+    assert run(*ticket) == "repeated: it was sent under this key before"
+    await engine.park(id_, "step 'a-2' was expected")
+    assert run("signal", id_, "ticket").startswith(
+        "sent; it is kept, since the execution is parked"
+    )
+
+
+def test_an_id_that_is_none_is_named_as_it_was_given(server: Server) -> None:
+    at = ("--url", server.url, "--token", server.tokens["operator"])
+    for command in (("signal", "trip-7", "ticket"), ("unpark", "trip-7")):
+        failed = placet(*at, *command)
+        assert failed.returncode == 1
+        assert "no execution 'trip-7'" in failed.stderr
+        assert "00000000" not in failed.stderr

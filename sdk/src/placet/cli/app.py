@@ -16,7 +16,7 @@ from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import PlacetError
 from placet.gate import Gate
-from placet.model import Accepted, Approval, History, Page, RecordedEvent, Transcript
+from placet.model import Accepted, Approval, Execution, History, Page, RecordedEvent, Transcript
 from placet.policy import require
 
 app = typer.Typer(
@@ -185,10 +185,19 @@ def signal(
     given: Annotated[str, typer.Option("--payload", metavar="JSON", help="The data.")] = "null",
     key: Annotated[str | None, typer.Option(help="Send it once only under this key.")] = None,
 ) -> None:
-    """Hand data to an execution that waits for a signal of this name."""
+    """Hand data to an execution that waits, or will wait, for a signal of this name."""
     value = _json(given, "--payload")
-    accepted = run(context, lambda client: client.signal(id_, name, value, key=key))
-    render.out.print("repeated" if accepted.repeated else "sent", markup=False)
+
+    async def send(client: Client) -> tuple[Accepted, Execution | None]:
+        accepted = await client.signal(id_, name, value, key=key)
+        try:
+            return accepted, await client.execution(id_)
+        except PlacetError:
+            # It was sent, and who is told of an error would send it again.
+            return accepted, None
+
+    accepted, execution = run(context, send)
+    render.print_sent(accepted, execution, name)
 
 
 @app.command()

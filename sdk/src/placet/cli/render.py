@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from placet.canonical import digest
-from placet.model import Approval, Execution, History, RecordedEvent, Requirement
+from placet.model import Accepted, Approval, Execution, History, RecordedEvent, Requirement
 
 out = Console(highlight=False)
 if not out.is_terminal:
@@ -108,6 +108,20 @@ def print_approval(approval: Approval) -> None:
     for line in json.dumps(approval.document, indent=2, ensure_ascii=False).split("\n"):
         _line(line)
     _line(f"Digest:     {digest(approval.document)}")
+
+
+def print_sent(accepted: Accepted, execution: Execution | None, name: str) -> None:
+    """Say what becomes of a signal.
+
+    Which names a workflow waits for is known to its worker alone, so no more is claimed than is
+    so either way.
+    """
+    if accepted.repeated:
+        _line("repeated: it was sent under this key before")
+    elif execution is not None and execution.parked is not None:
+        _line(f"sent; it is kept, since the execution is parked: placet unpark {execution.id}")
+    else:
+        _line(f"sent; it is kept until the workflow waits for {name!r}, if it does not yet")
 
 
 def print_event(event: RecordedEvent) -> None:
