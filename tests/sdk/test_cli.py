@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from placet import ApprovalStatus, require
-from tests.sdk.people import People, Server
+from placet import ApprovalStatus, Run, require
+from tests.sdk.engines import Made, started
+from tests.sdk.people import SECONDS, People, Server
 
 NO_ONE = "http://127.0.0.1:9"
 
@@ -132,6 +135,57 @@ async def test_what_is_shown_is_the_whole_document_and_nothing_that_a_terminal_o
     assert decided.returncode == 2
     assert "--yes" in decided.stderr
     assert (await engine.approval(asked.approval.id)).status is ApprovalStatus.PENDING  # type: ignore[union-attr]
+
+
+async def test_what_an_execution_waits_for_is_shown(people: People, server: Server) -> None:
+    def waited(id_: str) -> str:
+        options = ("--url", server.url, "--token", server.tokens["operator"])
+        shown = placet(*options, "show", id_)
+        assert shown.returncode == 0, shown.stderr
+        return shown.stdout.partition("Waits for:\n")[2]
+
+    id_ = await people.start("trip")
+    assert waited(id_) == "  an engine on the queue default to begin with it\n"
+    operator, engine = await people.get("operator"), await people.get("engine")
+    asked = await engine.request_approval(
+        id_, "go", "A trip", payload={}, policy=require(2, group="finance")
+    )
+    assert asked.approval is not None
+    soon, later = (datetime(2100, 1, day, 12, tzinfo=UTC) for day in (1, 2))
+    await engine.set_timer(id_, "remind", until=soon)
+    await engine.set_timer(id_, "give-up", until=later)
+    await engine.cancel_timer(id_, "remind")
+    child = await engine.start_child(id_, "flight", "book")
+    assert child.execution is not None
+    await operator.signal(id_, "ticket", {"gate": 7})
+    lines = waited(id_).splitlines()
+    assert lines[0] == f"  approval {asked.approval.id}: 2 of finance"
+    assert lines[1] == f"  timer give-up: {later.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert lines[2].startswith("  child flight: ")
+    assert lines[2].endswith(", book")
+    assert len(lines) == 3
+    shown = placet("--url", server.url, "--token", server.tokens["operator"], "show", id_)
+    assert '  signal ticket: {"gate": 7}' in shown.stdout
+    await engine.park(id_, "changed")
+    assert waited(id_).splitlines()[3] == f"  a person to let it go on: placet unpark {id_}"
+    await operator.cancel(id_, "done")
+    assert waited(id_) == ""
+
+
+async def test_an_execution_that_waits_for_a_signal_is_shown_so(
+    people: People, server: Server, engine: Made
+) -> None:
+    async with engine() as works:
+
+        @works.workflow
+        async def boarding(run: Run) -> Any:
+            return await run.signal("ticket")
+
+        id_ = await started(people, works, "boarding")
+        operator = await people.get("operator")
+        await operator.wait(id_, until=lambda execution: execution.asleep, timeout=SECONDS)
+        shown = placet("--url", server.url, "--token", server.tokens["operator"], "show", id_)
+    assert shown.stdout.endswith("  a signal, of a name that the workflow alone knows\n")
 
 
 def test_input_that_is_no_json_of_the_service_is_told_in_a_line(server: Server) -> None:

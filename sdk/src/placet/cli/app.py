@@ -11,6 +11,7 @@ import typer
 
 from placet.cli import render
 from placet.cli.access import Access, errors, run
+from placet.cli.waits import Waits, waits
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
@@ -92,21 +93,24 @@ def approvals(
 
 @app.command()
 def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
-    """Show an execution or an approval."""
+    """Show an execution, and what it waits for, or an approval."""
 
-    async def find(client: Client) -> History | Approval:
-        found = await client.history(id_) or await client.approval(id_)
-        if found is None:
+    async def find(client: Client) -> tuple[History | Approval, Waits]:
+        history = await client.history(id_)
+        if history is not None:
+            return history, Waits() if as_json else await waits(client, id_)
+        approval = await client.approval(id_)
+        if approval is None:
             raise PlacetError(f"there is no execution or approval {id_!r} that you may see")
-        return found
+        return approval, Waits()
 
-    found = run(context, find)
+    found, waiting = run(context, find)
     if as_json:
         render.print_json(found)
     elif isinstance(found, Approval):
         render.print_approval(found)
     else:
-        render.print_history(found)
+        render.print_history(found, waiting)
 
 
 @app.command()
