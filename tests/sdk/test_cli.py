@@ -101,6 +101,28 @@ async def test_who_may_not_decide_is_told_why(people: People, server: Server) ->
     assert result.stderr == f"placet: there is no approval '{approval.id}' that you may see\n"
 
 
+async def test_who_names_the_execution_is_told_of_its_open_approvals(
+    people: People, server: Server
+) -> None:
+    engine = await people.get("engine")
+    id_ = await people.start("trip")
+    for key in ("fly", "stay"):
+        asked = await engine.request_approval(
+            id_, key, f"To {key}", payload={}, policy=require(group="finance")
+        )
+        await engine.approvals(at_least=asked.position, first=1)
+    token = server.tokens["approver-a"]
+    for command in (("approve", id_), ("reject", id_, "--comment", "no")):
+        result = placet("--url", server.url, "--token", token, *command)
+        assert result.returncode == 1
+        assert result.stderr == (
+            f"placet: '{id_}' is an execution; what is decided on is an approval of it:"
+            f" {id_}.1 (To fly), {id_}.2 (To stay)\n"
+        )
+    result = placet("--url", server.url, "--token", token, "approve", "nonsense")
+    assert result.stderr == "placet: there is no approval 'nonsense' that you may see\n"
+
+
 async def test_what_is_shown_is_the_whole_document_and_nothing_that_a_terminal_obeys(
     people: People, server: Server
 ) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
@@ -263,7 +263,9 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
     async def find(client: Client) -> Approval:
         found = await client.approval(id_)
         if found is None:
-            raise PlacetError(f"there is no approval {id_!r} that you may see")
+            # Whoever may decide need not see the execution, so it is not asked for itself.
+            where = ApprovalFilter(execution_id=id_, status=[ApprovalStatus.PENDING])
+            raise PlacetError(_no_approval(id_, list(await client.approvals(where))))
         return found
 
     approval = run(context, find)
@@ -275,6 +277,13 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
             )
         typer.confirm(question, abort=True)
     return approval
+
+
+def _no_approval(id_: str, pending: Sequence[Approval]) -> str:
+    if not pending:
+        return f"there is no approval {id_!r} that you may see"
+    ids = ", ".join(f"{each.id} ({each.title or 'erased'})" for each in pending)
+    return f"{id_!r} is an execution; what is decided on is an approval of it: {render.safe(ids)}"
 
 
 def _report(accepted: Accepted) -> None:
