@@ -58,6 +58,31 @@ def test_a_name_is_looked_up_among_the_development_tokens(tmp_path: Path) -> Non
     assert "has no token for 'nobody'; it has: operator" in result.stderr
 
 
+def test_who_and_where_may_stand_after_the_command(tmp_path: Path) -> None:
+    (tmp_path / "dev-tokens.json").write_text('{"operator": "t"}')
+    result = placet(
+        "--as", "operator", "approve", "x", "--yes", "--as", "nobody", "--data", str(tmp_path)
+    )
+    assert result.returncode == 1
+    assert "has no token for 'nobody'; it has: operator" in result.stderr
+    result = placet("--url", "http://127.0.0.1:8", "executions", "--token", "t", "--url", NO_ONE)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"placet: no answer from {NO_ONE}/graphql")
+    # What a command takes itself is its own, whatever it looks like.
+    result = placet("reject", "x", "--comment", "--as", "--token", "t", "--url", NO_ONE)
+    assert result.stderr.startswith(f"placet: no answer from {NO_ONE}/graphql")
+
+
+def test_a_name_outweighs_a_token_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "dev-tokens.json").write_text("{}")
+    data = ("--data", str(tmp_path))
+    for arguments in (
+        ("--token", "t", *data, "--as", "ann", "executions"),
+        ("--token", "t", *data, "executions", "--as", "ann"),
+    ):
+        assert "has no token for 'ann'" in placet(*arguments).stderr
+
+
 async def test_an_approval_is_found_shown_and_granted(people: People, server: Server) -> None:
     def run(name: str, *arguments: str) -> str:
         result = placet("--url", server.url, "--token", server.tokens[name], *arguments)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from placet.cli import render
-from placet.cli.access import Access, errors, run
+from placet.cli.access import Access, anywhere, errors, run
 from placet.cli.waits import Waits, waits
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
@@ -51,11 +51,11 @@ def options(  # noqa: D103 - the command's help is the application's
         Path, typer.Option(help="In development: the service's directory, for --as.")
     ] = Path(".placet"),
 ) -> None:
-    # A name that was asked for in so many words outweighs a token from the environment.
-    context.obj = Access(url, None if name else token, name, data)
+    context.obj = Access(url, token, name, data)
 
 
 @app.command()
+@anywhere
 def executions(
     context: typer.Context,
     state: Annotated[list[ExecutionState] | None, typer.Option(help="In this state.")] = None,
@@ -72,6 +72,7 @@ def executions(
 
 
 @app.command()
+@anywhere
 def approvals(
     context: typer.Context,
     status: Annotated[list[ApprovalStatus] | None, typer.Option(help="With this status.")] = None,
@@ -92,6 +93,7 @@ def approvals(
 
 
 @app.command()
+@anywhere
 def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
     """Show an execution, and what it waits for, or an approval."""
 
@@ -114,6 +116,7 @@ def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@anywhere
 def transcript(context: typer.Context, id_: Id) -> None:
     """Print an execution's transcript, to be replayed by placet.testing against other code."""
 
@@ -127,6 +130,7 @@ def transcript(context: typer.Context, id_: Id) -> None:
 
 
 @app.command()
+@anywhere
 def approve(
     context: typer.Context,
     id_: Id,
@@ -140,6 +144,7 @@ def approve(
 
 
 @app.command()
+@anywhere
 def reject(
     context: typer.Context,
     id_: Id,
@@ -153,6 +158,7 @@ def reject(
 
 
 @app.command()
+@anywhere
 def events(
     context: typer.Context,
     execution: Annotated[str | None, typer.Option(metavar="ID", help="Of this one only.")] = None,
@@ -168,6 +174,7 @@ def events(
 
 
 @app.command()
+@anywhere
 def start(
     context: typer.Context,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
@@ -182,6 +189,7 @@ def start(
 
 
 @app.command()
+@anywhere
 def signal(
     context: typer.Context,
     id_: Id,
@@ -205,6 +213,7 @@ def signal(
 
 
 @app.command()
+@anywhere
 def unpark(context: typer.Context, id_: Id) -> None:
     """Let workers go on with a parked execution."""
     accepted = run(context, lambda client: client.unpark(id_))
@@ -212,6 +221,7 @@ def unpark(context: typer.Context, id_: Id) -> None:
 
 
 @app.command()
+@anywhere
 def mcp(
     context: typer.Context,
     group: Annotated[list[str] | None, typer.Option(help="People of this group decide.")] = None,
