@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import strawberry
@@ -340,9 +340,15 @@ class CommandInput:
 
     def command(self, by: values.Principal) -> commands.Command:
         """Build the command that was given."""
-        given = next(v for v in vars(self).values() if v is not strawberry.UNSET)
-        command: commands.Command = given.command(by)
+        command: commands.Command = chosen(self).command(by)
         return command
+
+
+def chosen(given: Any) -> Any:
+    """Give the input itself, of a CommandInput the one in it."""
+    if not isinstance(given, CommandInput):
+        return given
+    return next(v for v in vars(given).values() if v is not strawberry.UNSET)
 
 
 @quick

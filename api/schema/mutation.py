@@ -8,6 +8,8 @@ from strawberry.types import Info
 from api.context import context_of
 from api.errors import limit_exceeded
 from api.schema import workers
+from api.schema.enums import RefusalCode
+from api.schema.ids import malformed
 from api.schema.inputs import (
     CancellationInput,
     CommandInput,
@@ -21,8 +23,9 @@ from api.schema.inputs import (
     StartExecutionInput,
     StepInput,
     WithdrawalInput,
+    chosen,
 )
-from api.schema.results import CommandResult, carry_out, carry_out_one
+from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
 from api.schema.waits import (
     ChildInput,
     ParkingInput,
@@ -68,7 +71,9 @@ Results = list[CommandResult]
 
 async def _one(info: Info, given: Single) -> CommandResult:
     context = context_of(info)
-    return await carry_out_one(context, given.command(context.principal))
+    result = await carry_out_one(context, given.command(context.principal))
+    _name_malformed(result, given)
+    return result
 
 
 async def _many(
@@ -83,8 +88,20 @@ async def _many(
         raise limit_exceeded(msg)
     context = context_of(info)
     commands = [one.command(context.principal) for one in given]
+    results = await carry_out(context, commands, chained=chained)
+    for one, result in zip(given, results, strict=True):
+        _name_malformed(result, one)
     # An exception in a list is the error of that entry alone.
-    return await carry_out(context, commands, chained=chained)  # type: ignore[return-value]
+    return results  # type: ignore[return-value]
+
+
+def _name_malformed(result: CommandResult | Exception, given: object) -> None:
+    """Let a refusal name what was given as an id and is none.
+
+    The command has another in its place, which the caller has never seen.
+    """
+    if isinstance(result, Refused) and result.code is RefusalCode.NOT_FOUND:
+        result.message = malformed(chosen(given)) or result.message
 
 
 @strawberry.type(description="What can be done.")

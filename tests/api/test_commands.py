@@ -97,6 +97,22 @@ async def test_what_is_no_id_is_not_found_unless_the_command_is_forbidden(
     assert (await desk.ask(GRANT, ENGINE, input=grant))["code"] == "FORBIDDEN"
 
 
+async def test_what_is_no_id_is_named_as_it_was_given(desk: Desk) -> None:
+    step = {"executionId": "trip-7", "key": "k", "name": "k"}
+    grant = {"approvalId": "x" * 1000, "digest": "sha256:0"}
+    said = [
+        (await desk.ask(STEP, ENGINE, input=step))["message"],
+        (await desk.ask(SUBMIT, ENGINE, commands=[{"recordStep": step}]))[0]["message"],
+    ]
+    assert all(message.startswith("no execution 'trip-7': ") for message in said)
+    [refused] = await desk.ask(GRANTS, ANN, inputs=[grant])
+    assert refused["message"].startswith(f"no approval '{'x' * 100}...': ")
+    unknown = str(uuid4())
+    cancel = {"executionId": unknown, "reason": "done"}
+    refused = await desk.ask(CANCEL, OLIVIA, input=cancel)
+    assert refused["message"] == f"no execution {unknown}"
+
+
 async def test_an_approver_gets_the_approval_without_its_execution(desk: Desk) -> None:
     started = (await start(desk))["execution"]
     approval_id = (await request(desk, started["id"]))["approval"]["id"]

@@ -301,3 +301,45 @@ async def test_health_and_metrics(edge: Edge) -> None:
         "placet_open_subscriptions",
     ):
         assert name in text, name
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{", None),
+        ("{ nothing }", None),
+        ("{ executions(filter: {state: [NO_STATE]}) { position } }", None),
+        (
+            "query ($s: [ExecutionState!]) { executions(filter: {state: $s}) { position } }",
+            {"s": ["NO_STATE"]},
+        ),
+        ("query ($id: ID!) { execution(id: $id) { id } }", {"id": {"a": 1}}),
+        ("query ($id: ID!) { execution(id: $id) { id } }", {"id": "no-uuid"}),
+        (START, {"input": {"workflow": "w", "id": "no-uuid"}}),
+        (START, {"input": {"workflow": 1}}),
+        ('{ executions(after: "no-cursor") { position } }', None),
+        (
+            "query ($l: [LabelInput!]) { executions(filter: {labels: $l}) { position } }",
+            {"l": [{"name": "\ud800", "value": "\0"}]},
+        ),
+        (
+            "query ($g: [String!]) { approvals(filter: {group: $g}) { position } }",
+            {"g": ["\ud800"]},
+        ),
+    ],
+)
+async def test_what_a_client_did_wrong_is_told_to_the_client_and_to_no_log(
+    edge: Edge, caplog: pytest.LogCaptureFixture, query: str, variables: Any
+) -> None:
+    # Half a surrogate pair comes as an escape, as ``json`` writes it.
+    body = {"query": query, "variables": variables}
+    with capture_logs() as logs, caplog.at_level("INFO"):
+        answer = (await edge.post(body)).json()
+        async with edge.socket() as socket:
+            await socket.say("subscribe", id="1", payload=body)
+            streamed = await socket.heard()
+    codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+    assert codes <= {"BAD_REQUEST"}
+    assert streamed["type"] == ("error" if codes and "data" not in answer else "next")
+    assert [line for line in logs if line["log_level"] not in {"debug", "info"}] == []
+    assert [record for record in caplog.records if record.exc_info] == []

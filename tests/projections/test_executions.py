@@ -73,6 +73,8 @@ STATES = {
     "queue": (ExecutionFilter(queues=("elsewhere",)), [2, 5]),
     "initiator": (ExecutionFilter(initiators=("adam", "nobody\x00")), [3]),
     "label": (ExecutionFilter(labels=(TEAM,)), [0, 3]),
+    "unstorable label": (ExecutionFilter(labels=(Label(name="team", value="\ud800"),)), []),
+    "unstorable initiator": (ExecutionFilter(initiators=("\ud800",)), []),
     "labels": (ExecutionFilter(labels=(TEAM, LONG)), [3]),
     "other label": (ExecutionFilter(labels=(Label(name="team", value="physics"),)), []),
     "no label": (ExecutionFilter(labels=()), [0, 1, 2, 3, 4, 5, 6]),

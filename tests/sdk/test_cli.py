@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from placet import ApprovalStatus, require
-from tests.sdk.people import People, Server
+from placet import ApprovalStatus, Run, require
+from tests.sdk.engines import Made, started
+from tests.sdk.people import SECONDS, People, Server
 
 NO_ONE = "http://127.0.0.1:9"
 
@@ -55,6 +58,31 @@ def test_a_name_is_looked_up_among_the_development_tokens(tmp_path: Path) -> Non
     assert "has no token for 'nobody'; it has: operator" in result.stderr
 
 
+def test_who_and_where_may_stand_after_the_command(tmp_path: Path) -> None:
+    (tmp_path / "dev-tokens.json").write_text('{"operator": "t"}')
+    result = placet(
+        "--as", "operator", "approve", "x", "--yes", "--as", "nobody", "--data", str(tmp_path)
+    )
+    assert result.returncode == 1
+    assert "has no token for 'nobody'; it has: operator" in result.stderr
+    result = placet("--url", "http://127.0.0.1:8", "executions", "--token", "t", "--url", NO_ONE)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"placet: no answer from {NO_ONE}/graphql")
+    # What a command takes itself is its own, whatever it looks like.
+    result = placet("reject", "x", "--comment", "--as", "--token", "t", "--url", NO_ONE)
+    assert result.stderr.startswith(f"placet: no answer from {NO_ONE}/graphql")
+
+
+def test_a_name_outweighs_a_token_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "dev-tokens.json").write_text("{}")
+    data = ("--data", str(tmp_path))
+    for arguments in (
+        ("--token", "t", *data, "--as", "ann", "executions"),
+        ("--token", "t", *data, "executions", "--as", "ann"),
+    ):
+        assert "has no token for 'ann'" in placet(*arguments).stderr
+
+
 async def test_an_approval_is_found_shown_and_granted(people: People, server: Server) -> None:
     def run(name: str, *arguments: str) -> str:
         result = placet("--url", server.url, "--token", server.tokens[name], *arguments)
@@ -98,6 +126,28 @@ async def test_who_may_not_decide_is_told_why(people: People, server: Server) ->
     assert result.stderr == f"placet: there is no approval '{approval.id}' that you may see\n"
 
 
+async def test_who_names_the_execution_is_told_of_its_open_approvals(
+    people: People, server: Server
+) -> None:
+    engine = await people.get("engine")
+    id_ = await people.start("trip")
+    for key in ("fly", "stay"):
+        asked = await engine.request_approval(
+            id_, key, f"To {key}", payload={}, policy=require(group="finance")
+        )
+        await engine.approvals(at_least=asked.position, first=1)
+    token = server.tokens["approver-a"]
+    for command in (("approve", id_), ("reject", id_, "--comment", "no")):
+        result = placet("--url", server.url, "--token", token, *command)
+        assert result.returncode == 1
+        assert result.stderr == (
+            f"placet: '{id_}' is an execution; what is decided on is an approval of it:"
+            f" {id_}.1 (To fly), {id_}.2 (To stay)\n"
+        )
+    result = placet("--url", server.url, "--token", token, "approve", "nonsense")
+    assert result.stderr == "placet: there is no approval 'nonsense' that you may see\n"
+
+
 async def test_what_is_shown_is_the_whole_document_and_nothing_that_a_terminal_obeys(
     people: People, server: Server
 ) -> None:
@@ -134,6 +184,57 @@ async def test_what_is_shown_is_the_whole_document_and_nothing_that_a_terminal_o
     assert (await engine.approval(asked.approval.id)).status is ApprovalStatus.PENDING  # type: ignore[union-attr]
 
 
+async def test_what_an_execution_waits_for_is_shown(people: People, server: Server) -> None:
+    def waited(id_: str) -> str:
+        options = ("--url", server.url, "--token", server.tokens["operator"])
+        shown = placet(*options, "show", id_)
+        assert shown.returncode == 0, shown.stderr
+        return shown.stdout.partition("Waits for:\n")[2]
+
+    id_ = await people.start("trip")
+    assert waited(id_) == "  an engine on the queue default to begin with it\n"
+    operator, engine = await people.get("operator"), await people.get("engine")
+    asked = await engine.request_approval(
+        id_, "go", "A trip", payload={}, policy=require(2, group="finance")
+    )
+    assert asked.approval is not None
+    soon, later = (datetime(2100, 1, day, 12, tzinfo=UTC) for day in (1, 2))
+    await engine.set_timer(id_, "remind", until=soon)
+    await engine.set_timer(id_, "give-up", until=later)
+    await engine.cancel_timer(id_, "remind")
+    child = await engine.start_child(id_, "flight", "book")
+    assert child.execution is not None
+    await operator.signal(id_, "ticket", {"gate": 7})
+    lines = waited(id_).splitlines()
+    assert lines[0] == f"  approval {asked.approval.id}: 2 of finance"
+    assert lines[1] == f"  timer give-up: {later.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert lines[2].startswith("  child flight: ")
+    assert lines[2].endswith(", book")
+    assert len(lines) == 3
+    shown = placet("--url", server.url, "--token", server.tokens["operator"], "show", id_)
+    assert '  signal ticket: {"gate": 7}' in shown.stdout
+    await engine.park(id_, "changed")
+    assert waited(id_).splitlines()[3] == f"  a person to let it go on: placet unpark {id_}"
+    await operator.cancel(id_, "done")
+    assert waited(id_) == ""
+
+
+async def test_an_execution_that_waits_for_a_signal_is_shown_so(
+    people: People, server: Server, engine: Made
+) -> None:
+    async with engine() as works:
+
+        @works.workflow
+        async def boarding(run: Run) -> Any:
+            return await run.signal("ticket")
+
+        id_ = await started(people, works, "boarding")
+        operator = await people.get("operator")
+        await operator.wait(id_, until=lambda execution: execution.asleep, timeout=SECONDS)
+        shown = placet("--url", server.url, "--token", server.tokens["operator"], "show", id_)
+    assert shown.stdout.endswith("  a signal, of a name that the workflow alone knows\n")
+
+
 def test_input_that_is_no_json_of_the_service_is_told_in_a_line(server: Server) -> None:
     at = ("--url", server.url, "--token", server.tokens["operator"] + "\n")
     for given in ("NaN", '{"a": 1e400}'):
@@ -161,5 +262,21 @@ async def test_what_is_parked_is_listed_and_let_go_and_signals_are_sent(
     assert "step 'a-1' was expected" in run("show", id_)
     assert run("unpark", id_) == "unparked"
     assert run("unpark", id_) == "not parked any more"
-    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "sent"
-    assert run("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k") == "repeated"
+    ticket = ("signal", id_, "ticket", "--payload", '{"gate": 7}', "--key", "k")
+    assert (
+        run(*ticket) == "sent; it is kept until the workflow waits for 'ticket', if it does not yet"
+    )
+    assert run(*ticket) == "repeated: it was sent under this key before"
+    await engine.park(id_, "step 'a-2' was expected")
+    assert run("signal", id_, "ticket").startswith(
+        "sent; it is kept, since the execution is parked"
+    )
+
+
+def test_an_id_that_is_none_is_named_as_it_was_given(server: Server) -> None:
+    at = ("--url", server.url, "--token", server.tokens["operator"])
+    for command in (("signal", "trip-7", "ticket"), ("unpark", "trip-7")):
+        failed = placet(*at, *command)
+        assert failed.returncode == 1
+        assert "no execution 'trip-7'" in failed.stderr
+        assert "00000000" not in failed.stderr

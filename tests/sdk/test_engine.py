@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from time import monotonic
+from uuid import uuid4
 
 import pytest
 
@@ -18,7 +20,8 @@ from placet import (
 )
 from placet.link import Link
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People
+from tests.sdk.people import People, Server
+from tests.support.proxy import HttpWire
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
@@ -341,3 +344,26 @@ async def test_an_engine_that_reaches_nobody_says_so_at_once(
     assert first.levelname == "WARNING"
     assert str(unused_tcp_port) in first.message
     assert "leases" not in caplog.text
+
+
+@pytest.mark.parametrize("away", ["down", "silent"])
+async def test_an_engine_ends_soon_while_its_service_is_away(
+    people: People, server: Server, caplog: pytest.LogCaptureFixture, away: str
+) -> None:
+    with HttpWire.open(server.url) as wire:
+        queue = f"queue-{uuid4()}"
+        engine = patient(
+            Engine(wire.url, token=server.tokens["engine"], queues=[queue]), asyncio.Event()
+        )
+        async with engine:
+            execution_id = await started(people, engine, "patient")
+            await people.pending(execution_id)
+            setattr(wire, away, True)
+            if away == "down":
+                wire.cut()
+            began = monotonic()
+            await engine.close()
+            assert monotonic() - began < 8
+    [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
+    assert "their leases will run out on their own, 30 s after" in told
+    assert f"no answer from {wire.url}" in told

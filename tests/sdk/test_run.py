@@ -359,6 +359,37 @@ async def test_what_only_the_test_can_let_happen_is_named() -> None:
             await trial.approval("other")
 
 
+async def test_signals_timers_and_steps_that_are_waited_for_are_named() -> None:
+    async def workflow(run: Run) -> None:
+        await run.sleep(60, key="rest")
+        async with asyncio.TaskGroup() as both:
+            both.create_task(run.signal("ticket"))
+            both.create_task(run.approval("Trip", payload=1, policy=FINANCE))
+        await run.step(asyncio.Event().wait, key="flight")
+
+    async with Trial(workflow, seconds=0.2) as trial:
+        with pytest.raises(LookupError, match=r"pending: none; it waits for timer 'rest'$"):
+            await trial.approval()
+        both = "waits for approval 'approval-1', signal 'ticket', and no timer"
+        with pytest.raises(LookupError, match=both):
+            await trial.result()
+        trial.grant(await trial.approval())
+        with pytest.raises(LookupError, match="waits for signal 'ticket', and no timer"):
+            await trial.result()
+        trial.signal("ticket")
+        with pytest.raises(TimeoutError, match=r"busy for 0.2 s.* it waits for step 'flight'"):
+            await trial.result()
+
+
+async def test_an_approval_of_a_workflow_that_has_ended_is_not_waited_for() -> None:
+    async def workflow(run: Run) -> None:
+        del run
+
+    async with Trial(workflow) as trial:
+        with pytest.raises(LookupError, match="pending: none; it has ended"):
+            await trial.approval()
+
+
 async def test_the_order_of_a_wait_is_that_of_the_record() -> None:
     async def workflow(run: Run) -> list[str]:
         order: list[str] = []

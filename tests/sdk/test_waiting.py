@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from placet import ApprovalStatus, Client, ExecutionState, errors
+from placet import ApprovalStatus, Client, Execution, ExecutionState, errors, require
 from placet.changes import Mode
 from tests.sdk import ways
 from tests.sdk.people import People, Server, until
@@ -173,6 +173,52 @@ async def test_a_wait_has_an_end_if_it_is_given_one(people: People, mode: Mode) 
         await operator.wait(approval.execution_id, mode=mode, timeout=0.05)
     with pytest.raises(TimeoutError):
         await operator.wait_for(approval, mode=mode, timeout=0.05)
+
+
+@each_mode
+async def test_a_wait_that_ends_says_what_for_and_what_was_seen(people: People, mode: Mode) -> None:
+    id_ = await people.start("trip")
+    operator, engine = await people.get("operator"), await people.get("engine")
+    waiting = asyncio.ensure_future(operator.wait(id_, mode=mode, timeout=2.5))
+    asked_for = await engine.request_approval(
+        id_, "go", "A trip", payload={}, policy=require(group="finance")
+    )
+    approval = asked_for.approval
+    assert approval is not None
+    with pytest.raises(TimeoutError) as timed_out:
+        await operator.wait_for(approval, mode=mode, timeout=0.2)
+    assert str(timed_out.value) == (
+        f"waited 0.2 s for approval {approval.id} to be resolved; last seen PENDING"
+    )
+    async with operator.watch(id_, mode=mode) as watch:
+        with pytest.raises(TimeoutError) as timed_out:
+            await watch.until(ExecutionState.FAILED, timeout=0.01)
+    assert str(timed_out.value) == (
+        f"waited 0.01 s for execution {id_} to be FAILED; last seen WAITING_APPROVAL"
+    )
+    with pytest.raises(TimeoutError) as timed_out:
+        await waiting
+    assert str(timed_out.value) == (
+        f"waited 2.5 s for execution {id_} to end; last seen WAITING_APPROVAL"
+    )
+    with pytest.raises(TimeoutError, match="to be as `until` wants it; last seen WAITING_APPROVAL"):
+        await operator.wait(id_, mode=mode, timeout=0.2, until=lambda execution: execution.asleep)
+
+
+async def test_a_timeout_that_is_not_the_waits_keeps_its_words(people: People) -> None:
+    def until(execution: Execution) -> bool:
+        raise TimeoutError(execution.id)
+
+    id_ = await people.start("trip")
+    with pytest.raises(TimeoutError) as own:
+        await (await people.get("operator")).wait(id_, until=until, timeout=60)
+    assert str(own.value) == id_
+
+
+async def test_a_wait_in_vain_for_any_answer_says_so() -> None:
+    async with Client("http://127.0.0.1:9", "t") as client:
+        with pytest.raises(TimeoutError, match="no answer about it came"):
+            await client.wait("an-id", timeout=0.1)
 
 
 async def test_many_waits_share_one_websocket(

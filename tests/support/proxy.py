@@ -22,12 +22,14 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Relay:
     """Relays connections, on a thread and a loop of its own.
 
-    ``cut`` cuts all connections; while ``down``, new ones are refused.
+    ``cut`` cuts all connections; while ``down``, new ones are refused, and while ``silent``, what
+    the server answers is lost.
     """
 
     def __init__(self) -> None:
         self.lost = 0
         self.down = False
+        self.silent = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._started = Event()
         self._loop: asyncio.AbstractEventLoop
@@ -119,6 +121,8 @@ class Relay:
             if losing.is_set():
                 self.lost += 1
                 break
+            if self.silent:
+                continue
             sink.write(data)
             await sink.drain()
         raise EOFError

@@ -22,6 +22,8 @@ PROTOCOL = "graphql-transport-ws"
 OPEN_SECONDS = 10.0
 ACK_SECONDS = 10.0
 PING_SECONDS = 15.0
+CLOSE_SECONDS = 2.0
+"""For the service's word that it has heard of the end, on which nothing depends."""
 SERVER_ERRORS = 500
 TRY_LATER = frozenset({408, 425, 429})
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -85,6 +87,7 @@ class Link:
                     url,
                     protocols=(PROTOCOL,),
                     heartbeat=PING_SECONDS,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                     max_msg_size=MAX_MESSAGE_BYTES,
                 )
         except aiohttp.WSServerHandshakeError as error:

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from placet.changes import Mode, News, changes, existing
-from placet.enums import ApprovalStatus
+from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import NotFound
-from placet.machine import may_end, may_resolve
+from placet.limit import limited
+from placet.machine import may_end, may_resolve, target
 from placet.model import Approval, Execution, Move
 from placet.retry import retried
 from placet.streams import Streams
@@ -28,7 +29,8 @@ class Waits(Streams):
     to polling where WebSockets do not get through, saying so in the log. "poll" asks by HTTP:
     ``poll`` None by long polls, each of which is answered at once when something happens, and else
     every ``poll`` seconds. Each way ends the same for the same history. Lost connections and a
-    service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError.
+    service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError,
+    which says what was waited for and how it was last seen.
     """
 
     async def wait(
@@ -45,8 +47,11 @@ class Waits(Streams):
         ``until`` is asked of the execution as it is read after a change: what it passed through in
         between is not shown to it. Raises NotFound and RequestError.
         """
-        async with asyncio.timeout(timeout):
+        aim = "end" if until is ended else "be as `until` wants it"
+        seen: ExecutionState | None = None
+        async with limited(timeout, f"execution {execution_id} to {aim}", lambda: seen):
             execution = await existing(self, execution_id)
+            seen = execution.state
             if until(execution):
                 return execution
             async with aclosing(self._changes(execution, mode, poll)) as news:
@@ -57,6 +62,11 @@ class Waits(Streams):
                         execution = each
                     elif until is not ended or may_end(each.type):
                         execution = await retried(None, existing, self, execution_id)
+                    else:
+                        # It is not read for this, but the state is no secret.
+                        seen = target(seen, each.type) or seen
+                        continue
+                    seen = execution.state
                     if until(execution):
                         return execution
         raise AssertionError("changes never end")
@@ -74,10 +84,12 @@ class Waits(Streams):
         Whoever sees the approval but not its execution, an approver that is, polls it every
         ``poll`` seconds, by default 1, in either mode. Raises NotFound and RequestError.
         """
-        async with asyncio.timeout(timeout):
+        seen: ApprovalStatus | None = None
+        async with limited(timeout, f"approval {approval.id} to be resolved", lambda: seen):
             execution = await self.execution(approval.execution_id)
             # Read after the execution, so that nothing falls between the two.
             found = await self._approval(approval.id)
+            seen = found.status
             if found.status is not ApprovalStatus.PENDING:
                 return found
             signals = (

@@ -8,6 +8,7 @@ from typing import Self
 
 from placet.changes import Mode, changes, existing
 from placet.enums import ExecutionState
+from placet.limit import limited
 from placet.machine import FINAL, target
 from placet.model import Execution, Move
 from placet.queries import Queries
@@ -80,7 +81,9 @@ class Watch:
         reached: asyncio.Future[ExecutionState] = asyncio.get_running_loop().create_future()
         self._waiting[reached] = wanted
         try:
-            async with asyncio.timeout(timeout):
+            names = " or ".join(state for state in ExecutionState if state in wanted)
+            what = f"execution {self._execution_id} to be {names}"
+            async with limited(timeout, what, lambda: self._state):
                 return await reached
         finally:
             del self._waiting[reached]

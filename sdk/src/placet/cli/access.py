@@ -1,10 +1,12 @@
 """Which service the command talks to, and as whom."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import msgspec
 import typer
@@ -14,6 +16,7 @@ from placet.client import Client
 from placet.errors import PlacetError
 
 T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., None])
 
 RETRY_SECONDS = 2.0
 
@@ -31,7 +34,15 @@ class Access:
 
     def client(self) -> Client:
         """Give a client. Raises PlacetError if there is no token to be had."""
-        return Client(self.url, self.token or self._development_token(), retry_for=RETRY_SECONDS)
+        # A name that was asked for in so many words outweighs a token from the environment.
+        token = None if self.name else self.token
+        return Client(self.url, token or self._development_token(), retry_for=RETRY_SECONDS)
+
+    def but(self, url: str | None, token: str | None, name: str | None, data: Path | None) -> Self:
+        """Give the access with what is given in the place of what it has."""
+        return type(self)(
+            url or self.url, token or self.token, name or self.name, data or self.data
+        )
 
     def _development_token(self) -> str:
         if self.name is None:
@@ -48,6 +59,48 @@ class Access:
             known = ", ".join(sorted(tokens))
             raise PlacetError(f"{path} has no token for {self.name!r}; it has: {known}")
         return tokens[self.name]
+
+
+_OPTIONS = {
+    "access_url": Annotated[
+        str | None, typer.Option("--url", help="The service.", show_default=False)
+    ],
+    "access_token": Annotated[
+        str | None, typer.Option("--token", help="Who you are.", show_default=False)
+    ],
+    "access_name": Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="In development: act as this one.")
+    ],
+    "access_data": Annotated[
+        Path | None,
+        typer.Option("--data", help="In development: the service's directory.", show_default=False),
+    ],
+}
+
+
+def anywhere(function: Function) -> Function:
+    """Let a command take the options of access after its name too, where people type them.
+
+    Given there, one outweighs the same one before the command.
+    """
+
+    @wraps(function)
+    def command(context: typer.Context, **given: Any) -> None:
+        late = [given.pop(name) for name in _OPTIONS]
+        context.obj = context.ensure_object(Access).but(*late)
+        function(context, **given)
+
+    # The library reads what a command takes off its signature.
+    signature = inspect.signature(function)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=None, annotation=annotation)
+        for name, annotation in _OPTIONS.items()
+    ]
+    taken = signature.replace(parameters=[*signature.parameters.values(), *options])
+    command.__signature__ = taken  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, **_OPTIONS}
+    return command  # type: ignore[return-value]
 
 
 def run(context: typer.Context, work: Callable[[Client], Awaitable[T]]) -> T:

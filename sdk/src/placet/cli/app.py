@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from placet.cli import render
-from placet.cli.access import Access, errors, run
+from placet.cli.access import Access, anywhere, errors, run
+from placet.cli.waits import Waits, waits
 from placet.client import Client
 from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import PlacetError
 from placet.gate import Gate
-from placet.model import Accepted, Approval, History, Page, RecordedEvent, Transcript
+from placet.model import Accepted, Approval, Execution, History, Page, RecordedEvent, Transcript
 from placet.policy import require
 
 app = typer.Typer(
@@ -50,11 +51,11 @@ def options(  # noqa: D103 - the command's help is the application's
         Path, typer.Option(help="In development: the service's directory, for --as.")
     ] = Path(".placet"),
 ) -> None:
-    # A name that was asked for in so many words outweighs a token from the environment.
-    context.obj = Access(url, None if name else token, name, data)
+    context.obj = Access(url, token, name, data)
 
 
 @app.command()
+@anywhere
 def executions(
     context: typer.Context,
     state: Annotated[list[ExecutionState] | None, typer.Option(help="In this state.")] = None,
@@ -71,6 +72,7 @@ def executions(
 
 
 @app.command()
+@anywhere
 def approvals(
     context: typer.Context,
     status: Annotated[list[ApprovalStatus] | None, typer.Option(help="With this status.")] = None,
@@ -91,25 +93,30 @@ def approvals(
 
 
 @app.command()
+@anywhere
 def show(context: typer.Context, id_: Id, *, as_json: AsJson = False) -> None:
-    """Show an execution or an approval."""
+    """Show an execution, and what it waits for, or an approval."""
 
-    async def find(client: Client) -> History | Approval:
-        found = await client.history(id_) or await client.approval(id_)
-        if found is None:
+    async def find(client: Client) -> tuple[History | Approval, Waits]:
+        history = await client.history(id_)
+        if history is not None:
+            return history, Waits() if as_json else await waits(client, id_)
+        approval = await client.approval(id_)
+        if approval is None:
             raise PlacetError(f"there is no execution or approval {id_!r} that you may see")
-        return found
+        return approval, Waits()
 
-    found = run(context, find)
+    found, waiting = run(context, find)
     if as_json:
         render.print_json(found)
     elif isinstance(found, Approval):
         render.print_approval(found)
     else:
-        render.print_history(found)
+        render.print_history(found, waiting)
 
 
 @app.command()
+@anywhere
 def transcript(context: typer.Context, id_: Id) -> None:
     """Print an execution's transcript, to be replayed by placet.testing against other code."""
 
@@ -123,6 +130,7 @@ def transcript(context: typer.Context, id_: Id) -> None:
 
 
 @app.command()
+@anywhere
 def approve(
     context: typer.Context,
     id_: Id,
@@ -136,6 +144,7 @@ def approve(
 
 
 @app.command()
+@anywhere
 def reject(
     context: typer.Context,
     id_: Id,
@@ -149,6 +158,7 @@ def reject(
 
 
 @app.command()
+@anywhere
 def events(
     context: typer.Context,
     execution: Annotated[str | None, typer.Option(metavar="ID", help="Of this one only.")] = None,
@@ -164,6 +174,7 @@ def events(
 
 
 @app.command()
+@anywhere
 def start(
     context: typer.Context,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
@@ -178,6 +189,7 @@ def start(
 
 
 @app.command()
+@anywhere
 def signal(
     context: typer.Context,
     id_: Id,
@@ -185,13 +197,23 @@ def signal(
     given: Annotated[str, typer.Option("--payload", metavar="JSON", help="The data.")] = "null",
     key: Annotated[str | None, typer.Option(help="Send it once only under this key.")] = None,
 ) -> None:
-    """Hand data to an execution that waits for a signal of this name."""
+    """Hand data to an execution that waits, or will wait, for a signal of this name."""
     value = _json(given, "--payload")
-    accepted = run(context, lambda client: client.signal(id_, name, value, key=key))
-    render.out.print("repeated" if accepted.repeated else "sent", markup=False)
+
+    async def send(client: Client) -> tuple[Accepted, Execution | None]:
+        accepted = await client.signal(id_, name, value, key=key)
+        try:
+            return accepted, await client.execution(id_)
+        except PlacetError:
+            # It was sent, and who is told of an error would send it again.
+            return accepted, None
+
+    accepted, execution = run(context, send)
+    render.print_sent(accepted, execution, name)
 
 
 @app.command()
+@anywhere
 def unpark(context: typer.Context, id_: Id) -> None:
     """Let workers go on with a parked execution."""
     accepted = run(context, lambda client: client.unpark(id_))
@@ -199,6 +221,7 @@ def unpark(context: typer.Context, id_: Id) -> None:
 
 
 @app.command()
+@anywhere
 def mcp(
     context: typer.Context,
     group: Annotated[list[str] | None, typer.Option(help="People of this group decide.")] = None,
@@ -250,7 +273,9 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
     async def find(client: Client) -> Approval:
         found = await client.approval(id_)
         if found is None:
-            raise PlacetError(f"there is no approval {id_!r} that you may see")
+            # Whoever may decide need not see the execution, so it is not asked for itself.
+            where = ApprovalFilter(execution_id=id_, status=[ApprovalStatus.PENDING])
+            raise PlacetError(_no_approval(id_, list(await client.approvals(where))))
         return found
 
     approval = run(context, find)
@@ -262,6 +287,13 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
             )
         typer.confirm(question, abort=True)
     return approval
+
+
+def _no_approval(id_: str, pending: Sequence[Approval]) -> str:
+    if not pending:
+        return f"there is no approval {id_!r} that you may see"
+    ids = ", ".join(f"{each.id} ({each.title or 'erased'})" for each in pending)
+    return f"{id_!r} is an execution; what is decided on is an approval of it: {render.safe(ids)}"
 
 
 def _report(accepted: Accepted) -> None:

@@ -1,7 +1,7 @@
 """What the command prints."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from placet.canonical import digest
-from placet.model import Approval, Execution, History, RecordedEvent, Requirement
+from placet.cli.waits import Waits
+from placet.enums import ApprovalStatus
+from placet.model import Accepted, Approval, Execution, History, RecordedEvent, Requirement
 
 out = Console(highlight=False)
 if not out.is_terminal:
@@ -61,8 +63,8 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
     out.print(table)
 
 
-def print_history(history: History) -> None:
-    """Print an execution with its steps and approvals."""
+def print_history(history: History, waits: Waits) -> None:
+    """Print an execution with its steps, approvals and signals, and what it waits for."""
     execution = history.execution
     _pairs(
         Execution=execution.id,
@@ -83,6 +85,35 @@ def print_history(history: History) -> None:
         _line(f"  step {step.key}: {said}")
     for approval in history.approvals:
         _line(f"  approval {approval.id}: {approval.title} - {approval.status}")
+    for signal in waits.signals:
+        _line(f"  signal {signal.name}: {compact(signal.payload)}")
+    if not execution.state.final:
+        _line("Waits for:")
+        for line in _waited_for(history, waits):
+            _line(f"  {line}")
+
+
+def _waited_for(history: History, waits: Waits) -> Iterator[str]:
+    execution = history.execution
+    pending = [a for a in history.approvals if a.status is ApprovalStatus.PENDING]
+    for approval in pending:
+        until = "" if approval.deadline is None else f", until {when(approval.deadline)}"
+        yield f"approval {approval.id}: {missing(approval.outstanding)}{until}"
+    for key, fires_at in waits.timers.items():
+        yield f"timer {key}: {when(fires_at)}"
+    for key, child in waits.children.items():
+        yield f"child {key}: {child.execution_id}, {child.workflow}"
+    others = bool(pending or waits.timers or waits.children)
+    if execution.parked is not None:
+        yield f"a person to let it go on: placet unpark {execution.id}"
+    elif execution.asleep:
+        # Workflows ask for signals in their worker, and the service is not told of which.
+        perhaps = "perhaps also " if others else ""
+        yield f"{perhaps}a signal, of a name that the workflow alone knows"
+    elif not others and execution.fence == 0:
+        yield f"an engine on the queue {execution.queue} to begin with it"
+    elif not others:
+        yield f"its worker to go on: {execution.worker}, or another when that is gone"
 
 
 def print_approval(approval: Approval) -> None:
@@ -108,6 +139,20 @@ def print_approval(approval: Approval) -> None:
     for line in json.dumps(approval.document, indent=2, ensure_ascii=False).split("\n"):
         _line(line)
     _line(f"Digest:     {digest(approval.document)}")
+
+
+def print_sent(accepted: Accepted, execution: Execution | None, name: str) -> None:
+    """Say what becomes of a signal.
+
+    Which names a workflow waits for is known to its worker alone, so no more is claimed than is
+    so either way.
+    """
+    if accepted.repeated:
+        _line("repeated: it was sent under this key before")
+    elif execution is not None and execution.parked is not None:
+        _line(f"sent; it is kept, since the execution is parked: placet unpark {execution.id}")
+    else:
+        _line(f"sent; it is kept until the workflow waits for {name!r}, if it does not yet")
 
 
 def print_event(event: RecordedEvent) -> None:

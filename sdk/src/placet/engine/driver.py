@@ -115,6 +115,11 @@ class Driver:
         return None
 
     @property
+    def asked(self) -> str:
+        """What the workflow waits for, as messages name it."""
+        return "nothing" if self._play is None else self._play.asked()
+
+    @property
     def threads(self) -> Executor | None:
         """Where steps that may block are done."""
         return self._service.threads

@@ -30,6 +30,8 @@ FAULTS = 10_000
 """Executions whose faults are counted, at most."""
 SWEEP_SECONDS = 1.0
 RELEASES = 5_000
+RELEASE_SECONDS = 3.0
+"""For each request by which an engine that ends gives its executions back."""
 
 
 _RESOLVED = {
@@ -262,7 +264,8 @@ class Fleet:
     async def close(self, drain: float, lease: timedelta) -> None:
         """Let what is under way end for so many seconds, stop the rest, give everything back.
 
-        The lease is kept meanwhile, so that nobody else begins what is still under way.
+        The lease is kept meanwhile, so that nobody else begins what is still under way. A service
+        that is away is not waited for: at the end of the leases it takes everything back by itself.
         """
         drivers = self.held()
         for driver in drivers:
@@ -282,15 +285,23 @@ class Fleet:
         # Cancelled workflows are told so by callbacks, which come before this.
         await asyncio.sleep(0)
         self.threads.shutdown(wait=False, cancel_futures=True)
+        self._client.retry_for = min(self._client.retry_for, RELEASE_SECONDS)
         try:
-            await self._release({**self._returning, **held})
+            await self._release({**self._returning, **held}, RELEASE_SECONDS)
             # Also what was claimed and has not been told of.
-            await self._client.release(self._worker, seen={}, others=True)
-        except PlacetError as error:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._client.release(self._worker, seen={}, others=True)
+        except (PlacetError, TimeoutError) as error:
+            reason = str(error) or f"no answer from {self._client.url} in {RELEASE_SECONDS:g} s"
             if held or self._returning:
-                log.warning("executions are not released, their leases must run out: %s", error)
+                log.warning(
+                    "executions are not released; their leases will run out on their own, %g s"
+                    " after the service last heard of this engine: %s",
+                    lease.total_seconds(),
+                    reason,
+                )
             else:
-                log.info("the service did not hear that this engine has ended: %s", error)
+                log.info("the service did not hear that this engine has ended: %s", reason)
 
     async def _keep_lease(self, lease: timedelta) -> None:
         while True:
@@ -300,11 +311,13 @@ class Fleet:
             except PlacetError as error:
                 log.warning("the lease is not kept: %s", error)
 
-    async def _release(self, seen: Mapping[str, int | None]) -> None:
+    async def _release(self, seen: Mapping[str, int | None], seconds: float | None = None) -> None:
+        """Give back in several requests, with so many seconds for each."""
         items = list(seen.items())
         for start in range(0, len(items), RELEASES):
             some = dict(items[start : start + RELEASES])
-            await self._client.release(self._worker, seen=some)
+            async with asyncio.timeout(seconds):
+                await self._client.release(self._worker, seen=some)
             for execution_id in some:
                 self._returning.pop(execution_id, None)
 

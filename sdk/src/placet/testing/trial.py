@@ -114,8 +114,10 @@ class Trial:
         found = [a for a in await self.pending() if key in {None, a.key}]
         if len(found) != 1:
             keys = ", ".join(a.key for a in self._memory.pending()) or "none"
+            waits = f"it waits for {self._asked}" if self._memory.running else "it has ended"
             msg = (
-                f"the workflow waits for {len(found)} such approvals; all that are pending: {keys}"
+                f"the workflow waits for {len(found)} such approvals; all that are pending: {keys};"
+                f" {waits}"
             )
             raise LookupError(msg)
         return found[0]
@@ -153,14 +155,13 @@ class Trial:
         """Let time pass until the workflow ends, and give its result, as JSON gives it.
 
         Raises TrialFailed with the recorded error if it failed or was parked, and LookupError if it
-        waits for something that only the test can let happen.
+        waits for something that only the test can let happen, which it names.
         """
         await self._rest()
         while self._memory.running and self._memory.fire_next(None):
             await self._rest()
         if self._memory.running:
-            waits = ", ".join(f"approval {a.key!r}" for a in self._memory.pending())
-            msg = f"the workflow waits for {waits or 'a signal or a child'}, and no timer is set"
+            msg = f"the workflow waits for {self._asked}, and no timer is set"
             raise LookupError(msg)
         if self._memory.error is not None:
             raise TrialFailed(self._memory.error)
@@ -171,8 +172,15 @@ class Trial:
             async with asyncio.timeout(self._seconds):
                 await self._memory.resting()
         except TimeoutError:
-            msg = f"the workflow was busy for {self._seconds} s; a step that hangs, perhaps"
+            msg = (
+                f"the workflow was busy for {self._seconds} s, with a step that hangs perhaps;"
+                f" it waits for {self._asked}"
+            )
             raise TimeoutError(msg) from None
+
+    @property
+    def _asked(self) -> str:
+        return "nothing" if self._driver is None else self._driver.asked
 
 
 class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened

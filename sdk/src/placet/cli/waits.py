@@ -1,0 +1,78 @@
+"""What an execution waits for beside people, put together from its events."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from placet.client import Client
+from placet.commands import EventFilter
+from placet.model import RecordedEvent
+
+_TYPES = (
+    "TimerSet",
+    "TimerFired",
+    "TimerCancelled",
+    "SignalReceived",
+    "ChildStarted",
+    "ChildEnded",
+)
+
+
+class Signal(NamedTuple):
+    """One that came. Whether its workflow has asked for it is known to the worker alone."""
+
+    name: str
+    payload: Any
+
+
+class Child(NamedTuple):
+    """One that has not ended."""
+
+    execution_id: str
+    workflow: str
+
+
+class Waits:
+    """The timers that have not fired and the children that go on, by key, and what signals came."""
+
+    def __init__(self) -> None:
+        self.timers: dict[str, datetime] = {}
+        self.children: dict[str, Child] = {}
+        self.signals: list[Signal] = []
+
+    def take(self, event: RecordedEvent) -> None:
+        """Take in the next event."""
+        data: Mapping[str, Any] = event.data
+        match event.type:
+            case "TimerSet":
+                self.timers[data["key"]] = _fires_at(event.at, data)
+            case "TimerFired" | "TimerCancelled":
+                self.timers.pop(data["key"], None)
+            case "SignalReceived":
+                self.signals.append(Signal(data["name"], data.get("payload")))
+            case "ChildStarted":
+                self.children[data["key"]] = Child(data["childId"], data["workflow"])
+            case "ChildEnded":
+                self.children.pop(data["key"], None)
+
+
+async def waits(client: Client, execution_id: str) -> Waits:
+    """Read what an execution waits for from the log, page by page. Raises RequestError."""
+    found = Waits()
+    where, cursor = EventFilter(execution_id=execution_id, types=_TYPES), None
+    while True:
+        page = await client.events(where, after=cursor, first=500)
+        for event in page:
+            # What was destroyed has no content left to be shown.
+            if event.data is not None:
+                found.take(event)
+        if (cursor := page.next) is None:
+            return found
+
+
+def _fires_at(set_at: datetime, data: Mapping[str, Any]) -> datetime:
+    if data["until"] is not None:
+        return msgspec.convert(data["until"], datetime)
+    return set_at + msgspec.convert(data["delay"], timedelta)
