@@ -11,6 +11,7 @@ from math import ceil
 import uvicorn
 
 from api.bootstrap import serve
+from api.corked import CorkedProtocol
 from api.settings import ConfigurationError, Settings
 from domain.values import Principal
 
@@ -71,7 +72,7 @@ def run(
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=CorkedProtocol,
         ws="websockets-sansio",
         ws_max_size=settings.max_body_bytes,
         lifespan="off",

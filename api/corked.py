@@ -1,0 +1,47 @@
+"""A transport that writes once in a round of the event loop, whatever is written to it meanwhile.
+
+uvloop hands each write to the operating system at once, and each wakes whoever reads at the other
+end. An answer is at least two of them, and a busy WebSocket is told many things in one round.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class Corked:
+    """Stands before a transport, which does all but write."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Have this written after what is ready to run now."""
+        if not self._written:
+            self._loop.call_soon(self._flush)
+        self._written.append(data)
+
+    def close(self) -> None:
+        """Close, after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._written:
+            data = b"".join(self._written)
+            self._written.clear()
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class CorkedProtocol(HttpToolsProtocol):
+    """HTTP, and WebSockets too: these take over the transport of the request that opens them."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the cork in."""
+        super().connection_made(cast("asyncio.Transport", Corked(transport, self.loop)))
