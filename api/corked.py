@@ -17,17 +17,37 @@ class Corked:
         self._transport = transport
         self._loop = loop
         self._written: list[bytes] = []
+        self._corked = False
+        self._whole = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand over to a WebSocket. Its messages are whole, unlike the parts of an answer."""
+        self._whole = True
+        self._transport.set_protocol(protocol)
 
     def write(self, data: bytes) -> None:
-        """Have this written after what is ready to run now."""
-        if not self._written:
-            self._loop.call_soon(self._flush)
-        self._written.append(data)
+        """Write what is whole at once if it is the first, and the rest after what is ready to run.
+
+        Somebody waits for the first, which must not wait for what is meant for others.
+        """
+        if self._corked:
+            self._written.append(data)
+            return
+        self._corked = True
+        self._loop.call_soon(self._uncork)
+        if self._whole:
+            self._transport.write(data)
+        else:
+            self._written.append(data)
 
     def close(self) -> None:
         """Close, after what was written."""
         self._flush()
         self._transport.close()
+
+    def _uncork(self) -> None:
+        self._corked = False
+        self._flush()
 
     def _flush(self) -> None:
         if self._written:

@@ -1,0 +1,129 @@
+"""Commands over the WebSocket of a client that has one open."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from placet import Client, errors, link
+from placet.transport import LARGE
+from tests.sdk.peer import Conversation, Peer
+from tests.sdk.test_requests import ACCEPTED, answers, data, failure
+
+EXECUTION = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+async def talk(peer: Peer, client: Client) -> AsyncIterator[Conversation]:
+    """A client with a stream."""
+
+    async def follow() -> None:
+        async with aclosing(client.execution_events(EXECUTION, after_version=0)) as stream:
+            async for _ in stream:
+                pass
+
+    following = asyncio.create_task(follow())
+    conversation = await peer.conversation()
+    await conversation.subscription()
+    yield conversation
+    following.cancel()
+    await asyncio.wait([following])
+
+
+async def test_a_command_and_its_answer_go_over_the_socket(
+    peer: Peer, client: Client, talk: Conversation
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        started = group.create_task(client.start("w", {"n": 1}, id=EXECUTION))
+        key, variables = await talk.subscription()
+        assert variables["input"]["workflow"] == "w"
+        await talk.next(key, ACCEPTED)
+        await talk.send(id=key, type="complete")
+    assert started.result().position == "1"
+    assert peer.posts == 0
+
+
+async def test_answers_find_their_commands_in_any_order(client: Client, talk: Conversation) -> None:
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(client.start("w", id=EXECUTION))
+        one, _ = await talk.subscription()
+        second = group.create_task(client.start("w", id=EXECUTION))
+        two, _ = await talk.subscription()
+        await talk.next(two, {**ACCEPTED, "position": "2"})
+        await talk.next(one, {**ACCEPTED, "position": "1"})
+    assert [first.result().position, second.result().position] == ["1", "2"]
+
+
+async def test_what_was_not_answered_is_posted_with_the_same_ids(
+    peer: Peer, client: Client, talk: Conversation
+) -> None:
+    bodies = answers(peer, data(ACCEPTED))
+    async with asyncio.TaskGroup() as group:
+        started = group.create_task(client.start("w"))
+        _, variables = await talk.subscription()
+        await talk.hang_up()
+    assert started.result().position == "1"
+    assert [body["variables"] for body in bodies] == [variables]
+
+
+async def test_what_was_completed_without_an_answer_is_asked_again(
+    client: Client, talk: Conversation
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        started = group.create_task(client.start("w"))
+        key, first = await talk.subscription()
+        await talk.send(id=key, type="complete")
+        key, second = await talk.subscription()
+        await talk.next(key, ACCEPTED)
+    assert first == second
+    assert started.result().position == "1"
+
+
+@pytest.mark.parametrize("code", ["FORBIDDEN", "BAD_REQUEST", "INTERNAL"])
+async def test_an_error_is_raised_by_its_code(
+    client: Client, talk: Conversation, code: str
+) -> None:
+    asked = asyncio.create_task(client.start("w"))
+    key, _ = await talk.subscription()
+    await talk.error(key, code)
+    with pytest.raises(errors.REQUEST_ERRORS[code], match=f"it is {code}"):
+        await asked
+
+
+async def test_without_an_answer_in_time_it_is_unavailable(peer: Peer) -> None:
+    async with Client(peer.url, "a-token", timeout=0.05, retry_for=0) as client:
+        reading = asyncio.create_task(anext(client.execution_events(EXECUTION, after_version=0)))
+        talk = await peer.conversation()
+        await talk.subscription()
+        with pytest.raises(errors.Unavailable, match=r"no answer from .* within 0.05 s"):
+            await client.start("w")
+        # It may come yet, and means nothing to anybody.
+        key, _ = await talk.subscription()
+        await talk.next(key, ACCEPTED)
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+async def test_queries_and_what_is_large_are_posted(
+    peer: Peer, client: Client, talk: Conversation
+) -> None:
+    answers(peer, data(ACCEPTED), failure("FORBIDDEN"))
+    await client.start("w", "x" * LARGE)
+    with pytest.raises(errors.Forbidden):
+        await client.viewer()
+    assert peer.posts == 2
+    assert talk.frames.empty()
+
+
+async def test_what_a_busy_socket_does_not_take_is_posted(
+    peer: Peer, client: Client, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "MAX_ASKED", 1)
+    answers(peer, data(ACCEPTED))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.start("w"))
+        key, _ = await talk.subscription()
+        await client.start("w")
+        assert peer.posts == 1
+        await talk.next(key, ACCEPTED)
