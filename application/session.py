@@ -261,7 +261,13 @@ class Session:
         connection = self._connected()
         yield connection
         assert self._pipeline is not None
-        self._pipeline.sync()
+        try:
+            self._pipeline.sync()
+        except IndexError as error:
+            # The driver has no place for an error that comes with the end of a transaction, after
+            # all statements were answered.
+            msg = "the transaction could not be ended"
+            raise psycopg.InternalError(msg) from error
 
     def _drain(self) -> None:
         """Take what the server answered to the rest of a round trip that failed."""
