@@ -109,10 +109,11 @@ class Intake:
                 holding=self._fleet.holding(),
             )
             poll = await retried(None, ask)
-            for claim in poll.claims:
-                self._fleet.claim(claim)
+            # One answer may tell of an execution that it was lost, and then claimed anew.
             for execution_id in poll.lost:
                 self._fleet.abandon(execution_id)
+            for claim in poll.claims:
+                self._fleet.claim(claim)
 
     async def _beat(self) -> None:
         """Keep the lease by a request, and abandon what was lost."""
