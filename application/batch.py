@@ -87,7 +87,7 @@ class Batch:
         self.appended: list[Chained] = []
         self.folded: list[Head] = []
         self.started: dict[StartKey, UUID] = {}
-        self.claimed: dict[UUID, tuple[str, str]] = {}
+        self.claimed: dict[UUID, tuple[str, str, int]] = {}
         self.lost: list[tuple[str, str, UUID]] = []
         self.ended: set[UUID] = set()
         self.parked: set[UUID] = set()
@@ -186,7 +186,7 @@ class Batch:
             self._keys[key] = self.started[key] = execution_id
         for event in events:
             if isinstance(event, Claimed):
-                self._hand_over(execution_id, request.command.by.id, event.worker)
+                self._hand_over(execution_id, request.command.by.id, event.worker, event.fence)
             elif isinstance(event, ENDS):
                 # Said in so many words: after a retry in the same batch it does not show.
                 self.ended.add(execution_id)
@@ -240,14 +240,14 @@ class Batch:
             message = f"{state.id} is {state.state}: there is nothing to do on it yet"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
-    def _hand_over(self, execution_id: UUID, owner: str, worker: str) -> None:
+    def _hand_over(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
         hold = self._holds.get(execution_id)
         if hold is not None and hold.owner is not None and hold.worker is not None:
             before, after = (hold.owner, hold.worker), (owner, worker)
             if before != after:
                 self.lost.append((*before, execution_id))
         self._holds[execution_id] = Hold(owner, worker, alive=True, released_version=0)
-        self.claimed[execution_id] = (owner, worker)
+        self.claimed[execution_id] = (owner, worker, fence)
 
 
 def _ordinal(state: Execution | None, command: Command) -> int | None:

@@ -25,8 +25,8 @@ _PARK = """
 """
 _DROP_HOLDS = "DELETE FROM execution_holds WHERE execution_id = ANY (%s)"
 _HAND_OVER = """
-    UPDATE execution_holds AS h SET owner = n.owner, worker = n.worker
-    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, owner, worker)
+    UPDATE execution_holds AS h SET owner = n.owner, worker = n.worker, fence = n.fence
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[]) AS n (id, owner, worker, fence)
     WHERE h.execution_id = n.id
 """
 _PUT_LOST = """
@@ -58,7 +58,7 @@ def keep_books(execute: Execute, batch: Batch) -> None:
         execute(_PARK, [list(batch.parked)])
     if batch.claimed:
         claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
-        execute(_HAND_OVER, columns(claims, 3))
+        execute(_HAND_OVER, columns(claims, 4))
     if batch.lost:
         execute(_PUT_LOST, columns(batch.lost, 3))
     put, dropped = _changed_timers(batch)

@@ -75,12 +75,16 @@ _RELEASE = SQL("""
         AND (%(ids)s::uuid[] IS NULL OR execution_id = ANY (%(ids)s))
     RETURNING execution_id
 """).format(lock_statement())
+# A hold is later than the claim that is given back if its fence is; earlier it may be if a server
+# that knows no fences claimed it.
 _RELEASE_AT = SQL("""
     WITH locked AS MATERIALIZED ({}), held AS (
         SELECT h.execution_id, coalesce(given.seen, %(unfinished)s) AS seen
         FROM locked, execution_holds AS h
-        LEFT JOIN unnest(%(ids)s::uuid[], %(seen)s::bigint[]) AS given (id, seen)
+        LEFT JOIN unnest(%(ids)s::uuid[], %(seen)s::bigint[], %(fences)s::bigint[])
+            AS given (id, seen, fence)
             ON given.id = h.execution_id
+            AND (given.fence IS NULL OR h.fence IS NULL OR given.fence >= h.fence)
         WHERE h.owner = %(owner)s AND h.worker = %(worker)s
             AND (given.id IS NOT NULL OR %(others)s)
     )
@@ -238,19 +242,23 @@ class Leases:
         worker: str,
         seen: Mapping[UUID, int | None],
         *,
+        fences: Mapping[UUID, int | None] | None = None,
         others: bool = False,
     ) -> list[UUID]:
         """Give back these, each with the version of the last wake-up that the worker dealt with.
 
         What came after that, or None, which says that there is work left, lets another claim it at
-        once. ``others``: also give back all else that it holds, as if there were work left. Says
-        what was given back.
+        once. ``fences``: of each the fence of the claim that is meant, so that a repeated release
+        leaves a later claim alone; None: whatever claim it is. ``others``: also give back all else
+        that it holds, such later claims too, as if there were work left. Says what was given back.
         """
+        known = fences or {}
         params = {
             "owner": principal.id,
             "worker": worker,
             "ids": list(seen),
             "seen": list(seen.values()),
+            "fences": [known.get(id_) for id_ in seen],
             "unfinished": UNFINISHED,
             "others": others,
         }

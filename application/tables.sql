@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS start_keys (
 
 -- One row for every execution that is not final: what there is to do, and which worker holds it.
 -- It can be claimed if nobody holds it and there is progress to make, or something came after what
--- was known when it was released. Of one that is parked the row shows neither.
+-- was known when it was released. Of one that is parked the row shows neither. The fence
+-- is that of the last claim; NULL if there was none since there is this column.
 CREATE TABLE IF NOT EXISTS execution_holds (
     execution_id uuid PRIMARY KEY,
     queue text NOT NULL,
@@ -18,6 +19,7 @@ CREATE TABLE IF NOT EXISTS execution_holds (
     released_version bigint NOT NULL DEFAULT 0,
     owner text,
     worker text,
+    fence bigint,
     sequence bigint GENERATED ALWAYS AS IDENTITY
 );
 DO $$ BEGIN
@@ -26,6 +28,14 @@ DO $$ BEGIN
         WHERE attrelid = 'execution_holds'::regclass AND attname = 'resolved_version'
     ) THEN
         ALTER TABLE execution_holds RENAME COLUMN resolved_version TO woken_version;
+    END IF;
+    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
+    -- table, a backup say, and all others behind it.
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'execution_holds'::regclass AND attname = 'fence'
+    ) THEN
+        ALTER TABLE execution_holds ADD COLUMN IF NOT EXISTS fence bigint;
     END IF;
 END $$;
 CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, sequence)

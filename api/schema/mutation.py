@@ -287,8 +287,8 @@ class Mutation:
 
     @strawberry.mutation(
         description="Gives executions back; all, if none is named. With releases, it says of each "
-        "whether there is work left; with others, all else that it holds goes back too, as if "
-        "there were."
+        "whether there is work left, and of which claim; with others, all else that it holds goes "
+        "back too, as if there were."
     )
     async def release_executions(
         self,

@@ -94,6 +94,12 @@ class ReleaseInput:
         description="The wokenVersion up to which the worker has dealt with what came, so that "
         "more than that lets another claim it. Null: there is work left.",
     )
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the claim that is given back, so that this request, repeated "
+        "because an answer was lost, leaves a later claim of the same worker alone. Null: whatever "
+        "claim it is.",
+    )
 
 
 @strawberry.type(description="What was given back.")
@@ -200,10 +206,14 @@ async def release(
     if execution_ids is not None and releases is not None:
         raise bad_request("releaseExecutions takes one of executionIds and releases, not both")
     if releases is not None:
-        seen = {
-            id_: one.seen for one in releases if (id_ := parse_uuid(one.execution_id)) is not None
-        }
-        released = await leases.release_at(principal, worker, seen, others=others)
+        named = {id_: one for one in releases if (id_ := parse_uuid(one.execution_id)) is not None}
+        released = await leases.release_at(
+            principal,
+            worker,
+            {id_: one.seen for id_, one in named.items()},
+            fences={id_: one.fence for id_, one in named.items()},
+            others=others,
+        )
     else:
         ids = None
         if execution_ids is not None:

@@ -31,6 +31,7 @@ ADDED = {
     "Parent",
     "ParkingInput",
     "ReleaseInput",
+    "ReleaseInput.fence",
     "SignalInput",
     "SuspensionInput",
     "TimerCancellationInput",

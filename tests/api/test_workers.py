@@ -11,6 +11,8 @@ BEAT = """mutation ($worker: String!, $lease: Duration) {
     heartbeat(worker: $worker, lease: $lease) { worker leaseExpiresAt executions lost } }"""
 RELEASE = """mutation ($worker: String!, $ids: [ID!]) {
     releaseExecutions(worker: $worker, executionIds: $ids) { released } }"""
+RELEASE_AT = """mutation ($worker: String!, $releases: [ReleaseInput!]) {
+    releaseExecutions(worker: $worker, releases: $releases) { released } }"""
 
 
 async def test_a_worker_claims_beats_and_releases(desk: Desk) -> None:
@@ -22,6 +24,22 @@ async def test_a_worker_claims_beats_and_releases(desk: Desk) -> None:
     assert (beat["worker"], beat["executions"], beat["lost"]) == ("w", 1, [])
     assert await desk.ask(RELEASE, ENGINE, worker="w", ids=["nonsense"]) == {"released": 0}
     assert await desk.ask(RELEASE, ENGINE, worker="w") == {"released": 1}
+
+
+async def test_a_release_names_the_claim_that_it_gives_back(desk: Desk) -> None:
+    execution = await desk.office.start()
+
+    async def released(given: dict[str, int | None]) -> int:
+        release = {"executionId": str(execution.id), **given}
+        answer = await desk.ask(RELEASE_AT, ENGINE, worker="w", releases=[release])
+        return int(answer["released"])
+
+    right: list[dict[str, int | None]] = [{"fence": 1}, {"fence": None}, {}]
+    for fence, given in enumerate(right, start=1):
+        [claim] = (await desk.ask(CLAIM, ENGINE, input={"worker": "w"}))["claims"]
+        assert claim["fence"] == fence
+        assert await released({"fence": fence - 1}) == 0
+        assert await released(given) == 1
 
 
 async def test_nulls_are_the_defaults(desk: Desk) -> None:

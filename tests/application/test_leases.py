@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from application.outcomes import Accepted
+from application.tables import create_tables
 from domain.commands import CancelExecution
 from domain.errors import RefusalCode
 from tests.application.office import Office, claim, complete, grant, refused, step
@@ -210,6 +211,63 @@ async def test_a_process_stopped_while_it_releases_keeps_no_lock(office: Office)
         assert not releasing.done()
         holder.rollback()
     assert await releasing == [execution.id]
+
+
+@pytest.mark.parametrize("fence", [1, 2, 3, None])
+async def test_a_release_of_one_claim_leaves_a_later_one_of_the_same_worker_alone(
+    office: Office, fence: int | None
+) -> None:
+    execution = await office.start()
+    assert await take(office, "one") == {execution.id: 1}
+    released = await office.leases.release_at(
+        ENGINE, "one", {execution.id: None}, fences={execution.id: 1}
+    )
+    assert released == [execution.id]
+    assert await take(office, "one") == {execution.id: 2}
+    released = await office.leases.release_at(
+        ENGINE, "one", {execution.id: None}, fences={execution.id: fence}
+    )
+    # A server that knows no fences yet leaves that of an earlier claim in place.
+    assert released == ([] if fence == 1 else [execution.id])
+    assert await take(office, "two") == dict.fromkeys(released, 3)
+
+
+async def test_who_gives_all_back_also_gives_a_later_claim_than_the_one_named(
+    office: Office,
+) -> None:
+    """What was dealt with under the earlier one is not known of the later."""
+    execution = await office.start()
+    await take(office, "one")
+    await office.leases.release(ENGINE, "one", None)
+    await take(office, "one")
+    first = await office.ask(execution.id, key="a", fence=2)
+    await office.ask(execution.id, key="b", fence=2)
+    woken = (await office.do(grant(first))).execution
+    released = await office.leases.release_at(
+        ENGINE, "one", {execution.id: woken.woken_version}, fences={execution.id: 1}, others=True
+    )
+    assert released == [execution.id]
+    assert await take(office, "two") == {execution.id: 3}
+
+
+async def test_a_claim_of_before_there_were_fences_is_given_back_whatever_the_fence(
+    log_url: str,
+) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await take(office, "one")
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE execution_holds DROP COLUMN fence")
+        create_tables(log_url)
+        released = await office.leases.release_at(
+            ENGINE, "one", {execution.id: None}, fences={execution.id: 7}
+        )
+        assert released == [execution.id]
+        assert await take(office, "two") == {execution.id: 2}
+        released = await office.leases.release_at(
+            ENGINE, "two", {execution.id: None}, fences={execution.id: 1}
+        )
+        assert released == []
 
 
 @pytest.mark.parametrize(("seen", "claimable"), [(None, True), (0, True), (3, False)])
