@@ -189,6 +189,21 @@ async def test_a_claim_is_held_and_released(people: People) -> None:
     assert (await engine.heartbeat(worker)).executions == 0
 
 
+async def test_a_release_leaves_a_later_claim_of_the_same_worker_alone(people: People) -> None:
+    engine, operator = await people.get("engine"), await people.get("operator")
+    worker, queue = f"worker-{uuid4()}", f"queue-{uuid4()}"
+    execution = (await operator.start("trip", queue=queue)).execution
+    assert execution is not None
+    first, seen = {execution.id: 1}, {execution.id: None}
+    await engine.claim(worker, queues=[queue])
+    assert await engine.release(worker, seen=seen, fences=first) == 1
+    [claim] = await engine.claim(worker, queues=[queue])
+    assert await engine.release(worker, seen=seen, fences=first) == 0
+    assert await engine.release(worker, fences=first) == 0
+    assert await engine.release(worker, fences={}) == 0
+    assert await engine.release(worker, fences={execution.id: claim.fence}) == 1
+
+
 async def test_timers_signals_and_children_are_events_of_the_execution(people: People) -> None:
     engine, operator = await people.get("engine"), await people.get("operator")
     execution_id = await people.start("trip")

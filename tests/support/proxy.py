@@ -23,13 +23,15 @@ class Relay:
     """Relays connections, on a thread and a loop of its own.
 
     ``cut`` cuts all connections; while ``down``, new ones are refused, and while ``silent``, what
-    the server answers is lost.
+    the server answers is lost. ``lose_replies_to``: once a client sends this, it is passed on, and
+    the connection is cut when the server has answered, before the client sees the answer.
     """
 
     def __init__(self) -> None:
         self.lost = 0
         self.down = False
         self.silent = False
+        self.lose_replies_to: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._started = Event()
         self._loop: asyncio.AbstractEventLoop
@@ -68,6 +70,13 @@ class Relay:
     ) -> None:
         """Pass on what the client sends; ``losing`` has the answer lost, and the connection cut."""
         raise NotImplementedError
+
+    def _loses(self, data: bytes) -> bool:
+        """Whether the answer to this is to be lost: it is to the first that it fits."""
+        if self.lose_replies_to is None or self.lose_replies_to not in data:
+            return False
+        self.lose_replies_to = None
+        return True
 
     def _abort(self) -> None:
         for writer in self._writers:
@@ -129,11 +138,7 @@ class Relay:
 
 
 class Wire(Relay):
-    """Leads to PostgreSQL, through a Unix socket of its own to the server's.
-
-    ``lose_replies_to``: once a client sends this, it is passed on, and the connection is cut when
-    the server has answered, before the client sees the answer.
-    """
+    """Leads to PostgreSQL, through a Unix socket of its own to the server's."""
 
     def __init__(self, url: str, directory: Path) -> None:
         super().__init__()
@@ -141,7 +146,6 @@ class Wire(Relay):
         self._target = str(Path(str(fields["host"])) / f".s.PGSQL.{fields.get('port', 5432)}")
         self._directory = directory
         self.url = make_conninfo(url, host=str(directory), port=5432)
-        self.lose_replies_to: bytes | None = None
 
     @classmethod
     @contextmanager
@@ -160,8 +164,7 @@ class Wire(Relay):
         self, client: Ends, server_out: asyncio.StreamWriter, losing: asyncio.Event
     ) -> None:
         while data := await client[0].read(65536):
-            if self.lose_replies_to is not None and self.lose_replies_to in data:
-                self.lose_replies_to = None
+            if self._loses(data):
                 losing.set()
             server_out.write(data)
             await server_out.drain()
@@ -211,7 +214,7 @@ class HttpWire(Relay):
                 client[1].write(FORBIDDEN)
                 await client[1].drain()
                 break
-            if sent and self.websockets == "lose":
+            if self._loses(data) or (sent and self.websockets == "lose"):
                 losing.set()
             if sent > OPENING and self.websockets == "cut":
                 break

@@ -230,11 +230,12 @@ class Release(Input, kw_only=True, frozen=True):
     """An execution to give back.
 
     ``seen`` is the ``woken_version`` up to which the worker has dealt with what came; None: there
-    is work left.
+    is work left. ``fence`` is that of the claim that is given back; None: whatever claim it is.
     """
 
     execution_id: str
     seen: int | None = None
+    fence: int | None = None
 
 
 class ExecutionFilter(Input, kw_only=True, frozen=True):

@@ -76,19 +76,27 @@ class Leases(Transport):
         execution_ids: Sequence[str] | None = None,
         *,
         seen: Mapping[str, int | None] | None = None,
+        fences: Mapping[str, int] | None = None,
         others: bool = False,
     ) -> int:
         """Give executions back, all if none are named, and say how many.
 
         ``seen``, in the place of the ids, says of each the ``woken_version`` up to which the worker
         has dealt with what came: another worker can claim it when more comes. None: there is work
-        left, so another can claim it at once. ``others``: beside them also give all else back, as
-        if there were work left. Without ``seen`` those that wait can be claimed when something
-        comes, and the others at once.
+        left, so another can claim it at once. ``fences``, also in the place of the ids, says of
+        each the fence of the claim that is given back: give it, because the request is repeated
+        when its answer was lost, and this worker may hold a later claim by then, which is left
+        alone. ``others``: beside them also give all else back, as if there were work left. Without
+        ``seen`` and ``fences`` those that wait can be claimed when something comes, and the others
+        at once.
         """
         releases = None
-        if seen is not None:
-            releases = [Release(execution_id=id_, seen=version) for id_, version in seen.items()]
+        if seen is not None or fences is not None:
+            seen, fences = seen or {}, fences or {}
+            releases = [
+                Release(execution_id=id_, seen=seen.get(id_), fence=fences.get(id_))
+                for id_ in {**seen, **fences}
+            ]
         asked = variables(
             worker=worker, executionIds=execution_ids, releases=releases, others=others or None
         )

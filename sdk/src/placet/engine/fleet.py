@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from placet.client import Client
 from placet.engine.driver import Driver, Stage
@@ -42,6 +42,13 @@ _RESOLVED = {
 }
 
 
+class _Back(NamedTuple):
+    """How an execution goes back: what was dealt with, and under which fence it was held."""
+
+    seen: int | None
+    fence: int
+
+
 class Fleet:
     """One for an engine: a driver for each execution held.
 
@@ -71,8 +78,8 @@ class Fleet:
         self._chores: set[asyncio.Task[None]] = set()
         self._doubted: set[Driver] = set()
         self._faults: Counter[str] = Counter()
-        self._returned: dict[str, int | None] = {}
-        self._returning: dict[str, int | None] = {}
+        self._returned: dict[str, _Back] = {}
+        self._returning: dict[str, _Back] = {}
         self._fewer = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -179,7 +186,7 @@ class Fleet:
             if parked:
                 # It can be claimed when it is unparked, which wakes it.
                 self._faults.pop(execution_id, None)
-                await self._client.release(self._worker, [execution_id])
+                await self._release({execution_id: _Back(0, driver.fence)})
             else:
                 # Not at once, or this engine and another would turn in circles.
                 pause = GIVE_BACK_SECONDS * 2 ** min(self._faults[execution_id] - 1, DOUBLINGS)
@@ -187,7 +194,7 @@ class Fleet:
                 if self._drivers.get(execution_id) is not driver:
                     # Claimed anew meanwhile: what is held now is not what went wrong.
                     return
-                await self._client.release(self._worker, seen={execution_id: None})
+                await self._release({execution_id: _Back(None, driver.fence)})
         finally:
             self._forget(driver)
 
@@ -195,8 +202,8 @@ class Fleet:
         """Give back what waits: many at once go together."""
         if not self._returned:
             self._chore(self._return_all())
-        self._returned[driver.execution.id] = seen
-        self._returning[driver.execution.id] = seen
+        back = _Back(seen, driver.fence)
+        self._returned[driver.execution.id] = self._returning[driver.execution.id] = back
         self.ended(driver)
 
     async def _return_all(self) -> None:
@@ -277,7 +284,7 @@ class Fleet:
             if left <= 0:
                 break
             await asyncio.wait(under_way, timeout=left)
-        held = {id_: driver.seen for id_, driver in self._drivers.items()}
+        held = {id_: _Back(driver.seen, driver.fence) for id_, driver in self._drivers.items()}
         for driver in self.held():
             driver.abandon()
         for task in (beating, *self._chores):
@@ -311,15 +318,21 @@ class Fleet:
             except PlacetError as error:
                 log.warning("the lease is not kept: %s", error)
 
-    async def _release(self, seen: Mapping[str, int | None], seconds: float | None = None) -> None:
+    async def _release(self, returned: Mapping[str, _Back], seconds: float | None = None) -> None:
         """Give back in several requests, with so many seconds for each."""
-        items = list(seen.items())
+        items = list(returned.items())
         for start in range(0, len(items), RELEASES):
-            some = dict(items[start : start + RELEASES])
+            some = items[start : start + RELEASES]
             async with asyncio.timeout(seconds):
-                await self._client.release(self._worker, seen=some)
-            for execution_id in some:
-                self._returning.pop(execution_id, None)
+                await self._client.release(
+                    self._worker,
+                    seen={execution_id: back.seen for execution_id, back in some},
+                    fences={execution_id: back.fence for execution_id, back in some},
+                )
+            for execution_id, back in some:
+                # Meanwhile a later claim of it may be on its way back.
+                if self._returning.get(execution_id) == back:
+                    del self._returning[execution_id]
 
 
 def _resolution(assignment: Assignment) -> Event:
