@@ -62,6 +62,7 @@ class _UnansweredError(Exception):
     def __init__(self, batch: Batch, reason: Exception) -> None:
         super().__init__(str(reason))
         self.batch = batch
+        self.reason = reason
 
 
 class Writer:
@@ -177,6 +178,7 @@ class Writer:
     def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
         # A connection may have died unnoticed since it was last used, so each batch has a second
         # try on a new one. What was not committed is simply decided again.
+        may_come = False
         for _ in range(2):
             began = perf_counter()
             try:
@@ -199,16 +201,18 @@ class Writer:
                     looked_up = self._look_up(batch)
                 except DATABASE_ERRORS as second:
                     _log.warning("commit_unknown", error=str(second))
-                    return {
-                        call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN)
-                        for call in calls
-                    }
+                    may_come = True
+                    break
                 if looked_up is None:
+                    # It may be on its way still, and is carried out if no try comes before it.
+                    may_come = may_come or isinstance(error.reason, psycopg.OperationalError)
                     continue
                 committed = looked_up
             metrics.COMMIT_SECONDS.observe(perf_counter() - began)
             self._publish(batch, committed)
             return batch.outcomes(committed.positions, committed.repeats)
+        if may_come:
+            return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
         return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
 
     def _carry_out(self, calls: list[Call]) -> tuple[Batch, Committed]:
