@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
@@ -33,6 +33,19 @@ class Positions:
         self._lock = Lock()
         self._known: dict[str, int] = {}
         self._waiting: dict[str, list[_Waiter]] = defaultdict(list)
+        self._wanted = Event()
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, but none while somebody waits for a read model. For the projector."""
+        self._wanted.clear()
+        with self._lock:
+            awaited = any(self._waiting.values())
+        if not awaited:
+            self._wanted.wait(seconds)
+
+    def hurry(self) -> None:
+        """End a pause. Any thread may call it."""
+        self._wanted.set()
 
     def reached(self, name: str, position: int) -> None:
         """Take note that a read model has come to this position. Any thread may call it."""
@@ -76,6 +89,7 @@ class Positions:
             if self._known.get(name, -1) >= position:
                 return
             self._waiting[name].append(waiter)
+        self.hurry()
         try:
             await asyncio.wait([waiter.future], timeout=longest)
         finally:

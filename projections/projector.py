@@ -25,6 +25,8 @@ POLL = 1.0
 RETRY = 10.0
 STALLED = 3.0
 MAX_BACK_OFF = 5.0
+PACE = 0.05
+"""The seconds from one round to the next, while nobody waits and all of the log was read."""
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -81,6 +83,7 @@ class Projector:
         self._reopen_at = 0.0
         self._watched: tuple[dict[str, int], float] = ({}, 0.0)
         self._lag = Lag(self._models)
+        self._more = False
 
     def start(self) -> None:
         """Begin to project."""
@@ -90,6 +93,7 @@ class Projector:
         """End after the current batch, waiting up to ``timeout`` seconds for it."""
         self._closing.set()
         self._wake.set()
+        self._positions.hurry()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -128,7 +132,8 @@ class Projector:
     def _serve(self, connection: Connection[Any]) -> None:
         while not self._closing.is_set():
             self._wake.clear()
-            busy = False
+            began = time.monotonic()
+            busy = self._more = False
             if self._unready and time.monotonic() >= self._reopen_at:
                 # It may have been rebuilt meanwhile.
                 self._open(connection)
@@ -146,6 +151,9 @@ class Projector:
                 # Without the lock there is nothing to be woken for.
                 projects = self._leads or self._deputy
                 (self._wake if projects else self._closing).wait(self._poll)
+            elif not self._more:
+                # What comes meanwhile is projected together, and an execution once for all of it.
+                self._positions.pause(max(began + PACE - time.monotonic(), 0.0))
 
     def _may_project(self, connection: Connection[Any]) -> bool:
         if not self._leads:
@@ -214,6 +222,7 @@ class Projector:
         try:
             rows = feed.read(connection, limit=self._batch, upto=min(ahead, default=None))
             folded = feed.fold(connection, rows) if rows else None
+            self._more = self._more or len(rows) >= self._batch
         except _LOST:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of the log or the code stops the models
