@@ -34,7 +34,8 @@ class ApiError(GraphQLError):
 
 
 def unauthenticated(
-    message: str = "a valid token is needed: Authorization: Bearer ...",
+    message: str = "a valid token is needed: this one is missing, unknown, revoked or has expired"
+    " (Authorization: Bearer ...)",
 ) -> ApiError:
     """No token, or one that is unknown, expired or revoked."""
     return ApiError(ErrorCode.UNAUTHENTICATED, message)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from placet import ApprovalStatus, Run, require
+from placet import ApprovalStatus, ExecutionState, Run, require
 from tests.sdk.engines import Made, started
 from tests.sdk.people import SECONDS, People, Server
 
@@ -280,3 +280,69 @@ def test_an_id_that_is_none_is_named_as_it_was_given(server: Server) -> None:
         assert failed.returncode == 1
         assert "no execution 'trip-7'" in failed.stderr
         assert "00000000" not in failed.stderr
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "nonsense", "http://", "ftp://127.0.0.1"])
+def test_an_address_that_is_none_is_said_to_be(url: str) -> None:
+    failed = placet("--url", url, "--token", "t", "executions")
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        f"placet: a service's address is a URL such as http://127.0.0.1:8000, not {url!r}\n"
+    )
+
+
+def test_a_service_that_is_away_or_elsewhere_is_said_to_be(server: Server) -> None:
+    away = placet("--url", NO_ONE, "--token", "t", "executions")
+    assert away.stderr == f"placet: no answer from {NO_ONE}/graphql: Connection refused\n"
+    token = server.tokens["operator"]
+    elsewhere = placet("--url", f"{server.url}/foo", "--token", token, "executions")
+    assert f"{server.url}/foo/graphql answered HTTP 404" in elsewhere.stderr
+    wrong = placet("--url", server.url, "--token", "wrong", "executions")
+    assert "this one is missing, unknown, revoked or has expired" in wrong.stderr
+
+
+def test_without_development_tokens_it_says_where_they_are(tmp_path: Path) -> None:
+    failed = placet("--data", str(tmp_path), "--as", "operator", "executions")
+    assert failed.stderr == (
+        f"placet: no development tokens in {tmp_path / 'dev-tokens.json'}"
+        " (No such file or directory):"
+        " --data names the directory that the server was started with\n"
+    )
+
+
+async def test_executions_are_cancelled_and_failed_ones_run_on(
+    people: People, server: Server
+) -> None:
+    at = ("--url", server.url, "--token", server.tokens["operator"])
+
+    def run(*arguments: str) -> str:
+        result = placet(*at, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    engine, operator = await people.get("engine"), await people.get("operator")
+    id_ = await people.start("travel")
+    await engine.fail(id_, "no seats")
+    assert run("retry", id_) == "it runs on"
+    assert run("cancel", id_, "--reason", "not needed") == "cancelled"
+    assert run("cancel", id_, "--reason", "not needed") == "cancelled (it was so already)"
+    execution = await operator.execution(id_)
+    assert execution is not None
+    assert execution.state is ExecutionState.CANCELLED
+    unknown = placet(*at, "retry", str(UUID(int=7)))
+    assert "there is no execution" in unknown.stderr
+
+
+async def test_what_is_resolved_misses_nobody(people: People, server: Server) -> None:
+    id_ = await people.start("travel")
+    engine = await people.get("engine")
+    asked = await engine.request_approval(
+        id_, "permit", "Trip", payload={}, policy=require(1, group="finance")
+    )
+    assert asked.approval is not None
+    at = ("--url", server.url, "--token", server.tokens["approver-a"])
+    assert "1 of finance" in placet(*at, "show", asked.approval.id).stdout
+    await engine.withdraw(asked.approval.id, "too late")
+    shown = placet(*at, "show", asked.approval.id).stdout
+    assert "WITHDRAWN" in shown
+    assert "finance" not in shown.partition("Document:")[0]

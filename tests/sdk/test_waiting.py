@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from placet import ApprovalStatus, Client, Execution, ExecutionState, errors, require
+from placet import ApprovalStatus, Client, Engine, Execution, ExecutionState, errors, require
 from placet.changes import Mode
 from tests.sdk import ways
 from tests.sdk.people import People, Server, until
@@ -284,3 +284,12 @@ async def test_where_websockets_are_blocked_it_polls_and_says_so(
         assert outcome == OUTCOMES[ways.reject]
         assert wire.handshakes == tried
     assert caplog.text.count(FELL_BACK) == 1
+
+
+async def test_a_way_to_wait_that_there_is_not_is_refused(people: People) -> None:
+    id_ = await people.start("travel")
+    operator = await people.get("operator")
+    with pytest.raises(ValueError, match="no way to wait named 'pull'; there is push and poll"):
+        await operator.wait(id_, mode="pull")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no way to wait named 'pull'"):
+        Engine("http://127.0.0.1:9", token="t", wait="pull")  # type: ignore[arg-type]

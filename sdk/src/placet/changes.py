@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from placet import operations
 from placet.errors import Forbidden, LimitExceeded, NotFound
@@ -19,7 +19,15 @@ log = logging.getLogger("placet")
 Mode = Literal["push", "poll"]
 News = Move | Execution
 
+MODES = get_args(Mode)
 LONG_POLL = timedelta(seconds=20)
+
+
+def check_mode(mode: str) -> None:
+    """Raise ValueError for a way to wait that there is not."""
+    if mode not in MODES:
+        msg = f"there is no way to wait named {mode!r}; there is {' and '.join(MODES)}"
+        raise ValueError(msg)
 
 
 async def changes(
@@ -31,8 +39,9 @@ async def changes(
     found changed: by long polls, or with ``poll`` by asking every so many seconds. While no
     WebSocket can be had, push polls between its attempts, and if that lasts, it goes over to
     polling. Raises NotFound once the caller may not see the execution, and RequestError for what
-    trying again can't cure.
+    trying again can't cure, and ValueError for a mode that there is not.
     """
+    check_mode(mode)
     if mode == "push":
         async with aclosing(_pushed(client, execution_id, version)) as pushed:
             async for news in pushed:

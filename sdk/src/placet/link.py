@@ -1,6 +1,7 @@
 """One live WebSocket that speaks graphql-transport-ws, shared by subscriptions and commands."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping
 from itertools import count
 from typing import Any, Self
@@ -97,7 +98,7 @@ class Link:
             later = error.status >= SERVER_ERRORS or error.status in TRY_LATER
             raise (Unavailable if later else BadRequest)(msg) from error
         except (aiohttp.ClientError, OSError) as error:
-            msg = f"no answer from {url}: {str(error) or type(error).__name__}"
+            msg = f"no answer from {url}: {told(error)}"
             raise Unavailable(msg) from error
         link = cls(websocket)
         try:
@@ -241,6 +242,14 @@ class Link:
         code = self._websocket.close_code
         said = frame.extra if isinstance(frame.extra, str) and frame.extra else "no reason given"
         raise _CLOSE_ERRORS.get(code or 0, LinkLostError)(f"WebSocket closed ({code}): {said}")
+
+
+def told(error: Exception) -> str:
+    """Say why there was no connection, in the operating system's words where it has any."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
+    return str(error) or type(error).__name__
 
 
 def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -19,7 +20,7 @@ from placet.errors import (
     Unauthenticated,
     Unavailable,
 )
-from placet.link import Link, LinkLostError
+from placet.link import Link, LinkLostError, told
 from placet.retry import retried
 from placet.socket import Socket
 from placet.wire import ErrorInfo, Operation, Request
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 _STATUS: dict[int, type[RequestError]] = {
     401: Unauthenticated,
+    404: BadRequest,
+    405: BadRequest,
     413: LimitExceeded,
     429: Overloaded,
     502: Unavailable,
@@ -47,13 +50,18 @@ class Transport:
     """A connection to one service for one token.
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
-    again while the service is overloaded, unavailable or out of reach.
+    again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
+    ``url`` that is none.
     """
 
     def __init__(
         self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
     ) -> None:
-        base = url.rstrip("/")
+        base = url.strip().rstrip("/")
+        parts = urlsplit(base)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            msg = f"a service's address is a URL such as http://127.0.0.1:8000, not {url!r}"
+            raise ValueError(msg)
         self.url = base if base.endswith("/graphql") else base + "/graphql"
         self._token = token.strip()
         self._authorization = f"Bearer {self._token}"
@@ -150,9 +158,7 @@ class Transport:
             async with session.post(self.url, data=data, timeout=timeout) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(
-                f"no answer from {self.url}: {str(error) or type(error).__name__}"
-            ) from error
+            raise Unavailable(f"no answer from {self.url}: {told(error)}") from error
         if status in _STATUS or response.content_type not in _JSON_TYPES:
             raise _failure(self.url, status, answer)
         return answer

@@ -33,10 +33,14 @@ class Access:
     data: Path
 
     def client(self) -> Client:
-        """Give a client. Raises PlacetError if there is no token to be had."""
+        """Give a client. Raises PlacetError if there is no token to be had, or no such address."""
         # A name that was asked for in so many words outweighs a token from the environment.
         token = None if self.name else self.token
-        return Client(self.url, token or self._development_token(), retry_for=RETRY_SECONDS)
+        token = token or self._development_token()
+        try:
+            return Client(self.url, token, retry_for=RETRY_SECONDS)
+        except ValueError as error:
+            raise PlacetError(str(error)) from error
 
     def but(self, url: str | None, token: str | None, name: str | None, data: Path | None) -> Self:
         """Give the access with what is given in the place of what it has."""
@@ -53,7 +57,12 @@ class Access:
         path = self.data / "dev-tokens.json"
         try:
             tokens = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.MsgspecError) as error:
+        except OSError as error:
+            raise PlacetError(
+                f"no development tokens in {path} ({error.strerror}):"
+                " --data names the directory that the server was started with"
+            ) from error
+        except msgspec.MsgspecError as error:
             raise PlacetError(f"development tokens can't be read: {path}: {error}") from error
         if self.name not in tokens:
             known = ", ".join(sorted(tokens))

@@ -214,6 +214,33 @@ def signal(
 
 @app.command()
 @anywhere
+def cancel(
+    context: typer.Context,
+    id_: Id,
+    reason: Annotated[str, typer.Option(help="Why. It is recorded.")],
+) -> None:
+    """Cancel an execution; its open approvals are withdrawn."""
+    accepted = run(context, lambda client: client.cancel(id_, reason))
+    render.out.print(f"cancelled{_before(accepted)}", markup=False)
+
+
+@app.command()
+@anywhere
+def retry(context: typer.Context, id_: Id) -> None:
+    """Run a failed execution on from what is recorded."""
+
+    async def again(client: Client) -> Accepted:
+        execution = await client.execution(id_)
+        if execution is None:
+            raise PlacetError(f"there is no execution {id_!r} that you may see")
+        return await client.retry(execution)
+
+    accepted = run(context, again)
+    render.out.print(f"it runs on{_before(accepted)}", markup=False)
+
+
+@app.command()
+@anywhere
 def unpark(context: typer.Context, id_: Id) -> None:
     """Let workers go on with a parked execution."""
     accepted = run(context, lambda client: client.unpark(id_))
@@ -287,6 +314,10 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
             )
         typer.confirm(question, abort=True)
     return approval
+
+
+def _before(accepted: Accepted) -> str:
+    return " (it was so already)" if accepted.repeated else ""
 
 
 def _no_approval(id_: str, pending: Sequence[Approval]) -> str:

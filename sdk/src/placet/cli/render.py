@@ -57,7 +57,7 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
             _cell(each.title or "(erased)"),
             each.status,
             _cell(each.workflow),
-            _cell(missing(each.outstanding)),
+            _cell(_still_missing(each)),
             when(each.requested_at),
         )
     out.print(table)
@@ -125,7 +125,7 @@ def print_approval(approval: Approval) -> None:
     _pairs(
         Approval=approval.id,
         Status=approval.status,
-        Missing=missing(approval.outstanding) or None,
+        Missing=_still_missing(approval) or None,
     )
     for decision in approval.decisions:
         said = f": {decision.comment}" if decision.comment else ""
@@ -139,6 +139,10 @@ def print_approval(approval: Approval) -> None:
     for line in json.dumps(approval.document, indent=2, ensure_ascii=False).split("\n"):
         _line(line)
     _line(f"Digest:     {digest(approval.document)}")
+
+
+def _still_missing(approval: Approval) -> str:
+    return missing(approval.outstanding) if approval.status is ApprovalStatus.PENDING else ""
 
 
 def print_sent(accepted: Accepted, execution: Execution | None, name: str) -> None:

@@ -85,7 +85,7 @@ class Answers:
         if not isinstance(ask, kind):
             msg = (
                 f"the record goes on with {told(event)}, but the workflow asks for {self}:"
-                " its code was changed under a running execution"
+                " its code was changed under a running execution, or it asks for another each time"
             )
             raise Nondeterministic(msg)
         return ask

@@ -15,10 +15,11 @@ from uuid import uuid4
 import msgspec
 
 from placet import operations
+from placet.changes import Mode, check_mode
 from placet.client import Client
 from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
-from placet.engine.intake import Intake, Mode
+from placet.engine.intake import Intake
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.leases import LEASE
 from placet.mutations import settled
@@ -52,6 +53,7 @@ class Engine:
         put_away: timedelta = PUT_AWAY,
         drain: timedelta = DRAIN,
     ) -> None:
+        check_mode(wait)
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)

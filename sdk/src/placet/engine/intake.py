@@ -7,8 +7,8 @@ from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
 from time import monotonic
-from typing import Literal
 
+from placet.changes import Mode
 from placet.client import Client
 from placet.engine.driver import Driver
 from placet.engine.fleet import Fleet
@@ -17,7 +17,6 @@ from placet.socket import StreamCutError
 
 log = logging.getLogger("placet.engine")
 
-Mode = Literal["push", "poll"]
 
 LONG_POLL = timedelta(seconds=20)
 MOST_AT_ONCE = 500
