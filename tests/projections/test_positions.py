@@ -56,3 +56,23 @@ async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert positions._waiting["executions"] == []
+
+
+async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> None:
+    positions = Positions(max_wait=60, poll=60)
+    # Only something that hangs takes so long.
+    pausing = asyncio.create_task(asyncio.to_thread(positions.pause, 60))
+    done, _ = await asyncio.wait([pausing], timeout=0.1)
+    assert not done
+    waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
+    async with asyncio.timeout(10):
+        await pausing
+        await asyncio.to_thread(positions.pause, 60)
+    positions.reached("executions", 7)
+    await waiter
+    pausing = asyncio.create_task(asyncio.to_thread(positions.pause, 60))
+    done, _ = await asyncio.wait([pausing], timeout=0.1)
+    assert not done
+    positions.hurry()
+    async with asyncio.timeout(10):
+        await pausing
