@@ -12,7 +12,7 @@ from application.log import SNAPSHOT_INTERVAL, fold_heads, read_snapshot, resume
 from application.records import DAMAGE, advance
 from application.requests import Call
 from application.session import Session, Situation, logged
-from domain.commands import ClaimExecution, FireTimer, StartExecution
+from domain.commands import ClaimExecution, FireTimer, SetTimer, StartExecution
 
 LONG = 2 * SNAPSHOT_INTERVAL
 
@@ -50,14 +50,14 @@ class Attempt:
         """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
 
         None if it takes the lock to know. Who holds an execution changes without an event when it
-        is given back, so that is known of those only that were never claimed. A timer's event must
-        not seem to be from before its time, as it might with a time that is a little behind.
+        is given back, so that is known of those only that were never claimed. A timer must not
+        fire, or seem to, before its time, as it might by a time that is a little behind.
         """
         now = self._session.time.now()
         if now is None or self._damaged:
             return None
         for command in self._commands:
-            if isinstance(command, FireTimer):
+            if isinstance(command, SetTimer | FireTimer):
                 return None
             if isinstance(command, ClaimExecution):
                 head = self._heads.get(command.execution_id)
@@ -122,11 +122,14 @@ class Attempt:
 
     def _catch_up(self, situation: Situation) -> None:
         """Fold in what other processes added, under the lock."""
+        for execution_id in self._heads.keys() - situation.versions.keys():
+            # The log does not have it any more: only the log counts.
+            del self._heads[execution_id]
         behind: dict[UUID, int] = {}
         for execution_id in {*situation.versions, *situation.keys.values()}:
             head, version = self._heads.get(execution_id), situation.versions.get(execution_id)
             if head is not None and version is not None and head.version > version:
-                # The log went back behind what was seen of it: only the log counts.
+                # The log went back behind what was seen of it.
                 del self._heads[execution_id]
                 head = None
             if head is None or head.version != version:

@@ -67,11 +67,12 @@ def start_key(command: Command) -> StartKey | None:
 class Batch:
     """Decides requests one after the other, each on the state that the one before left.
 
-    After :meth:`decide_all`, ``appended`` is what to insert, ``folded`` the head after each event
-    of it, ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost``
-    who lost what by that, ``ended`` what came to an end, ``parked`` what was parked, and
-    :meth:`outcomes` gives the answers once the positions are known. ``damaged`` names the
-    executions whose log can't be folded, with the reason; requests for them fail with it.
+    ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
+    ``folded`` the head after each event of it, ``started`` which start keys are new,
+    ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
+    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions are
+    known. ``damaged`` names the executions whose log can't be folded, with the reason; requests for
+    them fail with it.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Batch:
         self._holds = holds
         self._damaged = damaged
         self._answers: dict[Call, list[_Answer]] = {}
-        self._at = max([now, *(head.execution.updated_at for head in heads.values())])
+        self.at = max([now, *(head.execution.updated_at for head in heads.values())])
 
     def decide_all(self, calls: Sequence[Call]) -> None:
         """Decide every request of every call, in order."""
@@ -204,7 +205,7 @@ class Batch:
         recorded = Recorded(
             execution_id=execution_id,
             version=1 if head is None else head.version + 1,
-            at=self._at,
+            at=self.at,
             actor=request.command.by.actor,
             command_id=request.command_id,
             correlation_id=execution_id,

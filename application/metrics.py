@@ -14,7 +14,7 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 OVERTAKEN = Counter(
-    "placet_batches_overtaken", "Batches decided anew because another process was there first"
+    "placet_batches_overtaken", "Batches decided anew under the lock, the log not being as expected"
 )
 WAKEUP_SECONDS = Histogram(
     "placet_wakeup_seconds",

@@ -32,7 +32,7 @@ HAS_TRANSACTION_TIMEOUT = 170_000
 # driver more than the server.
 _APPEND = SQL("""
     CREATE OR REPLACE FUNCTION {function}(
-        expected_ids uuid[], expected_versions bigint[],
+        expected_ids uuid[], expected_versions bigint[], expected_at timestamptz,
         ids uuid[], versions bigint[], topics text[], states bytea[]
     ) RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
     BEGIN
@@ -47,6 +47,9 @@ _APPEND = SQL("""
             RAISE serialization_failure USING MESSAGE = 'an execution has other events by now';
         END IF;
         SELECT clock_timestamp(), coalesce(max(notification_id), 0) INTO at, last FROM {log};
+        IF expected_at > at OR expected_at < at - interval '100 milliseconds' THEN
+            RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
+        END IF;
         IF cardinality(ids) > 0 THEN
             NOTIFY {channel};
             WITH inserted AS (
@@ -59,7 +62,10 @@ _APPEND = SQL("""
     END $$
 """)
 _CALL_APPEND = """
-    SELECT * FROM {}(%b::uuid[], %b::bigint[], %b::uuid[], %b::bigint[], %b::text[], %b::bytea[])
+    SELECT * FROM {}(
+        %b::uuid[], %b::bigint[], %b::timestamptz,
+        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[]
+    )
 """
 
 
@@ -142,15 +148,17 @@ class LogRecorder(PostgresApplicationRecorder):
         cursor: Cursor[DictRow],
         events: Sequence[StoredEvent],
         expected: Mapping[UUID, int],
+        at: datetime | None,
     ) -> None:
         """Take the log's lock, insert events and notify, in the cursor's transaction.
 
-        ``expected`` is the last version of each execution, 0 for none. If one has another, nothing
-        is done and psycopg.errors.SerializationFailure raised.
+        ``expected`` is the last version of each execution, 0 for none. If one has another, or if
+        the time ``at`` is ahead or more than a tenth of a second ago, nothing is done and
+        psycopg.errors.SerializationFailure raised.
         """
         columns = zip(*map(astuple, events), strict=True) if events else ((),) * 4
-        params = (expected, expected.values(), *columns)
-        cursor.execute(self._append, [list(param) for param in params], prepare=True)
+        params = (list(expected), list(expected.values()), at, *map(list, columns))
+        cursor.execute(self._append, params, prepare=True)
 
     @staticmethod
     def appended(cursor: Cursor[DictRow]) -> Appended:

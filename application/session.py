@@ -181,7 +181,7 @@ class Session:
     def commit(self, batch: Batch) -> Committed:
         """Insert what the batch decided under the lock and commit, in one round trip."""
         with self._round_trip() as connection:
-            appending = self._append(batch, {}) if batch.appended else None
+            appending = self._append(batch, {}, None) if batch.appended else None
             repeats = self._read_repeats(batch) if batch.repeats else None
             connection.execute("COMMIT")
         return self._committed(batch, appending, repeats)
@@ -195,7 +195,7 @@ class Session:
         # What is sent in one round trip is one transaction, which begins and ends by itself.
         try:
             with self._round_trip():
-                appending = self._append(batch, versions)
+                appending = self._append(batch, versions, batch.at)
                 repeats = self._read_repeats(batch) if batch.repeats else None
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
             self._drain()
@@ -227,13 +227,15 @@ class Session:
         ]
         return Committed(None, positions, _repeat_positions(batch, repeats))
 
-    def _append(self, batch: Batch, versions: Mapping[UUID, int]) -> Cursor[DictRow]:
+    def _append(
+        self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
+    ) -> Cursor[DictRow]:
         appending = self._connected().cursor()
         events = [
             StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
             for e in batch.appended
         ]
-        self._recorder.append(appending, events, versions)
+        self._recorder.append(appending, events, versions, at)
         if events:
             keep_books(self._execute, batch)
         return appending

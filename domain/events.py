@@ -337,7 +337,8 @@ EVENT_TYPES: tuple[type[Event], ...] = (
 class Recorded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event as it stands in the log, with all that is known about its recording.
 
-    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit.
+    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit,
+    or up to a tenth of a second before.
     ``previous_hash`` is the hash of the version before, 64 zeros for the first.
     ``trace`` is a W3C traceparent.
     """

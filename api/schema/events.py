@@ -60,7 +60,9 @@ class RecordedEvent:
     version: int
     type: str = strawberry.field(description="The kind of event, such as ApprovalGranted.")
     topic: str = strawberry.field(description="The stable name under which it is stored.")
-    at: datetime = strawberry.field(description="Database time of the commit.")
+    at: datetime = strawberry.field(
+        description="Database time of the commit, or up to a tenth of a second before."
+    )
     command_id: strawberry.ID
     correlation_id: strawberry.ID
     causation_id: strawberry.ID | None

@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from application import database_time, metrics
+from application.batch import Batch
 from application.database_time import FRESH_SECONDS, DatabaseTime
 from application.outcomes import Accepted, Outcome, Refused, UnavailableError
-from domain.commands import CancelExecution, Command, StartExecution
+from application.session import Committed
+from domain.commands import CancelExecution, Command, SetTimer, StartExecution
 from domain.errors import RefusalCode
+from domain.events import TimerFired
 from tests.application.office import (
     Office,
     accepted,
@@ -24,7 +27,16 @@ from tests.application.office import (
     refused,
     step,
 )
-from tests.domain.people import OLIVIA
+from tests.domain.people import ENGINE, OLIVIA
+from tests.support.proxy import Wire
+
+
+async def database_now(url: str) -> datetime:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+    assert row is not None
+    return cast("datetime", row[0])
+
 
 SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -135,22 +147,6 @@ async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> No
             assert times == sorted(times)
 
 
-@given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 0.5)), min_size=1))
-def test_the_time_is_never_ahead_of_the_database(steps: list[tuple[float, float]]) -> None:
-    """Each step is a pause, after which the database answers, and how long its answer takes."""
-    clock, here = 0.0, DatabaseTime()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database_time, "monotonic", lambda: clock)
-        for pause, under_way in steps:
-            clock += pause
-            said = SOME_TIME + timedelta(seconds=clock)
-            clock += under_way
-            here.hear(said)
-            now = here.now()
-            assert now is not None
-            assert said <= now <= SOME_TIME + timedelta(seconds=clock)
-
-
 def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(database_time, "monotonic", lambda: clock)
@@ -162,7 +158,8 @@ def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatc
     clock += 0.001
     assert here.now() is None
     here.hear(SOME_TIME - timedelta(hours=1))
-    assert here.now() == SOME_TIME - timedelta(hours=1)
+    clock += 1
+    assert here.now() == SOME_TIME - timedelta(hours=1) + timedelta(seconds=1)
     here.forget()
     assert here.now() is None
 
@@ -179,3 +176,77 @@ async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str
         assert second.execution.fence > 1
         [outcome] = await one.send(claim(execution.id, worker="third"))
         refused(outcome, RefusalCode.INVALID_TRANSITION)
+
+
+@pytest.mark.parametrize(
+    "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=1)]
+)
+async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timedelta) -> None:
+    """The machine slept, or a clock was set."""
+    async with Office.open(log_url) as office:
+        await office.start()
+        before, real = overtaken(), await database_now(log_url)
+        office.writer._session.time.hear(real + wrong)
+        started = await office.start()
+        assert overtaken() == before + 1
+        assert real <= started.updated_at <= await database_now(log_url)
+        await office.start()
+        assert overtaken() == before + 1
+
+
+async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        delay = timedelta(milliseconds=30)
+        real = await database_now(log_url)
+        late = timedelta(milliseconds=-90)
+        office.writer._session.time.hear(real + late)
+        timer = SetTimer(by=ENGINE, execution_id=execution.id, key="t", delay=delay)
+        [outcome] = await office.send(timer)
+        assert accepted(outcome).execution.updated_at >= real
+        for _ in range(20):
+            office.writer._session.time.hear(await database_now(log_url) + late)
+        [fired] = await office.until(execution.id, TimerFired)
+        assert fired.at >= accepted(outcome).execution.updated_at + delay
+
+
+async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        await office.start()
+        assert office.writer._session.time.now() is not None
+        office.writer._session.drop()
+        assert office.writer._session.time.now() is None
+
+
+async def test_what_was_sent_and_is_not_found_may_come_yet(
+    log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on its way still, for all that anybody knows, so nobody says that nothing was done."""
+    with Wire.open(log_url, tmp_path) as wire:
+        async with Office.open(wire.url) as office:
+            execution = await office.start()
+            look_up = office.writer._look_up
+
+            def looked_up(batch: Batch) -> Committed | None:
+                # As if the commit had not come to the database yet.
+                assert look_up(batch) is not None
+                wire.down = True
+                wire.cut()
+                return None
+
+            monkeypatch.setattr(office.writer, "_look_up", looked_up)
+            wire.lose_replies_to = b"execution.step-completed"
+            [outcome] = await office.send(step(execution.id, "one"))
+            refused(outcome, RefusalCode.OUTCOME_UNKNOWN)
+            wire.down = False
+            monkeypatch.undo()
+            assert (await office.do(step(execution.id, "one"))).repeated
+
+
+async def test_an_execution_that_the_log_lost_is_not_continued(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("DELETE FROM execution_events")
+        [outcome] = await office.send(step(execution.id, "one"))
+        refused(outcome, RefusalCode.NOT_FOUND)
