@@ -33,6 +33,7 @@ class Office:
         self.people = people
         self.gate = gate
         self.name = f"pay-{uuid4()}"
+        self.granted_at: str | None = None
 
     def guard(self, **more: Any) -> Callable[[Callable[..., Any]], Any]:
         given: dict[str, Any] = {"policy": FINANCE, "title": "Pay", "name": self.name}
@@ -44,13 +45,15 @@ class Office:
         where = ApprovalFilter(workflow=[self.name], status=[ApprovalStatus.PENDING])
 
         async def asked() -> Approval | None:
-            return next(iter(await approver.approvals(where)), None)
+            found = await approver.approvals(where, at_least=self.granted_at)
+            return next(iter(found), None)
 
         return await until(asked)
 
     async def grant(self) -> Approval:
         approval = await self.pending()
-        await (await self.people.get("approver-a")).grant(approval)
+        accepted = await (await self.people.get("approver-a")).grant(approval)
+        self.granted_at = accepted.position
         return approval
 
     async def granted(self, call: Coroutine[Any, Any, Any]) -> Any:

@@ -49,7 +49,7 @@ class Working:
 @pytest.fixture
 def wire(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpWire]:
     """Commands go by HTTP, where the wire can read them."""
-    monkeypatch.setattr("placet.link.MAX_ASKED", 0)
+    monkeypatch.setattr("placet.link.MAX_CARRIED", 0)
     with HttpWire.open(server.url) as opened:
         yield opened
 

@@ -80,6 +80,50 @@ async def test_what_was_completed_without_an_answer_is_asked_again(
     assert started.result().position == "1"
 
 
+@pytest.mark.parametrize("code", [1009, 1012, 4400, 4401])
+async def test_another_s_fault_that_ends_the_connection_is_no_answer(
+    peer: Peer, client: Client, talk: Conversation, code: int
+) -> None:
+    answers(peer, data(ACCEPTED))
+    async with asyncio.TaskGroup() as group:
+        started = group.create_task(client.start("w"))
+        await talk.subscription()
+        await talk.hang_up(code)
+    assert started.result().position == "1"
+    assert peer.posts == 1
+
+
+async def test_a_claim_is_posted(peer: Peer, client: Client, talk: Conversation) -> None:
+    """It is sent once, and a server that ends answers what was posted."""
+    answers(peer, data({"claims": [], "lost": []}))
+    await client.claim("me")
+    assert peer.posts == 1
+    assert talk.frames.empty()
+
+
+async def test_what_was_given_up_counts_until_the_service_has_ended_it(
+    peer: Peer, client: Client, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "MAX_CARRIED", 2)
+    answers(peer, data(ACCEPTED))
+    given_up = asyncio.create_task(client.start("w"))
+    key, _ = await talk.subscription()
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    await client.start("w")
+    assert peer.posts == 1
+    await talk.next(key, ACCEPTED)
+    await talk.send(id=key, type="complete")
+    async with asyncio.TaskGroup() as group:
+        # The stream's own message is read after the two before it.
+        while client.socket.link is None:
+            await asyncio.sleep(0.001)
+        group.create_task(client.start("w"))
+        key, _ = await talk.subscription()
+        await talk.next(key, ACCEPTED)
+    assert peer.posts == 1
+
+
 @pytest.mark.parametrize("code", ["FORBIDDEN", "BAD_REQUEST", "INTERNAL"])
 async def test_an_error_is_raised_by_its_code(
     client: Client, talk: Conversation, code: str
@@ -119,7 +163,7 @@ async def test_queries_and_what_is_large_are_posted(
 async def test_what_a_busy_socket_does_not_take_is_posted(
     peer: Peer, client: Client, talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "MAX_ASKED", 1)
+    monkeypatch.setattr(link, "MAX_CARRIED", 2)
     answers(peer, data(ACCEPTED))
     async with asyncio.TaskGroup() as group:
         group.create_task(client.start("w"))

@@ -31,8 +31,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING = 1024
 """Messages kept for a slow reader, before its subscription is ended to begin again later."""
 
-MAX_ASKED = 500
-"""Half of what the service lets one connection hold at once."""
+MAX_CARRIED = 500
+"""Streams and requests; half of what the service lets one connection hold at once."""
 
 _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
     4400: BadRequest,
@@ -75,6 +75,7 @@ class Link:
         self._queues: dict[str, asyncio.Queue[_Item]] = {}
         self._asked: dict[str, asyncio.Future[msgspec.Raw]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._ended = False
 
     @classmethod
     async def open(cls, session: aiohttp.ClientSession, url: str, authorization: str) -> Self:
@@ -112,7 +113,7 @@ class Link:
     @property
     def lost(self) -> bool:
         """Whether nothing can come any more."""
-        return self._websocket.closed or self._reader is None or self._reader.done()
+        return self._ended or self._websocket.closed or self._reader is None
 
     async def close(self) -> None:
         """End the connection and with it all that it carries."""
@@ -144,14 +145,15 @@ class Link:
 
     @property
     def busy(self) -> bool:
-        """Whether so much is asked at once that more had better go another way."""
-        return len(self._asked) >= MAX_ASKED
+        """Whether it carries so much that more had better go another way."""
+        return len(self._asked) + len(self._queues) >= MAX_CARRIED
 
     async def ask(self, request: msgspec.Raw) -> msgspec.Raw:
         """Send a query or mutation, as the JSON that would be posted, and give its answer.
 
-        Raises LinkLostError when the connection ends, and the service's error. If it is cancelled,
-        the answer is not heard.
+        Raises LinkLostError when the connection ends, for whatever reason: it may be another
+        request's fault, and nobody knows whether this one was carried out. Raises the service's
+        error. If it is cancelled, the answer is not heard.
         """
         key = str(next(self._ids))
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
@@ -160,7 +162,8 @@ class Link:
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             return await answer
         finally:
-            self._asked.pop(key, None)
+            # Until the service has completed it, it counts to what the connection carries.
+            answer.cancel()
 
     async def _initialise(self, authorization: str) -> None:
         await self._send(_Frame(type="connection_init", payload={"authorization": authorization}))
@@ -178,13 +181,17 @@ class Link:
     async def _read(self) -> None:
         """Hand each message to its subscription; at the end tell all of them why."""
         cause = await self._until_end()
-        await self._websocket.close()
+        self._ended = True
         for queue in self._queues.values():
             queue.put_nowait(cause)
         self._queues.clear()
         for answer in self._asked.values():
             if not answer.done():
-                answer.set_exception(cause)
+                answer.set_exception(LinkLostError(str(cause)))
+                # Whoever asked may have failed to send it.
+                answer.exception()
+        self._asked.clear()
+        await self._websocket.close()
 
     async def _until_end(self) -> Exception:
         try:
@@ -197,7 +204,10 @@ class Link:
         if message.type == "ping":
             await self._send(_Frame(type="pong"))
         if (answer := self._asked.get(message.id or "")) is not None:
-            _settle(answer, message)
+            if message.type in {"complete", "error"}:
+                del self._asked[message.id or ""]
+            if not answer.done():
+                _settle(answer, message)
             return
         queue = self._queues.get(message.id or "")
         if queue is None or message.id is None:
@@ -253,8 +263,6 @@ def told(error: Exception) -> str:
 
 
 def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:
-    if answer.done():
-        return
     match message.type:
         case "next" if isinstance(message.payload, msgspec.Raw):
             answer.set_result(message.payload.copy())

@@ -103,10 +103,11 @@ class Transport:
     ) -> T:
         """Send a query or mutation and give its result. Raises RequestError.
 
-        What is not idempotent is sent once.
+        What is not idempotent is sent once, and by HTTP, where a server that ends still answers.
         """
         if not idempotent:
-            return await self.execute_once(operation, variables)
+            body = _encode(Request(query=operation.document, variables=variables or {}))
+            return _result(operation.read(await self._post(body)))
         return await retried(self.retry_for, self.execute_once, operation, variables)
 
     async def execute_once(
@@ -118,12 +119,8 @@ class Transport:
         link = socket.link if socket is not None and operation.changes else None
         # Answers to queries may be large, and so may commands: others must not wait behind them.
         if link is not None and len(body) <= LARGE:
-            result = operation.read(await self._ask(link, body))
-        else:
-            result = operation.read(await self._post(body))
-        if result is None:
-            raise Internal("the service answered neither a result nor an error")
-        return result
+            return _result(operation.read(await self._ask(link, body)))
+        return _result(operation.read(await self._post(body)))
 
     async def find(
         self, operation: Operation[T], variables: Mapping[str, Any], *, wait: float = 0
@@ -193,6 +190,12 @@ class Transport:
         if self._open_socket is None:
             self._open_socket = Socket(self._session, self.url, self._authorization)
         return self._open_socket
+
+
+def _result(found: T | None) -> T:
+    if found is None:
+        raise Internal("the service answered neither a result nor an error")
+    return found
 
 
 class _Errors(msgspec.Struct, frozen=True):
