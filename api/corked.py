@@ -9,6 +9,9 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+LIMIT = 64 * 1024
+"""Bytes that are kept back, at most."""
+
 
 class Corked:
     """Stands before a transport, which does all but write."""
@@ -17,6 +20,7 @@ class Corked:
         self._transport = transport
         self._loop = loop
         self._written: list[bytes] = []
+        self._size = 0
         self._corked = False
         self._whole = False
 
@@ -30,15 +34,15 @@ class Corked:
 
         Somebody waits for the first, which must not wait for what is meant for others.
         """
-        if self._corked:
-            self._written.append(data)
-            return
-        self._corked = True
-        self._loop.call_soon(self._uncork)
-        if self._whole:
-            self._transport.write(data)
-        else:
-            self._written.append(data)
+        at_once = self._whole and not self._corked
+        if not self._corked:
+            self._corked = True
+            self._loop.call_soon(self._uncork)
+        self._written.append(data)
+        self._size += len(data)
+        # Only what is written can tell its writer to wait for a slow reader.
+        if at_once or self._size >= LIMIT:
+            self._flush()
 
     def close(self) -> None:
         """Close, after what was written."""
@@ -53,6 +57,7 @@ class Corked:
         if self._written:
             data = b"".join(self._written)
             self._written.clear()
+            self._size = 0
             if not self._transport.is_closing():
                 self._transport.write(data)
 

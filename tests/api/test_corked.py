@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.corked import Corked
+from api.corked import LIMIT, Corked
 
 
 class Written(asyncio.Transport):
@@ -55,6 +55,17 @@ async def test_the_first_message_of_a_round_is_written_at_once_and_the_rest_toge
         assert written.writes[2 * round_ :] == [b"1"]
         await asyncio.sleep(0)
         assert written.writes[2 * round_ :] == [b"1", b"23"]
+
+
+async def test_not_more_is_kept_back_than_its_limit() -> None:
+    """Only what is written can tell its writer to wait for a slow reader."""
+    transport, written = corked(websocket=False)
+    transport.write(b"x" * (LIMIT - 1))
+    assert written.writes == []
+    transport.write(b"y")
+    assert written.writes == [b"x" * (LIMIT - 1) + b"y"]
+    await asyncio.sleep(0)
+    assert len(written.writes) == 1
 
 
 async def test_what_was_written_before_the_end_is_written() -> None:
