@@ -44,6 +44,7 @@ class Server:
     app: FastAPI
     services: Services
     pool: AsyncConnectionPool
+    sockets: GraphQLOverWebSocket
 
 
 @asynccontextmanager
@@ -111,7 +112,7 @@ async def serve(
     for one in background:
         await one.start()
     try:
-        yield Server(build_app(http, sockets, unready), services, pool)
+        yield Server(build_app(http, sockets, unready), services, pool, sockets)
     finally:
         for one in background:
             await one.close()

@@ -56,6 +56,11 @@ def limit_exceeded(message: str) -> ApiError:
     return ApiError(ErrorCode.LIMIT_EXCEEDED, message)
 
 
+def unavailable(message: str) -> ApiError:
+    """Not at this moment; a repeat may do."""
+    return ApiError(ErrorCode.UNAVAILABLE, message)
+
+
 def internal(reference: str) -> ApiError:
     """A fault of ours. The reference is in the log beside what happened."""
     return ApiError(ErrorCode.INTERNAL, f"an unforeseen fault; its reference is {reference}")

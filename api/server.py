@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from errno import EADDRINUSE
 from math import ceil
 
@@ -17,6 +17,10 @@ from domain.values import Principal
 
 GARBAGE = 10_000, 20, 50
 """How many new objects, and then how many rounds of each kind, until the next larger round."""
+
+
+ENVELOPE = 64 * 1024
+"""Bytes of a WebSocket's message around what would be posted, with what its escapes add."""
 
 
 class Signals:
@@ -44,7 +48,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._signals = signals
-        self.on_shutdown: Callable[[], None] = lambda: None
+        self.drain: Callable[[], Awaitable[None]] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._signals.serving = True
@@ -55,7 +59,8 @@ class _Server(uvicorn.Server):
             print(self._ready.format(url=f"http://{shown}:{port}"), flush=True)  # noqa: T201
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.on_shutdown()
+        if self.drain is not None:
+            await self.drain()
         await super().shutdown(sockets)
 
 
@@ -74,7 +79,7 @@ def run(
         loop="uvloop",
         http=CorkedProtocol,
         ws="websockets-sansio",
-        ws_max_size=settings.max_body_bytes,
+        ws_max_size=settings.max_body_bytes + ENVELOPE,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -87,7 +92,12 @@ def run(
     async def main() -> None:
         async with serve(settings, database_url, development) as built:
             config.app = built.app
-            server.on_shutdown = built.services.tail.drain
+
+            async def drain() -> None:
+                built.services.tail.drain()
+                await built.sockets.drain(settings.drain)
+
+            server.drain = drain
             # What is there by now, the schema above all, stays. Walking through it again and again
             # for garbage stopped everything for up to a tenth of a second, and walking through all
             # states in memory for a fiftieth, once a second. Garbage is young, as a rule.

@@ -4,8 +4,8 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from api import metrics
 from api.auth import Authenticator, bearer
 from api.context import Context, Services, trace_of
-from api.errors import ApiError, limit_exceeded
+from api.errors import ApiError, limit_exceeded, unavailable
 from api.execute import Answer, Executor, InvalidRequestError, refusal
 from api.http import dumps
 from api.json_body import decode_json
@@ -44,6 +44,14 @@ class _CloseError(Exception):
         self.reason = reason
 
 
+class _Commands:
+    """What is under way on all sockets and will end by itself: queries and mutations."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.ending = False
+
+
 class GraphQLOverWebSocket:
     """An ASGI application for WebSockets. ``connection_init`` carries the token."""
 
@@ -53,6 +61,18 @@ class GraphQLOverWebSocket:
         self._executor = executor
         self._authenticator = authenticator
         self._services = services
+        self._commands = _Commands()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more operations, and wait so long for queries and mutations to be answered.
+
+        The server cuts its sockets when it ends, unlike requests over HTTP.
+        """
+        self._commands.ending = True
+        # What was taken just now has yet to begin.
+        await asyncio.sleep(0)
+        if self._commands.tasks:
+            await asyncio.wait(self._commands.tasks, timeout=seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until either side ends it."""
@@ -64,7 +84,11 @@ class GraphQLOverWebSocket:
         await socket.accept(PROTOCOL)
         with metrics.SOCKETS.track_inprogress():
             await _Connection(
-                socket, self._executor, self._authenticator.authenticate, self._services
+                socket,
+                self._executor,
+                self._authenticator.authenticate,
+                self._services,
+                self._commands,
             ).serve()
 
 
@@ -75,7 +99,9 @@ class _Connection:
         executor: Executor,
         authenticate: Callable[[str | None], Awaitable[Principal | None]],
         services: Services,
+        commands: _Commands,
     ) -> None:
+        self._commands = commands
         self._socket = socket
         self._executor = executor
         self._authenticate = authenticate
@@ -176,6 +202,8 @@ class _Connection:
         if id_ in self._operations:
             raise _CloseError(4409, f"there is an operation {id_} already")
         try:
+            if self._commands.ending:
+                raise unavailable("the server is ending; try again")
             if len(self._operations) >= MAX_OPERATIONS:
                 raise limit_exceeded(f"a connection holds {MAX_OPERATIONS} operations at most")
             request = GraphQLRequest.of(payload)
@@ -205,8 +233,9 @@ class _Connection:
                     async for answer in stream:
                         await self._send({"type": "next", "id": id_, "payload": answer.body})
             else:
-                answer = await self._executor.answer(operation, request.variables, context)
-                await self._send({"type": "next", "id": id_, "payload": answer.body})
+                with self._awaited():
+                    answer = await self._executor.answer(operation, request.variables, context)
+                    await self._send({"type": "next", "id": id_, "payload": answer.body})
             await self._send({"type": "complete", "id": id_})
         except InvalidRequestError as error:
             await self._refuse(id_, error.answer)
@@ -214,6 +243,16 @@ class _Connection:
             pass
         except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
             await self._refuse(id_, refusal(error))
+
+    @contextmanager
+    def _awaited(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._commands.tasks.add(task)
+        try:
+            yield
+        finally:
+            self._commands.tasks.discard(task)
 
     async def _refuse(self, id_: str, answer: Answer) -> None:
         with suppress(WebSocketDisconnect):
