@@ -70,9 +70,9 @@ class Batch:
     ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
     ``folded`` the head after each event of it, ``started`` which start keys are new,
     ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
-    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions are
-    known. ``damaged`` names the executions whose log can't be folded, with the reason; requests for
-    them fail with it.
+    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions
+    are known. ``damaged`` names the executions whose log can't be folded, with the reason;
+    requests for them fail with it.
     """
 
     def __init__(
