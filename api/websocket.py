@@ -108,7 +108,6 @@ class _Connection:
         self._services = services
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
-        self._initialised = False
         self._operations: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
@@ -202,8 +201,6 @@ class _Connection:
         if id_ in self._operations:
             raise _CloseError(4409, f"there is an operation {id_} already")
         try:
-            if self._commands.ending:
-                raise unavailable("the server is ending; try again")
             if len(self._operations) >= MAX_OPERATIONS:
                 raise limit_exceeded(f"a connection holds {MAX_OPERATIONS} operations at most")
             request = GraphQLRequest.of(payload)
@@ -212,6 +209,9 @@ class _Connection:
             return
         # Asked each time, so that a change of roles counts from the next operation on.
         principal = await self._principal()
+        if self._commands.ending:
+            await self._refuse(id_, refusal(unavailable("the server is ending; try again")))
+            return
         task = asyncio.create_task(self._run(id_, request, principal), name="placet-operation")
         self._operations[id_] = task
         task.add_done_callback(lambda _: self._forget(id_, task))

@@ -122,18 +122,16 @@ class Attempt:
 
     def _catch_up(self, situation: Situation) -> None:
         """Fold in what other processes added, under the lock."""
-        for execution_id in self._heads.keys() - situation.versions.keys():
-            # The log does not have it any more: only the log counts.
-            del self._heads[execution_id]
-        behind: dict[UUID, int] = {}
-        for execution_id in {*situation.versions, *situation.keys.values()}:
-            head, version = self._heads.get(execution_id), situation.versions.get(execution_id)
-            if head is not None and version is not None and head.version > version:
-                # The log went back behind what was seen of it.
+        for execution_id, head in list(self._heads.items()):
+            if head.version > situation.versions.get(execution_id, 0):
+                # The log went back behind what was seen of it: only the log counts.
                 del self._heads[execution_id]
-                head = None
-            if head is None or head.version != version:
-                behind[execution_id] = 0 if head is None else head.version
+        known = {id_: head.version for id_, head in self._heads.items()}
+        behind = {
+            id_: known.get(id_, 0)
+            for id_ in {*situation.versions, *situation.keys.values()}
+            if id_ not in known or known[id_] != situation.versions[id_]
+        }
         if not behind:
             return
         for row in self._session.events_after(behind):

@@ -1,13 +1,11 @@
 """The event store's recorder on PostgreSQL, with a lock that leaves maintenance alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from datetime import datetime
 from inspect import unwrap
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import (
     PostgresAggregateRecorder,
     PostgresApplicationRecorder,
@@ -19,7 +17,8 @@ from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
-from psycopg.types.composite import register_composite
+
+from application.records import Chained
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
 CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
@@ -121,12 +120,9 @@ class LogRecorder(PostgresApplicationRecorder):
 
         Raises psycopg.OperationalError if the database can't be reached.
         """
-        self.datastore.register_type_adapters()
         pool = self.datastore.pool
         assert isinstance(pool.kwargs, dict)
         connection = Connection[DictRow].connect(**pool.kwargs, autocommit=True)
-        for info in self.datastore.psycopg_type_adapters.values():
-            register_composite(info, connection)
         self.datastore.after_connect_func()(connection)
         # Whatever the database's own default is: a snapshot from before the lock would show a past.
         connection.execute(
@@ -146,7 +142,7 @@ class LogRecorder(PostgresApplicationRecorder):
     def append(
         self,
         cursor: Cursor[DictRow],
-        events: Sequence[StoredEvent],
+        events: Sequence[Chained],
         expected: Mapping[UUID, int],
         at: datetime | None,
     ) -> None:
@@ -156,8 +152,15 @@ class LogRecorder(PostgresApplicationRecorder):
         the time ``at`` is ahead or more than a tenth of a second ago, nothing is done and
         psycopg.errors.SerializationFailure raised.
         """
-        columns = zip(*map(astuple, events), strict=True) if events else ((),) * 4
-        params = (list(expected), list(expected.values()), at, *map(list, columns))
+        params = (
+            list(expected),
+            list(expected.values()),
+            at,
+            [event.originator_id for event in events],
+            [event.originator_version for event in events],
+            [event.topic for event in events],
+            [event.stored for event in events],
+        )
         cursor.execute(self._append, params, prepare=True)
 
     @staticmethod

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from eventsourcing.persistence import StoredEvent
 from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import DictRow
 
@@ -87,7 +86,7 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """One connection, opened when it is needed. After any error it has to be dropped.
+    """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
 
     ``on_connect`` is called whenever it was opened: behind it may be another server by now.
 
@@ -182,7 +181,7 @@ class Session:
         """Insert what the batch decided under the lock and commit, in one round trip."""
         with self._round_trip() as connection:
             appending = self._append(batch, {}, None) if batch.appended else None
-            repeats = self._read_repeats(batch) if batch.repeats else None
+            repeats = self._read_repeats(batch)
             connection.execute("COMMIT")
         return self._committed(batch, appending, repeats)
 
@@ -190,13 +189,14 @@ class Session:
         """Take the lock, insert what the batch decided and commit, in one round trip.
 
         ``versions`` is what the batch took for the last version of each execution, 0 for none.
-        Raises OvertakenError if one is another.
+        Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
+        key was taken meanwhile; the connection can be used on after it.
         """
         # What is sent in one round trip is one transaction, which begins and ends by itself.
         try:
             with self._round_trip():
                 appending = self._append(batch, versions, batch.at)
-                repeats = self._read_repeats(batch) if batch.repeats else None
+                repeats = self._read_repeats(batch)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
             self._drain()
             raise OvertakenError from error
@@ -216,7 +216,7 @@ class Session:
             connection.execute("BEGIN")
             self._recorder.take_lock(connection.cursor())
             found = self._execute(_EVENTS, [list(base), list(base.values())])
-            repeats = self._read_repeats(batch) if batch.repeats else None
+            repeats = self._read_repeats(batch)
             connection.execute("COMMIT")
         rows = {(row["originator_id"], row["originator_version"]): row for row in found}
         row = rows.get((first.originator_id, first.originator_version))
@@ -231,12 +231,8 @@ class Session:
         self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
     ) -> Cursor[DictRow]:
         appending = self._connected().cursor()
-        events = [
-            StoredEvent(e.originator_id, e.originator_version, e.topic, e.stored)
-            for e in batch.appended
-        ]
-        self._recorder.append(appending, events, versions, at)
-        if events:
+        self._recorder.append(appending, batch.appended, versions, at)
+        if batch.appended:
             keep_books(self._execute, batch)
         return appending
 
@@ -279,7 +275,9 @@ class Session:
     def _execute(self, query: str, params: list[Any]) -> Cursor[DictRow]:
         return self._connected().execute(query, params, prepare=True)
 
-    def _read_repeats(self, batch: Batch) -> Cursor[DictRow]:
+    def _read_repeats(self, batch: Batch) -> Cursor[DictRow] | None:
+        if not batch.repeats:
+            return None
         return self._execute(_REPEATS, columns(batch.repeats, 2))
 
 

@@ -163,7 +163,9 @@ class Link:
             return await answer
         finally:
             # Until the service has completed it, it counts to what the connection carries.
-            answer.cancel()
+            if not answer.cancel() and not answer.cancelled():
+                # An error that came too late to be raised is no news to anybody.
+                answer.exception()
 
     async def _initialise(self, authorization: str) -> None:
         await self._send(_Frame(type="connection_init", payload={"authorization": authorization}))
@@ -179,7 +181,7 @@ class Link:
             raise Unavailable(str(error)) from error
 
     async def _read(self) -> None:
-        """Hand each message to its subscription; at the end tell all of them why."""
+        """Hand each message to whom it is for; at the end tell all of them why."""
         cause = await self._until_end()
         self._ended = True
         for queue in self._queues.values():
@@ -188,8 +190,6 @@ class Link:
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(LinkLostError(str(cause)))
-                # Whoever asked may have failed to send it.
-                answer.exception()
         self._asked.clear()
         await self._websocket.close()
 
@@ -203,14 +203,14 @@ class Link:
     async def _handle(self, message: _Message) -> None:
         if message.type == "ping":
             await self._send(_Frame(type="pong"))
-        if (answer := self._asked.get(message.id or "")) is not None:
-            if message.type in {"complete", "error"}:
-                del self._asked[message.id or ""]
-            if not answer.done():
-                _settle(answer, message)
+        if message.id is None:
             return
-        queue = self._queues.get(message.id or "")
-        if queue is None or message.id is None:
+        if (answer := self._asked.get(message.id)) is not None:
+            if message.type in {"complete", "error"}:
+                del self._asked[message.id]
+            _settle(answer, message)
+            return
+        if (queue := self._queues.get(message.id)) is None:
             return
         match message.type:
             case "next" if queue.qsize() >= MAX_WAITING:
@@ -263,6 +263,8 @@ def told(error: Exception) -> str:
 
 
 def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:
+    if answer.done():
+        return
     match message.type:
         case "next" if isinstance(message.payload, msgspec.Raw):
             answer.set_result(message.payload.copy())

@@ -106,15 +106,14 @@ class Transport:
         What is not idempotent is sent once, and by HTTP, where a server that ends still answers.
         """
         if not idempotent:
-            body = _encode(Request(query=operation.document, variables=variables or {}))
-            return _result(operation.read(await self._post(body)))
+            return _result(operation.read(await self._post(_body(operation, variables))))
         return await retried(self.retry_for, self.execute_once, operation, variables)
 
     async def execute_once(
         self, operation: Operation[T], variables: Mapping[str, Any] | None = None
     ) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
-        body = _encode(Request(query=operation.document, variables=variables or {}))
+        body = _body(operation, variables)
         socket = self._open_socket
         link = socket.link if socket is not None and operation.changes else None
         # Answers to queries may be large, and so may commands: others must not wait behind them.
@@ -129,7 +128,7 @@ class Transport:
 
         ``wait``: for how many seconds the service may put off its answer.
         """
-        body = _encode(Request(query=operation.document, variables=variables))
+        body = _body(operation, variables)
 
         async def find_once() -> T | None:
             return operation.read(await self._post(body, wait))
@@ -190,6 +189,10 @@ class Transport:
         if self._open_socket is None:
             self._open_socket = Socket(self._session, self.url, self._authorization)
         return self._open_socket
+
+
+def _body(operation: Operation[Any], variables: Mapping[str, Any] | None) -> bytes:
+    return _encode(Request(query=operation.document, variables=variables or {}))
 
 
 def _result(found: T | None) -> T:
