@@ -97,6 +97,9 @@ async def test_an_approval_is_found_shown_and_granted(people: People, server: Se
     )
     assert asked.approval is not None
     approval_id = asked.approval.id
+    # The command line reads the read models as they are.
+    await engine.executions(first=1, at_least=asked.position)
+    await engine.approvals(first=1, at_least=asked.position)
 
     assert execution_id in run("operator", "executions", "--workflow", "trip")
     pending = [json.loads(line) for line in run("approver-a", "approvals", "--json").splitlines()]

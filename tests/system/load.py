@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 from typing import Self
 from uuid import UUID, uuid4
 
+import psycopg
+
 import placet
 from bench.stack import Stack
 
@@ -16,8 +18,7 @@ RETRY_FOR = 60.0
 class Load:
     """Runs lifecycles against servers until it is stopped, over whatever happens to them.
 
-    ``started`` holds the executions whose start was acknowledged, ``positions`` those of every
-    acknowledged command.
+    ``started`` holds the executions whose start was acknowledged.
     """
 
     def __init__(self, *servers: Stack) -> None:
@@ -27,7 +28,6 @@ class Load:
         self._stack = AsyncExitStack()
         self.started: set[UUID] = set()
         self.completed: set[UUID] = set()
-        self.positions: list[int] = []
 
     async def __aenter__(self) -> Self:
         for number in range(WORKERS):
@@ -75,25 +75,25 @@ class Load:
         self, operator: placet.Client, engine: placet.Client, approver: placet.Client
     ) -> None:
         id_ = str(uuid4())
-        self._note(await operator.start("load", {"n": 1}, id=id_))
+        await operator.start("load", {"n": 1}, id=id_)
         self.started.add(UUID(id_))
-        self._note(await engine.record_step(id_, "one", result={"ok": True}))
+        await engine.record_step(id_, "one", result={"ok": True})
         asked = await engine.request_approval(
             id_, "go", "Go on?", payload={"n": 2}, policy=placet.require(1, group="finance")
         )
-        self._note(asked)
         assert asked.approval is not None
-        self._note(await approver.grant(asked.approval))
-        self._note(await engine.redeem(asked.approval.id, {"n": 2}, "use"))
-        self._note(await engine.complete(id_, "done"))
+        await approver.grant(asked.approval)
+        await engine.redeem(asked.approval.id, {"n": 2}, "use")
+        await engine.complete(id_, "done")
         self.completed.add(UUID(id_))
 
-    def _note(self, accepted: placet.Accepted) -> None:
-        self.positions.append(int(accepted.position))
 
-
-async def caught_up(server: Stack, position: int) -> None:
-    """Wait until the read models of a server have reached a position."""
+async def caught_up(server: Stack, url: str) -> None:
+    """Wait until the read models of a server have reached the end of the log, as it is now."""
+    with psycopg.connect(url) as connection:
+        [(position,)] = connection.execute(
+            "SELECT max(notification_id) FROM execution_events"
+        ).fetchall()
     async with placet.Client(server.url, server.tokens["auditor"], retry_for=RETRY_FOR) as auditor:
         for _ in range(10):
             with suppress(placet.errors.ReadModelBehind):

@@ -17,6 +17,7 @@ from placet import Engine, ExecutionState, Run, errors, require
 from tests.sdk.people import People
 from tests.system.audit import assert_sound
 from tests.system.conftest import Opened
+from tests.system.load import caught_up
 
 FINANCE = require(1, group="finance")
 LEASE = 1.0
@@ -67,6 +68,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_done_once(
     assert {each.fence for each in ended} == {2}
     assert len(set(Counter(lines(log)).values())) == 1
     assert len(lines(log)) == 2 * WAITING
+    await caught_up(server, database)
     assert_sound(database)
 
 
