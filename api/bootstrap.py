@@ -117,7 +117,7 @@ async def serve(
         for one in background:
             await one.close()
         await services.assignments.close()
-        await asyncio.to_thread(writer.close)
+        await writer.close()
         await tail.close()
         await asyncio.to_thread(projector.close)
         await pool.close()

@@ -1,42 +1,57 @@
 """One attempt to decide a batch's commands, on what is known of the log or under its lock."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from application.batch import Batch, start_key
+from application.batch import Batch, StartKey, start_key
 from application.cache import HeadCache
-from application.log import SNAPSHOT_INTERVAL, fold_heads, read_snapshot, resume
-from application.records import DAMAGE, advance
+from application.log import SNAPSHOT_INTERVAL, Snapshot, fold_heads, read_snapshot, resume
+from application.records import DAMAGE, Head, advance
 from application.requests import Call
 from application.session import Session, Situation, logged
 from domain.commands import ClaimExecution, FireTimer, SetTimer, StartExecution
 
 LONG = 2 * SNAPSHOT_INTERVAL
 
+# The head of each execution; why there is none; None where the snapshot was of no use.
+Folded = dict[UUID, Head | Exception | None]
+
 
 class Attempt:
     """Gathers the heads that the calls are about, from the cache and else from the log.
 
-    Raises psycopg errors, and each of its methods too; nothing was recorded then.
+    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
     """
 
     def __init__(self, session: Session, cache: HeadCache, calls: Sequence[Call]) -> None:
         self._session = session
+        self._cache = cache
         self._calls = calls
         self._commands = [request.command for call in calls for request in call.requests]
         self._keys = [key for command in self._commands if (key := start_key(command))]
         self._ids = {command.execution_id for command in self._commands}
+        self._mapped: dict[StartKey, UUID] = {}
+        self._heads: dict[UUID, Head] = {}
+        self._damaged: dict[UUID, Exception] = {}
+
+    async def gather(self) -> None:
+        """Find the heads."""
         # As a rule these do not exist yet; one that does is found under the lock.
         new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
-        session.connect()
-        self._mapped = session.mapped(self._keys) if self._keys else {}
-        self._ids.update(self._mapped.values())
-        new.difference_update(self._mapped.values())
-        self._heads = {id_: head for id_ in self._ids if (head := cache.get(id_)) is not None}
-        self._damaged = self._load(self._ids - new - self._heads.keys())
+        await self._session.connect()
+        if self._keys:
+            self._mapped = await self._session.mapped(self._keys)
+            self._ids.update(self._mapped.values())
+            new.difference_update(self._mapped.values())
+        for id_ in self._ids:
+            if (head := self._cache.get(id_)) is not None:
+                self._heads[id_] = head
+        await self._load(self._ids - new - self._heads.keys())
 
     @property
     def versions(self) -> dict[UUID, int]:
@@ -67,10 +82,10 @@ class Attempt:
         batch.decide_all(self._calls)
         return batch
 
-    def under_lock(self) -> Batch:
+    async def under_lock(self) -> Batch:
         """Take the lock, fold in what other processes added, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
-        situation = self._session.begin(self._ids, self._keys, claims)
+        situation = await self._session.begin(self._ids, self._keys, claims)
         long = {
             id_
             for id_, version in situation.versions.items()
@@ -78,49 +93,42 @@ class Attempt:
         }
         if long:
             # Folding these would take too long while all others wait for the lock.
-            self._session.rollback()
-            self._damaged |= self._load(long)
-            situation = self._session.begin(self._ids, self._keys, claims)
-        self._catch_up(situation)
+            await self._session.rollback()
+            await self._load(long)
+            situation = await self._session.begin(self._ids, self._keys, claims)
+        await self._catch_up(situation)
         batch = Batch(
             self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
         )
         batch.decide_all(self._calls)
         return batch
 
-    def _load(self, ids: set[UUID]) -> dict[UUID, Exception]:
-        """Load cold streams, many in two round trips. Gives those that can't be folded, and why."""
+    async def _load(self, ids: set[UUID]) -> None:
+        """Load cold streams, many in two round trips."""
         if not ids:
-            return {}
-        found = self._session.snapshots(ids).items()
-        snapshots = {id_: snapshot for id_, stored in found if (snapshot := read_snapshot(stored))}
-        after = {
-            id_: snapshots[id_].originator_version - 1 if id_ in snapshots else 0 for id_ in ids
+            return
+        found = await self._session.snapshots(ids)
+        snapshots = {
+            id_: snapshot for id_, stored in found.items() if (snapshot := read_snapshot(stored))
         }
-        events = self._events_of(after)
-        damaged: dict[UUID, Exception] = {}
-        for id_, rows in events.items():
-            try:
-                head = None
-                if id_ in snapshots:
-                    head = resume(snapshots[id_], map(logged, rows))
-                    if head is None:
-                        rows = self._events_of({id_: 0})[id_]  # noqa: PLW2901
-                if head is None:
-                    head = fold_heads(None, map(logged, rows))
-                if head is not None:
-                    self._heads[id_] = head
-            except DAMAGE as error:
-                damaged[id_] = error
-        return damaged
+        after = {id_: snapshot.originator_version - 1 for id_, snapshot in snapshots.items()}
+        folded = await self._folded(dict.fromkeys(ids, 0) | after, snapshots)
+        if unusable := [id_ for id_, head in folded.items() if head is None]:
+            folded |= await self._folded(dict.fromkeys(unusable, 0), {})
+        for id_, head in folded.items():
+            if isinstance(head, Exception):
+                self._damaged[id_] = head
+            elif head is not None:
+                self._heads[id_] = head
 
-    def _events_of(self, after: dict[UUID, int]) -> dict[UUID, list[DictRow]]:
-        rows = self._session.events_after(after)
-        return {
-            id_: list(group) for id_, group in groupby(rows, key=lambda row: row["originator_id"])
-        }
+    async def _folded(self, after: dict[UUID, int], snapshots: dict[UUID, Snapshot]) -> Folded:
+        rows = await self._session.events_after(after)
+        if len(rows) < SNAPSHOT_INTERVAL:
+            return _fold(rows, snapshots)
+        # The loop has others to serve meanwhile.
+        return await asyncio.to_thread(_fold, rows, snapshots)
 
-    def _catch_up(self, situation: Situation) -> None:
+    async def _catch_up(self, situation: Situation) -> None:
         """Fold in what other processes added, under the lock."""
         for execution_id, head in list(self._heads.items()):
             if head.version > situation.versions.get(execution_id, 0):
@@ -134,7 +142,7 @@ class Attempt:
         }
         if not behind:
             return
-        for row in self._session.events_after(behind):
+        for row in await self._session.events_after(behind):
             execution_id = row["originator_id"]
             if execution_id in self._damaged:
                 continue
@@ -142,3 +150,17 @@ class Attempt:
                 self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
             except DAMAGE as error:
                 self._damaged[execution_id] = error
+
+
+def _fold(rows: Sequence[DictRow], snapshots: Mapping[UUID, Snapshot]) -> Folded:
+    folded: Folded = {}
+    for id_, of_one in groupby(rows, key=itemgetter("originator_id")):
+        events = map(logged, of_one)
+        try:
+            if id_ in snapshots:
+                folded[id_] = resume(snapshots[id_], events)
+            else:
+                folded[id_] = fold_heads(None, events)
+        except DAMAGE as error:
+            folded[id_] = error
+    return folded

@@ -1,6 +1,6 @@
 """What the writer keeps beside the log, in the same commits: start keys, holds, timers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -42,30 +42,30 @@ _DROP_TIMERS = """
     WHERE (t.execution_id, t.key) = (done.id, done.key)
 """
 
-Execute = Callable[[LiteralString, list[Any]], object]
+Statement = tuple[LiteralString, list[Any]]
 
 
-def keep_books(execute: Execute, batch: Batch) -> None:
-    """Execute what brings the tables up to what the batch decided, in its transaction."""
+def bookkeeping(batch: Batch) -> Iterator[Statement]:
+    """Give what brings the tables up to what the batch decided, for its transaction."""
     if batch.started:
         rows = [(*key, execution_id) for key, execution_id in batch.started.items()]
-        execute(_PUT_KEYS, columns(rows, 4))
+        yield _PUT_KEYS, columns(rows, 4)
     if batch.ended:
-        execute(_DROP_HOLDS, [list(batch.ended)])
+        yield _DROP_HOLDS, [list(batch.ended)]
     if changed := _changed_holds(batch):
-        execute(_PUT_HOLDS, columns(changed, 4))
+        yield _PUT_HOLDS, columns(changed, 4)
     if batch.parked:
-        execute(_PARK, [list(batch.parked)])
+        yield _PARK, [list(batch.parked)]
     if batch.claimed:
         claims = [(execution_id, *holder) for execution_id, holder in batch.claimed.items()]
-        execute(_HAND_OVER, columns(claims, 4))
+        yield _HAND_OVER, columns(claims, 4)
     if batch.lost:
-        execute(_PUT_LOST, columns(batch.lost, 3))
+        yield _PUT_LOST, columns(batch.lost, 3)
     put, dropped = _changed_timers(batch)
     if dropped:
-        execute(_DROP_TIMERS, columns(dropped, 2))
+        yield _DROP_TIMERS, columns(dropped, 2)
     if put:
-        execute(_PUT_TIMERS, columns(put, 3))
+        yield _PUT_TIMERS, columns(put, 3)
 
 
 def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:

@@ -13,7 +13,7 @@ from eventsourcing.postgres import (
     PostgresFactory,
 )
 from eventsourcing.utils import Environment
-from psycopg import Connection, Cursor
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
@@ -115,33 +115,38 @@ class LogRecorder(PostgresApplicationRecorder):
     # Without the library's ten retries: whoever asks is told at once that the database is away.
     select_events = unwrap(PostgresApplicationRecorder.select_events)
 
-    def connect(self) -> Connection[DictRow]:
+    async def connect(self) -> AsyncConnection[DictRow]:
         """Open a connection of one's own, for transactions that read, decide and append.
 
         Raises psycopg.OperationalError if the database can't be reached.
         """
-        pool = self.datastore.pool
-        assert isinstance(pool.kwargs, dict)
-        connection = Connection[DictRow].connect(**pool.kwargs, autocommit=True)
-        self.datastore.after_connect_func()(connection)
+        datastore = self.datastore
+        assert isinstance(datastore.pool.kwargs, dict)
+        connection = await AsyncConnection[DictRow].connect(
+            **datastore.pool.kwargs, autocommit=True
+        )
         # Whatever the database's own default is: a snapshot from before the lock would show a past.
-        connection.execute(
+        await connection.execute(
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
         )
-        connection.execute(f"SET lock_timeout = '{self.datastore.lock_timeout}s'")
+        lock, idle = datastore.lock_timeout, datastore.idle_in_transaction_session_timeout
+        limits = {"lock_timeout": lock, "idle_in_transaction_session_timeout": idle}
         if connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
             # The time limit on idleness does not see a process that is stopped while it sends.
-            limit = self.datastore.lock_timeout + self.datastore.idle_in_transaction_session_timeout
-            connection.execute(f"SET transaction_timeout = '{int(limit)}s'")
+            limits["transaction_timeout"] = lock + idle
+        for name, seconds in limits.items():
+            await connection.execute(
+                "SELECT set_config(%s, %s, false)", [name, f"{int(seconds * 1000)}ms"]
+            )
         return connection
 
-    def take_lock(self, cursor: Cursor[DictRow]) -> None:
+    async def take_lock(self, cursor: AsyncCursor[DictRow]) -> None:
         """Take the log's lock until the end of the transaction, on a connection of ours."""
-        cursor.execute(self._lock, prepare=True)
+        await cursor.execute(self._lock, prepare=True)
 
-    def append(
+    async def append(
         self,
-        cursor: Cursor[DictRow],
+        cursor: AsyncCursor[DictRow],
         events: Sequence[Chained],
         expected: Mapping[UUID, int],
         at: datetime | None,
@@ -161,12 +166,12 @@ class LogRecorder(PostgresApplicationRecorder):
             [event.topic for event in events],
             [event.stored for event in events],
         )
-        cursor.execute(self._append, params, prepare=True)
+        await cursor.execute(self._append, params, prepare=True)
 
     @staticmethod
-    def appended(cursor: Cursor[DictRow]) -> Appended:
+    async def appended(cursor: AsyncCursor[DictRow]) -> Appended:
         """Give what :meth:`append` did with this cursor."""
-        [row] = cursor.fetchall()
+        [row] = await cursor.fetchall()
         return Appended(row["at"], row["last"], row["positions"] or ())
 
 

@@ -1,6 +1,6 @@
 """What is handed to the writer, and the calls that wait for its answers."""
 
-from asyncio import AbstractEventLoop, Future, TimerHandle
+from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -27,27 +27,24 @@ class Call:
     """Requests that are handed over together and answered together.
 
     ``chained``: after a refusal, later requests for the same execution are skipped. ``taken``
-    says that the writer has begun with it. The future is touched on its own loop only.
+    says that the writer has begun with it.
     """
 
-    __slots__ = ("_timer", "chained", "future", "loop", "requests", "taken")
+    __slots__ = ("_timer", "chained", "future", "requests", "taken")
 
-    def __init__(
-        self, requests: Sequence[Request], loop: AbstractEventLoop, *, chained: bool
-    ) -> None:
+    def __init__(self, requests: Sequence[Request], *, chained: bool) -> None:
         self.requests = requests
         self.chained = chained
-        self.loop = loop
         self.taken = False
-        self.future: Future[list[Outcome]] = loop.create_future()
+        self.future: Future[list[Outcome]] = get_running_loop().create_future()
         self._timer: TimerHandle | None = None
 
     def expire_after(self, seconds: float, expire: Callable[["Call"], None]) -> None:
         """Call ``expire`` if there is no answer by then."""
-        self._timer = self.loop.call_later(seconds, expire, self)
+        self._timer = get_running_loop().call_later(seconds, expire, self)
 
     def answer(self, outcomes: list[Outcome]) -> None:
-        """Hand the outcomes to whoever waits. To be called on the loop."""
+        """Hand the outcomes to whoever waits."""
         if self._timer is not None:
             self._timer.cancel()
         if not self.future.done():

@@ -1,7 +1,7 @@
 """The writer's connection: what it reads under the log's lock, and what it commits."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from select import POLLIN, poll
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg import Connection, Cursor, Pipeline
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 from psycopg.rows import DictRow
 
 from application.batch import Batch, Hold, Repeat, StartKey
-from application.books import columns, keep_books
+from application.books import bookkeeping, columns
 from application.database_time import DatabaseTime
 from application.recorder import LogRecorder
 from application.records import Logged, read
@@ -101,91 +101,93 @@ class Session:
         self._recorder = recorder
         self._on_connect = on_connect
         self.time = DatabaseTime()
-        self._connection: Connection[DictRow] | None = None
-        self._pipeline: Pipeline | None = None
-        self._pipeline_mode = ExitStack()
+        self._connection: AsyncConnection[DictRow] | None = None
+        self._pipeline: AsyncPipeline | None = None
+        self._pipeline_mode = AsyncExitStack()
 
-    def drop(self) -> None:
+    async def drop(self) -> None:
         """Close the connection, and with it roll back whatever it was in."""
         if self._connection is not None:
-            self._connection.close()
+            await self._connection.close()
             with suppress(psycopg.Error):
-                self._pipeline_mode.close()
+                await self._pipeline_mode.aclose()
             self._connection = self._pipeline = None
             self.time.forget()
 
     @property
-    def backend_pid(self) -> int:
-        """The process id of the database's end of the connection."""
-        return self._connected().info.backend_pid
+    def backend_pid(self) -> int | None:
+        """The process id of the database's end of the connection, None if there is none."""
+        return None if self._connection is None else self._connection.info.backend_pid
 
-    def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
+    async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
-        with self._round_trip():
-            rows = self._execute(_KEYS, columns(keys, 3))
-        return _mapping(rows.fetchall())
+        async with self._round_trip():
+            rows = await self._execute(_KEYS, columns(keys, 3))
+        return _mapping(await rows.fetchall())
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         """Open the connection if there is none, or if the server has ended it meanwhile.
 
         Found out later, nobody could say whether what was sent had been committed.
         """
         if self._connection is not None and _spoken_to(self._connection):
-            self.drop()
-        self._connected()
+            await self.drop()
+        await self._connected()
 
-    def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+    async def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
         """Give the latest snapshot of each of these executions that has one, as it is stored."""
-        with self._round_trip():
-            rows = self._execute(_SNAPSHOTS, [list(ids)])
-        return {row["originator_id"]: bytes(row["state"]) for row in rows}
+        async with self._round_trip():
+            rows = await self._execute(_SNAPSHOTS, [list(ids)])
+        return {row["originator_id"]: bytes(row["state"]) for row in await rows.fetchall()}
 
-    def rollback(self) -> None:
+    async def rollback(self) -> None:
         """Give the lock back, with nothing done."""
-        with self._round_trip() as connection:
-            connection.execute("ROLLBACK")
+        async with self._round_trip() as connection:
+            await connection.execute("ROLLBACK")
 
-    def begin(self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]) -> Situation:
+    async def begin(
+        self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
+    ) -> Situation:
         """Begin a transaction, take the lock and read, in one round trip.
 
         ``ids`` are the streams that the commands are about, at least one.
         """
-        with self._round_trip() as connection:
-            connection.execute("BEGIN")
-            self._recorder.take_lock(connection.cursor())
-            found = self._execute(_SITUATION, [list(ids)])
-            mapped = self._execute(_KEYS, columns(keys, 3)) if keys else None
-            holds = self._execute(_HOLDS, [claims]) if claims else None
-        streams = found.fetchall()
+        async with self._round_trip() as connection:
+            await connection.execute("BEGIN")
+            await self._recorder.take_lock(connection.cursor())
+            found = await self._execute(_SITUATION, [list(ids)])
+            mapped = await self._execute(_KEYS, columns(keys, 3)) if keys else None
+            holds = await self._execute(_HOLDS, [claims]) if claims else None
+        streams = await found.fetchall()
         now = streams[0]["now"].astimezone(UTC)
         self.time.hear(now)
         return Situation(
             now=now,
             versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
-            keys=_mapping(mapped.fetchall()) if mapped else {},
+            keys=_mapping(await mapped.fetchall()) if mapped else {},
             holds={
                 row["execution_id"]: Hold(
                     row["owner"], row["worker"], row["alive"], row["released_version"]
                 )
-                for row in holds or ()
+                for row in (await holds.fetchall() if holds else ())
             },
         )
 
-    def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
+    async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
         """Give the rows of these executions after the version known of each, in order."""
-        with self._round_trip():
-            rows = self._execute(_EVENTS, [list(known), list(known.values())])
-        return rows.fetchall()
+        async with self._round_trip():
+            rows = await self._execute(_EVENTS, [list(known), list(known.values())])
+        return await rows.fetchall()
 
-    def commit(self, batch: Batch) -> Committed:
+    async def commit(self, batch: Batch) -> Committed:
         """Insert what the batch decided under the lock and commit, in one round trip."""
-        with self._round_trip() as connection:
-            appending = self._append(batch, {}, None) if batch.appended else None
-            repeats = self._read_repeats(batch)
-            connection.execute("COMMIT")
-        return self._committed(batch, appending, repeats)
+        async with self._round_trip() as connection:
+            appending = await self._append(batch, {}, None) if batch.appended else None
+            repeats = await self._read_repeats(batch)
+            await connection.execute("COMMIT")
+        return await self._committed(batch, appending, repeats)
 
-    def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
+    async def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
         """Take the lock, insert what the batch decided and commit, in one round trip.
 
         ``versions`` is what the batch took for the last version of each execution, 0 for none.
@@ -194,15 +196,15 @@ class Session:
         """
         # What is sent in one round trip is one transaction, which begins and ends by itself.
         try:
-            with self._round_trip():
-                appending = self._append(batch, versions, batch.at)
-                repeats = self._read_repeats(batch)
+            async with self._round_trip():
+                appending = await self._append(batch, versions, batch.at)
+                repeats = await self._read_repeats(batch)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
-            self._drain()
+            await self._drain()
             raise OvertakenError from error
-        return self._committed(batch, appending, repeats)
+        return await self._committed(batch, appending, repeats)
 
-    def look_up(self, batch: Batch) -> Committed | None:
+    async def look_up(self, batch: Batch) -> Committed | None:
         """Say what a commit whose answer was lost came to: None if it never happened.
 
         Takes the lock first, since the commit may still be in flight.
@@ -212,76 +214,86 @@ class Session:
             id_: 0 if (head := batch.before.get(id_)) is None else head.version
             for id_ in batch.touched()
         }
-        with self._round_trip() as connection:
-            connection.execute("BEGIN")
-            self._recorder.take_lock(connection.cursor())
-            found = self._execute(_EVENTS, [list(base), list(base.values())])
-            repeats = self._read_repeats(batch)
-            connection.execute("COMMIT")
-        rows = {(row["originator_id"], row["originator_version"]): row for row in found}
+        async with self._round_trip() as connection:
+            await connection.execute("BEGIN")
+            await self._recorder.take_lock(connection.cursor())
+            found = await self._execute(_EVENTS, [list(base), list(base.values())])
+            repeats = await self._read_repeats(batch)
+            await connection.execute("COMMIT")
+        rows = {
+            (row["originator_id"], row["originator_version"]): row for row in await found.fetchall()
+        }
         row = rows.get((first.originator_id, first.originator_version))
         if row is None or bytes(row["state"]) != first.stored:
             return None
         positions = [
             rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
         ]
-        return Committed(None, positions, _repeat_positions(batch, repeats))
+        return Committed(None, positions, _repeat_positions(batch, await _rows(repeats)))
 
-    def _append(
+    async def _append(
         self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
-    ) -> Cursor[DictRow]:
-        appending = self._connected().cursor()
-        self._recorder.append(appending, batch.appended, versions, at)
+    ) -> AsyncCursor[DictRow]:
+        appending = (await self._connected()).cursor()
+        await self._recorder.append(appending, batch.appended, versions, at)
         if batch.appended:
-            keep_books(self._execute, batch)
+            for query, params in bookkeeping(batch):
+                await self._execute(query, params)
         return appending
 
-    def _committed(
-        self, batch: Batch, appending: Cursor[DictRow] | None, repeats: Cursor[DictRow] | None
+    async def _committed(
+        self,
+        batch: Batch,
+        appending: AsyncCursor[DictRow] | None,
+        repeats: AsyncCursor[DictRow] | None,
     ) -> Committed:
-        found = _repeat_positions(batch, repeats)
+        found = _repeat_positions(batch, await _rows(repeats))
         if appending is None:
             return Committed(None, (), found)
-        appended = self._recorder.appended(appending)
+        appended = await self._recorder.appended(appending)
         self.time.hear(appended.at)
         return Committed(appended.last, appended.positions, found)
 
-    def _connected(self) -> Connection[DictRow]:
+    async def _connected(self) -> AsyncConnection[DictRow]:
         if self._connection is None:
-            self._connection = self._recorder.connect()
-            self._pipeline = self._pipeline_mode.enter_context(self._connection.pipeline())
+            self._connection = await self._recorder.connect()
+            self._pipeline = await self._pipeline_mode.enter_async_context(
+                self._connection.pipeline()
+            )
             self._on_connect()
         return self._connection
 
-    @contextmanager
-    def _round_trip(self) -> Iterator[Connection[DictRow]]:
+    @asynccontextmanager
+    async def _round_trip(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         """Send all that is executed in the block at once; results are there after it."""
-        connection = self._connected()
+        connection = await self._connected()
         yield connection
         assert self._pipeline is not None
         try:
-            self._pipeline.sync()
+            await self._pipeline.sync()
         except IndexError as error:
             # The driver has no place for an error that comes with the end of a transaction, after
             # all statements were answered.
             msg = "the transaction could not be ended"
             raise psycopg.InternalError(msg) from error
 
-    def _drain(self) -> None:
+    async def _drain(self) -> None:
         """Take what the server answered to the rest of a round trip that failed."""
-        with suppress(psycopg.errors.PipelineAborted), self._round_trip():
-            pass
+        with suppress(psycopg.errors.PipelineAborted):
+            async with self._round_trip():
+                pass
 
-    def _execute(self, query: str, params: list[Any]) -> Cursor[DictRow]:
-        return self._connected().execute(query, params, prepare=True)
+    async def _execute(self, query: str, params: list[Any]) -> AsyncCursor[DictRow]:
+        connection = await self._connected()
+        return await connection.execute(query, params, prepare=True)
 
-    def _read_repeats(self, batch: Batch) -> Cursor[DictRow] | None:
+    async def _read_repeats(self, batch: Batch) -> AsyncCursor[DictRow] | None:
         if not batch.repeats:
             return None
-        return self._execute(_REPEATS, columns(batch.repeats, 2))
+        return await self._execute(_REPEATS, columns(batch.repeats, 2))
 
 
-def _spoken_to(connection: Connection[DictRow]) -> bool:
+def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
     """Say whether there is something to read, though nothing was asked: a last word, or the end."""
     readable = poll()
     readable.register(connection.fileno(), POLLIN)
@@ -305,8 +317,11 @@ def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     }
 
 
-def _repeat_positions(batch: Batch, found: Cursor[DictRow] | None) -> dict[Repeat, int]:
-    rows = found.fetchall() if found else []
+async def _rows(found: AsyncCursor[DictRow] | None) -> list[DictRow]:
+    return await found.fetchall() if found else []
+
+
+def _repeat_positions(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, int]:
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
     positions: dict[Repeat, int] = {}
     for repeat in batch.repeats:

@@ -72,11 +72,9 @@ class Tail:
         self._writer_pid: int | None = None
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         """Begin at the log's end. Raises psycopg errors if the database is away."""
-        self._loop = asyncio.get_running_loop()
         self.position = self._buffer_from = await self._reader.position()
         self._tasks = [
             asyncio.create_task(self._listen(), name="placet-tail-listen"),
@@ -97,10 +95,12 @@ class Tail:
             self._release(key)
 
     def offer(self, commit: Commit) -> None:
-        """Take a commit of this process's writer. May be called on any thread."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # The loop is closed: nobody follows any more.
-                self._loop.call_soon_threadsafe(self._accept, commit)
+        """Take a commit of this process's writer."""
+        self._writer_pid = commit.writer_pid
+        if commit.after == self.position:
+            self._publish(commit.events)
+        else:
+            self._wake.set()
 
     def listen(self, listener: Callable[[tuple[Logged, ...]], None]) -> None:
         """Have all events handed over in the moment in which they are known, before all followers.
@@ -206,13 +206,6 @@ class Tail:
             if not waiting and self._waiting.get(execution_id) is waiting:
                 del self._waiting[execution_id]
         return True
-
-    def _accept(self, commit: Commit) -> None:
-        self._writer_pid = commit.writer_pid
-        if commit.after == self.position:
-            self._publish(commit.events)
-        else:
-            self._wake.set()
 
     def _publish(self, events: tuple[Logged, ...]) -> None:
         if not events:

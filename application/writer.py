@@ -1,4 +1,4 @@
-"""The writer: one thread that turns all commands queued at a moment into one commit.
+"""The writer: one task that turns all commands queued at a moment into one commit.
 
 Throughput comes from the batches, order from the log's lock. As a rule a batch is decided on the
 states in the cache and sent with them as a condition, so that lock, check and commit are one round
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Condition, Thread
 from time import perf_counter
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ import psycopg
 import structlog
 from eventsourcing.persistence import PersistenceError
 from tenacity import (
-    Retrying,
+    AsyncRetrying,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
@@ -70,7 +69,8 @@ class Writer:
 
     ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
     ``time_limit`` the seconds after which a caller is told that the outcome is not known.
-    ``on_commit`` is called on the writer's thread after each commit with events.
+    ``on_commit`` is called after each commit with events, before anybody is answered; it must
+    neither raise nor wait.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Writer:
         self._queue: deque[Call] = deque()
         self._depth = 0
         self._closing = False
-        self._changed = Condition()
-        self._thread = Thread(target=self._run, name="placet-writer", daemon=True)
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
 
     @property
@@ -104,101 +104,101 @@ class Writer:
         return self._depth
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Begin, on the loop that runs."""
+        self._task = asyncio.create_task(self._run(), name="placet-writer")
 
-    def close(self) -> None:
-        """Answer what is queued, take nothing more and end the thread."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._snapshots.shutdown()
-        self._session.drop()
+    async def close(self) -> None:
+        """Answer what is queued, take nothing more and end."""
+        self._closing = True
+        self._changed.set()
+        if self._task is not None:
+            await self._task
+        await asyncio.to_thread(self._snapshots.shutdown)
+        await self._session.drop()
 
     async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
         """Carry requests out and give one outcome for each, in order.
 
         ``chained``: after a refused request, later ones of the same execution are SKIPPED.
         """
-        call = Call(requests, asyncio.get_running_loop(), chained=chained)
-        with self._changed:
-            if self._closing or self._depth + len(requests) > self._queue_limit:
-                outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
-                _count(call, outcomes)
-                return outcomes
-            self._queue.append(call)
-            self._depth += len(requests)
-            metrics.QUEUE_DEPTH.set(self._depth)
-            self._changed.notify()
+        call = Call(requests, chained=chained)
+        if self._closing or self._depth + len(requests) > self._queue_limit:
+            outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
+            _count(call, outcomes)
+            return outcomes
+        self._queue.append(call)
+        self._note_depth(len(requests))
+        self._changed.set()
         call.expire_after(self._time_limit, self._expire)
         return await call.future
 
     def _expire(self, call: Call) -> None:
-        with self._changed:
-            if not call.taken:
-                self._queue.remove(call)
-                self._depth -= len(call.requests)
-                call.answer(call.all_unavailable(UNAVAILABLE))
-                return
-        call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
+        if call.taken:
+            call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
+            return
+        self._queue.remove(call)
+        self._note_depth(-len(call.requests))
+        call.answer(call.all_unavailable(UNAVAILABLE))
 
-    def _run(self) -> None:
-        while calls := self._take():
+    def _note_depth(self, change: int) -> None:
+        self._depth += change
+        metrics.QUEUE_DEPTH.set(self._depth)
+
+    async def _run(self) -> None:
+        while calls := await self._take():
             try:
-                answers = self._process(calls)
+                answers = await self._process(calls)
             except Exception as error:  # noqa: BLE001 - it is the callers' answer
                 _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
-                self._session.drop()
+                await self._session.drop()
                 answers = {call: [error for _ in call.requests] for call in calls}
             for call, outcomes in answers.items():
                 _count(call, outcomes)
-            _answer(answers)
+                call.answer(outcomes)
 
-    def _take(self) -> list[Call]:
-        with self._changed:
-            while not self._queue and not self._closing:
-                self._changed.wait()
-            calls: list[Call] = []
-            size = 0
-            while self._queue and (
-                not calls or size + len(self._queue[0].requests) <= self._batch_limit
-            ):
-                call = self._queue.popleft()
-                call.taken = True
-                calls.append(call)
-                size += len(call.requests)
-            self._depth -= size
-            metrics.QUEUE_DEPTH.set(self._depth)
+    async def _take(self) -> list[Call]:
+        """Give what is queued, at least one call, or none at the end."""
+        while not self._queue and not self._closing:
+            self._changed.clear()
+            await self._changed.wait()
+        calls: list[Call] = []
+        size = 0
+        while self._queue and (
+            not calls or size + len(self._queue[0].requests) <= self._batch_limit
+        ):
+            call = self._queue.popleft()
+            call.taken = True
+            calls.append(call)
+            size += len(call.requests)
+        self._note_depth(-size)
         if calls:
             metrics.BATCH_SIZE.observe(size)
         return calls
 
-    def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
+    async def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
         # A connection may have died unnoticed since it was last used, so each batch has a second
         # try on a new one. What was not committed is simply decided again.
         may_come = False
         for _ in range(2):
             began = perf_counter()
             try:
-                batch, committed = self._carry_out(calls)
+                batch, committed = await self._carry_out(calls)
             except psycopg.errors.LockNotAvailable as error:
                 _log.warning("log_lock_timeout", error=str(error))
-                self._session.drop()
+                await self._session.drop()
                 break
             except DATABASE_ERRORS as error:
                 _log.warning("log_unreachable", error=str(error))
-                self._session.drop()
+                await self._session.drop()
                 continue
             except _UnansweredError as error:
                 _log.warning("commit_unanswered", error=str(error))
-                self._session.drop()
+                await self._session.drop()
                 batch = error.batch
                 if not batch.appended:
                     continue
                 try:
-                    looked_up = self._look_up(batch)
+                    looked_up = await self._look_up(batch)
                 except DATABASE_ERRORS as second:
                     _log.warning("commit_unknown", error=str(second))
                     may_come = True
@@ -215,22 +215,23 @@ class Writer:
             return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
         return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
 
-    def _carry_out(self, calls: list[Call]) -> tuple[Batch, Committed]:
+    async def _carry_out(self, calls: list[Call]) -> tuple[Batch, Committed]:
         """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
         attempt = Attempt(self._session, self._cache, calls)
+        await attempt.gather()
         batch = attempt.foreseen()
         if batch is not None:
             try:
                 with _sending(batch):
-                    return batch, self._session.commit_expecting(batch, attempt.versions)
+                    return batch, await self._session.commit_expecting(batch, attempt.versions)
             except OvertakenError:
                 metrics.OVERTAKEN.inc()
-        batch = attempt.under_lock()
+        batch = await attempt.under_lock()
         with _sending(batch):
-            return batch, self._session.commit(batch)
+            return batch, await self._session.commit(batch)
 
-    def _look_up(self, batch: Batch) -> Committed | None:
-        for attempt in Retrying(
+    async def _look_up(self, batch: Batch) -> Committed | None:
+        async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(DATABASE_ERRORS),
             stop=stop_after_delay(LOOK_UP_FOR),
             wait=wait_random_exponential(multiplier=0.05, max=1),
@@ -238,9 +239,9 @@ class Writer:
         ):
             with attempt:
                 try:
-                    return self._session.look_up(batch)
+                    return await self._session.look_up(batch)
                 except DATABASE_ERRORS:
-                    self._session.drop()
+                    await self._session.drop()
                     raise
         return None
 
@@ -259,6 +260,7 @@ class Writer:
                 Logged(e.recorded, e.topic, e.stored, e.hash, position)
                 for e, position in zip(batch.appended, committed.positions, strict=True)
             )
+            assert self._session.backend_pid is not None
             self._on_commit(Commit(committed.after, events, self._session.backend_pid))
 
     def _put_snapshot(self, head: Head) -> None:
@@ -277,22 +279,6 @@ def _sending(batch: Batch) -> Iterator[None]:
         raise
     except DATABASE_ERRORS as error:
         raise _UnansweredError(batch, error) from error
-
-
-def _answer(answers: dict[Call, list[Outcome]]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Call, list[Outcome]]]] = {}
-    for call, outcomes in answers.items():
-        by_loop.setdefault(call.loop, []).append((call, outcomes))
-    for loop, answered in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_answer_all, answered)
-        except RuntimeError:
-            _log.warning("nobody_waits", calls=len(answered))
-
-
-def _answer_all(answered: list[tuple[Call, list[Outcome]]]) -> None:
-    for call, outcomes in answered:
-        call.answer(outcomes)
 
 
 def _count(call: Call, outcomes: list[Outcome]) -> None:

@@ -32,7 +32,7 @@ async def writer(url: str) -> AsyncIterator[Writer]:
     try:
         yield running
     finally:
-        await asyncio.to_thread(running.close)
+        await running.close()
         log.close()
 
 

@@ -1,8 +1,8 @@
 """One server process without its edge: the writer and all that stands around it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ from application.log import ExecutionLog
 from application.outcomes import Accepted, Outcome, Refused
 from application.polling import Polling
 from application.reader import Reader
+from application.recorder import lock_statement
 from application.requests import Request
 from application.tail import Tail
 from application.writer import Writer
@@ -57,6 +58,14 @@ def refused(outcome: Outcome, code: RefusalCode) -> Refused:
     assert isinstance(outcome, Refused), outcome
     assert outcome.code is code, outcome
     return outcome
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Hold the log's lock, as another process does while it decides."""
+    with psycopg.connect(url) as holder:
+        holder.execute(lock_statement())
+        yield
 
 
 class Office:
@@ -101,7 +110,7 @@ class Office:
             await office.clock.close()
             await office.assignments.close()
             await office.tail.close()
-            office.writer.close()
+            await office.writer.close()
             await office.pool.close()
             office.log.close()
 

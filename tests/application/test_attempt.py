@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
+from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
 import psycopg
@@ -85,7 +86,7 @@ async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
         await one.start()
         first = await two.do(start())
         # As if it had been looked for a moment earlier.
-        monkeypatch.setattr(one.writer._session, "mapped", lambda _: {})
+        monkeypatch.setattr(one.writer._session, "mapped", AsyncMock(return_value={}))
         second = await one.do(start())
     assert second.repeated
     assert second.execution.id == first.execution.id
@@ -214,7 +215,7 @@ async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url
     async with Office.open(log_url) as office:
         await office.start()
         assert office.writer._session.time.now() is not None
-        office.writer._session.drop()
+        await office.writer._session.drop()
         assert office.writer._session.time.now() is None
 
 
@@ -227,9 +228,9 @@ async def test_what_was_sent_and_is_not_found_may_come_yet(
             execution = await office.start()
             look_up = office.writer._look_up
 
-            def looked_up(batch: Batch) -> Committed | None:
+            async def looked_up(batch: Batch) -> Committed | None:
                 # As if the commit had not come to the database yet.
-                assert look_up(batch) is not None
+                assert await look_up(batch) is not None
                 wire.down = True
                 wire.cut()
                 return None

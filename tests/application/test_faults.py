@@ -12,7 +12,7 @@ from application.outcomes import Accepted, Refused, UnavailableError
 from application.session import Session
 from domain.commands import StartExecution
 from domain.errors import RefusalCode
-from tests.application.office import Office, accepted, grant, refused, step
+from tests.application.office import Office, accepted, grant, locked, refused, step
 from tests.domain.people import OLIVIA
 from tests.support.proxy import Wire
 
@@ -95,8 +95,7 @@ async def test_what_cant_be_found_out_is_unknown_and_a_repeat_finds_it(
 async def test_who_waits_too_long_is_told(log_url: str) -> None:
     async with Office.open(log_url, time_limit=0.3) as office:
         execution = await office.start()
-        with office.log.log_recorder.connect() as holder, holder.transaction():
-            office.log.log_recorder.take_lock(holder.cursor())
+        with locked(log_url):
             taken = asyncio.create_task(office.send(step(execution.id, "taken")))
             await asyncio.sleep(0)
             async with asyncio.timeout(10):
@@ -113,10 +112,10 @@ async def test_a_process_stopped_with_the_lock_does_not_hold_it_for_long(log_url
     async with Office.open(log_url) as office:
         execution = await office.start()
         stopped = Session(office.log.log_recorder)
-        stopped.begin([execution.id], [], [])
+        await stopped.begin([execution.id], [], [])
         async with asyncio.timeout(20):
             await office.do(step(execution.id, "waited"))
-        stopped.drop()
+        await stopped.drop()
 
 
 async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
@@ -126,17 +125,17 @@ async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
     recorder = ExecutionLog(log_url, lock_timeout=1, idle_in_transaction_timeout=1).log_recorder
     async with Office.open(log_url) as office:
         execution = await office.start()
-        stopped = recorder.connect()
+        stopped = await recorder.connect()
         pipeline = stopped.pipeline()
-        pipeline.__enter__()
-        stopped.execute("BEGIN")
-        recorder.take_lock(cursor := stopped.cursor())
-        cursor.fetchall()
+        await pipeline.__aenter__()
+        await stopped.execute("BEGIN")
+        await recorder.take_lock(cursor := stopped.cursor())
+        await cursor.fetchall()
         async with asyncio.timeout(20):
             await office.do(step(execution.id, "waited"))
-        stopped.close()
+        await stopped.close()
         with suppress(psycopg.Error):
-            pipeline.__exit__(None, None, None)
+            await pipeline.__aexit__(None, None, None)
 
 
 async def test_every_acknowledged_command_is_in_the_log_whatever_is_cut(

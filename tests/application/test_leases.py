@@ -10,7 +10,7 @@ from application.outcomes import Accepted
 from application.tables import create_tables
 from domain.commands import CancelExecution
 from domain.errors import RefusalCode
-from tests.application.office import Office, claim, complete, grant, refused, step
+from tests.application.office import Office, claim, complete, grant, locked, refused, step
 from tests.domain.people import ENGINE, OLIVIA
 
 pytestmark = pytest.mark.both_servers
@@ -203,13 +203,10 @@ async def test_a_process_stopped_while_it_releases_keeps_no_lock(office: Office)
     """It is one statement: there is no moment between the lock and the commit."""
     execution = await office.start()
     await take(office, "one")
-    with office.log.log_recorder.connect() as holder:
-        holder.execute("BEGIN")
-        office.log.log_recorder.take_lock(holder.cursor())
+    with locked(office.url):
         releasing = asyncio.create_task(office.leases.release(ENGINE, "one", None))
         await asyncio.sleep(0.05)
         assert not releasing.done()
-        holder.rollback()
     assert await releasing == [execution.id]
 
 

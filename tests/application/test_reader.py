@@ -76,9 +76,9 @@ async def test_a_long_history_is_read_from_a_snapshot_that_is_checked(log_url: s
             "UPDATE execution_snapshots SET state = 'garbage'",
         ):
             connection.execute(spoil)
-            async with Office.open(log_url) as fresh:
-                assert await fresh.reader.execution(execution.id) == expected
-                await fresh.do(step(execution.id, "0"))
+            async with Office.open(log_url) as reading, Office.open(log_url) as writing:
+                assert await reading.reader.execution(execution.id) == expected
+                assert (await writing.do(step(execution.id, "0"))).execution == expected
 
 
 @pytest.mark.parametrize(

@@ -35,23 +35,23 @@ def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
         log.close()
 
 
-def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
+async def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
     log = ExecutionLog(log_url)
-    with (
-        log.log_recorder.connect() as holder,
-        psycopg.connect(log_url, autocommit=True) as other,
-        holder.transaction(),
-    ):
-        log.log_recorder.take_lock(holder.cursor())
+    with psycopg.connect(log_url, autocommit=True) as other:
+        holder = await log.log_recorder.connect()
+        await holder.execute("BEGIN")
+        await log.log_recorder.take_lock(holder.cursor())
         other.execute("SET lock_timeout = '1s'")
         other.execute("VACUUM ANALYZE execution_events")
+        await holder.close()
     log.close()
 
 
-def test_every_part_of_the_connection_string_reaches_the_driver(log_url: str) -> None:
+async def test_every_part_of_the_connection_string_reaches_the_driver(log_url: str) -> None:
     log = ExecutionLog(psycopg.conninfo.make_conninfo(log_url, application_name="by-conninfo"))
     with log.log_recorder.datastore.get_connection() as connection:
         assert connection.info.get_parameters()["application_name"] == "by-conninfo"
-    with log.log_recorder.connect() as connection:
-        assert connection.info.get_parameters()["application_name"] == "by-conninfo"
+    own = await log.log_recorder.connect()
+    assert own.info.get_parameters()["application_name"] == "by-conninfo"
+    await own.close()
     log.close()

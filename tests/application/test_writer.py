@@ -19,6 +19,7 @@ from tests.application.office import (
     claim,
     complete,
     grant,
+    locked,
     refused,
     request_of,
     step,
@@ -142,8 +143,7 @@ async def test_versions_have_no_hole_and_times_never_go_back(office: Office) -> 
 async def test_a_full_queue_refuses_at_once(log_url: str) -> None:
     async with Office.open(log_url, queue_limit=3) as office:
         execution = await office.start()
-        with office.log.log_recorder.connect() as holder, holder.transaction():
-            office.log.log_recorder.take_lock(holder.cursor())
+        with locked(log_url):
             waiting = asyncio.create_task(office.send(step(execution.id, "held")))
             await asyncio.sleep(0)
             await _until(lambda: office.writer.depth == 0)
@@ -242,7 +242,7 @@ async def test_what_is_queued_at_closing_is_answered(log_url: str) -> None:
         execution = await office.start()
         tasks = [asyncio.create_task(office.do(step(execution.id, str(n)))) for n in range(50)]
         await asyncio.sleep(0)
-        await asyncio.to_thread(office.writer.close)
+        await office.writer.close()
         assert len(await asyncio.gather(*tasks)) == 50
         [late] = await office.send(step(execution.id, "late"))
         refused(late, RefusalCode.OVERLOADED)
