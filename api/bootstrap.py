@@ -33,6 +33,7 @@ from application.writer import Writer
 from domain.values import Principal
 from projections.approvals import Approvals
 from projections.executions import Executions
+from projections.inbox import Inbox
 from projections.positions import Positions
 from projections.projector import Projector
 
@@ -64,8 +65,9 @@ async def serve(
         idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
     )
     cache, positions = HeadCache(), Positions()
-    projector = Projector(database_url, load=loader(log), positions=positions)
     reader = Reader(log, cache, pool)
+    inbox = Inbox(reader.known_after)
+    projector = Projector(database_url, load=loader(log), inbox=inbox, positions=positions)
     tail = Tail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
     writer = Writer(
         log,
@@ -109,6 +111,7 @@ async def serve(
     writer.start()
     projector.start()
     await services.assignments.start()
+    tail.listen(inbox.put)
     for one in background:
         await one.start()
     try:

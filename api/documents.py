@@ -1,11 +1,12 @@
 """Documents, parsed, limited and validated once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
 
 from api import limits
+from api.calls import Call
 from api.errors import ErrorCode, bad_request, limit_exceeded
 from api.plans import Budget, Plans
 
@@ -15,11 +16,15 @@ _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Documen
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that may be executed, or the errors because of which it may not."""
+    """A document that may be executed, or the errors because of which it may not.
+
+    ``calls``: what is known by now of how to call its operations, None for by the library.
+    """
 
     document: DocumentNode | None
     plans: Plans
     errors: tuple[GraphQLError, ...] = ()
+    calls: dict[str | None, Call | None] = field(default_factory=dict)
 
 
 class Documents:

@@ -1,6 +1,6 @@
 """Executes prepared documents on the schema, and says what went wrong in the contract's codes."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from inspect import isawaitable
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from graphql import (
 )
 
 from api import metrics
+from api.calls import Call, find, resolved
 from api.context import Context
 from api.documents import Documents
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
@@ -48,6 +49,7 @@ class Operation(NamedTuple):
 
     document: DocumentNode
     plans: Plans
+    calls: dict[str | None, Call | None]
     name: str | None
     type: OperationType
     field: str
@@ -79,6 +81,7 @@ class Executor:
         return Operation(
             prepared.document,
             prepared.plans,
+            prepared.calls,
             request.operation_name,
             definition.operation,
             _field(definition),
@@ -88,27 +91,68 @@ class Executor:
         self, operation: Operation, variables: dict[str, Any] | None, context: Context
     ) -> Answer:
         """Execute a query or mutation. Raises InvalidRequestError for variables that do not fit."""
+        answer = _shown(await self.execute(operation, variables, context))
+        metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
+        if "data" not in answer.body:
+            raise InvalidRequestError(answer)
+        return answer
+
+    async def execute(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> ExecutionResult:
+        """Execute a query or mutation, and give its result as graphql-core gives it."""
+        call = self._call(operation, variables)
+        if call is None:
+            return await self._execute(operation, variables, context)
+        try:
+            arguments = call.arguments(variables or {})
+        except Exception:  # noqa: BLE001 - the library takes it, or says what is wrong with it
+            return await self._execute(operation, variables, context)
+        outcome: Any
+        try:
+            outcome = await call.resolve(arguments, context)
+        except Exception as error:  # noqa: BLE001 - the library says where it was raised
+            outcome = error
+        else:
+            try:
+                return ExecutionResult({call.name: call.complete(outcome, context)})
+            except Exception:  # noqa: BLE001, S110 - the library finds it again
+                pass
+        return await self._execute(operation, variables, context, resolved(outcome))
+
+    async def _execute(
+        self,
+        operation: Operation,
+        variables: dict[str, Any] | None,
+        context: Context,
+        *middleware: Callable[..., Any],
+    ) -> ExecutionResult:
         result = execute(
             self._schema,
             operation.document,
             context_value=context,
             variable_values=variables,
             operation_name=operation.name,
+            middleware=middleware or None,
             executor_class=PlannedExecutor,
             plans=operation.plans,
         )
-        if isawaitable(result):
-            result = await result
-        answer = _shown(result)
-        metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
-        if "data" not in answer.body:
-            raise InvalidRequestError(answer)
-        return answer
+        return await result if isawaitable(result) else result
 
-    async def stream(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
-    ) -> AsyncGenerator[Answer, None]:
-        """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
+    def _call(self, operation: Operation, variables: dict[str, Any] | None) -> Call | None:
+        try:
+            return operation.calls[operation.name]
+        except KeyError:
+            executor = self._build(operation, variables, None)
+            if isinstance(executor, list):
+                # It is these variables: others may fit.
+                return None
+            call = operation.calls[operation.name] = find(executor, operation.plans)
+            return call
+
+    def _build(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context | None
+    ) -> PlannedExecutor | list[GraphQLError]:
         executor = PlannedExecutor.build(
             self._schema,
             operation.document,
@@ -117,9 +161,16 @@ class Executor:
             operation_name=operation.name,
             plans=operation.plans,
         )
+        assert isinstance(executor, PlannedExecutor | list)
+        return executor
+
+    async def stream(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> AsyncGenerator[Answer, None]:
+        """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
+        executor = self._build(operation, variables, context)
         if isinstance(executor, list):
             raise InvalidRequestError(refusal(*executor))
-        assert isinstance(executor, PlannedExecutor)
         source = create_source_event_stream(executor)
         if isawaitable(source):
             source = await source

@@ -19,6 +19,7 @@ from graphql import (
     FieldNode,
     FragmentSpreadNode,
     GraphQLCompositeType,
+    GraphQLField,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -37,8 +38,8 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
-# How strawberry leaves its definitions in the types and fields that it makes.
-_DEFINITION = "strawberry-definition"
+# How strawberry leaves its definitions in the types, fields and arguments that it makes.
+DEFINITION = "strawberry-definition"
 MAX_FIELDS = 20_000
 """So many may be planned at once, of all documents together: about a kilobyte each."""
 
@@ -115,7 +116,7 @@ class PlannedExecutor(Executor[Any]):
     def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans = plans
-        self._root: _Root | None = None
+        self._root: Root | None = None
 
     def complete_value(
         self,
@@ -149,32 +150,40 @@ class PlannedExecutor(Executor[Any]):
     def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
         """Complete an event of a subscription."""
         try:
-            if self._root is None:
-                self._root = self._find_root()
-            name, type_, details, info = self._root
-            plan = self._plans.find(self, type_, details)
+            root = self.root()
+            plan = self._plans.find(self, root.definition.type, root.details)
             if plan is not None:
-                return ExecutionResult({name: plan(event, info)})
+                # The event is the field's value: that is how strawberry resolves it.
+                return ExecutionResult({root.name: plan(event, root.info)})
         except Exception:  # noqa: BLE001, S110 - as above
             pass
         return execute_subscription_event(self.build_per_event_executor(event))
 
-    def _find_root(self) -> "_Root":
-        """Give the one field that is followed. Raises ValueError if that takes the library."""
-        [node] = self.operation.selection_set.selections
-        type_ = self.schema.subscription_type
-        if type_ is None or not isinstance(node, FieldNode) or node.directives:
-            raise ValueError(node)
-        field = type_.fields[node.name.value]
+    def root(self) -> "Root":
+        """Give the operation's one field. Raises LookupError if that takes the library."""
+        if self._root is None:
+            self._root = self._find_root()
+        return self._root
+
+    def _find_root(self) -> "Root":
+        type_ = self.schema.get_root_type(self.operation.operation)
+        selections = self.operation.selection_set.selections
+        node = selections[0]
+        plain = isinstance(node, FieldNode) and not (node.directives or self.operation.directives)
+        if type_ is None or len(selections) > 1 or not plain:
+            raise LookupError(selections)
+        assert isinstance(node, FieldNode)
+        definition = type_.fields[node.name.value]
         name = (node.alias or node.name).value
-        # The event is the field's value: that is how strawberry resolves it.
-        info = self.build_resolve_info(field, [node], type_, Path(None, name, type_.name))
-        return _Root(name, field.type, [FieldDetails(node, None)], info)
+        info = self.build_resolve_info(definition, [node], type_, Path(None, name, type_.name))
+        return Root(name, definition, [FieldDetails(node, None)], info)
 
 
-class _Root(NamedTuple):
+class Root(NamedTuple):
+    """The field that an operation is about. ``name`` is that in the answer."""
+
     name: str
-    type: GraphQLOutputType
+    definition: GraphQLField
     details: list[FieldDetails]
     info: Info
 
@@ -200,7 +209,7 @@ class _Planner:
             return None
         plans: dict[type, Complete] = {}
         for possible in self._possible(nullable):
-            definition = possible.extensions.get(_DEFINITION)
+            definition = possible.extensions.get(DEFINITION)
             plan = None if definition is None else self._object(possible, details)
             if definition is None or plan is None:
                 # Introspection is the library's own.
@@ -243,7 +252,7 @@ class _Planner:
         if node.name.value == "__typename":
             return lambda *_: type_.name
         field = type_.fields[node.name.value]
-        definition: StrawberryField = field.extensions[_DEFINITION]
+        definition: StrawberryField = field.extensions[DEFINITION]
         if not _known_at_once(definition):
             return None
         if node.selection_set is None:

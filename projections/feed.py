@@ -10,8 +10,10 @@ from psycopg import Connection
 
 from domain.codec import decode
 from domain.errors import DamagedEventError, IllegalTransitionError, UnknownTopicError
+from domain.events import Recorded
 from domain.evolve import evolve, fold
 from domain.state import Execution
+from projections.inbox import Inbox, Known
 from projections.model import Change, ReadModel
 from projections.sql import statements
 
@@ -43,6 +45,10 @@ class Row(NamedTuple):
     topic: str
     stored: bytes
 
+    def read(self) -> tuple[Recorded, None]:
+        """Decode the event; the state after it has to be folded."""
+        return decode(self.execution_id, self.version, self.topic, self.stored), None
+
 
 class Folded(NamedTuple):
     """What rows of the log changed, up to ``position``."""
@@ -63,7 +69,8 @@ class _Changing:
 class Feed:
     """Projects the log into read models that all stand at ``position``.
 
-    ``resume_at`` (monotonic seconds) is when to try again after something stopped it.
+    ``resume_at`` (monotonic seconds) is when to try again after something stopped it. What is in
+    the ``inbox`` is not read from the log.
     """
 
     def __init__(
@@ -72,19 +79,27 @@ class Feed:
         position: int,
         *,
         load: Load | None = None,
+        inbox: Inbox[Any] | None = None,
         states: int = STATES,
     ) -> None:
         self.models = list(models)
         self.position = position
         self.resume_at = 0.0
         self._load = load
+        self._inbox = inbox
         self._size = states
         self._states: OrderedDict[UUID, Execution] = OrderedDict()
 
     def read(
         self, connection: Connection[Any], *, limit: int = BATCH, upto: int | None = None
-    ) -> list[Row]:
-        """Read up to ``limit`` rows of the log after the position, none beyond ``upto``."""
+    ) -> Sequence[Row | Known]:
+        """Give up to ``limit`` rows of the log after the position, none beyond ``upto``."""
+        if (
+            self._inbox is not None
+            and upto is None
+            and (known := self._inbox.after(self.position, limit=limit))
+        ):
+            return known
         cursor = connection.execute(
             _LOG["after"],
             {"after": self.position, "limit": limit, "upto": upto},
@@ -93,7 +108,7 @@ class Feed:
         )
         return list(map(Row._make, cursor.fetchall()))
 
-    def fold(self, connection: Connection[Any], rows: Sequence[Row]) -> Folded:
+    def fold(self, connection: Connection[Any], rows: Sequence[Row | Known]) -> Folded:
         """Fold rows that follow the position.
 
         Stops before the first that can't be decoded or folded. Raises PoisonedEventError if that
@@ -121,20 +136,21 @@ class Feed:
             self._keep(change.after)
 
     def _advance(
-        self, changes: dict[UUID, _Changing], origins: Mapping[UUID, Origin], row: Row
+        self, changes: dict[UUID, _Changing], origins: Mapping[UUID, Origin], row: Row | Known
     ) -> None:
         changing = changes.get(row.execution_id)
         if changing is None:
             changing = _Changing(self._before(origins, row))
-        recorded = decode(row.execution_id, row.version, row.topic, row.stored)
-        state = evolve(changing.after, recorded)
+        recorded, state = row.read()
+        if state is None:
+            state = evolve(changing.after, recorded)
         changing.after = state
         ordinal = getattr(recorded.event, "ordinal", None)
         if ordinal is not None:
             changing.touched[ordinal] = state
         changes[row.execution_id] = changing
 
-    def _before(self, origins: Mapping[UUID, Origin], row: Row) -> Execution | None:
+    def _before(self, origins: Mapping[UUID, Origin], row: Row | Known) -> Execution | None:
         if row.version == 1:
             return None
         origin = origins.get(row.execution_id)
@@ -144,7 +160,9 @@ class Feed:
             return self._load(row.execution_id, row.version - 1)
         return origin
 
-    def _origins(self, connection: Connection[Any], rows: Iterable[Row]) -> dict[UUID, Origin]:
+    def _origins(
+        self, connection: Connection[Any], rows: Iterable[Row | Known]
+    ) -> dict[UUID, Origin]:
         """Give the states that the rows follow; those not kept are folded in one query."""
         origins: dict[UUID, Origin] = {}
         missing = []
@@ -178,6 +196,6 @@ class Feed:
 
 def _origin(history: Iterable[Row]) -> Origin:
     try:
-        return fold(None, (decode(r.execution_id, r.version, r.topic, r.stored) for r in history))
+        return fold(None, (row.read()[0] for row in history))
     except UNFOLDABLE as error:
         return error

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from threading import Event, Thread
@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from projections.database import connect, try_lock
 from projections.feed import BATCH, Feed, Load
+from projections.inbox import Inbox
 from projections.lag import Lag
 from projections.metrics import STOPPED
 from projections.model import POSITIONS, ReadModel
@@ -52,7 +53,8 @@ class Projector:
     harm: a position moves only from where its projector left it.
 
     ``load`` gives an execution at a version, of those with a long history (None: all are folded
-    from the log). ``positions`` is told where the read models stand. ``poll`` is in seconds.
+    from the log). ``inbox`` has what was appended lately. ``positions`` is told where the read
+    models stand. ``poll`` is in seconds.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Projector:
         conninfo: str,
         *,
         load: Load | None = None,
+        inbox: Inbox[Any] | None = None,
         positions: Positions | None = None,
         models: Iterable[ReadModel] = tuple(MODELS.values()),
         batch: int = BATCH,
@@ -67,6 +70,7 @@ class Projector:
     ) -> None:
         self._conninfo = conninfo
         self._load = load
+        self._inbox = inbox
         self._positions = positions or Positions()
         self._models = {model.name: model for model in models}
         self._batch = batch
@@ -201,9 +205,12 @@ class Projector:
         self._unready = unready
         self._reopen_at = time.monotonic() + RETRY
         kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
-        self._feeds = [Feed(models, position, load=self._load) for position, models in at.items()]
+        self._feeds = [self._feed(models, position) for position, models in at.items()]
         for feed in self._feeds:
             feed.resume_at = max(kept.get(name, 0.0) for name in _names(feed))
+
+    def _feed(self, models: Sequence[ReadModel], position: int) -> Feed:
+        return Feed(models, position, load=self._load, inbox=self._inbox)
 
     def _stands(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
@@ -264,7 +271,7 @@ class Projector:
                 raise
             except Exception as error:  # noqa: BLE001 - the other models go on
                 feed.models.remove(model)
-                behind = Feed([model], pending.after, load=self._load)
+                behind = self._feed([model], pending.after)
                 self._feeds.append(behind)
                 self._stop(behind, error)
                 continue

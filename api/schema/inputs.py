@@ -9,7 +9,6 @@ import strawberry
 
 from api.schema.enums import ApprovalStatus, ExecutionState, ExpiryAction
 from api.schema.ids import NOWHERE, approval_id_of, execution_id_of
-from api.schema.quick import quick
 from api.schema.scalars import JSON
 from api.schema.waits import (
     ChildInput,
@@ -35,7 +34,6 @@ def as_tuple(values: Iterable[T] | None) -> tuple[T, ...] | None:
     return None if values is None else tuple(values)
 
 
-@quick
 @strawberry.input(description="A label to put on an execution or to find it by.")
 class LabelInput:
     name: str
@@ -46,7 +44,6 @@ class LabelInput:
         return values.Label(name=self.name, value=self.value)
 
 
-@quick
 @strawberry.input(description="What to start.")
 class StartExecutionInput:
     id: strawberry.ID | None = strawberry.field(
@@ -83,7 +80,6 @@ class StartExecutionInput:
         )
 
 
-@quick
 @strawberry.input(description="People who are needed; at least one group or user.")
 class RequirementInput:
     count: int | None = 1
@@ -99,7 +95,6 @@ class RequirementInput:
         )
 
 
-@quick
 @strawberry.input(description="Who has to agree.")
 class ApprovalPolicyInput:
     requirements: list[RequirementInput]
@@ -119,7 +114,6 @@ class ApprovalPolicyInput:
         )
 
 
-@quick
 @strawberry.input(description="What to ask of whom. Forms and deadlines are refused for now.")
 class RequestApprovalInput:
     execution_id: strawberry.ID
@@ -148,7 +142,6 @@ class RequestApprovalInput:
         )
 
 
-@quick
 @strawberry.input(description="A grant. Answers and amendments are refused for now.")
 class DecisionInput:
     approval_id: strawberry.ID
@@ -172,7 +165,6 @@ class DecisionInput:
         )
 
 
-@quick
 @strawberry.input(description="A rejection, with its reason.")
 class RejectionInput:
     approval_id: strawberry.ID
@@ -192,7 +184,6 @@ class RejectionInput:
         )
 
 
-@quick
 @strawberry.input(description="Takes a question back.")
 class WithdrawalInput:
     approval_id: strawberry.ID
@@ -211,7 +202,6 @@ class WithdrawalInput:
         )
 
 
-@quick
 @strawberry.input(description="Says that what was granted is about to be done, once.")
 class RedemptionInput:
     approval_id: strawberry.ID
@@ -232,7 +222,6 @@ class RedemptionInput:
         )
 
 
-@quick
 @strawberry.input(description="A step's result, or with an error one attempt that failed.")
 class StepInput:
     execution_id: strawberry.ID
@@ -257,7 +246,6 @@ class StepInput:
         )
 
 
-@quick
 @strawberry.input(description="The end of an execution that did its work.")
 class CompletionInput:
     execution_id: strawberry.ID
@@ -274,7 +262,6 @@ class CompletionInput:
         )
 
 
-@quick
 @strawberry.input(description="The end of an execution that could not do its work.")
 class FailureInput:
     execution_id: strawberry.ID
@@ -291,7 +278,6 @@ class FailureInput:
         )
 
 
-@quick
 @strawberry.input(description="The end of an execution that is no longer wanted.")
 class CancellationInput:
     execution_id: strawberry.ID
@@ -304,7 +290,6 @@ class CancellationInput:
         )
 
 
-@quick
 @strawberry.input(description="Lets a failed execution run again.")
 class RetryInput:
     execution_id: strawberry.ID
@@ -321,7 +306,6 @@ class RetryInput:
         )
 
 
-@quick
 @strawberry.input(one_of=True, description="One command of a worker.")
 class CommandInput:
     start_execution: StartExecutionInput | None = strawberry.UNSET
@@ -351,7 +335,6 @@ def chosen(given: Any) -> Any:
     return next(v for v in vars(given).values() if v is not strawberry.UNSET)
 
 
-@quick
 @strawberry.input(
     name="ExecutionFilter",
     description="Which executions are wanted: any of each list, all of the labels.",
@@ -385,7 +368,6 @@ class ExecutionFilterInput:
         )
 
 
-@quick
 @strawberry.input(
     name="ApprovalFilter", description="Which approvals are wanted: any of each list."
 )
@@ -414,7 +396,6 @@ class ApprovalFilterInput:
         )
 
 
-@quick
 @strawberry.input(name="EventFilter", description="Which events are wanted: any of each list.")
 class EventFilterInput:
     execution_id: strawberry.ID | None = None

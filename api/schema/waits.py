@@ -6,12 +6,10 @@ from uuid import uuid4
 import strawberry
 
 from api.schema.ids import execution_id_of
-from api.schema.quick import quick
 from api.schema.scalars import JSON
 from domain import commands, values
 
 
-@quick
 @strawberry.input(
     description="A timer, known by its key: exactly one of delay, from when it is recorded, and "
     "until, a moment of the database's time."
@@ -35,7 +33,6 @@ class TimerInput:
         )
 
 
-@quick
 @strawberry.input(description="Takes a timer back; once it has fired this changes nothing.")
 class TimerCancellationInput:
     execution_id: strawberry.ID
@@ -52,7 +49,6 @@ class TimerCancellationInput:
         )
 
 
-@quick
 @strawberry.input(description="Data for an execution that may wait for a signal of this name.")
 class SignalInput:
     execution_id: strawberry.ID
@@ -73,7 +69,6 @@ class SignalInput:
         )
 
 
-@quick
 @strawberry.input(
     description="Another execution to start for this one, known by its key. It has the same "
     "initiator, and its end is told to this one."
@@ -101,7 +96,6 @@ class ChildInput:
         )
 
 
-@quick
 @strawberry.input(
     description="Says that the worker waits for nothing but timers, signals and children."
 )
@@ -123,7 +117,6 @@ class SuspensionInput:
         )
 
 
-@quick
 @strawberry.input(description="Keeps every worker from an execution, and says what is wrong.")
 class ParkingInput:
     execution_id: strawberry.ID
@@ -140,7 +133,6 @@ class ParkingInput:
         )
 
 
-@quick
 @strawberry.input(description="Lets workers go on with a parked execution.")
 class UnparkingInput:
     execution_id: strawberry.ID

@@ -10,7 +10,6 @@ from api.errors import bad_request, forbidden
 from api.presence import while_there
 from api.schema.bounds import NO_WAIT, check_wait
 from api.schema.executions import Execution
-from api.schema.quick import quick
 from application import leases
 from domain import inputs
 from domain.identifiers import parse_uuid
@@ -24,7 +23,6 @@ MAX_QUEUES = 100
 MAX_HOLDING = 10_000
 
 
-@quick
 @strawberry.input(description="An execution that a worker knows that it holds.")
 class HoldingInput:
     execution_id: strawberry.ID
@@ -35,7 +33,6 @@ class HoldingInput:
     )
 
 
-@quick
 @strawberry.input(description="Asks for work.")
 class ClaimInput:
     worker: str
@@ -85,7 +82,6 @@ class HeartbeatResult:
     lost: list[strawberry.ID] = strawberry.field(description="Since the last heartbeat.")
 
 
-@quick
 @strawberry.input(description="An execution to give back.")
 class ReleaseInput:
     execution_id: strawberry.ID

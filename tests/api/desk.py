@@ -10,14 +10,17 @@ from graphql import (
     OperationType,
     create_source_event_stream,
     execute,
+    get_operation_ast,
     parse,
     validate,
 )
 from graphql.execution import execute_subscription_event
 
 from api.context import Context, Services
-from api.plans import Budget, PlannedExecutor, Plans
-from api.schema import schema
+from api.documents import Documents
+from api.execute import Executor, Operation
+from api.plans import Budget, PlannedExecutor
+from api.schema import SERVED
 from domain.values import Principal
 from projections.approvals import Approvals
 from projections.executions import Executions
@@ -25,8 +28,6 @@ from projections.positions import Positions
 from projections.projector import Projector
 from tests.application.office import Office
 from tests.domain.people import OLIVIA
-
-SERVED = schema._schema
 
 
 class Desk:
@@ -42,7 +43,8 @@ class Desk:
         self.services = services
         self.revoked: set[str] = set()
         self.became: dict[str, Principal] = {}
-        self.plans: dict[str, Plans] = {}
+        self._executor = Executor(SERVED, Documents(SERVED))
+        self._operations: dict[str, Operation] = {}
 
     @classmethod
     @asynccontextmanager
@@ -70,21 +72,25 @@ class Desk:
 
     async def answer(self, by: Principal, document: str, **variables: Any) -> ExecutionResult:
         """Execute a query or mutation, which must be valid."""
-        parsed = parse(document)
-        assert validate(SERVED, parsed) == []
-        plans = self._plans_of(document)
-        given: dict[str, Any] = {
-            "context_value": self._context(by),
-            "variable_values": variables,
-        }
-        result = execute(SERVED, parsed, executor_class=PlannedExecutor, plans=plans, **given)
-        if not isinstance(result, ExecutionResult):
-            result = await result
-        [operation] = (each for each in parsed.definitions if hasattr(each, "operation"))
-        if operation.operation is OperationType.QUERY and "executionAfter" not in document:
-            plain = execute(SERVED, parsed, **given)
+        operation, context = self.prepare(document), self._context(by)
+        assert validate(SERVED, operation.document) == []
+        result = await self._executor.execute(operation, variables, context)
+        if operation.type is OperationType.QUERY and "executionAfter" not in document:
+            plain = execute(
+                SERVED, operation.document, context_value=context, variable_values=variables
+            )
             assert result == (plain if isinstance(plain, ExecutionResult) else await plain)
         return result
+
+    def prepare(self, document: str) -> Operation:
+        """Give the operation of a document, however much it asks for."""
+        if document not in self._operations:
+            parsed = parse(document)
+            definition = get_operation_ast(parsed)
+            assert definition is not None
+            plans, type_ = Budget().plans(), definition.operation
+            self._operations[document] = Operation(parsed, plans, {}, None, type_, "")
+        return self._operations[document]
 
     async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:
         """Execute a query or mutation without an error, and give its only field."""
@@ -106,12 +112,13 @@ class Desk:
         self, document: str, by: Principal = OLIVIA, **variables: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Subscribe. Gives the values of the only field, one after the other."""
+        operation = self.prepare(document)
         executor: Any = PlannedExecutor.build(
             SERVED,
-            parse(document),
+            operation.document,
             context_value=self._context(by),
             raw_variable_values=variables,
-            plans=self._plans_of(document),
+            plans=operation.plans,
         )
         assert not isinstance(executor, list), executor
         stream: Any = create_source_event_stream(executor)
@@ -138,9 +145,6 @@ class Desk:
             yield values()
         finally:
             await stream.aclose()
-
-    def _plans_of(self, document: str) -> Plans:
-        return self.plans.setdefault(document, Budget().plans())
 
     def _context(self, by: Principal) -> Context:
         async def recheck() -> Principal | None:

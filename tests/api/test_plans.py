@@ -246,6 +246,7 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
         documents.ASSIGNMENTS,
         documents.APPROVALS_STREAM,
     ):
-        made = desk.plans[document]._made
+        operation = desk.prepare(document)
+        made = operation.plans._made
         assert made
         assert all(made.values())
