@@ -13,7 +13,7 @@ from eventsourcing.postgres import (
     PostgresFactory,
 )
 from eventsourcing.utils import Environment
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
@@ -32,7 +32,7 @@ HAS_TRANSACTION_TIMEOUT = 170_000
 _APPEND = SQL("""
     CREATE OR REPLACE FUNCTION {function}(
         expected_ids uuid[], expected_versions bigint[], expected_at timestamptz,
-        ids uuid[], versions bigint[], topics text[], states bytea[]
+        ids uuid[], versions bigint[], topics text[], states bytea[], books jsonb
     ) RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM * FROM ({lock}) AS lock;
@@ -57,13 +57,16 @@ _APPEND = SQL("""
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
+        IF books IS NOT NULL THEN
+            PERFORM keep_books(books);
+        END IF;
         RETURN NEXT;
     END $$
 """)
 _CALL_APPEND = """
     SELECT * FROM {}(
         %b::uuid[], %b::bigint[], %b::timestamptz,
-        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[]
+        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %t::jsonb
     )
 """
 
@@ -110,7 +113,7 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         # Composed statements are put together anew at each execution.
         self._append = SQL(_CALL_APPEND).format(append).as_bytes(None)
-        self._lock = lock.as_bytes(None)
+        self._begin = SQL("BEGIN; {}").format(lock).as_bytes(None)
 
     # Without the library's ten retries: whoever asks is told at once that the database is away.
     select_events = unwrap(PostgresApplicationRecorder.select_events)
@@ -140,21 +143,25 @@ class LogRecorder(PostgresApplicationRecorder):
             )
         return connection
 
-    async def take_lock(self, cursor: AsyncCursor[DictRow]) -> None:
-        """Take the log's lock until the end of the transaction, on a connection of ours."""
-        await cursor.execute(self._lock, prepare=True)
+    async def begin(self, connection: AsyncConnection[DictRow]) -> None:
+        """Begin a transaction with the log's lock, on a connection of ours."""
+        # Two statements at once can't be prepared.
+        await connection.execute(self._begin, prepare=False)
 
     async def append(
         self,
-        cursor: AsyncCursor[DictRow],
+        connection: AsyncConnection[DictRow],
         events: Sequence[Chained],
+        books: str | None,
+        *,
         expected: Mapping[UUID, int],
         at: datetime | None,
-    ) -> None:
-        """Take the log's lock, insert events and notify, in the cursor's transaction.
+    ) -> Appended:
+        """Take the log's lock, insert events, keep the books and notify.
 
-        ``expected`` is the last version of each execution, 0 for none. If one has another, or if
-        the time ``at`` is ahead or more than a tenth of a second ago, nothing is done and
+        In one statement, which outside of a transaction is one of its own. ``expected`` is the
+        last version of each execution, 0 for none. If one has another, or if the time ``at`` is
+        ahead or more than a tenth of a second ago, nothing is done and
         psycopg.errors.SerializationFailure raised.
         """
         params = (
@@ -165,12 +172,9 @@ class LogRecorder(PostgresApplicationRecorder):
             [event.originator_version for event in events],
             [event.topic for event in events],
             [event.stored for event in events],
+            books,
         )
-        await cursor.execute(self._append, params, prepare=True)
-
-    @staticmethod
-    async def appended(cursor: AsyncCursor[DictRow]) -> Appended:
-        """Give what :meth:`append` did with this cursor."""
+        cursor = await connection.execute(self._append, params, prepare=True)
         [row] = await cursor.fetchall()
         return Appended(row["at"], row["last"], row["positions"] or ())
 

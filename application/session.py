@@ -1,7 +1,6 @@
 """The writer's connection: what it reads under the log's lock, and what it commits."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from select import POLLIN, poll
 from typing import Any, NamedTuple
@@ -9,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from application.batch import Batch, Hold, Repeat, StartKey
-from application.books import bookkeeping, columns
+from application.books import books, columns
 from application.database_time import DatabaseTime
 from application.recorder import LogRecorder
 from application.records import Logged, read
@@ -76,6 +75,9 @@ class Committed(NamedTuple):
     repeats: dict[Repeat, int]
 
 
+_NOTHING = Committed(None, (), {})
+
+
 class Situation(msgspec.Struct, frozen=True):
     """What is true while the lock is held."""
 
@@ -89,10 +91,6 @@ class Session:
     """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
 
     ``on_connect`` is called whenever it was opened: behind it may be another server by now.
-
-    It stays in pipeline mode for its whole life. Leaving that mode makes psycopg send a Flush after
-    the last Sync, and a server that has read a Flush no longer counts the time for which the
-    transaction is idle: a process stopped with the lock in hand would keep it for ever.
     """
 
     def __init__(
@@ -102,16 +100,12 @@ class Session:
         self._on_connect = on_connect
         self.time = DatabaseTime()
         self._connection: AsyncConnection[DictRow] | None = None
-        self._pipeline: AsyncPipeline | None = None
-        self._pipeline_mode = AsyncExitStack()
 
     async def drop(self) -> None:
         """Close the connection, and with it roll back whatever it was in."""
         if self._connection is not None:
             await self._connection.close()
-            with suppress(psycopg.Error):
-                await self._pipeline_mode.aclose()
-            self._connection = self._pipeline = None
+            self._connection = None
             self.time.forget()
 
     @property
@@ -121,9 +115,7 @@ class Session:
 
     async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
-        async with self._round_trip():
-            rows = await self._execute(_KEYS, columns(keys, 3))
-        return _mapping(await rows.fetchall())
+        return _mapping(await self._fetch(_KEYS, columns(keys, 3)))
 
     async def connect(self) -> None:
         """Open the connection if there is none, or if the server has ended it meanwhile.
@@ -136,73 +128,61 @@ class Session:
 
     async def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
         """Give the latest snapshot of each of these executions that has one, as it is stored."""
-        async with self._round_trip():
-            rows = await self._execute(_SNAPSHOTS, [list(ids)])
-        return {row["originator_id"]: bytes(row["state"]) for row in await rows.fetchall()}
+        rows = await self._fetch(_SNAPSHOTS, [list(ids)])
+        return {row["originator_id"]: bytes(row["state"]) for row in rows}
 
     async def rollback(self) -> None:
         """Give the lock back, with nothing done."""
-        async with self._round_trip() as connection:
-            await connection.execute("ROLLBACK")
+        await (await self._connected()).execute("ROLLBACK")
 
     async def begin(
         self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
     ) -> Situation:
-        """Begin a transaction, take the lock and read, in one round trip.
+        """Begin a transaction, take the lock and read.
 
         ``ids`` are the streams that the commands are about, at least one.
         """
-        async with self._round_trip() as connection:
-            await connection.execute("BEGIN")
-            await self._recorder.take_lock(connection.cursor())
-            found = await self._execute(_SITUATION, [list(ids)])
-            mapped = await self._execute(_KEYS, columns(keys, 3)) if keys else None
-            holds = await self._execute(_HOLDS, [claims]) if claims else None
-        streams = await found.fetchall()
+        await self._recorder.begin(await self._connected())
+        streams = await self._fetch(_SITUATION, [list(ids)])
+        mapped = await self._fetch(_KEYS, columns(keys, 3)) if keys else []
+        holds = await self._fetch(_HOLDS, [claims]) if claims else []
         now = streams[0]["now"].astimezone(UTC)
         self.time.hear(now)
         return Situation(
             now=now,
             versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
-            keys=_mapping(await mapped.fetchall()) if mapped else {},
+            keys=_mapping(mapped),
             holds={
                 row["execution_id"]: Hold(
                     row["owner"], row["worker"], row["alive"], row["released_version"]
                 )
-                for row in (await holds.fetchall() if holds else ())
+                for row in holds
             },
         )
 
     async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
         """Give the rows of these executions after the version known of each, in order."""
-        async with self._round_trip():
-            rows = await self._execute(_EVENTS, [list(known), list(known.values())])
-        return await rows.fetchall()
+        return await self._fetch(_EVENTS, [list(known), list(known.values())])
 
     async def commit(self, batch: Batch) -> Committed:
-        """Insert what the batch decided under the lock and commit, in one round trip."""
-        async with self._round_trip() as connection:
-            appending = await self._append(batch, {}, None) if batch.appended else None
-            repeats = await self._read_repeats(batch)
-            await connection.execute("COMMIT")
-        return await self._committed(batch, appending, repeats)
+        """Insert what the batch decided under the lock and commit."""
+        committed = await self._append(batch, {}, None) if batch.appended else _NOTHING
+        repeats = await self._repeats(batch)
+        await (await self._connected()).execute("COMMIT")
+        return committed._replace(repeats=repeats)
 
     async def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
-        """Take the lock, insert what the batch decided and commit, in one round trip.
+        """Take the lock, insert what the batch decided and commit, in one statement.
 
         ``versions`` is what the batch took for the last version of each execution, 0 for none.
         Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
         key was taken meanwhile; the connection can be used on after it.
         """
-        # What is sent in one round trip is one transaction, which begins and ends by itself.
         try:
-            async with self._round_trip():
-                appending = await self._append(batch, versions, batch.at)
-                repeats = await self._read_repeats(batch)
+            committed = await self._append(batch, versions, batch.at)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
-            await self._drain()
             raise OvertakenError from error
-        return await self._committed(batch, appending, repeats)
+        return committed._replace(repeats=await self._repeats(batch))
 
     async def look_up(self, batch: Batch) -> Committed | None:
         """Say what a commit whose answer was lost came to: None if it never happened.
@@ -214,83 +194,48 @@ class Session:
             id_: 0 if (head := batch.before.get(id_)) is None else head.version
             for id_ in batch.touched()
         }
-        async with self._round_trip() as connection:
-            await connection.execute("BEGIN")
-            await self._recorder.take_lock(connection.cursor())
-            found = await self._execute(_EVENTS, [list(base), list(base.values())])
-            repeats = await self._read_repeats(batch)
-            await connection.execute("COMMIT")
-        rows = {
-            (row["originator_id"], row["originator_version"]): row for row in await found.fetchall()
-        }
+        connection = await self._connected()
+        await self._recorder.begin(connection)
+        found = await self._fetch(_EVENTS, [list(base), list(base.values())])
+        repeats = await self._repeats(batch)
+        await connection.execute("COMMIT")
+        rows = {(row["originator_id"], row["originator_version"]): row for row in found}
         row = rows.get((first.originator_id, first.originator_version))
         if row is None or bytes(row["state"]) != first.stored:
             return None
         positions = [
             rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
         ]
-        return Committed(None, positions, _repeat_positions(batch, await _rows(repeats)))
+        return Committed(None, positions, repeats)
 
     async def _append(
         self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
-    ) -> AsyncCursor[DictRow]:
-        appending = (await self._connected()).cursor()
-        await self._recorder.append(appending, batch.appended, versions, at)
-        if batch.appended:
-            for query, params in bookkeeping(batch):
-                await self._execute(query, params)
-        return appending
-
-    async def _committed(
-        self,
-        batch: Batch,
-        appending: AsyncCursor[DictRow] | None,
-        repeats: AsyncCursor[DictRow] | None,
     ) -> Committed:
-        found = _repeat_positions(batch, await _rows(repeats))
-        if appending is None:
-            return Committed(None, (), found)
-        appended = await self._recorder.appended(appending)
+        appended = await self._recorder.append(
+            await self._connected(),
+            batch.appended,
+            books(batch) if batch.appended else None,
+            expected=versions,
+            at=at,
+        )
         self.time.hear(appended.at)
-        return Committed(appended.last, appended.positions, found)
+        return Committed(appended.last, appended.positions, {})
 
     async def _connected(self) -> AsyncConnection[DictRow]:
         if self._connection is None:
             self._connection = await self._recorder.connect()
-            self._pipeline = await self._pipeline_mode.enter_async_context(
-                self._connection.pipeline()
-            )
             self._on_connect()
         return self._connection
 
-    @asynccontextmanager
-    async def _round_trip(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        """Send all that is executed in the block at once; results are there after it."""
+    async def _fetch(self, query: str, params: list[Any]) -> list[DictRow]:
         connection = await self._connected()
-        yield connection
-        assert self._pipeline is not None
-        try:
-            await self._pipeline.sync()
-        except IndexError as error:
-            # The driver has no place for an error that comes with the end of a transaction, after
-            # all statements were answered.
-            msg = "the transaction could not be ended"
-            raise psycopg.InternalError(msg) from error
+        return await (await connection.execute(query, params, prepare=True)).fetchall()
 
-    async def _drain(self) -> None:
-        """Take what the server answered to the rest of a round trip that failed."""
-        with suppress(psycopg.errors.PipelineAborted):
-            async with self._round_trip():
-                pass
-
-    async def _execute(self, query: str, params: list[Any]) -> AsyncCursor[DictRow]:
-        connection = await self._connected()
-        return await connection.execute(query, params, prepare=True)
-
-    async def _read_repeats(self, batch: Batch) -> AsyncCursor[DictRow] | None:
+    async def _repeats(self, batch: Batch) -> dict[Repeat, int]:
+        """Give where the last event of each command lies that was carried out before."""
         if not batch.repeats:
-            return None
-        return await self._execute(_REPEATS, columns(batch.repeats, 2))
+            return {}
+        return _repeat_positions(batch, await self._fetch(_REPEATS, columns(batch.repeats, 2)))
 
 
 def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
@@ -315,10 +260,6 @@ def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     return {
         StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
     }
-
-
-async def _rows(found: AsyncCursor[DictRow] | None) -> list[DictRow]:
-    return await found.fetchall() if found else []
 
 
 def _repeat_positions(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, int]:

@@ -9,6 +9,7 @@ import psycopg
 
 from application.log import ExecutionLog
 from application.outcomes import Accepted, Refused, UnavailableError
+from application.recorder import lock_statement
 from application.session import Session
 from domain.commands import StartExecution
 from domain.errors import RefusalCode
@@ -129,8 +130,7 @@ async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
         pipeline = stopped.pipeline()
         await pipeline.__aenter__()
         await stopped.execute("BEGIN")
-        await recorder.take_lock(cursor := stopped.cursor())
-        await cursor.fetchall()
+        await (await stopped.execute(lock_statement())).fetchall()
         async with asyncio.timeout(20):
             await office.do(step(execution.id, "waited"))
         await stopped.close()

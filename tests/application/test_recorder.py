@@ -39,8 +39,7 @@ async def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
     log = ExecutionLog(log_url)
     with psycopg.connect(log_url, autocommit=True) as other:
         holder = await log.log_recorder.connect()
-        await holder.execute("BEGIN")
-        await log.log_recorder.take_lock(holder.cursor())
+        await log.log_recorder.begin(holder)
         other.execute("SET lock_timeout = '1s'")
         other.execute("VACUUM ANALYZE execution_events")
         await holder.close()
