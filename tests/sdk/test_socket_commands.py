@@ -1,13 +1,15 @@
 """Commands over the WebSocket of a client that has one open."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
+from aiohttp import web
 
 from placet import Client, errors, link
-from placet.transport import LARGE
+from placet.transport import LARGE, MANY
 from tests.sdk.peer import Conversation, Peer
 from tests.sdk.test_requests import ACCEPTED, answers, data, failure
 
@@ -171,3 +173,66 @@ async def test_what_a_busy_socket_does_not_take_is_posted(
         await client.start("w")
         assert peer.posts == 1
         await talk.next(key, ACCEPTED)
+
+
+async def test_many_commands_at_once_have_a_socket_opened_for_those_that_follow(
+    peer: Peer, client: Client
+) -> None:
+    bodies = held(peer, MANY)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(MANY):
+            group.create_task(client.start("w"))
+        talk = await peer.conversation()
+    assert len(bodies) == MANY
+    async with asyncio.TaskGroup() as group:
+        while client.socket.link is None:
+            await asyncio.sleep(0.001)
+        started = group.create_task(client.start("w"))
+        key, _ = await talk.subscription()
+        await talk.next(key, ACCEPTED)
+    assert started.result().position == "1"
+    assert peer.posts == MANY
+    assert peer.conversations.empty()
+
+
+async def test_a_few_commands_at_once_have_none(peer: Peer, client: Client) -> None:
+    held(peer, MANY - 1)
+    for _ in range(3):
+        await asyncio.gather(*(client.start("w") for _ in range(MANY - 1)))
+    assert peer.conversations.empty()
+
+
+async def test_a_socket_that_is_refused_is_not_asked_for_again_and_again(
+    peer: Peer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "placet")
+    openings: list[object] = []
+
+    def refuse(opening: object) -> bool:
+        openings.append(opening)
+        return False
+
+    peer.accept = refuse
+    held(peer, MANY, until=openings)
+    await asyncio.gather(*(client.start("w") for _ in range(MANY)))
+    await asyncio.gather(*(client.start("w") for _ in range(MANY)))
+    assert len(openings) == 1
+    assert ["commands go by HTTP" in line for line in caplog.messages] == [True]
+
+
+def held(peer: Peer, number: int, until: list[object] | None = None) -> list[object]:
+    """Have the peer answer once so many commands wait; what comes later is answered at once.
+
+    ``until``: and once there is something in it.
+    """
+    bodies: list[object] = []
+
+    async def post(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        async with asyncio.timeout(10):
+            while len(bodies) < number or until == []:
+                await asyncio.sleep(0.001)
+        return data(ACCEPTED)
+
+    peer.post = post
+    return bodies

@@ -1,6 +1,8 @@
 """The WebSocket that never gives up: it is dialled anew, and each stream goes on where it was."""
 
 import asyncio
+import logging
+import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -16,6 +18,11 @@ from placet.retry import retried
 from placet.wire import Operation
 
 T = TypeVar("T")
+
+log = logging.getLogger("placet")
+
+REFUSED_SECONDS = 60.0
+"""After a connection that was refused, none is opened for the sake of commands alone."""
 
 PAUSE_SECONDS = 1.0
 """At most this long before a stream that was refused or cut short is asked for again."""
@@ -41,8 +48,9 @@ class Socket:
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
         self._link: Link | None = None
+        self._dial: asyncio.Task[None] | None = None
         self._opened_at = 0.0
-        self._refused_at = 0.0
+        self._refused_at = -math.inf
         self._refusal: Exception | None = None
 
     @property
@@ -51,8 +59,26 @@ class Socket:
         link = self._link
         return None if link is None or link.lost or link.busy else link
 
+    def dial(self) -> None:
+        """Begin to open the connection, if there is none, for a caller who can do without it."""
+        waiting = monotonic() - self._refused_at < REFUSED_SECONDS
+        open_ = self._link is not None and not self._link.lost
+        if not (open_ or waiting or self._dial or self.reach.blocked):
+            self._dial = asyncio.create_task(self._try(), name="placet-dial")
+
+    async def _try(self) -> None:
+        try:
+            await self._dialled()
+        except PlacetError as error:
+            log.info("no WebSocket to %s, commands go by HTTP: %s", self._url, error)
+        finally:
+            self._dial = None
+
     async def close(self) -> None:
         """End the connection; streams that are still read fail."""
+        if self._dial is not None:
+            self._dial.cancel()
+            await asyncio.wait([self._dial])
         if self._link is not None:
             await self._link.close()
 

@@ -40,6 +40,9 @@ _STATUS: dict[int, type[RequestError]] = {
 CONNECTIONS = 100
 """At most, for what is answered at once."""
 
+MANY = 16
+"""Commands under way at once by HTTP, from which on a WebSocket is opened for those that follow."""
+
 LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 _CLIENT_ERRORS = range(400, 500)
@@ -70,6 +73,7 @@ class Transport:
         self._open_session: aiohttp.ClientSession | None = None
         self._open_waiting: aiohttp.ClientSession | None = None
         self._open_socket: Socket | None = None
+        self._changing = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,11 +118,9 @@ class Transport:
     ) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
         body = _body(operation, variables)
-        socket = self._open_socket
-        link = socket.link if socket is not None and operation.changes else None
         # Answers to queries may be large, and so may commands: others must not wait behind them.
-        if link is not None and len(body) <= LARGE:
-            return _result(operation.read(await self._ask(link, body)))
+        if operation.changes and len(body) <= LARGE:
+            return _result(operation.read(await self._change(body)))
         return _result(operation.read(await self._post(body)))
 
     async def find(
@@ -134,6 +136,18 @@ class Transport:
             return operation.read(await self._post(body, wait))
 
         return await retried(self.retry_for, find_once)
+
+    async def _change(self, body: bytes) -> bytes | msgspec.Raw:
+        link = None if self._open_socket is None else self._open_socket.link
+        if link is not None:
+            return await self._ask(link, body)
+        self._changing += 1
+        try:
+            if self._changing >= MANY:
+                self.socket.dial()
+            return await self._post(body)
+        finally:
+            self._changing -= 1
 
     async def _ask(self, link: Link, body: bytes) -> msgspec.Raw:
         try:
@@ -185,7 +199,7 @@ class Transport:
 
     @property
     def socket(self) -> Socket:
-        """The WebSocket that all streams share, dialled at the first."""
+        """The WebSocket that streams and commands share, dialled when it is needed."""
         if self._open_socket is None:
             self._open_socket = Socket(self._session, self.url, self._authorization)
         return self._open_socket
