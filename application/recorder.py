@@ -32,7 +32,8 @@ HAS_TRANSACTION_TIMEOUT = 170_000
 _APPEND = SQL("""
     CREATE OR REPLACE FUNCTION {function}(
         expected_ids uuid[], expected_versions bigint[], expected_at timestamptz,
-        ids uuid[], versions bigint[], topics text[], states bytea[], books jsonb
+        ids uuid[], versions bigint[], topics text[], states bytea[], books jsonb,
+        loud boolean
     ) RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM * FROM ({lock}) AS lock;
@@ -50,7 +51,9 @@ _APPEND = SQL("""
             RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
         END IF;
         IF cardinality(ids) > 0 THEN
-            NOTIFY {channel};
+            IF loud THEN
+                NOTIFY {channel};
+            END IF;
             WITH inserted AS (
                 INSERT INTO {log} (originator_id, originator_version, topic, state)
                 SELECT * FROM unnest(ids, versions, topics, states) RETURNING notification_id
@@ -66,7 +69,7 @@ _APPEND = SQL("""
 _CALL_APPEND = """
     SELECT * FROM {}(
         %b::uuid[], %b::bigint[], %b::timestamptz,
-        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %t::jsonb
+        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %t::jsonb, %b::boolean
     )
 """
 
@@ -156,8 +159,9 @@ class LogRecorder(PostgresApplicationRecorder):
         *,
         expected: Mapping[UUID, int],
         at: datetime | None,
+        loud: bool,
     ) -> Appended:
-        """Take the log's lock, insert events, keep the books and notify.
+        """Take the log's lock, insert events, keep the books and, if ``loud``, notify.
 
         In one statement, which outside of a transaction is one of its own. ``expected`` is the
         last version of each execution, 0 for none. If one has another, or if the time ``at`` is
@@ -173,6 +177,7 @@ class LogRecorder(PostgresApplicationRecorder):
             [event.topic for event in events],
             [event.stored for event in events],
             books,
+            loud,
         )
         cursor = await connection.execute(self._append, params, prepare=True)
         [row] = await cursor.fetchall()

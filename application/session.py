@@ -91,12 +91,18 @@ class Session:
     """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
 
     ``on_connect`` is called whenever it was opened: behind it may be another server by now.
+    ``others`` says whether another process may want to hear of a commit.
     """
 
     def __init__(
-        self, recorder: LogRecorder, on_connect: Callable[[], None] = lambda: None
+        self,
+        recorder: LogRecorder,
+        on_connect: Callable[[], None] = lambda: None,
+        *,
+        others: Callable[[], bool] = lambda: True,
     ) -> None:
         self._recorder = recorder
+        self._others = others
         self._on_connect = on_connect
         self.time = DatabaseTime()
         self._connection: AsyncConnection[DictRow] | None = None
@@ -217,6 +223,7 @@ class Session:
             books(batch) if batch.appended else None,
             expected=versions,
             at=at,
+            loud=self._others(),
         )
         self.time.hear(appended.at)
         return Committed(appended.last, appended.positions, {})

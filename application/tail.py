@@ -14,20 +14,17 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
 
 from application import metrics
+from application.listening import RECONNECT_AFTER, Listening
 from application.reader import EventQuery, Reader
-from application.recorder import CONNECTION_DEFAULTS
 from application.records import Logged
 from application.tasks import stop
 from application.writer import Commit
 
 _log = structlog.get_logger(__name__)
 
-CHANNEL = "execution_events"
 PAGE = 500
-RECONNECT_AFTER = 0.5
 SOON = 0.003
 _ANY = EventQuery()
 
@@ -57,7 +54,6 @@ class Tail:
         on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self.position = 0
-        self._conninfo = make_conninfo(conninfo, **CONNECTION_DEFAULTS)
         self._reader = reader
         self._poll = poll
         self._on_events = on_events
@@ -69,7 +65,7 @@ class Tail:
         self._buffer_limit = buffer_limit
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
-        self._writer_pid: int | None = None
+        self._listening = Listening(conninfo, self._wake.set)
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -77,7 +73,7 @@ class Tail:
         """Begin at the log's end. Raises psycopg errors if the database is away."""
         self.position = self._buffer_from = await self._reader.position()
         self._tasks = [
-            asyncio.create_task(self._listen(), name="placet-tail-listen"),
+            asyncio.create_task(self._listening.run(), name="placet-tail-listen"),
             asyncio.create_task(self._read(), name="placet-tail-read"),
         ]
 
@@ -96,7 +92,7 @@ class Tail:
 
     def offer(self, commit: Commit) -> None:
         """Take a commit of this process's writer."""
-        self._writer_pid = commit.writer_pid
+        self._listening.writer_pid = commit.writer_pid
         if commit.after == self.position:
             self._publish(commit.events)
         else:
@@ -130,6 +126,11 @@ class Tail:
             position = batch.position
             if batch.events or idled:
                 yield batch
+
+    @property
+    def others(self) -> bool:
+        """Whether another process may want to hear of what this one commits."""
+        return self._listening.others
 
     @property
     def draining(self) -> bool:
@@ -238,22 +239,6 @@ class Tail:
     def _tell(self) -> None:
         self._will_tell = False
         self._on_events()
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._conninfo, autocommit=True
-                ) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    # What was committed before LISTEN took effect notified nobody.
-                    self._wake.set()
-                    async for notification in connection.notifies():
-                        if notification.pid != self._writer_pid:
-                            self._wake.set()
-            except psycopg.Error as error:
-                _log.warning("listen_lost", error=str(error))
-            await asyncio.sleep(RECONNECT_AFTER)
 
     async def _read(self) -> None:
         while True:

@@ -70,7 +70,7 @@ class Writer:
     ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
     ``time_limit`` the seconds after which a caller is told that the outcome is not known.
     ``on_commit`` is called after each commit with events, before anybody is answered; it must
-    neither raise nor wait.
+    neither raise nor wait. ``others`` says whether another process may want to hear of a commit.
     """
 
     def __init__(
@@ -82,11 +82,12 @@ class Writer:
         batch_limit: int = 256,
         time_limit: float = 15.0,
         on_commit: Callable[[Commit], None] = lambda _: None,
+        others: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
         self._cache = cache
         # A server that took over from another one may have lost what was seen of the log.
-        self._session = Session(log.log_recorder, on_connect=cache.clear)
+        self._session = Session(log.log_recorder, on_connect=cache.clear, others=others)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit

@@ -86,7 +86,13 @@ class Office:
         )
         self.reader = Reader(self.log, self.cache, self.pool)
         self.tail = Tail(url, self.reader)
-        self.writer = Writer(self.log, self.cache, on_commit=self.tail.offer, **writer_options)
+        self.writer = Writer(
+            self.log,
+            self.cache,
+            on_commit=self.tail.offer,
+            others=lambda: self.tail.others,
+            **writer_options,
+        )
         self.leases = Leases(self.pool, self.writer, self.reader)
         self.polling = Polling(self.leases, self.reader, self.tail)
         self.assignments = Assignments(self.tail, self.reader, self.leases)
