@@ -8,6 +8,7 @@ whatever reason, is left to the library, which accepts it all the same or says w
 
 from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -43,7 +44,7 @@ def _some(type_: Any) -> Read:
     if is_list_type(type_):
         return _list(reader(type_.of_type))
     if is_input_object_type(type_):
-        return _one_of(type_) if type_.is_one_of else _object(type_)
+        return _object(type_)
     return _leaf(type_.coerce_input_value)
 
 
@@ -75,7 +76,14 @@ def _list(item: Read) -> Read:
     return read
 
 
+@cache
 def _object(type_: GraphQLInputObjectType) -> Read:
+    """Give what reads an input object, the same for all documents."""
+    # The library is not told of it: strawberry looks to it alone.
+    return _one_of(type_) if type_.extensions[DEFINITION].is_one_of else _some_of(type_)
+
+
+def _some_of(type_: GraphQLInputObjectType) -> Read:
     origin = type_.extensions[DEFINITION].origin
     fields = _fields(type_)
     defaults = {
