@@ -7,6 +7,7 @@ whatever reason, is left to the library, which accepts it all the same or says w
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -25,6 +26,8 @@ from graphql.utilities.coerce_input_value import coerce_default_value
 from api.plans import DEFINITION
 
 Read = Callable[[Any], Any]
+
+IMMUTABLE = (str, int, float, Enum, timedelta)
 
 
 class UnplannedError(Exception):
@@ -79,8 +82,12 @@ def _list(item: Read) -> Read:
 @cache
 def _object(type_: GraphQLInputObjectType) -> Read:
     """Give what reads an input object, the same for all documents."""
-    # The library is not told of it: strawberry looks to it alone.
-    return _one_of(type_) if type_.extensions[DEFINITION].is_one_of else _some_of(type_)
+    # The library is not told of it: strawberry looks to it alone, in a function of its own.
+    if type_.extensions[DEFINITION].is_one_of:
+        return _one_of(type_)
+    if type_.out_type is not GraphQLInputObjectType.out_type:
+        raise UnplannedError
+    return _some_of(type_)
 
 
 def _some_of(type_: GraphQLInputObjectType) -> Read:
@@ -91,6 +98,7 @@ def _some_of(type_: GraphQLInputObjectType) -> Read:
         for field in type_.fields.values()
         if (default := _default(field)) is not Undefined
     }
+    lists = [attribute for attribute, default in defaults.items() if isinstance(default, list)]
     required = {
         fields[name][0]
         for name, field in type_.fields.items()
@@ -99,6 +107,9 @@ def _some_of(type_: GraphQLInputObjectType) -> Read:
 
     def read(value: Any) -> Any:
         given = defaults.copy()
+        for attribute in lists:
+            # Whoever is given it may change it.
+            given[attribute] = given[attribute].copy()
         for name, item in value.items():
             attribute, inner = fields[name]
             given[attribute] = inner(item)
@@ -133,7 +144,7 @@ def _fields(type_: GraphQLInputObjectType) -> dict[str, tuple[str, Read]]:
 
 def _default(field: GraphQLInputField) -> Any:
     default = coerce_default_value(field)
-    if default is Undefined or default is None or isinstance(default, str | int | float | Enum):
-        return default
-    # One that could be changed must not be shared.
-    raise UnplannedError
+    for value in default if isinstance(default, list) else [default]:
+        if not (value is Undefined or value is None or isinstance(value, IMMUTABLE)):
+            raise UnplannedError
+    return default

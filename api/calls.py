@@ -18,6 +18,8 @@ from api.context import Context
 from api.plans import DEFINITION, Complete, PlannedExecutor, Plans
 
 NOTHING = VariableValues({}, {})
+COST = 16
+"""What a call takes in memory, as so many fields of plans do."""
 
 
 class Argument:
@@ -89,6 +91,7 @@ def find(executor: PlannedExecutor, plans: Plans) -> Call | None:
     """
     executor.context_value = None
     executor.variable_values = NOTHING
+    plans.spend(COST)
     try:
         return Call(executor, plans)
     except (LookupError, UnplannedError, RecursionError):

@@ -1,12 +1,11 @@
 """Documents, parsed, limited and validated once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
 
 from api import limits
-from api.calls import Call
 from api.errors import ErrorCode, bad_request, limit_exceeded
 from api.plans import Budget, Plans
 
@@ -16,15 +15,11 @@ _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Documen
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that may be executed, or the errors because of which it may not.
-
-    ``calls``: what is known by now of how to call its operations, None for by the library.
-    """
+    """A document that may be executed, or the errors because of which it may not."""
 
     document: DocumentNode | None
     plans: Plans
     errors: tuple[GraphQLError, ...] = ()
-    calls: dict[str | None, Call | None] = field(default_factory=dict)
 
 
 class Documents:

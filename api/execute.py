@@ -49,7 +49,6 @@ class Operation(NamedTuple):
 
     document: DocumentNode
     plans: Plans
-    calls: dict[str | None, Call | None]
     name: str | None
     type: OperationType
     field: str
@@ -81,7 +80,6 @@ class Executor:
         return Operation(
             prepared.document,
             prepared.plans,
-            prepared.calls,
             request.operation_name,
             definition.operation,
             _field(definition),
@@ -140,15 +138,14 @@ class Executor:
         return await result if isawaitable(result) else result
 
     def _call(self, operation: Operation, variables: dict[str, Any] | None) -> Call | None:
-        try:
-            return operation.calls[operation.name]
-        except KeyError:
+        calls: dict[str | None, Call | None] = operation.plans.calls
+        if operation.name not in calls:
             executor = self._build(operation, variables, None)
             if isinstance(executor, list):
                 # It is these variables: others may fit.
                 return None
-            call = operation.calls[operation.name] = find(executor, operation.plans)
-            return call
+            calls[operation.name] = find(executor, operation.plans)
+        return calls[operation.name]
 
     def _build(
         self, operation: Operation, variables: dict[str, Any] | None, context: Context | None

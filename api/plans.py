@@ -78,15 +78,24 @@ class Budget:
 
 
 class Plans:
-    """The plans of one document, by type and selection. None: there is no plan for it."""
+    """The plans of one document, by type and selection. None: there is no plan for it.
+
+    ``calls`` are its operations' by their names, kept here by whoever makes them.
+    """
 
     def __init__(self, budget: Budget) -> None:
+        self.calls: dict[str | None, Any] = {}
         self._budget = budget
         self._made: dict[tuple[int, ...], Complete | None] = {}
 
     def clear(self) -> None:
         """Forget all."""
         self._made.clear()
+        self.calls.clear()
+
+    def spend(self, fields: int) -> None:
+        """Take note of what takes as much memory as the plans of so many fields."""
+        self._budget.spend(fields)
 
     def find(
         self, executor: "PlannedExecutor", type_: GraphQLOutputType, details: Any
@@ -102,7 +111,7 @@ class Plans:
             planner = _Planner(executor, self)
             plan = planner.plan(type_, details)
             # Directives can make as many selections of a document as they have values.
-            self._budget.spend(planner.fields + len(key))
+            self.spend(planner.fields + len(key))
             self._made[key] = plan
             return plan
 

@@ -18,9 +18,9 @@ class HeadCache:
     """Keeps the heads used last: of each execution the latest known, and some of its past.
 
     ``limit`` is in bytes of memory, about; a thirty-second of it is for the past, which is asked
-    for by those who follow the log, shortly after it was the present. Shared by the writer
-    and the readers, some of which are threads. The latest head may be behind the log, if another
-    process wrote; whoever needs the present asks the log for what came after its version.
+    for by those who follow the log, shortly after it was the present. Shared by the writer, the
+    readers and the projector, some of which are threads. The latest head may be behind the log, if
+    another process wrote; whoever needs the present asks the log for what came after its version.
     """
 
     def __init__(self, limit: int = 256 * 1024 * 1024) -> None:

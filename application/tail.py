@@ -224,7 +224,11 @@ class Tail:
             self._buffer_size -= len(dropped.stored)
             self._buffer_from = dropped.position
         for listener in self._listeners:
-            listener(events)
+            try:
+                listener(events)
+            except Exception:  # noqa: BLE001 - logged
+                # The others must not miss what one could not take.
+                _log.exception("listener_failed", position=self.position)
         for key in {None, *(event.recorded.execution_id for event in events)}:
             self._release(key)
         if not self._will_tell:

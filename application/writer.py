@@ -70,7 +70,7 @@ class Writer:
     ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
     ``time_limit`` the seconds after which a caller is told that the outcome is not known.
     ``on_commit`` is called after each commit with events, before anybody is answered; it must
-    neither raise nor wait. ``others`` says whether another process may want to hear of a commit.
+    not wait. ``others`` says whether another process may want to hear of a commit.
     """
 
     def __init__(
@@ -122,6 +122,8 @@ class Writer:
 
         ``chained``: after a refused request, later ones of the same execution are SKIPPED.
         """
+        if not requests:
+            return []
         call = Call(requests, chained=chained)
         if self._closing or self._depth + len(requests) > self._queue_limit:
             outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
@@ -262,7 +264,11 @@ class Writer:
                 for e, position in zip(batch.appended, committed.positions, strict=True)
             )
             assert self._session.backend_pid is not None
-            self._on_commit(Commit(committed.after, events, self._session.backend_pid))
+            try:
+                self._on_commit(Commit(committed.after, events, self._session.backend_pid))
+            except Exception:  # noqa: BLE001 - logged
+                # It is committed, whatever becomes of those who are told.
+                _log.exception("commit_not_published")
 
     def _put_snapshot(self, head: Head) -> None:
         try:

@@ -11,8 +11,8 @@ from uuid import UUID
 from domain.events import Recorded
 from domain.state import Execution
 
-LIMIT = 2_000
-"""Events that are kept. Who falls further behind reads the log."""
+LIMIT = 1024 * 1024
+"""Bytes of events that are kept. Who falls further behind reads the log."""
 
 
 class Told(Protocol):
@@ -25,6 +25,10 @@ class Told(Protocol):
     @property
     def recorded(self) -> Recorded:
         """The event, decoded."""
+
+    @property
+    def stored(self) -> bytes:
+        """The event as it lies in the log."""
 
 
 E = TypeVar("E", bound=Told)
@@ -62,6 +66,7 @@ class Inbox(Generic[E]):
     def __init__(self, state_after: Callable[[E], Execution | None], *, limit: int = LIMIT) -> None:
         self._state_after = state_after
         self._limit = limit
+        self._size = 0
         self._lock = Lock()
         self._events: deque[E] = deque()
         # All that came after this position is here.
@@ -74,9 +79,20 @@ class Inbox(Generic[E]):
                 self._complete_after = events[0].position
                 events = events[1:]
             self._events.extend(events)
-            if len(self._events) > self._limit:
+            self._size += sum(len(event.stored) for event in events)
+            if self._size > self._limit:
                 self._complete_after = self._events[-1].position
-                self._events.clear()
+                self._clear()
+
+    def forget(self) -> None:
+        """Forget everything: the log may not have it."""
+        with self._lock:
+            self._complete_after = None
+            self._clear()
+
+    def _clear(self) -> None:
+        self._events.clear()
+        self._size = 0
 
     def after(self, position: int, *, limit: int) -> list[Known]:
         """Give up to ``limit`` events that follow a position; none if only the log has all of them.
@@ -85,7 +101,9 @@ class Inbox(Generic[E]):
         """
         with self._lock:
             while self._events and self._events[0].position <= position:
-                self._complete_after = self._events.popleft().position
+                passed = self._events.popleft()
+                self._size -= len(passed.stored)
+                self._complete_after = passed.position
             if self._complete_after is None or position < self._complete_after:
                 return []
             events = list(islice(self._events, limit))

@@ -123,6 +123,9 @@ class Projector:
                         for name, model in self._models.items()
                     }
                     self._leads = self._deputy = False
+                    if self._inbox is not None:
+                        # A server that took over may lack what was appended last.
+                        self._inbox.forget()
                     self._open(connection)
                     back_off = 0.1
                     self._serve(connection)

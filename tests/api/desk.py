@@ -89,7 +89,7 @@ class Desk:
             definition = get_operation_ast(parsed)
             assert definition is not None
             plans, type_ = Budget().plans(), definition.operation
-            self._operations[document] = Operation(parsed, plans, {}, None, type_, "")
+            self._operations[document] = Operation(parsed, plans, None, type_, "")
         return self._operations[document]
 
     async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.types.arguments import convert_arguments
 
-from api.arguments import UnplannedError, reader
+from api.arguments import reader
 from api.documents import Documents
 from api.execute import Executor
 from api.plans import DEFINITION
@@ -48,9 +48,6 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "DateTime": st.sampled_from(["2030-01-02T03:04:05Z", "2030-01-02T03:04:05.678+01:00"]),
     "JSON": JSON,
 }
-
-# Those that are written with what has to be copied each time are left to the library.
-UNPLANNED = {"claimExecutions.input"}
 
 
 def values(type_: Any, wrong: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -90,7 +87,6 @@ def arguments() -> list[Any]:
         for root in roots
         for name, field in root.fields.items()
         for argument in field.args
-        if f"{name}.{argument}" not in UNPLANNED
     ]
 
 
@@ -150,12 +146,12 @@ def test_what_the_library_refuses_is_never_read(field: Any, argument: str) -> No
     read_or_left()
 
 
-def test_what_must_not_be_shared_is_not_planned() -> None:
+def test_a_default_is_not_shared() -> None:
     assert SERVED.mutation_type is not None
-    for name in UNPLANNED:
-        field, _, argument = name.partition(".")
-        with pytest.raises(UnplannedError):
-            reader(SERVED.mutation_type.fields[field].args[argument].type)
+    read = reader(SERVED.mutation_type.fields["claimExecutions"].args["input"].type)
+    first, second = (read({"worker": "w"}).queues for _ in range(2))
+    assert first == second == ["default"]
+    assert first is not second
 
 
 @strawberry.enum
@@ -278,9 +274,9 @@ async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
         GraphQLRequest("mutation ($o: [Order!]!) { makeAll(orders: $o) { name } }")
     )
     assert (await executor.execute(operation, {}, context)).errors
-    assert operation.calls == {}
+    assert operation.plans.calls == {}
     assert (await executor.execute(operation, {"o": [GOOD]}, context)).errors is None
-    assert all(operation.calls.values())
+    assert all(operation.plans.calls.values())
 
 
 async def test_what_a_resolver_came_to_is_not_asked_for_again() -> None:
@@ -312,4 +308,18 @@ async def test_what_is_sent_most_is_called_directly(desk: Desk) -> None:
     started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
     await desk.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
     for document in (documents.START_EXECUTION, documents.EXECUTION):
-        assert all(desk.prepare(document).calls.values())
+        assert all(desk.prepare(document).plans.calls.values())
+
+
+async def test_a_command_that_is_two_is_refused_whole(desk: Desk) -> None:
+    started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
+    id_ = started["execution"]["id"]
+    both = {
+        "recordStep": {"executionId": id_, "key": "a", "name": "a"},
+        "completeExecution": {"executionId": id_},
+    }
+    for _ in range(2):
+        result = await desk.answer(OLIVIA, documents.SUBMIT, inputs=[both])
+        assert result.data is None
+        assert "must specify exactly one key" in str(result.errors)
+    assert await desk.office.reader.position() == 1

@@ -381,3 +381,52 @@ async def test_an_end_drops_the_hold_also_when_a_retry_is_in_the_same_commit(
         accepted(outcome)
     [taken] = await office.leases.claim(ENGINE, "two", ["default"], 1, timedelta(seconds=30))
     assert (taken.execution.id, taken.fence) == (execution.id, 2)
+
+
+async def test_nothing_asked_is_nothing_done(office: Office) -> None:
+    assert await office.send() == []
+    assert stored(office) == []
+
+
+async def test_who_gives_up_is_served_all_the_same(office: Office) -> None:
+    execution = await office.start()
+    with locked(office.url):
+        taken = asyncio.create_task(office.send(step(execution.id, "taken")))
+        await asyncio.sleep(0)
+        await _until(lambda: office.writer.depth == 0)
+        queued = asyncio.create_task(office.send(step(execution.id, "queued")))
+        await _until(lambda: office.writer.depth == 1)
+        for task in (taken, queued):
+            task.cancel()
+        await asyncio.wait([taken, queued])
+    last = await office.do(step(execution.id, "after"))
+    assert set(last.execution.steps) == {"taken", "queued", "after"}
+    assert office.writer.depth == 0
+
+
+async def test_whoever_waits_at_the_end_is_answered(log_url: str) -> None:
+    async with Office.open(log_url, batch_limit=4) as office:
+        execution = await office.start()
+        waiting = [
+            asyncio.create_task(office.send(step(execution.id, str(number))))
+            for number in range(50)
+        ]
+        await _until(lambda: office.writer.depth > 0)
+        await office.writer.close()
+        for [outcome] in await asyncio.gather(*waiting):
+            accepted(outcome)
+        [late] = await office.send(step(execution.id, "late"))
+        refused(late, RefusalCode.OVERLOADED)
+
+
+async def test_a_listener_that_fails_costs_nobody_else_anything(office: Office) -> None:
+    heard: list[object] = []
+
+    def fails(_: object) -> None:
+        raise ValueError
+
+    office.tail.listen(fails)
+    office.tail.listen(heard.extend)
+    execution = await office.start()
+    await office.do(step(execution.id, "one"))
+    assert len(heard) == 2

@@ -31,6 +31,7 @@ from tests.projections.until import until
 class Event:
     position: int
     recorded: Any = None
+    stored: bytes = b"x"
 
 
 @dataclass
@@ -79,6 +80,16 @@ def test_what_is_too_much_is_left_to_the_log() -> None:
     assert told.after(109) == []
     told.put([1])
     assert told.after(110) == [111]
+
+
+def test_what_was_forgotten_is_read_from_the_log() -> None:
+    told = Told()
+    told.put([1, 1, 1])
+    told.inbox.forget()
+    assert told.after(102) == []
+    told.put([1, 1])
+    assert told.after(103) == []
+    assert told.after(104) == [105]
 
 
 @given(
@@ -167,6 +178,37 @@ def test_a_damaged_event_stops_it_there(log: Log) -> None:
         feed = Feed([EXECUTIONS], 1, inbox=inbox)
         with pytest.raises(PoisonedEventError, match=r"position 2 .* it does not follow"):
             feed.fold(connection, feed.read(connection))
+
+
+def test_what_a_server_that_took_over_lacks_is_not_projected(log: Log) -> None:
+    shuffled(log, 5)
+    kept = events_of(log)
+    inbox: Inbox[Logged] = Inbox(lambda _: None)
+    projector = Projector(log.url, inbox=inbox, poll=60)
+    projector.start()
+    try:
+        inbox.put(kept[-1:])
+        until(lambda: caught_up(log))
+        states, position = dict(log.states), log.position
+        shuffled(log, 5, seed=2)
+        inbox.put(events_of(log)[len(kept) :])
+        with psycopg.connect(log.url, autocommit=True) as connection:
+            connection.execute(
+                "DELETE FROM execution_events WHERE notification_id > %s", [position]
+            )
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        projector.wake()
+        log.states = states
+        another = log.append(started())
+        projector.wake()
+        until(lambda: caught_up(log))
+        assert another.id in log.states
+        assert_equal_to_fold(log.url, log.states)
+    finally:
+        projector.close()
 
 
 def test_a_projector_takes_from_both(log: Log) -> None:
