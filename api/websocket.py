@@ -18,7 +18,7 @@ from api import metrics
 from api.auth import Authenticator, bearer
 from api.context import Context, Services, trace_of
 from api.errors import ApiError, limit_exceeded, unavailable
-from api.execute import Answer, Executor, InvalidRequestError, refusal
+from api.execute import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.http import dumps
 from api.json_body import decode_json
 from api.requests import GraphQLRequest
@@ -141,16 +141,19 @@ class _Connection:
         payload = message.get("payload")
         given = payload.get("authorization") if isinstance(payload, dict) else None
         self._token = bearer(given if isinstance(given, str) else None)
-        await self._principal()
-        await self._send({"type": "connection_ack"})
-
-    async def _principal(self) -> Principal:
-        """Give who the token belongs to now. Raises _CloseError if that is nobody."""
         try:
-            principal = await self._authenticate(self._token)
+            await self._principal()
         except psycopg.Error as error:
             _log.warning("token_not_looked_up", error=str(error))
             raise _CloseError(1013, "the database can't be reached; try again later") from error
+        await self._send({"type": "connection_ack"})
+
+    async def _principal(self) -> Principal:
+        """Give who the token belongs to now.
+
+        Raises _CloseError if that is nobody, psycopg.Error if it can't be looked up.
+        """
+        principal = await self._authenticate(self._token)
         if principal is None:
             raise _CloseError(4401, "a valid token is needed, as authorization: Bearer ...")
         return principal
@@ -207,12 +210,10 @@ class _Connection:
         except ApiError as error:
             await self._refuse(id_, refusal(error))
             return
-        # Asked each time, so that a change of roles counts from the next operation on.
-        principal = await self._principal()
         if self._commands.ending:
             await self._refuse(id_, refusal(unavailable("the server is ending; try again")))
             return
-        task = asyncio.create_task(self._run(id_, request, principal), name="placet-operation")
+        task = asyncio.create_task(self._run(id_, request), name="placet-operation")
         self._operations[id_] = task
         task.add_done_callback(lambda _: self._forget(id_, task))
 
@@ -220,29 +221,40 @@ class _Connection:
         if self._operations.get(id_) is task:
             del self._operations[id_]
 
-    async def _run(self, id_: str, request: GraphQLRequest, principal: Principal) -> None:
-        async def recheck() -> Principal | None:
-            return await self._authenticate(self._token)
-
-        context = Context(principal, self._services, recheck, self._trace)
+    async def _run(self, id_: str, request: GraphQLRequest) -> None:
         try:
             operation = self._executor.prepare(request)
             if operation.type is OperationType.SUBSCRIPTION:
-                stream = self._executor.stream(operation, request.variables, context)
-                async with aclosing(stream):
-                    async for answer in stream:
-                        await self._send({"type": "next", "id": id_, "payload": answer.body})
+                await self._stream(id_, operation, request.variables)
             else:
                 with self._awaited():
+                    context = await self._context()
                     answer = await self._executor.answer(operation, request.variables, context)
                     await self._send({"type": "next", "id": id_, "payload": answer.body})
             await self._send({"type": "complete", "id": id_})
         except InvalidRequestError as error:
             await self._refuse(id_, error.answer)
+        except _CloseError as error:
+            await self._close(error.code, error.reason)
         except WebSocketDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
             await self._refuse(id_, refusal(error))
+
+    async def _stream(
+        self, id_: str, operation: Operation, variables: dict[str, Any] | None
+    ) -> None:
+        stream = self._executor.stream(operation, variables, await self._context())
+        async with aclosing(stream):
+            async for answer in stream:
+                await self._send({"type": "next", "id": id_, "payload": answer.body})
+
+    async def _context(self) -> Context:
+        async def recheck() -> Principal | None:
+            return await self._authenticate(self._token)
+
+        # Asked each time, so that a change of roles counts from the next operation on.
+        return Context(await self._principal(), self._services, recheck, self._trace)
 
     @contextmanager
     def _awaited(self) -> Iterator[None]:

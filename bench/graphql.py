@@ -178,7 +178,7 @@ async def _shares(url: str, result: Result, whole: float, commit: float) -> None
         ("find the document again", finding),
         ("execute", execute),
         ("commit", commit),
-        ("I/O, and from thread to thread", whole - commit - execute - finding),
+        ("I/O", whole - commit - execute - finding),
         ("one mutation alone, whole", whole),
     ):
         result.add(name, ms=seconds * 1000, share=f"{seconds / whole:.0%}")

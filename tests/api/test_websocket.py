@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
@@ -168,6 +169,33 @@ async def test_a_revoked_token_gets_no_further_event(edge: Edge) -> None:
         message = await socket.heard()
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_who_waits_for_its_token_holds_up_nobody(edge: Edge) -> None:
+    token = await edge.keys.create("auditor", roles=[Role.AUDITOR])
+    async with edge.socket(token) as socket:
+        # That is how long a token is remembered.
+        await asyncio.sleep(1.1)
+        async with await psycopg.AsyncConnection.connect(edge.url) as other:
+            await other.execute("LOCK TABLE api_keys")
+            await socket.say("subscribe", id="q", payload={"query": "{ viewer { id } }"})
+            await socket.say("ping")
+            assert await socket.heard() == {"type": "pong"}
+        assert "viewer" in (await socket.heard())["payload"]["data"]
+
+
+async def test_a_token_that_cannot_be_looked_up_costs_one_operation(edge: Edge) -> None:
+    token = await edge.keys.create("auditor", roles=[Role.AUDITOR])
+    async with edge.socket(token) as socket:
+        async with await psycopg.AsyncConnection.connect(edge.url, autocommit=True) as other:
+            await other.execute("ALTER TABLE api_keys RENAME TO api_keys_away")
+            await asyncio.sleep(1.1)
+            await socket.say("subscribe", id="q", payload={"query": "{ viewer { id } }"})
+            message = await socket.heard()
+            await other.execute("ALTER TABLE api_keys_away RENAME TO api_keys")
+        assert (message["type"], message["id"]) == ("error", "q")
+        await socket.say("subscribe", id="q", payload={"query": "{ viewer { id } }"})
+        assert "viewer" in (await socket.heard())["payload"]["data"]
 
 
 async def test_pings_before_the_token_are_answered_however_many(edge: Edge) -> None:
