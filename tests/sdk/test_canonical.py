@@ -2,9 +2,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from placet import digest
-from placet.canonical import digest_of_json, plain
+from placet.canonical import digest_expecting, digest_of_json, plain
 
 
 def test_digest_is_of_canonical_json() -> None:
@@ -41,3 +43,27 @@ def test_plain_names_what_is_not_json(value: object) -> None:
 @pytest.mark.parametrize("value", [{"b": [2, None, 1.5], "a": {"é": True}}, "text", [], 2**53 - 1])
 def test_what_is_json_already_has_the_same_digest(value: object) -> None:
     assert digest_of_json(value) == digest(value)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text('aB"é\x01\ue000\U0001f600'), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON)
+def test_what_is_expected_changes_no_digest(value: object, other: object) -> None:
+    true = digest_of_json(value)
+    for expected in (true, digest_of_json(other), ""):
+        assert digest_expecting(value, expected) == true
+
+
+def test_what_has_no_digest_is_none_that_is_expected() -> None:
+    for value in (float("nan"), 2**53):
+        with pytest.raises(ValueError, match=r"not representable|safe integer"):
+            digest_expecting(value, digest_of_json(None))

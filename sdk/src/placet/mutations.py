@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from placet import operations
-from placet.canonical import digest, digest_of_json, plain
+from placet.canonical import digest, digest_expecting, plain
 from placet.commands import (
     Cancellation,
     CancelTimer,
@@ -319,4 +319,6 @@ def _rejection(approval: Approval, comment: str) -> Rejection:
 
 def _shown(approval: Approval) -> str:
     # An erased approval has no document left to digest; the service then says what it thinks of it.
-    return approval.digest if approval.document is None else digest_of_json(approval.document)
+    if approval.document is None:
+        return approval.digest
+    return digest_expecting(approval.document, approval.digest)
