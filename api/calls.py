@@ -15,7 +15,7 @@ from strawberry.types.field import StrawberryField
 
 from api.arguments import Read, UnplannedError, reader
 from api.context import Context
-from api.plans import DEFINITION, Complete, PlannedExecutor, Plans
+from api.plans import DEFINITION, Info, PlannedExecutor, Plans
 
 NOTHING = VariableValues({}, {})
 COST = 16
@@ -33,7 +33,10 @@ class Argument:
 
 
 class Call:
-    """How to resolve the one field of an operation. ``name`` is its name in the answer."""
+    """How to resolve the one field of an operation. ``name`` is its name in the answer.
+
+    ``complete`` gives a value's JSON. It raises whatever, if the library has to say what it is.
+    """
 
     def __init__(self, executor: PlannedExecutor, plans: Plans) -> None:
         """Raises UnplannedError if this operation takes the library."""
@@ -47,10 +50,11 @@ class Call:
         self._resolver = resolver
         self._function = cast("Callable[..., Any]", resolver.wrapped_func)
         self._arguments = _arguments(executor)
-        self._root = root
-        self._executor = executor
-        self._plans = plans
-        self._plan()
+        self._info = root.info
+        complete = plans.find(executor, root.definition.type, root.details)
+        if complete is None:
+            raise UnplannedError
+        self.complete = complete
 
     def arguments(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Read what the resolver takes. Raises whatever, if it is not what the plan expects."""
@@ -62,26 +66,17 @@ class Call:
                 raise UnplannedError
         return given
 
-    async def resolve(self, arguments: dict[str, Any], context: Context) -> Any:
+    def info(self, context: Context) -> Info:
+        """Give what resolver and plan are told of the request."""
+        return self._info._replace(context=context)
+
+    async def resolve(self, arguments: dict[str, Any], info: Info) -> Any:
         """Give the field's value, as the resolver gives it. Raises what it raises."""
         if self._resolver.info_parameter is not None:
-            info = StrawberryInfo(_raw_info=self._info(context), _field=self._field)
-            arguments[self._resolver.info_parameter.name] = info
+            told = StrawberryInfo(_raw_info=info, _field=self._field)
+            arguments[self._resolver.info_parameter.name] = told
         value = self._function(None, **arguments)
         return await value if self._resolver.is_async else value
-
-    def complete(self, value: Any, context: Context) -> Any:
-        """Give the value's JSON. Raises whatever, if the library has to say what it is."""
-        return self._plan()(value, self._info(context))
-
-    def _plan(self) -> Complete:
-        plan = self._plans.find(self._executor, self._root.definition.type, self._root.details)
-        if plan is None:
-            raise UnplannedError
-        return plan
-
-    def _info(self, context: Context) -> Any:
-        return self._root.info._replace(context=context)
 
 
 def find(executor: PlannedExecutor, plans: Plans) -> Call | None:

@@ -106,14 +106,15 @@ class Executor:
             arguments = call.arguments(variables or {})
         except Exception:  # noqa: BLE001 - the library takes it, or says what is wrong with it
             return await self._execute(operation, variables, context)
+        info = call.info(context)
         outcome: Any
         try:
-            outcome = await call.resolve(arguments, context)
+            outcome = await call.resolve(arguments, info)
         except Exception as error:  # noqa: BLE001 - the library says where it was raised
             outcome = error
         else:
             try:
-                return ExecutionResult({call.name: call.complete(outcome, context)})
+                return ExecutionResult({call.name: call.complete(outcome, info)})
             except Exception:  # noqa: BLE001, S110 - the library finds it again
                 pass
         return await self._execute(operation, variables, context, resolved(outcome))

@@ -4,7 +4,6 @@
 each statement more would cost the driver as much as the database.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,12 +43,6 @@ def books(batch: Batch) -> str | None:
     }
     changed = {what: rows for what, rows in changed.items() if rows}
     return _encode(changed).decode() if changed else None
-
-
-def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
-    """Give rows as so many arrays, for unnest()."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return columns or [[] for _ in range(width)]
 
 
 def _changed_holds(batch: Batch) -> Rows:

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from application.batch import Batch, Hold, Repeat, StartKey
-from application.books import books, columns
+from application.books import books
 from application.database_time import DatabaseTime
 from application.recorder import LogRecorder
 from application.records import Logged, read
@@ -121,7 +121,7 @@ class Session:
 
     async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
-        return _mapping(await self._fetch(_KEYS, columns(keys, 3)))
+        return _mapping(await self._fetch(_KEYS, _columns(keys, 3)))
 
     async def connect(self) -> None:
         """Open the connection if there is none, or if the server has ended it meanwhile.
@@ -150,7 +150,7 @@ class Session:
         """
         await self._recorder.begin(await self._connected())
         streams = await self._fetch(_SITUATION, [list(ids)])
-        mapped = await self._fetch(_KEYS, columns(keys, 3)) if keys else []
+        mapped = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
         holds = await self._fetch(_HOLDS, [claims]) if claims else []
         now = streams[0]["now"].astimezone(UTC)
         self.time.hear(now)
@@ -242,7 +242,7 @@ class Session:
         """Give where the last event of each command lies that was carried out before."""
         if not batch.repeats:
             return {}
-        return _repeat_positions(batch, await self._fetch(_REPEATS, columns(batch.repeats, 2)))
+        return _repeat_positions(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
 
 
 def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
@@ -261,6 +261,12 @@ def logged(row: DictRow) -> Logged:
         bytes(row["state"]),
         row["notification_id"],
     )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
+    """Give rows as so many arrays, for unnest()."""
+    arrays = [list(column) for column in zip(*rows, strict=True)]
+    return arrays or [[] for _ in range(width)]
 
 
 def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:

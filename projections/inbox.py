@@ -90,10 +90,6 @@ class Inbox(Generic[E]):
             self._complete_after = None
             self._clear()
 
-    def _clear(self) -> None:
-        self._events.clear()
-        self._size = 0
-
     def after(self, position: int, *, limit: int) -> list[Known]:
         """Give up to ``limit`` events that follow a position; none if only the log has all of them.
 
@@ -108,3 +104,7 @@ class Inbox(Generic[E]):
                 return []
             events = list(islice(self._events, limit))
         return [Known(e.position, e.recorded, partial(self._state_after, e)) for e in events]
+
+    def _clear(self) -> None:
+        self._events.clear()
+        self._size = 0
