@@ -35,12 +35,17 @@ class Services:
     approvals: Approvals
 
 
+def _whole() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request. ``trace`` is its W3C traceparent.
 
     ``gone`` comes back once the client has hung up; None: where it can't be known. ``recheck``
-    authenticates the token once more: None if it was revoked or ran out.
+    authenticates the token once more: None if it was revoked or ran out. ``cut`` says of a
+    subscription whether its connection broke off, without a word from either side.
     """
 
     principal: Principal
@@ -48,6 +53,7 @@ class Context:
     recheck: Callable[[], Awaitable[Principal | None]]
     trace: str | None = None
     gone: Callable[[], Awaitable[None]] | None = None
+    cut: Callable[[], bool] = _whole
 
 
 def context_of(info: Info) -> Context:

@@ -30,6 +30,8 @@ PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
 """How often a token is looked at again while nothing is delivered."""
+WITHOUT_A_WORD = {1005, 1006}
+"""RFC 6455, section 7.1.5: no close frame, or one that gives no code."""
 MAX_OPERATIONS = 1_000
 MAX_REASON = 120
 """Bytes; a close frame has room for 123."""
@@ -109,6 +111,7 @@ class _Connection:
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._cut = False
 
     async def serve(self) -> None:
         """Take messages until the end, then end every operation."""
@@ -170,7 +173,9 @@ class _Connection:
     async def _receive(self) -> dict[str, Any]:
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(received.get("code", 1005))
+            code = received.get("code", 1005)
+            self._cut = self._cut or (self._open and code in WITHOUT_A_WORD)
+            raise WebSocketDisconnect(code)
         text = received.get("text")
         if text is None:
             raise _CloseError(4400, "messages are text")
@@ -254,7 +259,9 @@ class _Connection:
             return await self._authenticate(self._token)
 
         # Asked each time, so that a change of roles counts from the next operation on.
-        return Context(await self._principal(), self._services, recheck, self._trace)
+        return Context(
+            await self._principal(), self._services, recheck, self._trace, cut=lambda: self._cut
+        )
 
     @contextmanager
     def _awaited(self) -> Iterator[None]:
@@ -270,13 +277,22 @@ class _Connection:
         with suppress(WebSocketDisconnect):
             await self._send({"type": "error", "id": id_, "payload": answer.body["errors"]})
 
+    @property
+    def _open(self) -> bool:
+        """Whether this side has not closed the connection, nor found it broken."""
+        return self._socket.application_state is WebSocketState.CONNECTED
+
     async def _send(self, message: dict[str, Any]) -> None:
-        if self._socket.application_state is not WebSocketState.CONNECTED:
+        if not self._open:
             raise WebSocketDisconnect
-        await self._socket.send_text(dumps(message).decode())
+        try:
+            await self._socket.send_text(dumps(message).decode())
+        except WebSocketDisconnect:
+            self._cut = True
+            raise
 
     async def _close(self, code: int, reason: str) -> None:
-        if self._socket.application_state is WebSocketState.CONNECTED:
+        if self._open:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self._socket.close(code, _short(reason))
 

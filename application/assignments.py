@@ -5,7 +5,14 @@ the rest: what was released, what another process had no room for, and what a de
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterable,
+    Sequence,
+)
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -85,6 +92,7 @@ class Assignments:
         self._streams: dict[tuple[str, str], WorkerStream] = {}
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._missing: set[asyncio.Task[None]] = set()
         # What can be claimed, with its queue, and that of which only the database knows it.
         self._free: dict[UUID, str] = {}
         self._unsure: set[UUID] = set()
@@ -107,7 +115,7 @@ class Assignments:
         """End every stream; what their workers hold stays theirs."""
         for stream in self._streams.values():
             stream.close()
-        await stop(self._tasks)
+        await stop([*self._tasks, *self._missing])
 
     def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
         """Take note that a worker gave these back."""
@@ -124,11 +132,15 @@ class Assignments:
         queues: Sequence[str],
         capacity: int,
         lease: timedelta,
+        grace: timedelta | None = None,
+        cut: Callable[[], bool] = lambda: False,
     ) -> AsyncGenerator[Message, None]:
         """Give what the worker holds, then what becomes of it and what is newly claimed for it.
 
         Keeps the lease while it runs. A second stream of the same worker ends the first. Ends
-        by itself if its messages are not taken, or with the process.
+        by itself if its messages are not taken, or with the process. ``cut`` says, when it is
+        closed, whether the connection broke off: then the lease goes on for ``grace`` at most
+        unless the worker is heard of again, and for all of its time if that is None.
         """
         expires_at = await self._leases.renew(principal.id, worker, lease)
         stream = WorkerStream(principal, worker, queues, capacity, lease, expires_at, self._holders)
@@ -145,11 +157,29 @@ class Assignments:
             while (message := await stream.mailbox.get()) is not None:
                 yield message
         finally:
+            # One that was ended here, for a later one of the same worker say, says nothing of it.
+            if grace is not None and not stream.closed and cut():
+                self._miss_worker(stream, grace)
             stream.close()
             keeping.cancel()
             stream.forget_all()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
+
+    def _miss_worker(self, stream: WorkerStream, grace: timedelta) -> None:
+        missing = asyncio.create_task(self._shorten_lease(stream, grace), name="placet-missing")
+        self._missing.add(missing)
+        missing.add_done_callback(self._missing.discard)
+
+    async def _shorten_lease(self, stream: WorkerStream, grace: timedelta) -> None:
+        try:
+            await self._leases.shorten(*stream.key, grace, stream.expires_at)
+        except psycopg.Error as error:
+            _log.warning("lease_not_shortened", worker=stream.worker, error=str(error))
+        else:
+            _log.info("worker_cut_off", worker=stream.worker, grace=grace.total_seconds())
+            # It sees when the next lease ends.
+            self._sweep_now.set()
 
     async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""

@@ -30,6 +30,11 @@ _RENEW = """
     ON CONFLICT (owner, worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
     RETURNING expires_at
 """
+# Whoever renewed it meanwhile is alive.
+_SHORTEN = """
+    UPDATE worker_leases SET expires_at = least(expires_at, clock_timestamp() + %s)
+    WHERE owner = %s AND worker = %s AND expires_at = %s
+"""
 # What a dead worker held goes first, then what has been free for longest: nothing is left behind.
 _CANDIDATES = """
     SELECT execution_id, queue FROM (
@@ -269,6 +274,13 @@ class Leases:
         [row] = await self._rows(_RENEW, (owner, worker, lease))
         expires_at: datetime = row[0]
         return expires_at.astimezone(UTC)
+
+    async def shorten(
+        self, owner: str, worker: str, grace: timedelta, expires_at: datetime
+    ) -> None:
+        """Let the lease end after ``grace`` if it still is the one that ends at ``expires_at``."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SHORTEN, (grace, owner, worker, expires_at))
 
     async def candidates(
         self, queues: Sequence[str], limit: int, but: Iterable[UUID] = ()

@@ -160,7 +160,9 @@ class Subscription:
 
     @strawberry.subscription(
         description="Work for one worker: what it holds, then what it is given. An open stream "
-        "keeps the lease; closing it releases nothing."
+        "keeps the lease; closing it releases nothing. If its connection breaks off, without a "
+        "close frame, the lease ends after `grace` unless the worker is heard of before; null: it "
+        "runs on."
     )
     async def assignments(
         self,
@@ -169,6 +171,7 @@ class Subscription:
         queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
         capacity: int | None = 100,
         lease: timedelta | None = workers.DEFAULT_LEASE,
+        grace: timedelta | None = None,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
@@ -178,6 +181,8 @@ class Subscription:
             workers.check_queues(context, queues),
             workers.check_number(capacity, 100, 0, workers.MAX_CAPACITY, "capacity"),
             workers.check_lease(lease),
+            workers.check_grace(grace),
+            context.cut,
         )
         try:
             async for message in stream:

@@ -134,6 +134,13 @@ def check_lease(lease: timedelta | None) -> timedelta:
     return wanted
 
 
+def check_grace(grace: timedelta | None) -> timedelta | None:
+    """Give the time, None for none. Raises BAD_REQUEST outside of 0 to 1 hour."""
+    if grace is not None and not timedelta(0) <= grace <= MAX_LEASE:
+        raise bad_request("grace must be from PT0S to PT1H")
+    return grace
+
+
 def check_number(value: int | None, default: int, low: int, high: int, name: str) -> int:
     """Give the number. Raises BAD_REQUEST outside of the bounds, both inclusive."""
     wanted = default if value is None else value

@@ -13,7 +13,7 @@ from bench.rivals.contender import Place
 from bench.rivals.worker import Worker
 from bench.stack import Stack, stack
 
-LEASE_SECONDS = 3
+GRACE_SECONDS = 0.1
 UNFINISHED = tuple(set(placet.ExecutionState) - {placet.ExecutionState.COMPLETED})
 _SINCE_LEASE = "SELECT extract(epoch FROM clock_timestamp() - min(expires_at)) FROM worker_leases"
 
@@ -52,8 +52,8 @@ class PlacetSide:
                     await asyncio.wait([following])
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its server, its token and its lease."""
-        return [self._stack.url, self._stack.tokens["engine"], str(LEASE_SECONDS)]
+        """Tell the worker its server, its token, and how long its loss is waited for."""
+        return [self._stack.url, self._stack.tokens["engine"], str(GRACE_SECONDS)]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is assigned
         """Start an execution."""

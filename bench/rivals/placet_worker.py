@@ -1,4 +1,4 @@
-"""The lifecycle as a workflow of Placet. Arguments: address, token, seconds of the lease."""
+"""The lifecycle as a workflow of Placet. Arguments: address, token, seconds of grace."""
 
 import asyncio
 import sys
@@ -19,8 +19,8 @@ async def act(payload: Any) -> dict[str, Any]:
 
 async def main() -> None:
     channel = Channel()
-    url, token, lease = sys.argv[2:]
-    engine = Engine(url, token=token, lease=timedelta(seconds=float(lease)))
+    url, token, grace = sys.argv[2:]
+    engine = Engine(url, token=token, grace=timedelta(seconds=float(grace)))
 
     @engine.workflow
     async def lifecycle(run: Run, given: Any) -> Any:

@@ -81,7 +81,7 @@ class Edge:
                 assert await socket.heard() == {"type": "connection_ack"}
             yield socket
         finally:
-            socket.received.put_nowait({"type": "websocket.disconnect", "code": 1000})
+            socket.end(1000)
             async with asyncio.timeout(10):
                 await serving
 
@@ -94,16 +94,26 @@ class Edge:
             "subprotocols": [protocol],
         }
         with suppress(asyncio.CancelledError):
-            await self._app(scope, socket.received.get, socket.told.put)
+            await self._app(scope, socket.received.get, socket.deliver)
 
 
 class Socket:
-    """The client's end of a WebSocket."""
+    """The client's end of a WebSocket. Once it is ``broken``, nothing can be sent to it."""
 
     def __init__(self) -> None:
+        self.broken = False
         self.received: asyncio.Queue[Any] = asyncio.Queue()
         self.told: asyncio.Queue[Any] = asyncio.Queue()
         self.received.put_nowait({"type": "websocket.connect"})
+
+    async def deliver(self, message: Any) -> None:
+        if self.broken:
+            raise OSError
+        await self.told.put(message)
+
+    def end(self, code: int) -> None:
+        """Let the server hear that the connection has ended, with this code."""
+        self.received.put_nowait({"type": "websocket.disconnect", "code": code})
 
     async def say(self, kind: str, **message: Any) -> None:
         await self.say_text(json.dumps({"type": kind, **message}))

@@ -47,6 +47,7 @@ ADDED = {
     "Mutation.releaseExecutions(others)",
     "ExecutionFilter.parked",
     "Query.executionAfter",
+    "Subscription.assignments(grace)",
     "Mutation.releaseExecutions(releases)",
     *(
         f"{view}.{field}"

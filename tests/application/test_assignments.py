@@ -52,9 +52,17 @@ class Worker:
 
 @asynccontextmanager
 async def worker(
-    office: Office, name: str = "one", capacity: int = 10, lease: timedelta = LEASE
+    office: Office,
+    name: str = "one",
+    capacity: int = 10,
+    lease: timedelta = LEASE,
+    grace: timedelta | None = None,
+    *,
+    cut: bool = False,
 ) -> AsyncIterator[Worker]:
-    stream = office.assignments.follow(ENGINE, name, ["default"], capacity, lease)
+    stream = office.assignments.follow(
+        ENGINE, name, ["default"], capacity, lease, grace, lambda: cut
+    )
     try:
         yield Worker(stream)
     finally:

@@ -215,9 +215,11 @@ APPROVALS_STREAM = f"""subscription Approvals($filter: ApprovalFilter, $after: S
 }}
 {_APPROVAL}"""
 ASSIGNMENTS = f"""subscription Assignments(
-  $worker: String!, $queues: [String!], $capacity: Int, $lease: Duration
+  $worker: String!, $queues: [String!], $capacity: Int, $lease: Duration, $grace: Duration
 ) {{
-  result: assignments(worker: $worker, queues: $queues, capacity: $capacity, lease: $lease) {{
+  result: assignments(
+    worker: $worker, queues: $queues, capacity: $capacity, lease: $lease, grace: $grace
+  ) {{
     claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
     resolved {{ ...ApprovalFields }}
     happened {{ executionId ...PastFields }}

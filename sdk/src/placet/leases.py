@@ -11,6 +11,7 @@ from placet.transport import Transport
 from placet.wire import variables
 
 LEASE = timedelta(seconds=30)
+GRACE = timedelta(seconds=5)
 
 
 class Leases(Transport):

@@ -81,20 +81,24 @@ class Streams(Queries):
         queues: Sequence[str] = ("default",),
         capacity: int = 100,
         lease: timedelta = LEASE,
+        grace: timedelta | None = None,
         on_open: Callable[[], Awaitable[None]] | None = None,
         patient: bool = True,
     ) -> AsyncGenerator[Assignment, None]:
         """Give a worker its executions. The open stream keeps its lease.
 
         After each (re)connection, announced by ``on_open``, the worker is told again what it
-        holds, as claims under the same fence. ``patient`` False: it ends with its connection, or
-        if there is none to be had, by StreamCutError.
+        holds, as claims under the same fence. ``grace``: for how long the lease still runs, at
+        most, once the service has lost the connection and not heard of the worker since; None: for
+        all of its time. ``patient`` False: it ends with its connection, or if there is none to be
+        had, by StreamCutError.
         """
         asked = {
             "worker": worker,
             "queues": list(queues),
             "capacity": capacity,
             "lease": iso_duration(lease),
+            "grace": None if grace is None else iso_duration(grace),
         }
         stream = self.socket.stream(operations.ASSIGNMENTS, lambda: asked, on_open, patient=patient)
         async with aclosing(stream):

@@ -21,7 +21,7 @@ from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
 from placet.engine.intake import Intake
 from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.leases import LEASE
+from placet.leases import GRACE, LEASE
 from placet.mutations import settled
 
 PUT_AWAY = timedelta(minutes=1)
@@ -34,10 +34,12 @@ class Engine:
     ``worker`` names this process to the service and must be its alone; by default it is made up.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
     steps get a thread at once. ``lease``: for how long its executions stay its own after the
-    service has last heard of it. ``wait``: how it hears of work and of what is waited for; where
-    WebSockets do not get through, push goes over to polling by itself. ``put_away``: for how long
-    a workflow waits before its frames are dropped; it is replayed when something comes for it.
-    ``drain``: for how long steps that are under way may go on after :meth:`close` or SIGTERM.
+    service has last heard of it. ``grace``: for how long when its connection broke off, as it does
+    when this process is killed, and it was not heard of since; None: for all of the lease.
+    ``wait``: how it hears of work and of what is waited for; where WebSockets do not get through,
+    push goes over to polling by itself. ``put_away``: for how long a workflow waits before its
+    frames are dropped; it is replayed when something comes for it. ``drain``: for how long steps
+    that are under way may go on after :meth:`close` or SIGTERM.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Engine:
         worker: str | None = None,
         capacity: int = 100,
         lease: timedelta = LEASE,
+        grace: timedelta | None = GRACE,
         wait: Mode = "push",
         put_away: timedelta = PUT_AWAY,
         drain: timedelta = DRAIN,
@@ -76,6 +79,7 @@ class Engine:
             queues=self.queues,
             capacity=capacity,
             lease=lease,
+            grace=grace,
             mode=wait,
         )
         self._following: asyncio.Task[None] | None = None

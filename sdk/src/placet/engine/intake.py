@@ -36,6 +36,7 @@ class Intake:
         queues: Sequence[str],
         capacity: int,
         lease: timedelta,
+        grace: timedelta | None,
         mode: Mode,
     ) -> None:
         self._client = client
@@ -44,6 +45,7 @@ class Intake:
         self._queues = queues
         self._capacity = capacity
         self._lease = lease
+        self._grace = grace
         self._mode = mode
         self._confirming: asyncio.Task[None] | None = None
         self._cut_level = logging.WARNING
@@ -72,6 +74,7 @@ class Intake:
             queues=self._queues,
             capacity=self._capacity,
             lease=self._lease,
+            grace=self._grace,
             on_open=self._find_lost,
             patient=False,
         )
