@@ -9,6 +9,7 @@ it is the request's, the path is not the field's.
 """
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 from weakref import WeakSet
@@ -18,12 +19,15 @@ from graphql import (
     Executor,
     FieldNode,
     FragmentSpreadNode,
+    GraphQLBoolean,
     GraphQLCompositeType,
     GraphQLField,
+    GraphQLID,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLString,
     SelectionSetNode,
     Undefined,
     is_abstract_type,
@@ -35,6 +39,7 @@ from graphql import (
 from graphql.execution import execute_subscription_event
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
@@ -45,6 +50,10 @@ MAX_FIELDS = 20_000
 
 Info = GraphQLResolveInfo[Any]
 Complete = Callable[[Any, Info], Any]
+Fields = list[tuple[str, Complete]]
+
+# A value of exactly this type is in the answer as it is.
+_AS_IT_IS: dict[Any, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
 
 
 class _MissingError(Exception):
@@ -209,6 +218,8 @@ class _Planner:
         """Give the plan for a type with a selection, None if there can be none."""
         required = is_non_null_type(type_)
         nullable: Any = type_.of_type if is_non_null_type(type_) else type_
+        if isinstance(nullable, CustomGraphQLEnumType):
+            return _member(nullable, required=required)
         if is_leaf_type(nullable):
             return _leaf(nullable, required=required)
         if is_list_type(nullable):
@@ -216,15 +227,15 @@ class _Planner:
             return None if item is None else _each(item, required=required)
         if any(self._has_directives(each.node.selection_set) for each in details):
             return None
-        plans: dict[type, Complete] = {}
+        selected: dict[type, Fields] = {}
         for possible in self._possible(nullable):
             definition = possible.extensions.get(DEFINITION)
-            plan = None if definition is None else self._object(possible, details)
-            if definition is None or plan is None:
+            fields = None if definition is None else self._selected(possible, details)
+            if definition is None or fields is None:
                 # Introspection is the library's own.
                 return None
-            plans[definition.origin] = plan
-        return _one_of(plans, required=required)
+            selected[definition.origin] = fields
+        return _object(selected, required=required)
 
     def _has_directives(self, selections: SelectionSetNode) -> bool:
         """Whether directives have a say in which fields are selected."""
@@ -244,16 +255,16 @@ class _Planner:
         assert is_abstract_type(type_)
         return self._executor.schema.get_possible_types(type_)
 
-    def _object(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
+    def _selected(self, type_: GraphQLObjectType, details: Any) -> Fields | None:
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
         self.fields += len(selected)
-        fields: list[tuple[str, Complete]] = []
+        fields: Fields = []
         for name, chosen in selected.items():
             complete = self._field(type_, chosen)
             if complete is None:
                 return None
             fields.append((name, complete))
-        return lambda value, info: {name: complete(value, info) for name, complete in fields}
+        return fields
 
     def _field(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
         """Give what completes a field from the object that has it."""
@@ -271,8 +282,7 @@ class _Planner:
         if complete is None:
             return None
         if definition.is_basic_field:
-            get = attrgetter(definition.python_name)
-            return lambda value, info: complete(get(value), info)
+            return _attribute(definition.python_name, complete, _as_it_is(field.type))
         return _resolved(definition, complete)
 
 
@@ -296,6 +306,22 @@ def _resolved(field: StrawberryField, complete: Complete) -> Complete:
     )
 
 
+def _as_it_is(type_: GraphQLOutputType) -> type | None:
+    """Give the type of the values that need no completion, None if all do."""
+    return _AS_IT_IS.get(type_.of_type if is_non_null_type(type_) else type_)
+
+
+def _attribute(name: str, complete: Complete, as_it_is: type | None) -> Complete:
+    """Give what completes a field that is an attribute of its object."""
+    get = attrgetter(name)
+
+    def complete_attribute(value: Any, info: Info) -> Any:
+        found = get(value)
+        return found if type(found) is as_it_is else complete(found, info)
+
+    return complete_attribute
+
+
 def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
     coerce = type_.coerce_output_value
 
@@ -306,6 +332,21 @@ def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
         if completed is None or completed is Undefined or isinstance(value, Exception):
             raise _MissingError
         return completed
+
+    return complete
+
+
+def _member(type_: CustomGraphQLEnumType, *, required: bool) -> Complete:
+    members = cast("type[Enum]", type_.wrapped_cls)
+    # The library looks through the members for each value.
+    names = {member: type_.coerce_output_value(member) for member in members}
+
+    def complete(value: Any, _: Info) -> Any:
+        if value is None:
+            return _nothing(required=required)
+        if type(value) is not members:
+            raise _MissingError
+        return names[value]
 
     return complete
 
@@ -322,12 +363,17 @@ def _each(item: Complete, *, required: bool) -> Complete:
     return complete
 
 
-def _one_of(plans: dict[type, Complete], *, required: bool) -> Complete:
+def _object(selected: dict[type, Fields], *, required: bool) -> Complete:
+    """Give what completes an object of one of these types, with the fields selected of each."""
+
     def complete(value: Any, info: Info) -> Any:
         if value is None:
             return _nothing(required=required)
+        completed: dict[str, Any] = {}
         # Of a type that is not foreseen: an error say, which the library knows how to show.
-        return plans[type(value)](value, info)
+        for name, complete_field in selected[type(value)]:
+            completed[name] = complete_field(value, info)
+        return completed
 
     return complete
 
