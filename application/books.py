@@ -1,6 +1,6 @@
 """What the writer keeps beside the log, in the same commits: start keys, holds, timers.
 
-``keep_books`` in ``tables.sql`` takes it, as JSON in a parameter of the statement that appends:
+``keep_books`` in ``tables.sql`` takes it, as a part of what the statement that appends is given:
 each statement more would cost the driver as much as the database.
 """
 
@@ -8,21 +8,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from application.batch import Batch
 from application.records import Head
 from domain.state import Execution
 
 Rows = list[dict[str, Any]]
+Books = dict[str, Any]
+"""Rows to write, by what they are for; what there are none for is left out."""
 
-_encode = msgspec.json.Encoder().encode
 
-
-def books(batch: Batch) -> str | None:
-    """Give what brings the tables up to what the batch decided; None if they are."""
+def books(batch: Batch) -> Books:
+    """Give what brings the tables up to what the batch decided."""
     put, dropped = _changed_timers(batch)
-    changed: dict[str, Any] = {
+    changed: Books = {
         "started": [
             {"owner": key.owner, "workflow": key.workflow, "key": key.key, "execution_id": id_}
             for key, id_ in batch.started.items()
@@ -41,8 +39,7 @@ def books(batch: Batch) -> str | None:
         "timers_dropped": dropped,
         "timers": put,
     }
-    changed = {what: rows for what, rows in changed.items() if rows}
-    return _encode(changed).decode() if changed else None
+    return {what: rows for what, rows in changed.items() if rows}
 
 
 def _changed_holds(batch: Batch) -> Rows:

@@ -6,6 +6,7 @@ from inspect import unwrap
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from eventsourcing.postgres import (
     PostgresAggregateRecorder,
     PostgresApplicationRecorder,
@@ -18,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from application.books import Books
 from application.records import Chained
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
@@ -27,18 +29,18 @@ EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
 
 # Each statement in a function of this language sees what was committed until it began, so what is
-# read after the lock is as it will be until the commit. One call, because each statement costs the
-# driver more than the server.
+# read after the lock is as it will be until the commit. One call with one parameter, because each
+# statement, and each array among the parameters, costs the driver more than the server.
 _APPEND = SQL("""
-    CREATE OR REPLACE FUNCTION {function}(
-        expected_ids uuid[], expected_versions bigint[], expected_at timestamptz,
-        ids uuid[], versions bigint[], topics text[], states bytea[], books jsonb,
-        loud boolean
-    ) RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION {function}(batch jsonb)
+    RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
+    DECLARE
+        expected_at timestamptz := batch ->> 'at';
     BEGIN
         PERFORM * FROM ({lock}) AS lock;
         IF EXISTS (
-            SELECT FROM unnest(expected_ids, expected_versions) AS expected (id, version)
+            SELECT FROM jsonb_to_recordset(batch -> 'expected')
+                AS expected (id uuid, version bigint)
             WHERE expected.version <> coalesce((
                 SELECT originator_version FROM {log} WHERE originator_id = expected.id
                 ORDER BY originator_version DESC LIMIT 1
@@ -50,28 +52,27 @@ _APPEND = SQL("""
         IF expected_at > at OR expected_at < at - interval '100 milliseconds' THEN
             RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
         END IF;
-        IF cardinality(ids) > 0 THEN
-            IF loud THEN
+        IF jsonb_array_length(batch -> 'events') > 0 THEN
+            IF (batch -> 'loud')::boolean THEN
                 NOTIFY {channel};
             END IF;
             WITH inserted AS (
                 INSERT INTO {log} (originator_id, originator_version, topic, state)
-                SELECT * FROM unnest(ids, versions, topics, states) RETURNING notification_id
+                SELECT id, version, topic, decode(state, 'base64')
+                FROM jsonb_to_recordset(batch -> 'events')
+                    AS event (id uuid, version bigint, topic text, state text)
+                RETURNING notification_id
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
-        IF books IS NOT NULL THEN
-            PERFORM keep_books(books);
-        END IF;
+        PERFORM keep_books(batch -> 'books');
         RETURN NEXT;
     END $$
 """)
-_CALL_APPEND = """
-    SELECT * FROM {}(
-        %b::uuid[], %b::bigint[], %b::timestamptz,
-        %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %t::jsonb, %b::boolean
-    )
-"""
+_CALL_APPEND = "SELECT * FROM {}(%t::jsonb)"
+
+# Bytes are written in base64 (RFC 4648), moments as RFC 3339 has them.
+_encode = msgspec.json.Encoder().encode
 
 
 def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> Composed:
@@ -155,7 +156,7 @@ class LogRecorder(PostgresApplicationRecorder):
         self,
         connection: AsyncConnection[DictRow],
         events: Sequence[Chained],
-        books: str | None,
+        books: Books,
         *,
         expected: Mapping[UUID, int],
         at: datetime | None,
@@ -168,18 +169,22 @@ class LogRecorder(PostgresApplicationRecorder):
         ahead or more than a tenth of a second ago, nothing is done and
         psycopg.errors.SerializationFailure raised.
         """
-        params = (
-            list(expected),
-            list(expected.values()),
-            at,
-            [event.originator_id for event in events],
-            [event.originator_version for event in events],
-            [event.topic for event in events],
-            [event.stored for event in events],
-            books,
-            loud,
-        )
-        cursor = await connection.execute(self._append, params, prepare=True)
+        batch = {
+            "expected": [{"id": id_, "version": version} for id_, version in expected.items()],
+            "at": at,
+            "events": [
+                {
+                    "id": event.originator_id,
+                    "version": event.originator_version,
+                    "topic": event.topic,
+                    "state": event.stored,
+                }
+                for event in events
+            ],
+            "books": books,
+            "loud": loud,
+        }
+        cursor = await connection.execute(self._append, [_encode(batch).decode()], prepare=True)
         [row] = await cursor.fetchall()
         return Appended(row["at"], row["last"], row["positions"] or ())
 

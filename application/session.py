@@ -220,7 +220,7 @@ class Session:
         appended = await self._recorder.append(
             await self._connected(),
             batch.appended,
-            books(batch) if batch.appended else None,
+            books(batch) if batch.appended else {},
             expected=versions,
             at=at,
             loud=self._others(),
