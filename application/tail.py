@@ -215,8 +215,6 @@ class Tail:
         for event in events:
             self._buffer.append(event)
             self._buffer_size += len(event.stored)
-            lag = (now - event.recorded.at).total_seconds()
-            metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))
         self.position = events[-1].position
         # What was published just now stays, or all who follow would read it from the log at once.
         while self._buffer_size > self._buffer_limit and len(self._buffer) > len(events):
@@ -231,6 +229,10 @@ class Tail:
                 _log.exception("listener_failed", position=self.position)
         for key in {None, *(event.recorded.execution_id for event in events)}:
             self._release(key)
+        # After those who wait for it have been told.
+        for event in events:
+            lag = (now - event.recorded.at).total_seconds()
+            metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))
         if not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_later(SOON, self._tell)
