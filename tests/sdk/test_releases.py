@@ -143,3 +143,20 @@ async def test_after_it_was_parked(
         await (await people.get("operator")).unpark(execution_id)
         await grant(people, execution_id)
         assert await kept(people, engine, working, wire, execution_id) == 2
+
+
+async def test_an_engine_that_polls_does_not_name_it_again_and_again(
+    people: People, server: Server, wire: HttpWire, working: Working
+) -> None:
+    """Each poll that names what is given back already is answered at once: it is lost."""
+    wire.lose_replies_to = b"releaseExecutions"
+    async with maker(Behind(wire.url, server.tokens))(wait="poll") as engine:
+        engine.workflow(working.asks)
+        execution_id = await started(people, engine, "asks")
+        await people.pending(execution_id)
+        async with asyncio.timeout(SECONDS):
+            while not wire.lost or engine.fleet.holding():
+                await asyncio.sleep(0.01)
+        assert working.repeated == []
+        await grant(people, execution_id)
+        assert await kept(people, engine, working, wire, execution_id) == 2

@@ -114,7 +114,8 @@ class Fleet:
         self._drivers[execution_id] = Driver(claim, self)
 
     def abandon(self, execution_id: str) -> None:
-        """Stop what is no longer held."""
+        """Stop what is no longer held, and what is on its way back need not get there."""
+        self._returning.pop(execution_id, None)
         driver = self._drivers.get(execution_id)
         if driver is not None:
             driver.abandon()
