@@ -276,13 +276,35 @@ async def test_what_is_parked_is_listed_and_let_go_and_signals_are_sent(
     )
 
 
-def test_an_id_that_is_none_is_named_as_it_was_given(server: Server) -> None:
+OF_EXECUTIONS = (
+    ("signal", "{}", "ticket"),
+    ("unpark", "{}"),
+    ("retry", "{}"),
+    ("cancel", "{}", "--reason", "no"),
+    ("transcript", "{}"),
+    ("events", "--execution", "{}"),
+)
+
+
+async def test_who_names_what_is_no_execution_is_told_so(people: People, server: Server) -> None:
+    engine = await people.get("engine")
+    id_ = await people.start("trip")
+    await engine.request_approval(id_, "fly", "To fly", payload={}, policy=require(group="finance"))
     at = ("--url", server.url, "--token", server.tokens["operator"])
-    for command in (("signal", "trip-7", "ticket"), ("unpark", "trip-7")):
-        failed = placet(*at, *command)
+    for command in OF_EXECUTIONS:
+        failed = placet(*at, *(part.format("trip-7") for part in command))
         assert failed.returncode == 1
-        assert "no execution 'trip-7'" in failed.stderr
-        assert "00000000" not in failed.stderr
+        assert failed.stderr == "placet: there is no execution 'trip-7' that you may see\n"
+    for command in OF_EXECUTIONS[-2:]:
+        failed = placet(*at, *(part.format(f"{id_}.1") for part in command))
+        assert failed.returncode == 1
+        assert failed.stderr == f"placet: '{id_}.1' is an approval; its execution is {id_}\n"
+
+
+def test_states_may_be_written_small(server: Server) -> None:
+    at = ("--url", server.url, "--token", server.tokens["operator"])
+    for command in (("executions", "--state", "failed"), ("approvals", "--status", "pending")):
+        assert placet(*at, *command).returncode == 0
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "nonsense", "http://", "ftp://127.0.0.1"])

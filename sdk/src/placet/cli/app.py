@@ -58,7 +58,9 @@ def options(  # noqa: D103 - the command's help is the application's
 @anywhere
 def executions(
     context: typer.Context,
-    state: Annotated[list[ExecutionState] | None, typer.Option(help="In this state.")] = None,
+    state: Annotated[
+        list[ExecutionState] | None, typer.Option(case_sensitive=False, help="In this state.")
+    ] = None,
     workflow: Annotated[list[str] | None, typer.Option(help="Of this workflow.")] = None,
     first: First = 50,
     *,
@@ -75,7 +77,9 @@ def executions(
 @anywhere
 def approvals(
     context: typer.Context,
-    status: Annotated[list[ApprovalStatus] | None, typer.Option(help="With this status.")] = None,
+    status: Annotated[
+        list[ApprovalStatus] | None, typer.Option(case_sensitive=False, help="With this status.")
+    ] = None,
     first: First = 50,
     *,
     everyone: Annotated[
@@ -123,7 +127,7 @@ def transcript(context: typer.Context, id_: Id) -> None:
     async def find(client: Client) -> Transcript:
         found = await client.transcript(id_)
         if found is None:
-            raise PlacetError(f"there is no execution {id_!r} that you may see")
+            raise await _no_execution(client, id_)
         return found
 
     render.print_json(run(context, find))
@@ -170,7 +174,14 @@ def events(
     """Print events in the order of the log, from its beginning or with --follow from now on."""
     where = EventFilter(execution_id=execution)
     show_event = render.print_json if as_json else render.print_event
-    run(context, _follow(where, after, show_event) if follow else _list(where, after, show_event))
+    print_all = (_follow if follow else _list)(where, after, show_event)
+
+    async def work(client: Client) -> None:
+        if execution is not None:
+            await _execution(client, execution)
+        await print_all(client)
+
+    run(context, work)
 
 
 @app.command()
@@ -201,6 +212,7 @@ def signal(
     value = _json(given, "--payload")
 
     async def send(client: Client) -> tuple[Accepted, Execution | None]:
+        await _execution(client, id_)
         accepted = await client.signal(id_, name, value, key=key)
         try:
             return accepted, await client.execution(id_)
@@ -220,7 +232,11 @@ def cancel(
     reason: Annotated[str, typer.Option(help="Why. It is recorded.")],
 ) -> None:
     """Cancel an execution; its open approvals are withdrawn."""
-    accepted = run(context, lambda client: client.cancel(id_, reason))
+
+    async def end(client: Client) -> Accepted:
+        return await client.cancel((await _execution(client, id_)).id, reason)
+
+    accepted = run(context, end)
     render.out.print(f"cancelled{_before(accepted)}", markup=False)
 
 
@@ -230,10 +246,7 @@ def retry(context: typer.Context, id_: Id) -> None:
     """Run a failed execution on from what is recorded."""
 
     async def again(client: Client) -> Accepted:
-        execution = await client.execution(id_)
-        if execution is None:
-            raise PlacetError(f"there is no execution {id_!r} that you may see")
-        return await client.retry(execution)
+        return await client.retry(await _execution(client, id_))
 
     accepted = run(context, again)
     render.out.print(f"it runs on{_before(accepted)}", markup=False)
@@ -243,7 +256,11 @@ def retry(context: typer.Context, id_: Id) -> None:
 @anywhere
 def unpark(context: typer.Context, id_: Id) -> None:
     """Let workers go on with a parked execution."""
-    accepted = run(context, lambda client: client.unpark(id_))
+
+    async def free(client: Client) -> Accepted:
+        return await client.unpark((await _execution(client, id_)).id)
+
+    accepted = run(context, free)
     render.out.print("not parked any more" if accepted.repeated else "unparked", markup=False)
 
 
@@ -314,6 +331,21 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
             )
         typer.confirm(question, abort=True)
     return approval
+
+
+async def _execution(client: Client, id_: str) -> Execution:
+    """Give the execution. Raises PlacetError if there is none, as far as the caller can see."""
+    execution = await client.execution(id_)
+    if execution is None:
+        raise await _no_execution(client, id_)
+    return execution
+
+
+async def _no_execution(client: Client, id_: str) -> PlacetError:
+    approval = await client.approval(id_)
+    if approval is None:
+        return PlacetError(f"there is no execution {id_!r} that you may see")
+    return PlacetError(f"{id_!r} is an approval; its execution is {approval.execution_id}")
 
 
 def _before(accepted: Accepted) -> str:
