@@ -35,17 +35,14 @@ class Services:
     approvals: Approvals
 
 
-def _whole() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request. ``trace`` is its W3C traceparent.
 
     ``gone`` comes back once the client has hung up; None: where it can't be known. ``recheck``
     authenticates the token once more: None if it was revoked or ran out. ``cut`` says of a
-    subscription whether its connection broke off, without a word from either side.
+    subscription that is closed whether its connection broke off, rather than was ended by
+    either side; None: where it can't be known.
     """
 
     principal: Principal
@@ -53,7 +50,7 @@ class Context:
     recheck: Callable[[], Awaitable[Principal | None]]
     trace: str | None = None
     gone: Callable[[], Awaitable[None]] | None = None
-    cut: Callable[[], bool] = _whole
+    cut: Callable[[], Awaitable[bool]] | None = None
 
 
 def context_of(info: Info) -> Context:

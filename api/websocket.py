@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import structlog
 from graphql import OperationType
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
@@ -31,7 +31,7 @@ INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
 """How often a token is looked at again while nothing is delivered."""
 WITHOUT_A_WORD = {1005, 1006}
-"""RFC 6455, section 7.1.5: no close frame, or one that gives no code."""
+"""Codes by RFC 6455, section 7.4.1: no close frame, or one that gives no code."""
 MAX_OPERATIONS = 1_000
 MAX_REASON = 120
 """Bytes; a close frame has room for 123."""
@@ -111,7 +111,8 @@ class _Connection:
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
-        self._cut = False
+        self._cut: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unsent = False
 
     async def serve(self) -> None:
         """Take messages until the end, then end every operation."""
@@ -127,8 +128,9 @@ class _Connection:
         except _CloseError as error:
             await self._close(error.code, error.reason)
         except WebSocketDisconnect:
-            pass
+            await self._hear_out()
         finally:
+            self._ended(cut=False)
             tasks = [*self._operations.values(), *([watching] if watching else [])]
             for task in tasks:
                 task.cancel()
@@ -170,12 +172,22 @@ class _Connection:
                     await self._close(4401, "the token was revoked or has expired")
                     return
 
-    async def _receive(self) -> dict[str, Any]:
+    async def _received(self) -> Message:
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
             code = received.get("code", 1005)
-            self._cut = self._cut or (self._open and code in WITHOUT_A_WORD)
+            self._ended(cut=code in WITHOUT_A_WORD)
             raise WebSocketDisconnect(code)
+        return received
+
+    async def _hear_out(self) -> None:
+        """Receive the last word, if a message could not be sent before it was heard."""
+        with suppress(WebSocketDisconnect):
+            while not self._cut.done():
+                await self._received()
+
+    async def _receive(self) -> dict[str, Any]:
+        received = await self._received()
         text = received.get("text")
         if text is None:
             raise _CloseError(4400, "messages are text")
@@ -260,7 +272,7 @@ class _Connection:
 
         # Asked each time, so that a change of roles counts from the next operation on.
         return Context(
-            await self._principal(), self._services, recheck, self._trace, cut=lambda: self._cut
+            await self._principal(), self._services, recheck, self._trace, cut=self._was_cut
         )
 
     @contextmanager
@@ -288,10 +300,20 @@ class _Connection:
         try:
             await self._socket.send_text(dumps(message).decode())
         except WebSocketDisconnect:
-            self._cut = True
+            self._unsent = True
             raise
 
+    def _ended(self, *, cut: bool) -> None:
+        if not self._cut.done():
+            self._cut.set_result(cut)
+
+    async def _was_cut(self) -> bool:
+        """Say whether the connection broke off; that it did not, while it is open."""
+        # Why nothing can be sent any more is what is received last.
+        return await asyncio.shield(self._cut) if self._unsent or self._cut.done() else False
+
     async def _close(self, code: int, reason: str) -> None:
+        self._ended(cut=False)
         if self._open:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self._socket.close(code, _short(reason))

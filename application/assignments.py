@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Container,
     Iterable,
@@ -15,7 +16,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import structlog
@@ -92,7 +93,7 @@ class Assignments:
         self._streams: dict[tuple[str, str], WorkerStream] = {}
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._missing: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         # What can be claimed, with its queue, and that of which only the database knows it.
         self._free: dict[UUID, str] = {}
         self._unsure: set[UUID] = set()
@@ -115,7 +116,7 @@ class Assignments:
         """End every stream; what their workers hold stays theirs."""
         for stream in self._streams.values():
             stream.close()
-        await stop([*self._tasks, *self._missing])
+        await stop([*self._tasks, *self._ending])
 
     def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
         """Take note that a worker gave these back."""
@@ -133,17 +134,20 @@ class Assignments:
         capacity: int,
         lease: timedelta,
         grace: timedelta | None = None,
-        cut: Callable[[], bool] = lambda: False,
+        cut: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[Message, None]:
         """Give what the worker holds, then what becomes of it and what is newly claimed for it.
 
-        Keeps the lease while it runs. A second stream of the same worker ends the first. Ends
-        by itself if its messages are not taken, or with the process. ``cut`` says, when it is
-        closed, whether the connection broke off: then the lease goes on for ``grace`` at most
-        unless the worker is heard of again, and for all of its time if that is None.
+        Keeps the lease while it runs. A second stream of the same worker, or that it polls, ends
+        the first. Ends by itself if its messages are not taken, or with the process. ``cut`` says,
+        when it is closed, whether the connection broke off: then the lease goes on for ``grace``
+        at most unless the worker is heard of again, and for all of its time if that is None.
         """
-        expires_at = await self._leases.renew(principal.id, worker, lease)
-        stream = WorkerStream(principal, worker, queues, capacity, lease, expires_at, self._holders)
+        id_ = uuid4()
+        expires_at = await self._leases.take_over(principal.id, worker, lease, id_)
+        stream = WorkerStream(
+            id_, principal, worker, queues, capacity, lease, expires_at, self._holders
+        )
         earlier = self._streams.get(stream.key)
         if earlier is not None:
             earlier.close()
@@ -157,29 +161,32 @@ class Assignments:
             while (message := await stream.mailbox.get()) is not None:
                 yield message
         finally:
-            # One that was ended here, for a later one of the same worker say, says nothing of it.
-            if grace is not None and not stream.closed and cut():
-                self._miss_worker(stream, grace)
+            ended_here = stream.closed
             stream.close()
             keeping.cancel()
             stream.forget_all()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
+            if grace is not None and cut is not None and not ended_here:
+                # Apart from this: whoever closes a stream cancels it as well.
+                ending = asyncio.create_task(self._closed(stream, grace, cut), name="placet-closed")
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
 
-    def _miss_worker(self, stream: WorkerStream, grace: timedelta) -> None:
-        missing = asyncio.create_task(self._shorten_lease(stream, grace), name="placet-missing")
-        self._missing.add(missing)
-        missing.add_done_callback(self._missing.discard)
-
-    async def _shorten_lease(self, stream: WorkerStream, grace: timedelta) -> None:
+    async def _closed(
+        self, stream: WorkerStream, grace: timedelta, cut: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Shorten the lease of a worker whose connection broke off."""
+        shorten = self._leases.shorten
         try:
-            await self._leases.shorten(*stream.key, grace, stream.expires_at)
+            if not (await cut() and await shorten(*stream.key, stream.expires_at, grace)):
+                return
         except psycopg.Error as error:
             _log.warning("lease_not_shortened", worker=stream.worker, error=str(error))
-        else:
-            _log.info("worker_cut_off", worker=stream.worker, grace=grace.total_seconds())
-            # It sees when the next lease ends.
-            self._sweep_now.set()
+            return
+        _log.info("worker_cut_off", worker=stream.worker, grace=grace.total_seconds())
+        # It sees when the next lease ends.
+        self._sweep_now.set()
 
     async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
@@ -234,10 +241,16 @@ class Assignments:
         while not stream.closed:
             await asyncio.sleep(pause)
             try:
-                beat = await self._leases.heartbeat(stream.principal, stream.worker, stream.lease)
+                beat = await self._leases.keep(
+                    stream.principal, stream.worker, stream.lease, stream.id
+                )
             except psycopg.Error as error:
                 _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
                 continue
+            if beat is None:
+                # The worker is elsewhere, and this connection may be one that it lost.
+                stream.close()
+                return
             stream.expires_at = beat.lease_expires_at
             for execution_id in beat.lost:
                 if stream.drop(execution_id):

@@ -30,10 +30,24 @@ _RENEW = """
     ON CONFLICT (owner, worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
     RETURNING expires_at
 """
+_TAKE_OVER = """
+    INSERT INTO worker_leases (owner, worker, expires_at, stream)
+    VALUES (%s, %s, clock_timestamp() + %s, %s)
+    ON CONFLICT (owner, worker) DO UPDATE
+    SET expires_at = EXCLUDED.expires_at, stream = EXCLUDED.stream
+    RETURNING expires_at
+"""
+_KEEP = """
+    UPDATE worker_leases SET expires_at = clock_timestamp() + %s
+    WHERE owner = %s AND worker = %s AND stream = %s
+    RETURNING expires_at
+"""
 # Whoever renewed it meanwhile is alive.
 _SHORTEN = """
-    UPDATE worker_leases SET expires_at = least(expires_at, clock_timestamp() + %s)
-    WHERE owner = %s AND worker = %s AND expires_at = %s
+    UPDATE worker_leases SET expires_at = clock_timestamp() + %(grace)s
+    WHERE owner = %(owner)s AND worker = %(worker)s AND expires_at = %(expires_at)s
+        AND expires_at > clock_timestamp() + %(grace)s
+    RETURNING 1
 """
 # What a dead worker held goes first, then what has been free for longest: nothing is left behind.
 _CANDIDATES = """
@@ -222,7 +236,16 @@ class Leases:
 
     async def heartbeat(self, principal: Principal, worker: str, lease: timedelta) -> Heartbeat:
         """Renew the lease, and tell once what was lost."""
-        expires_at = await self.renew(principal.id, worker, lease)
+        return await self._beat(principal, worker, await self.renew(principal.id, worker, lease))
+
+    async def keep(
+        self, principal: Principal, worker: str, lease: timedelta, stream: UUID
+    ) -> Heartbeat | None:
+        """Renew the lease as a heartbeat does, if it is this stream that keeps it, else None."""
+        kept = await self._rows(_KEEP, (lease, principal.id, worker, stream))
+        return await self._beat(principal, worker, _moment(kept)) if kept else None
+
+    async def _beat(self, principal: Principal, worker: str, expires_at: datetime) -> Heartbeat:
         async with self._pool.connection() as connection:
             count = await (await connection.execute(_COUNT, (principal.id, worker))).fetchall()
             lost = await (await connection.execute(_LOST, (principal.id, worker))).fetchall()
@@ -271,16 +294,31 @@ class Leases:
 
     async def renew(self, owner: str, worker: str, lease: timedelta) -> datetime:
         """Let the worker's lease run for this long from now. Gives its end, in UTC."""
-        [row] = await self._rows(_RENEW, (owner, worker, lease))
-        expires_at: datetime = row[0]
-        return expires_at.astimezone(UTC)
+        return _moment(await self._rows(_RENEW, (owner, worker, lease)))
+
+    async def take_over(
+        self, owner: str, worker: str, lease: timedelta, stream: UUID | None
+    ) -> datetime:
+        """Renew the lease, and let this stream keep it from now on; None: none, the worker asks.
+
+        One that kept it before is told so when it next wants to. Gives the lease's end, in UTC.
+        """
+        return _moment(await self._rows(_TAKE_OVER, (owner, worker, lease, stream)))
 
     async def shorten(
-        self, owner: str, worker: str, grace: timedelta, expires_at: datetime
-    ) -> None:
-        """Let the lease end after ``grace`` if it still is the one that ends at ``expires_at``."""
-        async with self._pool.connection() as connection:
-            await connection.execute(_SHORTEN, (grace, owner, worker, expires_at))
+        self, owner: str, worker: str, expires_at: datetime, grace: timedelta
+    ) -> bool:
+        """Let the lease end after ``grace`` if that is sooner, and say whether it was.
+
+        Only if it still ends at ``expires_at``, so that nobody has renewed it since.
+        """
+        params = {
+            "owner": owner,
+            "worker": worker,
+            "expires_at": expires_at,
+            "grace": grace,
+        }
+        return bool(await self._rows(_SHORTEN, params))
 
     async def candidates(
         self, queues: Sequence[str], limit: int, but: Iterable[UUID] = ()
@@ -323,3 +361,9 @@ class Leases:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement, params, prepare=True)
             return await cursor.fetchall()
+
+
+def _moment(rows: Sequence[Any]) -> datetime:
+    [[moment]] = rows
+    assert isinstance(moment, datetime)
+    return moment.astimezone(UTC)

@@ -60,7 +60,11 @@ class Polling:
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
         third = lease.total_seconds() / 3
-        expires_at = await self._leases.renew(principal.id, worker, lease)
+        if holding is None:
+            expires_at = await self._leases.renew(principal.id, worker, lease)
+        else:
+            # It hears of everything by its polls, so a stream that is still open is none of its.
+            expires_at = await self._leases.take_over(principal.id, worker, lease, None)
         renewed_at = clock()
         while True:
             # Fixed before it is looked, so that nothing falls between the two.

@@ -29,10 +29,11 @@ EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
 
 # Each statement in a function of this language sees what was committed until it began, so what is
-# read after the lock is as it will be until the commit. One call with one parameter, because each
-# statement, and each array among the parameters, costs the driver more than the server.
+# read after the lock is as it will be until the commit. One call with few parameters, because each
+# statement, and each array among the parameters, costs the driver more than the server. The states
+# are one nevertheless: JSON would be slow with large ones, and has room for 256 MB.
 _APPEND = SQL("""
-    CREATE OR REPLACE FUNCTION {function}(batch jsonb)
+    CREATE OR REPLACE FUNCTION {function}(batch jsonb, states bytea[])
     RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
     DECLARE
         expected_at timestamptz := batch ->> 'at';
@@ -52,15 +53,17 @@ _APPEND = SQL("""
         IF expected_at > at OR expected_at < at - interval '100 milliseconds' THEN
             RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
         END IF;
-        IF jsonb_array_length(batch -> 'events') > 0 THEN
+        IF cardinality(states) > 0 THEN
             IF (batch -> 'loud')::boolean THEN
                 NOTIFY {channel};
             END IF;
             WITH inserted AS (
                 INSERT INTO {log} (originator_id, originator_version, topic, state)
-                SELECT id, version, topic, decode(state, 'base64')
-                FROM jsonb_to_recordset(batch -> 'events')
-                    AS event (id uuid, version bigint, topic text, state text)
+                SELECT * FROM ROWS FROM (
+                    jsonb_to_recordset(batch -> 'events')
+                        AS (id uuid, version bigint, topic text),
+                    unnest(states)
+                )
                 RETURNING notification_id
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
@@ -69,9 +72,8 @@ _APPEND = SQL("""
         RETURN NEXT;
     END $$
 """)
-_CALL_APPEND = "SELECT * FROM {}(%t::jsonb)"
+_CALL_APPEND = "SELECT * FROM {}(%t::jsonb, %b::bytea[])"
 
-# Bytes are written in base64 (RFC 4648), moments as RFC 3339 has them.
 _encode = msgspec.json.Encoder().encode
 
 
@@ -177,14 +179,14 @@ class LogRecorder(PostgresApplicationRecorder):
                     "id": event.originator_id,
                     "version": event.originator_version,
                     "topic": event.topic,
-                    "state": event.stored,
                 }
                 for event in events
             ],
             "books": books,
             "loud": loud,
         }
-        cursor = await connection.execute(self._append, [_encode(batch).decode()], prepare=True)
+        params = [_encode(batch).decode(), [event.stored for event in events]]
+        cursor = await connection.execute(self._append, params, prepare=True)
         [row] = await cursor.fetchall()
         return Appended(row["at"], row["last"], row["positions"] or ())
 

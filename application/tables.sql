@@ -43,13 +43,22 @@ CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, seque
 CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
     WHERE worker IS NOT NULL;
 
--- A lease belongs to a worker and covers all that it holds.
+-- A lease belongs to a worker and covers all that it holds. NULL: no stream keeps it.
 CREATE TABLE IF NOT EXISTS worker_leases (
     owner text NOT NULL,
     worker text NOT NULL,
     expires_at timestamptz NOT NULL,
+    stream uuid,
     PRIMARY KEY (owner, worker)
 );
+DO $$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'worker_leases'::regclass AND attname = 'stream'
+    ) THEN
+        ALTER TABLE worker_leases ADD COLUMN IF NOT EXISTS stream uuid;
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
 
 -- What a worker lost to another one and has not been told of yet.

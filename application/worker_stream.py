@@ -66,6 +66,7 @@ class WorkerStream:
 
     def __init__(
         self,
+        id_: UUID,
         principal: Principal,
         worker: str,
         queues: Sequence[str],
@@ -75,6 +76,7 @@ class WorkerStream:
         holders: dict[UUID, "WorkerStream"],
     ) -> None:
         self._holders = holders
+        self.id = id_
         self.principal = principal
         self.worker = worker
         self.queues = frozenset(queues)

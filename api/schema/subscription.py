@@ -161,8 +161,8 @@ class Subscription:
     @strawberry.subscription(
         description="Work for one worker: what it holds, then what it is given. An open stream "
         "keeps the lease; closing it releases nothing. If its connection breaks off, without a "
-        "close frame, the lease ends after `grace` unless the worker is heard of before; null: it "
-        "runs on."
+        "close frame that gives a code, the lease ends after `grace` unless the worker is heard of "
+        "before; null: it runs on."
     )
     async def assignments(
         self,

@@ -36,6 +36,7 @@ class Edge:
         self.url = url
         self.http = http
         self.keys = ApiKeys(built.pool)
+        self.assignments = built.services.assignments
         self._app = built.app
 
     @classmethod
@@ -102,12 +103,14 @@ class Socket:
 
     def __init__(self) -> None:
         self.broken = False
+        self.failed = asyncio.Event()
         self.received: asyncio.Queue[Any] = asyncio.Queue()
         self.told: asyncio.Queue[Any] = asyncio.Queue()
         self.received.put_nowait({"type": "websocket.connect"})
 
     async def deliver(self, message: Any) -> None:
         if self.broken:
+            self.failed.set()
             raise OSError
         await self.told.put(message)
 

@@ -1,6 +1,6 @@
 """What is completed by a plan is what the library would have made of it."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 import pytest
@@ -25,6 +25,11 @@ from tests.domain.people import ANN, ENGINE, OLIVIA
 
 @strawberry.enum
 class Colour(Enum):
+    RED = "red"
+    ROT = "red"  # noqa: PIE796 - another name for it
+
+
+class Other(Enum):
     RED = "red"
 
 
@@ -115,6 +120,80 @@ async def both(
     plain, first, second = results
     assert first == second
     return plain, second
+
+
+@strawberry.enum
+class Size(StrEnum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+@strawberry.type
+class Values:
+    text: str
+    text_or_none: str | None
+    id: strawberry.ID
+    truth: bool
+    truth_or_none: bool | None
+    number: int
+    colour: Colour
+    colour_or_none: Colour | None
+    size: Size
+    sizes: list[Size]
+    texts: list[str]
+
+
+class Text(str):
+    __slots__ = ()
+
+
+FITTING: dict[str, Any] = {
+    "text": "x",
+    "text_or_none": None,
+    "id": "1",
+    "truth": True,
+    "truth_or_none": None,
+    "number": 1,
+    "colour": Colour.RED,
+    "colour_or_none": None,
+    "size": Size.SMALL,
+    "sizes": [Size.SMALL, Size.LARGE],
+    "texts": ["a", "b"],
+}
+ANYTHING: tuple[Any, ...] = (
+    *(None, 1, 0, 1.5, 2**40, True, "x", "small", "RED", Text("q"), b"b", object, {"a": 1}),
+    *(Colour.RED, Colour.ROT, Size.LARGE, Other.RED, ValueError("v"), strawberry.UNSET),
+    *([], ["a", None], [Text("a"), 3], [Size.LARGE, "small"]),
+)
+
+
+@strawberry.type
+class Root:
+    @strawberry.field
+    def values(self, info: strawberry.Info) -> Values | None:
+        return Values(**info.context)
+
+
+VALUES: GraphQLSchema = strawberry.Schema(query=Root)._schema
+ALL_VALUES = parse(
+    "{ values { text textOrNone id truth truthOrNone number"
+    " colour colourOrNone size sizes texts } }"
+)
+
+
+@pytest.mark.parametrize("field", FITTING)
+def test_a_value_is_in_the_answer_as_the_library_would_have_it(field: str) -> None:
+    for value in ANYTHING:
+        plans = Budget().plans()
+        given = {**FITTING, field: value}
+        by_plan: dict[str, Any] = {"executor_class": PlannedExecutor, "plans": plans}
+        plain = execute(VALUES, ALL_VALUES, context_value=given)
+        planned = [execute(VALUES, ALL_VALUES, context_value=given, **by_plan) for _ in range(2)]
+        assert isinstance(plain, ExecutionResult)
+        for result in planned:
+            assert isinstance(result, ExecutionResult)
+            assert repr(result.data) == repr(plain.data), value
+            assert [str(e) for e in result.errors or ()] == [str(e) for e in plain.errors or ()]
 
 
 @given(queries(print_schema(SMALL)))

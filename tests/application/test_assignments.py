@@ -60,9 +60,10 @@ async def worker(
     *,
     cut: bool = False,
 ) -> AsyncIterator[Worker]:
-    stream = office.assignments.follow(
-        ENGINE, name, ["default"], capacity, lease, grace, lambda: cut
-    )
+    async def was_cut() -> bool:
+        return cut
+
+    stream = office.assignments.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
     try:
         yield Worker(stream)
     finally:

@@ -8,17 +8,18 @@ import psycopg
 import pytest
 
 from tests.application.office import Office
-from tests.application.test_assignments import LEASE, worker
+from tests.application.test_assignments import LEASE, Worker, worker
 from tests.domain.people import ENGINE
 
 SOON = timedelta(seconds=0.05)
+SHORT = timedelta(seconds=1)
 
 
-def left(office: Office, worker: str = "one") -> timedelta:
-    """Give for how long the worker's lease still runs, by the database's clock."""
+def left(office: Office) -> timedelta:
+    """Give for how long the first worker's lease still runs, by the database's clock."""
     with psycopg.connect(office.url) as connection:
         found = connection.execute(
-            "SELECT expires_at - clock_timestamp() FROM worker_leases WHERE worker = %s", (worker,)
+            "SELECT expires_at - clock_timestamp() FROM worker_leases WHERE worker = 'one'"
         ).fetchone()
     assert found is not None
     remaining: timedelta = found[0]
@@ -26,24 +27,49 @@ def left(office: Office, worker: str = "one") -> timedelta:
 
 
 async def settled(office: Office) -> None:
-    """Wait until whoever is missing has been dealt with."""
-    await asyncio.gather(*office.assignments._missing)
+    """Wait until whoever was cut off has been dealt with."""
+    await asyncio.gather(*office.assignments._ending)
+
+
+async def ended(one: Worker) -> None:
+    """Wait until the stream ends by itself."""
+    with pytest.raises(StopAsyncIteration):
+        await one.next()
 
 
 async def test_another_takes_over_after_the_grace(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Not found by chance: a regular sweep does not come in time.
+    # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
     monkeypatch.setattr("application.assignments.SWEEP_EVERY", 600)
+    sweep, next_end = office.assignments._sweep, office.leases.next_end
+    closed, under_way = asyncio.Event(), 0
+
+    async def begun() -> None:
+        nonlocal under_way
+        under_way += 1
+        await sweep()
+
+    async def over() -> float | None:
+        nonlocal under_way
+        under_way -= 1
+        return await next_end() if closed.is_set() else None
+
+    monkeypatch.setattr(office.assignments, "_sweep", begun)
+    monkeypatch.setattr(office.leases, "next_end", over)
     execution = await office.start()
     async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(worker(office, grace=SOON, cut=True))
+        one = await stack.enter_async_context(worker(office, capacity=1, grace=SOON, cut=True))
         await one.claimed()
         async with worker(office, "two") as two:
-            taken_over = asyncio.create_task(two.claimed())
-            await asyncio.sleep(0)
+            claimed = asyncio.create_task(two.claimed())
+            await office.start()
+            await claimed
+            while under_way or office.assignments._sweep_now.is_set():
+                await asyncio.sleep(0.01)
+            closed.set()
             await stack.aclose()
-            granted = await taken_over
+            granted = await two.claimed()
     assert (granted.execution.id, granted.fence) == (execution.id, 2)
 
 
@@ -67,16 +93,41 @@ async def test_whoever_was_heard_of_since_is_not_missing(office: Office) -> None
     assert left(office) > SOON
 
 
-async def test_whoever_has_a_later_stream_is_not_missing(office: Office) -> None:
-    await office.start()
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(worker(office, grace=SOON, cut=True))
-        await first.claimed()
-        async with worker(office) as second:
-            await second.claimed()
-            await stack.aclose()
-            await settled(office)
-            assert left(office) > SOON
+async def test_whoever_has_a_later_stream_is_not_missing(log_url: str) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        await office.start()
+        for there in (office, other):
+            async with AsyncExitStack() as stack:
+                first = await stack.enter_async_context(worker(office, grace=SOON, cut=True))
+                await first.claimed()
+                async with worker(there) as second:
+                    await second.claimed()
+                    await stack.aclose()
+                    await settled(office)
+                    assert left(office) > SOON
+
+
+async def test_a_stream_that_the_worker_has_left_for_another_process_ends(log_url: str) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        await office.start()
+        async with worker(office, lease=SHORT, grace=SOON, cut=True) as first:
+            await first.claimed()
+            async with worker(other) as second:
+                await second.claimed()
+                await ended(first)
+                assert left(office) > SHORT
+
+
+async def test_a_stream_that_the_worker_has_left_for_polling_ends(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office, lease=SHORT, grace=SOON, cut=True) as one:
+        await one.claimed()
+        await office.polling.claim(
+            ENGINE, "one", ["none"], 1, LEASE, wait=timedelta(0), holding={execution.id: None}
+        )
+        await ended(one)
+    await settled(office)
+    assert left(office) > SHORT
 
 
 async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
@@ -85,5 +136,19 @@ async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
         async with worker(office, grace=SOON, cut=True) as one:
             await one.claimed()
             await office.assignments.close()
-        assert not office.assignments._missing
+        assert not office.assignments._ending
+        assert left(office) > SOON
+
+
+async def test_a_server_that_ends_shortens_nothing_more(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        await office.start()
+        async with await psycopg.AsyncConnection.connect(office.url) as other:
+            async with worker(office, grace=SOON, cut=True) as one:
+                await one.claimed()
+                await other.execute("SELECT FROM worker_leases FOR UPDATE")
+            [ending] = office.assignments._ending
+            async with asyncio.timeout(10):
+                await office.assignments.close()
+            assert ending.done()
         assert left(office) > SOON

@@ -1,14 +1,18 @@
 """An engine whose connection breaks off: for good, or only for a moment."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from placet import Engine, Run, require
+from placet.link import Link
+from placet.model import Heartbeat
 from tests.sdk.engines import started
-from tests.sdk.people import People, Server
+from tests.sdk.people import SECONDS, People, Server
 from tests.support.proxy import HttpWire
 
 
@@ -56,18 +60,33 @@ async def test_what_it_held_goes_on_elsewhere_long_before_its_lease_is_over(
     assert (ended.result, ended.fence) == (other.worker, 2)
 
 
-async def test_it_goes_on_itself_once_it_is_back(
-    people: People, server: Server, wire: HttpWire
+async def test_it_says_that_it_is_there_before_it_is_back(
+    people: People, server: Server, wire: HttpWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approver = await people.get("approver-b")
     queue = f"queue-{uuid4()}"
-    one = asking(server, queue, wire.url, timedelta(minutes=1))
+    one = asking(server, queue, wire.url, timedelta(seconds=0.1))
     other = asking(server, queue, server.url, None)
+    heartbeat, beaten, dial = one.client.heartbeat, asyncio.Event(), Link.open
+
+    async def noted(*args: Any, **more: Any) -> Heartbeat:
+        beat = await heartbeat(*args, **more)
+        beaten.set()
+        return beat
+
+    async def held_up(*args: Any) -> Link:
+        await beaten.wait()
+        return await dial(*args)
+
     async with one:
         execution_id = await started(people, one, "asks")
         [approval] = await people.pending(execution_id)
         async with other:
+            monkeypatch.setattr(one.client, "heartbeat", noted)
+            monkeypatch.setattr("placet.socket.Link.open", held_up)
             wire.cut()
+            async with asyncio.timeout(SECONDS):
+                await beaten.wait()
             await approver.grant(approval)
             ended = await people.ended(execution_id)
     assert (ended.result, ended.fence) == (one.worker, 1)

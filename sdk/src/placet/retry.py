@@ -19,13 +19,18 @@ T = TypeVar("T")
 
 log = logging.getLogger("placet")
 
-_SPREAD = wait_random_exponential(multiplier=0.05, max=5.0)
+PAUSE_SECONDS = 5.0
 
 
-async def retried(seconds: float | None, fn: Callable[..., Awaitable[T]], *args: Any) -> T:
+async def retried(
+    seconds: float | None,
+    fn: Callable[..., Awaitable[T]],
+    *args: Any,
+    pause: float = PAUSE_SECONDS,
+) -> T:
     """Call until it succeeds or fails for good, for about so many seconds; None: for ever.
 
-    Raises what the last call raised.
+    ``pause``: the longest between two calls, in seconds. Raises what the last call raised.
     """
     failed: list[Exception] = []
     try:
@@ -43,7 +48,7 @@ async def retried(seconds: float | None, fn: Callable[..., Awaitable[T]], *args:
 
     result: T = await AsyncRetrying(
         retry=retry_if_exception(transient),
-        wait=_SPREAD,
+        wait=wait_random_exponential(multiplier=0.05, max=pause),
         stop=stop_never if seconds is None else stop_before_delay(seconds),
         # Whoever waits for a while is told at its end; whoever waits for ever, meanwhile.
         before_sleep=_tell if seconds is None else None,

@@ -22,6 +22,8 @@ LONG_POLL = timedelta(seconds=20)
 MOST_AT_ONCE = 500
 CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
+BEAT_PAUSE_SECONDS = 1.0
+"""At most this long between two attempts to say that it is there, well within the grace."""
 
 
 class Intake:
@@ -121,7 +123,7 @@ class Intake:
         """Keep the lease by a request, and abandon what was lost."""
         beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
         before = {driver.execution.id: driver for driver in self._fleet.held()}
-        for execution_id in (await retried(None, beat)).lost:
+        for execution_id in (await retried(None, beat, pause=BEAT_PAUSE_SECONDS)).lost:
             # One that was claimed anew in the meantime has another driver.
             if execution_id in before:
                 before[execution_id].abandon()
