@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+from datetime import timedelta
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -365,5 +367,20 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
             await engine.close()
             assert monotonic() - began < 8
     [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
-    assert "their leases will run out on their own, 30 s after" in told
+    assert "their leases will run out on their own, 30 s at most after" in told
     assert f"no answer from {wire.url}" in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"drain": 2}, "drain is a timedelta, such as timedelta(seconds=5), not 2"),
+        ({"grace": timedelta(seconds=-1)}, "grace is -1 s, it must be 0 s or more"),
+        ({"lease": timedelta(seconds=0.5)}, "lease is 0.5 s, it must be 1 s or more"),
+        ({"queues": "travel"}, "queues are several names, such as ['travel']"),
+    ],
+)
+def test_what_an_engine_can_t_work_with_is_said_at_once(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        Engine("http://127.0.0.1:8000", token="t", **wrong)
+    assert str(raised.value) == said

@@ -7,11 +7,17 @@ from placet import operations
 from placet.commands import ClaimRequest, Holding, Release
 from placet.durations import iso_duration
 from placet.model import Claim, Heartbeat, Poll
+from placet.retry import retried
 from placet.transport import Transport
 from placet.wire import variables
 
 LEASE = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)
+SHORTEST_LEASE = timedelta(seconds=1)
+"""The service takes none that is shorter."""
+
+BEAT_PAUSE = 1.0
+"""At most so many seconds between two attempts to say that a worker is there: well within GRACE."""
 
 
 class Leases(Transport):
@@ -69,7 +75,8 @@ class Leases(Transport):
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""
         asked = {"worker": worker, "lease": iso_duration(lease)}
-        return await self.execute(operations.HEARTBEAT, asked)
+        once = self.execute_once
+        return await retried(self.retry_for, once, operations.HEARTBEAT, asked, pause=BEAT_PAUSE)
 
     async def release(
         self,

@@ -21,7 +21,7 @@ from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
 from placet.engine.intake import Intake
 from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.leases import GRACE, LEASE
+from placet.leases import GRACE, LEASE, SHORTEST_LEASE
 from placet.mutations import settled
 
 PUT_AWAY = timedelta(minutes=1)
@@ -57,11 +57,19 @@ class Engine:
         drain: timedelta = DRAIN,
     ) -> None:
         check_mode(wait)
+        _check_length("lease", lease, SHORTEST_LEASE)
+        _check_length("grace", timedelta(0) if grace is None else grace)
+        _check_length("put_away", put_away)
+        _check_length("drain", drain)
+        if isinstance(queues, str):
+            msg = f"queues are several names, such as [{queues!r}]"
+            raise TypeError(msg)
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)
         self._drain = drain
         self._lease = lease
+        self._grace = grace
         self._workflows = Workflows()
         self._batcher = Batcher(self._submit)
         self.fleet = Fleet(
@@ -138,7 +146,7 @@ class Engine:
         following, self._following = self._following, None
         following.cancel()
         await asyncio.wait([following])
-        await self.fleet.close(self._drain.total_seconds(), self._lease)
+        await self.fleet.close(self._drain.total_seconds(), self._lease, self._grace)
         await self._batcher.close()
         await self.client.close()
 
@@ -165,3 +173,13 @@ class Engine:
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
         outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
         return [settled(outcome) for outcome in outcomes]
+
+
+def _check_length(name: str, length: object, least: timedelta = timedelta(0)) -> None:
+    if not isinstance(length, timedelta):
+        msg = f"{name} is a timedelta, such as timedelta(seconds=5), not {length!r}"
+        raise TypeError(msg)
+    if length < least:
+        seconds, bound = length.total_seconds(), least.total_seconds()
+        msg = f"{name} is {seconds:g} s, it must be {bound:g} s or more"
+        raise ValueError(msg)

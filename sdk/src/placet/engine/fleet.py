@@ -18,6 +18,7 @@ from placet.engine.record import Event, Record, load
 from placet.engine.workflows import Workflows
 from placet.enums import ApprovalStatus
 from placet.errors import PlacetError
+from placet.leases import SHORTEST_LEASE
 from placet.model import Approval, Assignment, Claim
 from placet.retry import retried
 
@@ -269,16 +270,20 @@ class Fleet:
                 driver.abandon()
         self._doubted = set()
 
-    async def close(self, drain: float, lease: timedelta) -> None:
+    async def close(self, drain: float, lease: timedelta, grace: timedelta | None) -> None:
         """Let what is under way end for so many seconds, stop the rest, give everything back.
 
-        The lease is kept meanwhile, so that nobody else begins what is still under way. A service
-        that is away is not waited for: at the end of the leases it takes everything back by itself.
+        What waits goes back at once. The lease is kept meanwhile, so that nobody else begins what
+        is still under way; it is a short one, of ``grace``, since there is no stream any more that
+        would break off if this process were killed. A service that is away is not waited for: at
+        the end of the leases it takes everything back by itself.
         """
+        kept = lease if grace is None else max(min(grace, lease), SHORTEST_LEASE)
+        self.keep(waiting=False)
         drivers = self.held()
         for driver in drivers:
             driver.drain()
-        beating = asyncio.get_running_loop().create_task(self._keep_lease(lease))
+        beating = asyncio.get_running_loop().create_task(self._keep_lease(kept))
         deadline = monotonic() + drain
         while under_way := {task for driver in drivers for task in driver.tasks}:
             left = deadline - monotonic()
@@ -304,7 +309,7 @@ class Fleet:
             if held or self._returning:
                 log.warning(
                     "executions are not released; their leases will run out on their own, %g s"
-                    " after the service last heard of this engine: %s",
+                    " at most after the service last heard of this engine: %s",
                     lease.total_seconds(),
                     reason,
                 )
@@ -313,11 +318,11 @@ class Fleet:
 
     async def _keep_lease(self, lease: timedelta) -> None:
         while True:
-            await asyncio.sleep(lease.total_seconds() / 3)
             try:
                 await self._client.heartbeat(self._worker, lease=lease)
             except PlacetError as error:
                 log.warning("the lease is not kept: %s", error)
+            await asyncio.sleep(lease.total_seconds() / 3)
 
     async def _release(self, returned: Mapping[str, _Back], seconds: float | None = None) -> None:
         """Give back in several requests, with so many seconds for each."""

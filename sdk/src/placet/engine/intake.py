@@ -12,6 +12,7 @@ from placet.changes import Mode
 from placet.client import Client
 from placet.engine.driver import Driver
 from placet.engine.fleet import Fleet
+from placet.leases import BEAT_PAUSE
 from placet.retry import retried
 from placet.socket import StreamCutError
 
@@ -22,8 +23,6 @@ LONG_POLL = timedelta(seconds=20)
 MOST_AT_ONCE = 500
 CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
-BEAT_PAUSE_SECONDS = 1.0
-"""At most this long between two attempts to say that it is there, well within the grace."""
 
 
 class Intake:
@@ -123,7 +122,7 @@ class Intake:
         """Keep the lease by a request, and abandon what was lost."""
         beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
         before = {driver.execution.id: driver for driver in self._fleet.held()}
-        for execution_id in (await retried(None, beat, pause=BEAT_PAUSE_SECONDS)).lost:
+        for execution_id in (await retried(None, beat, pause=BEAT_PAUSE)).lost:
             # One that was claimed anew in the meantime has another driver.
             if execution_id in before:
                 before[execution_id].abandon()

@@ -1,0 +1,53 @@
+"""An engine in a process of its own, to be killed. Arguments: address, token, queue.
+
+It prints a line when its step has begun, which does not end, and when a heartbeat was answered.
+"""
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import Any
+
+from placet import Engine, Run
+from placet.model import Heartbeat
+
+GRACE = timedelta(seconds=0.1)
+
+
+def engine(url: str, token: str, queue: str, goes_on: asyncio.Event) -> Engine:
+    """Give one whose step ends when it is let go on, and whose lease nobody could wait for."""
+    made = Engine(url, token=token, queues=[queue], lease=timedelta(hours=1), grace=GRACE)
+
+    @made.workflow(name="works")
+    async def works(run: Run) -> str:
+        return await run.step(work)
+
+    async def work() -> str:
+        tell("begun")
+        await goes_on.wait()
+        return made.worker
+
+    return made
+
+
+def tell(line: str) -> None:
+    """Say how far it is."""
+    print(line, flush=True)  # noqa: T201 - whoever kills it waits for that
+
+
+async def main() -> None:
+    url, token, queue = sys.argv[1:]
+    made = engine(url, token, queue, asyncio.Event())
+    heartbeat = made.client.heartbeat
+
+    async def told(*args: Any, **more: Any) -> Heartbeat:
+        beat = await heartbeat(*args, **more)
+        tell("beaten")
+        return beat
+
+    made.client.heartbeat = told  # type: ignore[method-assign]
+    await made.serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
