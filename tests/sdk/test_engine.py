@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ import pytest
 from placet import (
     AlreadyRedeemed,
     DigestMismatch,
+    Doubt,
     Engine,
     ExecutionState,
     Rejected,
@@ -213,6 +214,47 @@ async def test_approved_work_in_doubt_is_not_begun_again(people: People, engine:
     assert begun == ["pay"]
 
 
+async def test_a_doubt_is_settled_by_whom_the_workflow_asks(people: People, engine: Made) -> None:
+    begun: list[str] = []
+    reached = asyncio.Event()
+
+    def add(to: Engine) -> Engine:
+        @to.workflow
+        async def careful(run: Run) -> str:
+            clearance = await run.approval("Pay", payload={"euros": 120}, policy=FINANCE)
+            try:
+                await run.step(pay, clearance=clearance)
+            except Doubt:
+                found = await run.approval("Was it paid?", payload={"euros": 120}, policy=FINANCE)
+                return f"paid, says {found.decisions[0].by.id}"
+            return "paid"
+
+        return to
+
+    async def pay() -> None:
+        begun.append("pay")
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def granted(ordinal: int) -> None:
+        [approval] = await people.pending(execution_id)
+        assert approval.id == f"{execution_id}.{ordinal}"
+        await (await people.get("approver-a")).grant(approval)
+
+    one, other, third = add(engine()), add(engine()), add(engine())
+    async with one:
+        execution_id = await started(people, one, "careful")
+        await granted(1)
+        async with asyncio.timeout(30):
+            await reached.wait()
+    async with other:
+        await people.pending(execution_id)
+    async with third:
+        await granted(2)
+        ended = await people.ended(execution_id)
+    assert (ended.result, begun) == ("paid, says approver-a", ["pay"])
+
+
 async def test_a_retry_repeats_the_failed_step_alone(people: People, engine: Made) -> None:
     operator = await people.get("operator")
     tried: list[str] = []
@@ -384,3 +426,17 @@ def test_what_an_engine_can_t_work_with_is_said_at_once(wrong: dict[str, Any], s
     with pytest.raises((TypeError, ValueError)) as raised:
         Engine("http://127.0.0.1:8000", token="t", **wrong)
     assert str(raised.value) == said
+
+
+async def test_a_loop_that_is_blocked_is_warned_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setattr("placet.engine.stall.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("placet.engine.stall.STALL_SECONDS", 0.1)
+    engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
+    engine.client.retry_for = 0.1
+    async with asyncio.timeout(10), engine:
+        await asyncio.sleep(0)
+        sleep(0.2)  # noqa: ASYNC251 - that is what must not be done
+        while "the event loop stood still" not in caplog.text:
+            await asyncio.sleep(0.01)

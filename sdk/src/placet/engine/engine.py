@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
@@ -20,9 +21,12 @@ from placet.client import Client
 from placet.engine.batcher import Batcher, Result
 from placet.engine.fleet import Fleet
 from placet.engine.intake import Intake
+from placet.engine.stall import watch
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.leases import GRACE, LEASE, SHORTEST_LEASE
 from placet.mutations import settled
+
+log = logging.getLogger("placet.engine")
 
 PUT_AWAY = timedelta(minutes=1)
 DRAIN = timedelta(seconds=10)
@@ -33,9 +37,9 @@ class Engine:
 
     ``worker`` names this process to the service and must be its alone; by default it is made up.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
-    steps get a thread at once. ``lease``: for how long its executions stay its own after the
-    service has last heard of it. ``grace``: for how long when its connection broke off, as it does
-    when this process is killed, and it was not heard of since; None: for all of the lease.
+    steps get a thread at once. ``lease``: for how long its executions stay its own when it is
+    neither connected nor heard of. ``grace``: for how long when its connection broke off, as it
+    does when this process is killed, and it was not heard of since; None: for all of the lease.
     ``wait``: how it hears of work and of what is waited for; where WebSockets do not get through,
     push goes over to polling by itself. ``put_away``: for how long a workflow waits before its
     frames are dropped; it is replayed when something comes for it. ``drain``: for how long steps
@@ -167,7 +171,10 @@ class Engine:
 
     def _follow_on(self) -> asyncio.Task[None]:
         if self._following is None:
+            log.info("the engine %s works on the queues %s", self.worker, ", ".join(self.queues))
             self._following = asyncio.create_task(self._intake.run(), name="placet-assignments")
+            watching = asyncio.create_task(watch(), name="placet-stall")
+            self._following.add_done_callback(lambda _: watching.cancel())
         return self._following
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
