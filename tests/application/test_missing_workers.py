@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from application.tables import create_tables
 from tests.application.office import Office
 from tests.application.test_assignments import LEASE, Worker, worker
 from tests.domain.people import ENGINE
@@ -128,6 +129,23 @@ async def test_a_stream_that_the_worker_has_left_for_polling_ends(office: Office
         await ended(one)
     await settled(office)
     assert left(office) > SHORT
+
+
+async def test_a_lease_of_before_it_named_its_stream_is_kept_by_the_next(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await office.leases.claim(ENGINE, "one", ["default"], 1, SHORT)
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE worker_leases DROP COLUMN stream")
+        create_tables(log_url)
+        async with worker(office, lease=SHORT) as one:
+            granted = await one.claimed()
+            assert (granted.execution.id, granted.fence) == (execution.id, 1)
+            end = granted.lease_expires_at
+            async with asyncio.timeout(10):
+                while await office.leases.renew(ENGINE.id, "other", timedelta(0)) < end:
+                    await asyncio.sleep(0.05)
+            assert left(office) > timedelta(0)
 
 
 async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
