@@ -23,6 +23,7 @@ import structlog
 
 from application.batch import ENDS
 from application.hearing import Hearing
+from application.keeping import keep, shorten
 from application.leases import Grant, Leases, OverloadedError
 from application.outcomes import UnavailableError
 from application.reader import Reader
@@ -153,7 +154,7 @@ class Assignments:
             earlier.close()
         # Registered before what is held is read, so that nothing falls between the two.
         self._streams[stream.key] = stream
-        keeping = asyncio.create_task(self._keep_lease(stream), name="placet-lease")
+        keeping = asyncio.create_task(keep(self._leases, stream), name="placet-lease")
         try:
             async for already in self._held_already(stream):
                 yield already
@@ -176,17 +177,9 @@ class Assignments:
     async def _closed(
         self, stream: WorkerStream, grace: timedelta, cut: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Shorten the lease of a worker whose connection broke off."""
-        shorten = self._leases.shorten
-        try:
-            if not (await cut() and await shorten(*stream.key, stream.expires_at, grace)):
-                return
-        except psycopg.Error as error:
-            _log.warning("lease_not_shortened", worker=stream.worker, error=str(error))
-            return
-        _log.info("worker_cut_off", worker=stream.worker, grace=grace.total_seconds())
-        # It sees when the next lease ends.
-        self._sweep_now.set()
+        if await cut() and await shorten(self._leases, stream, grace):
+            # It sees when the next lease ends.
+            self._sweep_now.set()
 
     async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
@@ -233,28 +226,6 @@ class Assignments:
                     stream.send(Ended(now.id))
             elif now.woken_version > before.woken_version:
                 stream.send(Claim(Grant(now, now.fence, stream.expires_at)))
-
-    async def _keep_lease(self, stream: WorkerStream) -> None:
-        pause = stream.lease.total_seconds() / 3
-        # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
-        # that is gone must not go on for ever.
-        while not stream.closed:
-            await asyncio.sleep(pause)
-            try:
-                beat = await self._leases.keep(
-                    stream.principal, stream.worker, stream.lease, stream.id
-                )
-            except psycopg.Error as error:
-                _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
-                continue
-            if beat is None:
-                # The worker is elsewhere, and this connection may be one that it lost.
-                stream.close()
-                return
-            stream.expires_at = beat.lease_expires_at
-            for execution_id in beat.lost:
-                if stream.drop(execution_id):
-                    stream.send(Lost(execution_id))
 
     @property
     def listening(self) -> bool:

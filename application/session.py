@@ -220,7 +220,7 @@ class Session:
         appended = await self._recorder.append(
             await self._connected(),
             batch.appended,
-            books(batch) if batch.appended else {},
+            books(batch),
             expected=versions,
             at=at,
             loud=self._others(),

@@ -29,21 +29,14 @@ DO $$ BEGIN
     ) THEN
         ALTER TABLE execution_holds RENAME COLUMN resolved_version TO woken_version;
     END IF;
-    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
-    -- table, a backup say, and all others behind it.
-    IF NOT EXISTS (
-        SELECT FROM pg_attribute
-        WHERE attrelid = 'execution_holds'::regclass AND attname = 'fence'
-    ) THEN
-        ALTER TABLE execution_holds ADD COLUMN IF NOT EXISTS fence bigint;
-    END IF;
 END $$;
 CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, sequence)
     WHERE worker IS NULL AND (progress OR woken_version > released_version);
 CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
     WHERE worker IS NOT NULL;
 
--- A lease belongs to a worker and covers all that it holds. NULL: no stream keeps it.
+-- A lease belongs to a worker and covers all that it holds. The stream is the one that keeps it,
+-- NULL if none does.
 CREATE TABLE IF NOT EXISTS worker_leases (
     owner text NOT NULL,
     worker text NOT NULL,
@@ -51,13 +44,23 @@ CREATE TABLE IF NOT EXISTS worker_leases (
     stream uuid,
     PRIMARY KEY (owner, worker)
 );
-DO $$ BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_attribute
-        WHERE attrelid = 'worker_leases'::regclass AND attname = 'stream'
-    ) THEN
-        ALTER TABLE worker_leases ADD COLUMN IF NOT EXISTS stream uuid;
-    END IF;
+DO $$ DECLARE
+    late record;
+BEGIN
+    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
+    -- table, a backup say, and all others behind it.
+    FOR late IN
+        SELECT * FROM (VALUES
+            ('execution_holds'::regclass, 'fence', 'bigint'),
+            ('worker_leases'::regclass, 'stream', 'uuid')
+        ) AS columns (relation, name, type) WHERE NOT EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = relation AND attname = name
+        )
+    LOOP
+        EXECUTE format(
+            'ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s', late.relation, late.name, late.type
+        );
+    END LOOP;
 END $$;
 CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
 

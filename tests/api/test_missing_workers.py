@@ -55,27 +55,18 @@ async def test_it_depends_on_the_last_word(
     assert missing == (["w"] if is_missing else [])
 
 
+@pytest.mark.parametrize("unsent", ["message", "answer"])
 @pytest.mark.parametrize(("code", "is_missing"), [(1005, True), (1000, False), (1012, False)])
 async def test_it_is_waited_for_when_nothing_can_be_sent_any_more(
-    edge: Edge, missing: list[str], code: int, *, is_missing: bool
+    edge: Edge, missing: list[str], unsent: str, code: int, *, is_missing: bool
 ) -> None:
     async with connected(edge) as socket:
         await open_stream(edge, socket)
         socket.broken = True
-        await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}})
-        await socket.failed.wait()
-        socket.end(code)
-    assert missing == (["w"] if is_missing else [])
-
-
-@pytest.mark.parametrize(("code", "is_missing"), [(1005, True), (1000, False)])
-async def test_it_is_waited_for_when_no_answer_can_be_sent(
-    edge: Edge, missing: list[str], code: int, *, is_missing: bool
-) -> None:
-    async with connected(edge) as socket:
-        await open_stream(edge, socket)
-        socket.broken = True
-        await socket.say("ping")
+        if unsent == "message":
+            await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}})
+        else:
+            await socket.say("ping")
         await socket.failed.wait()
         socket.end(code)
     assert missing == (["w"] if is_missing else [])

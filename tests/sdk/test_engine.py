@@ -44,6 +44,19 @@ def patient(engine: Engine, stopped: asyncio.Event) -> Engine:
     return engine
 
 
+class Paying:
+    """A step that begins and does not end."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.begun = asyncio.Event()
+
+    async def pay(self) -> None:
+        self.times += 1
+        self.begun.set()
+        await asyncio.get_running_loop().create_future()
+
+
 async def test_a_workflow_stops_for_approval_and_goes_on(people: People, engine: Made) -> None:
     approver = await people.get("approver-a")
     booked: list[object] = []
@@ -184,19 +197,13 @@ async def test_a_clearance_is_used_once_and_for_what_was_granted(
 
 
 async def test_approved_work_in_doubt_is_not_begun_again(people: People, engine: Made) -> None:
-    begun: list[str] = []
-    reached = asyncio.Event()
+    paying = Paying()
 
     def add(to: Engine) -> None:
         @to.workflow
         async def risky(run: Run) -> None:
             clearance = await run.approval("Trip", payload={}, policy=FINANCE)
-            await run.step(pay, clearance=clearance)
-
-    async def pay() -> None:
-        begun.append("pay")
-        reached.set()
-        await asyncio.get_running_loop().create_future()
+            await run.step(paying.pay, clearance=clearance)
 
     one, other = engine(), engine()
     add(one)
@@ -206,35 +213,29 @@ async def test_approved_work_in_doubt_is_not_begun_again(people: People, engine:
         [approval] = await people.pending(execution_id)
         await (await people.get("approver-a")).grant(approval)
         async with asyncio.timeout(30):
-            await reached.wait()
+            await paying.begun.wait()
     async with other:
         ended = await people.ended(execution_id)
     assert ended.state is ExecutionState.FAILED
     assert (ended.error or "").startswith("Doubt: step 'pay-1' had redeemed approval")
-    assert begun == ["pay"]
+    assert paying.times == 1
 
 
 async def test_a_doubt_is_settled_by_whom_the_workflow_asks(people: People, engine: Made) -> None:
-    begun: list[str] = []
-    reached = asyncio.Event()
+    paying = Paying()
 
     def add(to: Engine) -> Engine:
         @to.workflow
         async def careful(run: Run) -> str:
             clearance = await run.approval("Pay", payload={"euros": 120}, policy=FINANCE)
             try:
-                await run.step(pay, clearance=clearance)
+                await run.step(paying.pay, clearance=clearance)
             except Doubt:
                 found = await run.approval("Was it paid?", payload={"euros": 120}, policy=FINANCE)
                 return f"paid, says {found.decisions[0].by.id}"
             return "paid"
 
         return to
-
-    async def pay() -> None:
-        begun.append("pay")
-        reached.set()
-        await asyncio.get_running_loop().create_future()
 
     async def granted(ordinal: int) -> None:
         [approval] = await people.pending(execution_id)
@@ -246,13 +247,13 @@ async def test_a_doubt_is_settled_by_whom_the_workflow_asks(people: People, engi
         execution_id = await started(people, one, "careful")
         await granted(1)
         async with asyncio.timeout(30):
-            await reached.wait()
+            await paying.begun.wait()
     async with other:
         await people.pending(execution_id)
     async with third:
         await granted(2)
         ended = await people.ended(execution_id)
-    assert (ended.result, begun) == ("paid, says approver-a", ["pay"])
+    assert (ended.result, paying.times) == ("paid, says approver-a", 1)
 
 
 async def test_a_retry_repeats_the_failed_step_alone(people: People, engine: Made) -> None:

@@ -49,18 +49,11 @@ async def killed(people: People, server: Server) -> AsyncIterator[Killed]:
         await process.wait()
 
 
-async def test_one_that_is_killed_is_missed_at_once(people: People, killed: Killed) -> None:
-    async with killed.other as other:
-        killed.process.kill()
-        ended = await people.ended(killed.execution_id)
-    assert (ended.result, ended.fence) == (other.worker, 2)
-
-
-async def test_one_that_is_killed_while_it_drains_is_missed_soon(
-    people: People, killed: Killed
-) -> None:
-    killed.process.terminate()
-    await killed.said(b"beaten")
+@pytest.mark.parametrize("when", ["at work", "draining"])
+async def test_one_that_is_killed_is_missed_soon(people: People, killed: Killed, when: str) -> None:
+    if when == "draining":
+        killed.process.terminate()
+        await killed.said(b"beaten")
     async with killed.other as other:
         killed.process.kill()
         ended = await people.ended(killed.execution_id)

@@ -59,7 +59,9 @@ def working(monkeypatch: pytest.MonkeyPatch) -> Working:
     """Have what has no answer repeated only while the last step is under way."""
     flow = Working()
 
-    async def retried(_: float | None, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    async def retried(
+        _: float | None, fn: Callable[..., Awaitable[Any]], *args: Any, **__: Any
+    ) -> Any:
         try:
             return await fn(*args)
         except Unavailable:
@@ -121,13 +123,20 @@ async def test_after_a_fault(
         assert await kept(people, engine, working, wire, execution_id) == 3
 
 
+@pytest.mark.parametrize("noticed", [False, True])
 async def test_after_it_was_put_back_to_wait(
-    people: People, server: Server, wire: HttpWire, working: Working
+    people: People, server: Server, wire: HttpWire, working: Working, *, noticed: bool
 ) -> None:
+    """What an engine knows to be lost it does not name again: each poll would come back at once."""
     wire.lose_replies_to = b"releaseExecutions"
     async with maker(Behind(wire.url, server.tokens))(wait="poll") as engine:
         engine.workflow(working.asks)
         execution_id = await started(people, engine, "asks")
+        await people.pending(execution_id)
+        async with asyncio.timeout(SECONDS):
+            while noticed and (not wire.lost or engine.fleet.holding()):
+                await asyncio.sleep(0.01)
+        assert working.repeated == []
         await grant(people, execution_id)
         assert await kept(people, engine, working, wire, execution_id) == 2
 
@@ -141,22 +150,5 @@ async def test_after_it_was_parked(
         await people.parked(execution_id)
         engine.workflow(working.asks)
         await (await people.get("operator")).unpark(execution_id)
-        await grant(people, execution_id)
-        assert await kept(people, engine, working, wire, execution_id) == 2
-
-
-async def test_an_engine_that_polls_does_not_name_it_again_and_again(
-    people: People, server: Server, wire: HttpWire, working: Working
-) -> None:
-    """Each poll that names what is given back already is answered at once: it is lost."""
-    wire.lose_replies_to = b"releaseExecutions"
-    async with maker(Behind(wire.url, server.tokens))(wait="poll") as engine:
-        engine.workflow(working.asks)
-        execution_id = await started(people, engine, "asks")
-        await people.pending(execution_id)
-        async with asyncio.timeout(SECONDS):
-            while not wire.lost or engine.fleet.holding():
-                await asyncio.sleep(0.01)
-        assert working.repeated == []
         await grant(people, execution_id)
         assert await kept(people, engine, working, wire, execution_id) == 2

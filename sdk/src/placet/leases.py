@@ -7,7 +7,6 @@ from placet import operations
 from placet.commands import ClaimRequest, Holding, Release
 from placet.durations import iso_duration
 from placet.model import Claim, Heartbeat, Poll
-from placet.retry import retried
 from placet.transport import Transport
 from placet.wire import variables
 
@@ -75,8 +74,7 @@ class Leases(Transport):
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""
         asked = {"worker": worker, "lease": iso_duration(lease)}
-        once = self.execute_once
-        return await retried(self.retry_for, once, operations.HEARTBEAT, asked, pause=BEAT_PAUSE)
+        return await self.execute(operations.HEARTBEAT, asked, pause=BEAT_PAUSE)
 
     async def release(
         self,

@@ -21,7 +21,7 @@ from placet.errors import (
     Unavailable,
 )
 from placet.link import Link, LinkLostError, told
-from placet.retry import retried
+from placet.retry import PAUSE_SECONDS, retried
 from placet.socket import Socket
 from placet.wire import ErrorInfo, Operation, Request
 
@@ -104,14 +104,17 @@ class Transport:
         variables: Mapping[str, Any] | None = None,
         *,
         idempotent: bool = True,
+        pause: float = PAUSE_SECONDS,
     ) -> T:
         """Send a query or mutation and give its result. Raises RequestError.
 
-        What is not idempotent is sent once, and by HTTP, where a server that ends still answers.
+        ``pause``: the longest between two attempts, in seconds. What is not idempotent is sent
+        once, and by HTTP, where a server that ends still answers.
         """
         if not idempotent:
             return _result(operation.read(await self._post(_body(operation, variables))))
-        return await retried(self.retry_for, self.execute_once, operation, variables)
+        once = self.execute_once
+        return await retried(self.retry_for, once, operation, variables, pause=pause)
 
     async def execute_once(
         self, operation: Operation[T], variables: Mapping[str, Any] | None = None

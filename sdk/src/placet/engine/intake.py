@@ -12,7 +12,6 @@ from placet.changes import Mode
 from placet.client import Client
 from placet.engine.driver import Driver
 from placet.engine.fleet import Fleet
-from placet.leases import BEAT_PAUSE
 from placet.retry import retried
 from placet.socket import StreamCutError
 
@@ -122,7 +121,7 @@ class Intake:
         """Keep the lease by a request, and abandon what was lost."""
         beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
         before = {driver.execution.id: driver for driver in self._fleet.held()}
-        for execution_id in (await retried(None, beat, pause=BEAT_PAUSE)).lost:
+        for execution_id in (await retried(None, beat)).lost:
             # One that was claimed anew in the meantime has another driver.
             if execution_id in before:
                 before[execution_id].abandon()
