@@ -51,10 +51,10 @@ class Call:
         self._function = cast("Callable[..., Any]", resolver.wrapped_func)
         self._arguments = _arguments(executor)
         self._info = root.info
-        complete = plans.find(executor, root.definition.type, root.details)
-        if complete is None:
+        plan = plans.find(executor, root.definition.type, root.details)
+        if plan is None:
             raise UnplannedError
-        self.complete = complete
+        self.complete = plan.complete
 
     def arguments(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Read what the resolver takes. Raises whatever, if it is not what the plan expects."""

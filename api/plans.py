@@ -23,6 +23,7 @@ from graphql import (
     GraphQLCompositeType,
     GraphQLField,
     GraphQLID,
+    GraphQLInt,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -42,6 +43,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
+from strawberry.types.scalar import identity
 
 # How strawberry leaves its definitions in the types, fields and arguments that it makes.
 DEFINITION = "strawberry-definition"
@@ -50,14 +52,47 @@ MAX_FIELDS = 20_000
 
 Info = GraphQLResolveInfo[Any]
 Complete = Callable[[Any, Info], Any]
-Fields = list[tuple[str, Complete]]
 
-# A value of exactly this type is in the answer as it is.
-_AS_IT_IS: dict[Any, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+_NULL = frozenset({type(None)})
+_JSON = frozenset({str, int, float, bool, dict, list})
+_AS_THEY_ARE: dict[Any, frozenset[type]] = {
+    GraphQLString: frozenset({str}),
+    GraphQLID: frozenset({str}),
+    GraphQLBoolean: frozenset({bool}),
+}
+_MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
 
 
-class _MissingError(Exception):
-    """What has to be there is not."""
+class _UnforeseenError(Exception):
+    """The value is not of the kind that the plan is for: the library knows what to say."""
+
+
+class Plan(NamedTuple):
+    """How to give the JSON of values of one type.
+
+    Those of exactly the types ``as_they_are`` are JSON already, and null is among them where it
+    may be. ``convert`` is for all others. It raises whatever, if the library has to say what is
+    wrong. Whoever completes many looks at the types without a call for each.
+    """
+
+    as_they_are: frozenset[type]
+    convert: Complete
+
+    def complete(self, value: Any, info: Info) -> Any:
+        """Give a value's JSON. Raises as ``convert`` does."""
+        return value if type(value) in self.as_they_are else self.convert(value, info)
+
+
+class _Field(NamedTuple):
+    """A selected field, by the name that it has in the answer.
+
+    ``get`` takes its value out of the object, None: ``convert`` is given the object itself.
+    """
+
+    name: str
+    get: Callable[[Any], Any] | None
+    as_they_are: frozenset[type]
+    convert: Complete
 
 
 class Budget:
@@ -95,7 +130,7 @@ class Plans:
     def __init__(self, budget: Budget) -> None:
         self.calls: dict[str | None, Any] = {}
         self._budget = budget
-        self._made: dict[tuple[int, ...], Complete | None] = {}
+        self._made: dict[tuple[int, ...], Plan | None] = {}
 
     def clear(self) -> None:
         """Forget all."""
@@ -108,7 +143,7 @@ class Plans:
 
     def find(
         self, executor: "PlannedExecutor", type_: GraphQLOutputType, details: Any
-    ) -> Complete | None:
+    ) -> Plan | None:
         """Give the plan by which values of a type are completed. ``details``: the selection.
 
         The document and the schema, whose parts the plan is found by, must outlive it.
@@ -151,7 +186,7 @@ class PlannedExecutor(Executor[Any]):
             plan = self._plans.find(self, return_type, field_details_list)
             if plan is not None:
                 try:
-                    return plan(result, info)
+                    return plan.complete(result, info)
                 except Exception:  # noqa: BLE001, S110 - the library finds it again, and says where
                     pass
         return super().complete_value(
@@ -172,7 +207,7 @@ class PlannedExecutor(Executor[Any]):
             plan = self._plans.find(self, root.definition.type, root.details)
             if plan is not None:
                 # The event is the field's value: that is how strawberry resolves it.
-                return ExecutionResult({root.name: plan(event, root.info)})
+                return ExecutionResult({root.name: plan.complete(event, root.info)})
         except Exception:  # noqa: BLE001, S110 - as above
             pass
         return execute_subscription_event(self.build_per_event_executor(event))
@@ -214,28 +249,33 @@ class _Planner:
         self._executor = executor
         self._plans = plans
 
-    def plan(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
+    def plan(self, type_: GraphQLOutputType, details: Any) -> Plan | None:
         """Give the plan for a type with a selection, None if there can be none."""
-        required = is_non_null_type(type_)
-        nullable: Any = type_.of_type if is_non_null_type(type_) else type_
-        if isinstance(nullable, CustomGraphQLEnumType):
-            return _member(nullable, required=required)
-        if is_leaf_type(nullable):
-            return _leaf(nullable, required=required)
-        if is_list_type(nullable):
-            item = self.plan(nullable.of_type, details)
-            return None if item is None else _each(item, required=required)
+        if is_non_null_type(type_):
+            return self._plan(type_.of_type, details)
+        plan = self._plan(type_, details)
+        return None if plan is None else plan._replace(as_they_are=plan.as_they_are | _NULL)
+
+    def _plan(self, type_: Any, details: Any) -> Plan | None:
+        """Give the plan for values that are not null."""
+        if isinstance(type_, CustomGraphQLEnumType):
+            return _member(type_)
+        if is_leaf_type(type_):
+            return _leaf(type_)
+        if is_list_type(type_):
+            item = self.plan(type_.of_type, details)
+            return None if item is None else _each(item)
         if any(self._has_directives(each.node.selection_set) for each in details):
             return None
-        selected: dict[type, Fields] = {}
-        for possible in self._possible(nullable):
+        selected: dict[type, list[_Field]] = {}
+        for possible in self._possible(type_):
             definition = possible.extensions.get(DEFINITION)
             fields = None if definition is None else self._selected(possible, details)
             if definition is None or fields is None:
                 # Introspection is the library's own.
                 return None
             selected[definition.origin] = fields
-        return _object(selected, required=required)
+        return _object(selected)
 
     def _has_directives(self, selections: SelectionSetNode) -> bool:
         """Whether directives have a say in which fields are selected."""
@@ -255,35 +295,35 @@ class _Planner:
         assert is_abstract_type(type_)
         return self._executor.schema.get_possible_types(type_)
 
-    def _selected(self, type_: GraphQLObjectType, details: Any) -> Fields | None:
+    def _selected(self, type_: GraphQLObjectType, details: Any) -> list[_Field] | None:
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
         self.fields += len(selected)
-        fields: Fields = []
+        fields: list[_Field] = []
         for name, chosen in selected.items():
-            complete = self._field(type_, chosen)
-            if complete is None:
+            field = self._field(name, type_, chosen)
+            if field is None:
                 return None
-            fields.append((name, complete))
+            fields.append(field)
         return fields
 
-    def _field(self, type_: GraphQLObjectType, details: Any) -> Complete | None:
-        """Give what completes a field from the object that has it."""
+    def _field(self, name: str, type_: GraphQLObjectType, details: Any) -> _Field | None:
+        """Give the plan of a field of the objects of a type."""
         node = details[0].node
         if node.name.value == "__typename":
-            return lambda *_: type_.name
+            return _Field(name, None, frozenset(), lambda *_: type_.name)
         field = type_.fields[node.name.value]
         definition: StrawberryField = field.extensions[DEFINITION]
         if not _known_at_once(definition):
             return None
         if node.selection_set is None:
-            complete = self.plan(field.type, details)
+            plan = self.plan(field.type, details)
         else:
-            complete = self._plans.find(self._executor, field.type, details)
-        if complete is None:
+            plan = self._plans.find(self._executor, field.type, details)
+        if plan is None:
             return None
         if definition.is_basic_field:
-            return _attribute(definition.python_name, complete, _as_it_is(field.type))
-        return _resolved(definition, complete)
+            return _Field(name, attrgetter(definition.python_name), *plan)
+        return _Field(name, None, frozenset(), _resolved(definition, plan.complete))
 
 
 def _known_at_once(field: StrawberryField) -> bool:
@@ -306,77 +346,67 @@ def _resolved(field: StrawberryField, complete: Complete) -> Complete:
     )
 
 
-def _as_it_is(type_: GraphQLOutputType) -> type | None:
-    """Give the type of the values that need no completion, None if all do."""
-    return _AS_IT_IS.get(type_.of_type if is_non_null_type(type_) else type_)
-
-
-def _attribute(name: str, complete: Complete, as_it_is: type | None) -> Complete:
-    """Give what completes a field that is an attribute of its object."""
-    get = attrgetter(name)
-
-    def complete_attribute(value: Any, info: Info) -> Any:
-        found = get(value)
-        return found if type(found) is as_it_is else complete(found, info)
-
-    return complete_attribute
-
-
-def _leaf(type_: GraphQLLeafType, *, required: bool) -> Complete:
+def _leaf(type_: GraphQLLeafType) -> Plan:
     coerce = type_.coerce_output_value
 
-    def complete(value: Any, _: Info) -> Any:
-        if value is None:
-            return _nothing(required=required)
-        completed = coerce(value)
-        if completed is None or completed is Undefined or isinstance(value, Exception):
-            raise _MissingError
-        return completed
+    def convert(value: Any, _: Info) -> Any:
+        converted = coerce(value)
+        if converted is None or converted is Undefined or isinstance(value, Exception):
+            raise _UnforeseenError
+        return converted
 
-    return complete
+    if type_ is GraphQLInt:
+        return Plan(frozenset(), _integer(convert))
+    if coerce is identity:
+        return Plan(_JSON, convert)
+    return Plan(_AS_THEY_ARE.get(type_, frozenset()), convert)
 
 
-def _member(type_: CustomGraphQLEnumType, *, required: bool) -> Complete:
+def _integer(otherwise: Complete) -> Complete:
+    def convert(value: Any, info: Info) -> Any:
+        if type(value) is int and _MIN_INT <= value <= _MAX_INT:
+            return value
+        return otherwise(value, info)
+
+    return convert
+
+
+def _member(type_: CustomGraphQLEnumType) -> Plan:
     members = cast("type[Enum]", type_.wrapped_cls)
     # The library looks through the members for each value.
     names = {member: type_.coerce_output_value(member) for member in members}
-
-    def complete(value: Any, _: Info) -> Any:
-        if value is None:
-            return _nothing(required=required)
-        # What is no member raises, so that the library says what it makes of it.
-        return names[value]
-
-    return complete
+    # What is no member raises, so that the library says what it makes of it.
+    return Plan(frozenset(), lambda value, _: names[value])
 
 
-def _each(item: Complete, *, required: bool) -> Complete:
-    def complete(values: Any, info: Info) -> Any:
-        if values is None:
-            return _nothing(required=required)
+def _each(item: Plan) -> Plan:
+    as_they_are, convert_item = item
+
+    def convert(values: Any, info: Info) -> Any:
         if not isinstance(values, list | tuple):
             # What can be read only once is read by the library alone.
-            raise _MissingError
-        return [item(value, info) for value in values]
+            raise _UnforeseenError
+        return [
+            value if type(value) in as_they_are else convert_item(value, info) for value in values
+        ]
 
-    return complete
+    return Plan(frozenset(), convert)
 
 
-def _object(selected: dict[type, Fields], *, required: bool) -> Complete:
-    """Give what completes an object of one of these types, with the fields selected of each."""
+def _object(selected: dict[type, list[_Field]]) -> Plan:
+    """Give the plan for objects of one of these types, with the fields selected of each."""
 
-    def complete(value: Any, info: Info) -> Any:
-        if value is None:
-            return _nothing(required=required)
+    def convert(value: Any, info: Info) -> Any:
         completed: dict[str, Any] = {}
         # Of a type that is not foreseen: an error say, which the library knows how to show.
-        for name, complete_field in selected[type(value)]:
-            completed[name] = complete_field(value, info)
+        for name, get, as_they_are, convert_field in selected[type(value)]:
+            if get is None:
+                completed[name] = convert_field(value, info)
+            else:
+                found = get(value)
+                completed[name] = (
+                    found if type(found) in as_they_are else convert_field(found, info)
+                )
         return completed
 
-    return complete
-
-
-def _nothing(*, required: bool) -> None:
-    if required:
-        raise _MissingError
+    return Plan(frozenset(), convert)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from inspect import unwrap
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,9 +14,9 @@ from eventsourcing.postgres import (
     PostgresFactory,
 )
 from eventsourcing.utils import Environment
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.books import Books
@@ -29,14 +29,17 @@ EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
 
 # Each statement in a function of this language sees what was committed until it began, so what is
-# read after the lock is as it will be until the commit. One call with few parameters, because each
-# statement, and each array among the parameters, costs the driver more than the server. The states
-# are one nevertheless: JSON would be slow with large ones, and has room for 256 MB.
+# read after the lock is as it will be until the commit. One call with two parameters and one
+# result, because each statement, and each array or column, costs the driver more than the server.
+# The states come one after the other: JSON would be slow with large ones, and has room for 256 MB.
 _APPEND = SQL("""
-    CREATE OR REPLACE FUNCTION {function}(batch jsonb, states bytea[])
-    RETURNS TABLE (at timestamptz, last bigint, positions bigint[]) LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION {function}(batch jsonb, states bytea)
+    RETURNS json LANGUAGE plpgsql AS $$
     DECLARE
         expected_at timestamptz := batch ->> 'at';
+        at timestamptz;
+        last bigint;
+        positions bigint[] := '{{}}';
     BEGIN
         PERFORM * FROM ({lock}) AS lock;
         IF EXISTS (
@@ -53,26 +56,24 @@ _APPEND = SQL("""
         IF expected_at > at OR expected_at < at - interval '100 milliseconds' THEN
             RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
         END IF;
-        IF cardinality(states) > 0 THEN
+        IF jsonb_array_length(batch -> 'events') > 0 THEN
             IF (batch -> 'loud')::boolean THEN
                 NOTIFY {channel};
             END IF;
             WITH inserted AS (
                 INSERT INTO {log} (originator_id, originator_version, topic, state)
-                SELECT * FROM ROWS FROM (
-                    jsonb_to_recordset(batch -> 'events')
-                        AS (id uuid, version bigint, topic text),
-                    unnest(states)
-                )
+                SELECT id, version, topic, substring(states FROM begins + 1 FOR size)
+                FROM jsonb_to_recordset(batch -> 'events')
+                    AS event (id uuid, version bigint, topic text, begins integer, size integer)
                 RETURNING notification_id
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
         PERFORM keep_books(batch -> 'books');
-        RETURN NEXT;
+        RETURN json_build_object('at', at, 'last', last, 'positions', positions);
     END $$
 """)
-_CALL_APPEND = "SELECT * FROM {}(%t::jsonb, %b::bytea[])"
+_CALL_APPEND = "SELECT {}(%t::jsonb, %b::bytea)::text"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -84,7 +85,7 @@ def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> 
     )
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True):
     """The positions of events appended, at a time of the database.
 
     ``last`` is the position of the log's last event before them.
@@ -92,7 +93,10 @@ class Appended(NamedTuple):
 
     at: datetime
     last: int
-    positions: Sequence[int]
+    positions: list[int]
+
+
+_read = msgspec.json.Decoder(Appended).decode
 
 
 class LogRecorder(PostgresApplicationRecorder):
@@ -149,6 +153,10 @@ class LogRecorder(PostgresApplicationRecorder):
             )
         return connection
 
+    def cursor(self, connection: AsyncConnection[DictRow]) -> AsyncCursor[str]:
+        """Give what appends on a connection of ours, for as long as that is open."""
+        return connection.cursor(row_factory=scalar_row)
+
     async def begin(self, connection: AsyncConnection[DictRow]) -> None:
         """Begin a transaction with the log's lock, on a connection of ours."""
         # Two statements at once can't be prepared.
@@ -156,7 +164,7 @@ class LogRecorder(PostgresApplicationRecorder):
 
     async def append(
         self,
-        connection: AsyncConnection[DictRow],
+        cursor: AsyncCursor[str],
         events: Sequence[Chained],
         books: Books,
         *,
@@ -166,29 +174,42 @@ class LogRecorder(PostgresApplicationRecorder):
     ) -> Appended:
         """Take the log's lock, insert events, keep the books and, if ``loud``, notify.
 
-        In one statement, which outside of a transaction is one of its own. ``expected`` is the
+        In one statement, which outside of a transaction is one of its own, by a cursor of
+        :meth:`cursor`. ``expected`` is the
         last version of each execution, 0 for none. If one has another, or if the time ``at`` is
         ahead or more than a tenth of a second ago, nothing is done and
         psycopg.errors.SerializationFailure raised.
         """
+        states = b"".join([event.stored for event in events])
         batch = {
             "expected": [{"id": id_, "version": version} for id_, version in expected.items()],
             "at": at,
-            "events": [
-                {
-                    "id": event.originator_id,
-                    "version": event.originator_version,
-                    "topic": event.topic,
-                }
-                for event in events
-            ],
+            "events": _described(events),
             "books": books,
             "loud": loud,
         }
-        params = [_encode(batch).decode(), [event.stored for event in events]]
-        cursor = await connection.execute(self._append, params, prepare=True)
-        [row] = await cursor.fetchall()
-        return Appended(row["at"], row["last"], row["positions"] or ())
+        await cursor.execute(self._append, [_encode(batch).decode(), states], prepare=True)
+        [appended] = await cursor.fetchall()
+        return _read(appended)
+
+
+def _described(events: Sequence[Chained]) -> list[dict[str, Any]]:
+    """Give what there is of events beside their states, and where each has its own."""
+    described = []
+    begins = 0
+    for event in events:
+        recorded, size = event.recorded, len(event.stored)
+        described.append(
+            {
+                "id": recorded.execution_id,
+                "version": recorded.version,
+                "topic": event.topic,
+                "begins": begins,
+                "size": size,
+            }
+        )
+        begins += size
+    return described
 
 
 class SnapshotRecorder(PostgresAggregateRecorder):

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
 from application.batch import Batch, Hold, Repeat, StartKey
 from application.books import books
 from application.database_time import DatabaseTime
-from application.recorder import LogRecorder
+from application.recorder import Appended, LogRecorder
 from application.records import Logged, read
 from domain.events import Resumed
 
@@ -75,9 +75,6 @@ class Committed(NamedTuple):
     repeats: dict[Repeat, int]
 
 
-_NOTHING = Committed(None, (), {})
-
-
 class Situation(msgspec.Struct, frozen=True):
     """What is true while the lock is held."""
 
@@ -106,12 +103,13 @@ class Session:
         self._on_connect = on_connect
         self.time = DatabaseTime()
         self._connection: AsyncConnection[DictRow] | None = None
+        self._appending: AsyncCursor[str] | None = None
 
     async def drop(self) -> None:
         """Close the connection, and with it roll back whatever it was in."""
         if self._connection is not None:
             await self._connection.close()
-            self._connection = None
+            self._connection = self._appending = None
             self.time.forget()
 
     @property
@@ -172,10 +170,12 @@ class Session:
 
     async def commit(self, batch: Batch) -> Committed:
         """Insert what the batch decided under the lock and commit."""
-        committed = await self._append(batch, {}, None) if batch.appended else _NOTHING
+        appended = await self._append(batch, {}, None) if batch.appended else None
         repeats = await self._repeats(batch)
         await (await self._connected()).execute("COMMIT")
-        return committed._replace(repeats=repeats)
+        if appended is None:
+            return Committed(None, (), repeats)
+        return Committed(appended.last, appended.positions, repeats)
 
     async def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
         """Take the lock, insert what the batch decided and commit, in one statement.
@@ -185,10 +185,10 @@ class Session:
         key was taken meanwhile; the connection can be used on after it.
         """
         try:
-            committed = await self._append(batch, versions, batch.at)
+            appended = await self._append(batch, versions, batch.at)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
             raise OvertakenError from error
-        return committed._replace(repeats=await self._repeats(batch))
+        return Committed(appended.last, appended.positions, await self._repeats(batch))
 
     async def look_up(self, batch: Batch) -> Committed | None:
         """Say what a commit whose answer was lost came to: None if it never happened.
@@ -216,9 +216,12 @@ class Session:
 
     async def _append(
         self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
-    ) -> Committed:
+    ) -> Appended:
+        connection = await self._connected()
+        if self._appending is None:
+            self._appending = self._recorder.cursor(connection)
         appended = await self._recorder.append(
-            await self._connected(),
+            self._appending,
             batch.appended,
             books(batch),
             expected=versions,
@@ -226,7 +229,7 @@ class Session:
             loud=self._others(),
         )
         self.time.hear(appended.at)
-        return Committed(appended.last, appended.positions, {})
+        return appended
 
     async def _connected(self) -> AsyncConnection[DictRow]:
         if self._connection is None:
