@@ -1,7 +1,8 @@
 """Documents, parsed, limited and validated once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
 
@@ -15,11 +16,15 @@ _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Documen
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that may be executed, or the errors because of which it may not."""
+    """A document that may be executed, or the errors because of which it may not.
+
+    ``operations`` are its operations by their names, kept here by whoever executes them.
+    """
 
     document: DocumentNode | None
     plans: Plans
     errors: tuple[GraphQLError, ...] = ()
+    operations: dict[str | None, Any] = field(default_factory=dict)
 
 
 class Documents:

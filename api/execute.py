@@ -23,7 +23,7 @@ from graphql import (
 from api import metrics
 from api.calls import Call, find, resolved
 from api.context import Context
-from api.documents import Documents
+from api.documents import Documents, Prepared
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
 from api.plans import PlannedExecutor, Plans
 from api.requests import GraphQLRequest
@@ -72,18 +72,11 @@ class Executor:
     def prepare(self, request: GraphQLRequest) -> Operation:
         """Find the operation to execute. Raises InvalidRequestError."""
         prepared = self._documents.get(request.query)
-        if prepared.document is None:
-            raise InvalidRequestError(refusal(*prepared.errors))
-        definition = get_operation_ast(prepared.document, request.operation_name)
-        if definition is None:
-            raise InvalidRequestError(refusal(bad_request(_which(request.operation_name))))
-        return Operation(
-            prepared.document,
-            prepared.plans,
-            request.operation_name,
-            definition.operation,
-            _field(definition),
-        )
+        operation: Operation | None = prepared.operations.get(request.operation_name)
+        if operation is None:
+            operation = _operation(prepared, request.operation_name)
+            prepared.operations[request.operation_name] = operation
+        return operation
 
     async def answer(
         self, operation: Operation, variables: dict[str, Any] | None, context: Context
@@ -188,6 +181,18 @@ class Executor:
 def refusal(*errors: Exception) -> Answer:
     """Give the answer to a request that was not executed."""
     return Answer({"errors": _formatted(errors)})
+
+
+def _operation(prepared: Prepared, name: str | None) -> Operation:
+    """Find an operation of a document. Raises InvalidRequestError."""
+    if prepared.document is None:
+        raise InvalidRequestError(refusal(*prepared.errors))
+    definition = get_operation_ast(prepared.document, name)
+    if definition is None:
+        raise InvalidRequestError(refusal(bad_request(_which(name))))
+    return Operation(
+        prepared.document, prepared.plans, name, definition.operation, _field(definition)
+    )
 
 
 def _which(name: str | None) -> str:

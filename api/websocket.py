@@ -4,8 +4,8 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
 import psycopg
@@ -244,10 +244,7 @@ class _Connection:
             if operation.type is OperationType.SUBSCRIPTION:
                 await self._stream(id_, operation, request.variables)
             else:
-                with self._awaited():
-                    context = await self._context()
-                    answer = await self._executor.answer(operation, request.variables, context)
-                    await self._send({"type": "next", "id": id_, "payload": answer.body})
+                await self._answer(id_, operation, request.variables)
             await self._send({"type": "complete", "id": id_})
         except InvalidRequestError as error:
             await self._refuse(id_, error.answer)
@@ -257,6 +254,17 @@ class _Connection:
             pass
         except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
             await self._refuse(id_, refusal(error))
+
+    async def _answer(
+        self, id_: str, operation: Operation, variables: dict[str, Any] | None
+    ) -> None:
+        task = self._operations[id_]
+        self._commands.tasks.add(task)
+        try:
+            answer = await self._executor.answer(operation, variables, await self._context())
+            await self._send({"type": "next", "id": id_, "payload": answer.body})
+        finally:
+            self._commands.tasks.discard(task)
 
     async def _stream(
         self, id_: str, operation: Operation, variables: dict[str, Any] | None
@@ -274,16 +282,6 @@ class _Connection:
         return Context(
             await self._principal(), self._services, recheck, self._trace, cut=self._was_cut
         )
-
-    @contextmanager
-    def _awaited(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._commands.tasks.add(task)
-        try:
-            yield
-        finally:
-            self._commands.tasks.discard(task)
 
     async def _refuse(self, id_: str, answer: Answer) -> None:
         with suppress(WebSocketDisconnect):

@@ -258,9 +258,9 @@ class Assignments:
             if holder is None:
                 self._not_held(event, after)
             elif after is not None:
-                room = holder.room
+                busy = holder.busy
                 self._tell(holder, event, after, over)
-                freed = freed or holder.room > room
+                freed = freed or (holder.busy < busy and holder.room > 0)
         if freed and self._left_over:
             self._sweep_now.set()
         if self._free or self._unsure:

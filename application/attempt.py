@@ -48,10 +48,14 @@ class Attempt:
             self._mapped = await self._session.mapped(self._keys)
             self._ids.update(self._mapped.values())
             new.difference_update(self._mapped.values())
+        cold: set[UUID] = set()
         for id_ in self._ids:
             if (head := self._cache.get(id_)) is not None:
                 self._heads[id_] = head
-        await self._load(self._ids - new - self._heads.keys())
+            elif id_ not in new:
+                cold.add(id_)
+        if cold:
+            await self._load(cold)
 
     @property
     def versions(self) -> dict[UUID, int]:
@@ -105,8 +109,6 @@ class Attempt:
 
     async def _load(self, ids: set[UUID]) -> None:
         """Load cold streams, many in two round trips."""
-        if not ids:
-            return
         found = await self._session.snapshots(ids)
         snapshots = {
             id_: snapshot for id_, stored in found.items() if (snapshot := read_snapshot(stored))

@@ -68,7 +68,8 @@ class Batch:
     """Decides requests one after the other, each on the state that the one before left.
 
     ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
-    ``folded`` the head after each event of it, ``started`` which start keys are new,
+    ``folded`` the head after each event of it, ``touched`` the executions that have new events,
+    ``started`` which start keys are new,
     ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
     an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions
     are known. ``damaged`` names the executions whose log can't be folded, with the reason;
@@ -87,6 +88,7 @@ class Batch:
         self.before = dict(heads)
         self.appended: list[Chained] = []
         self.folded: list[Head] = []
+        self.touched: set[UUID] = set()
         self.started: dict[StartKey, UUID] = {}
         self.claimed: dict[UUID, tuple[str, str, int]] = {}
         self.lost: list[tuple[str, str, UUID]] = []
@@ -104,10 +106,6 @@ class Batch:
         for call in calls:
             self._answers[call] = self._decide_call(call)
 
-    def touched(self) -> set[UUID]:
-        """Give the executions that have new events."""
-        return {event.recorded.execution_id for event in self.appended}
-
     def outcomes(
         self, positions: Sequence[int], repeats: dict[Repeat, int]
     ) -> dict[Call, list[Outcome]]:
@@ -123,19 +121,13 @@ class Batch:
         for request in call.requests:
             execution_id = self._stream_of(request.command)
             # A start with a key of before may be about another execution than the id it names.
-            about = {execution_id, request.command.execution_id}
-            if not refused.isdisjoint(about):
-                answer = _Answer(
-                    refusal=Refusal(
-                        RefusalCode.SKIPPED,
-                        "an earlier command of this execution in the same request was refused",
-                    ),
-                    execution=self._state(execution_id),
-                )
+            about = (execution_id, request.command.execution_id)
+            if refused and not refused.isdisjoint(about):
+                answer = self._skipped(execution_id)
             else:
                 answer = self._decide_one(execution_id, request)
             if call.chained and answer.refusal is not None:
-                refused |= about
+                refused.update(about)
             answers.append(answer)
         return answers
 
@@ -145,20 +137,28 @@ class Batch:
             return command.execution_id
         return self._keys.get(key, command.execution_id)
 
-    def _state(self, execution_id: UUID) -> Execution | None:
+    def _skipped(self, execution_id: UUID) -> "_Answer":
         head = self.heads.get(execution_id)
-        return None if head is None else head.execution
+        return _Answer(
+            refusal=Refusal(
+                RefusalCode.SKIPPED,
+                "an earlier command of this execution in the same request was refused",
+            ),
+            execution=None if head is None else head.execution,
+        )
 
     def _decide_one(self, execution_id: UUID, request: Request) -> "_Answer":
-        command, state = request.command, self._state(execution_id)
-        mark, head = len(self.appended), self.heads.get(execution_id)
+        command, head = request.command, self.heads.get(execution_id)
+        state = None if head is None else head.execution
+        mark = len(self.appended)
         try:
-            self._check_damage(execution_id)
+            if self._damaged:
+                self._check_damage(execution_id)
             events = decide(state, command)
             if isinstance(command, ClaimExecution) and state is not None:
                 self._check_hold(state)
             for event in events:
-                self._append(execution_id, event, request)
+                head = self._append(execution_id, head, event, request)
         except Refusal as refusal:
             return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
         except Exception as error:  # noqa: BLE001 - it is the caller's answer
@@ -166,20 +166,20 @@ class Batch:
             _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
             del self.appended[mark:]
             del self.folded[mark:]
-            if head is not None:
-                self.heads[execution_id] = head
-            else:
-                self.heads.pop(execution_id, None)
             return _Answer(fault=error)
+        assert head is not None
         if not events:
             assert state is not None
             repeat = Repeat(execution_id, first_version(state, command))
             self.repeats.add(repeat)
             return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
+        self.heads[execution_id] = head
+        self.touched.add(execution_id)
         self._keep_books(execution_id, request, events)
-        state = self._state(execution_id)
         return _Answer(
-            index=len(self.appended) - 1, execution=state, ordinal=_ordinal(state, command)
+            index=len(self.appended) - 1,
+            execution=head.execution,
+            ordinal=_ordinal(head.execution, command),
         )
 
     def _keep_books(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
@@ -200,8 +200,9 @@ class Batch:
         self._holds[execution_id] = _FREE
         self.claimed.pop(execution_id, None)
 
-    def _append(self, execution_id: UUID, event: Event, request: Request) -> None:
-        head = self.heads.get(execution_id)
+    def _append(
+        self, execution_id: UUID, head: Head | None, event: Event, request: Request
+    ) -> Head:
         recorded = Recorded(
             execution_id=execution_id,
             version=1 if head is None else head.version + 1,
@@ -221,9 +222,10 @@ class Batch:
             stored=stored,
             hash=hash_of(execution_id, recorded.version, event.topic, stored),
         )
-        self.heads[execution_id] = folded = advance(head, chained)
+        folded = advance(head, chained)
         self.appended.append(chained)
         self.folded.append(folded)
+        return folded
 
     def _check_damage(self, execution_id: UUID) -> None:
         if damage := self._damaged.get(execution_id):

@@ -44,7 +44,7 @@ def books(batch: Batch) -> Books:
 
 def _changed_holds(batch: Batch) -> Rows:
     put: Rows = []
-    for execution_id in batch.touched():
+    for execution_id in batch.touched:
         after = batch.heads[execution_id].execution
         before = batch.before.get(execution_id)
         new = before is None or execution_id in batch.ended
@@ -76,7 +76,7 @@ def _changed_timers(batch: Batch) -> tuple[Rows, Rows]:
     """Give the timers that are pending now and were not before the batch, and the other way."""
     put: Rows = []
     dropped: Rows = []
-    for execution_id in batch.touched():
+    for execution_id in batch.touched:
         head, after = batch.before.get(execution_id), batch.heads[execution_id].execution
         before = None if head is None else head.execution
         untouched = not after.timers or (before is not None and before.timers is after.timers)

@@ -25,33 +25,34 @@ class HeadCache:
 
     def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
         self._lock = Lock()
-        self._latest: _Bounded[UUID] = _Bounded(limit - limit // 32)
-        self._past: _Bounded[tuple[UUID, int]] = _Bounded(limit // 32)
+        # By the ids' numbers: the library hashes and compares ids in Python.
+        self._latest: _Bounded[int] = _Bounded(limit - limit // 32)
+        self._past: _Bounded[tuple[int, int]] = _Bounded(limit // 32)
 
     def get(self, execution_id: UUID) -> Head | None:
         """Give the latest head known, or None if it is not in the cache."""
         with self._lock:
-            return self._latest.get(execution_id)
+            return self._latest.get(execution_id.int)
 
     def at(self, execution_id: UUID, version: int) -> Head | None:
         """Give the head of a version, or None if it is not in the cache."""
         with self._lock:
-            latest = self._latest.get(execution_id)
+            latest = self._latest.get(execution_id.int)
             if latest is not None and latest.version == version:
                 return latest
-            return self._past.get((execution_id, version))
+            return self._past.get((execution_id.int, version))
 
     def put(self, head: Head) -> None:
         """Keep a head as the latest, unless a later one is kept already."""
         with self._lock:
-            kept = self._latest.get(head.id)
+            kept = self._latest.get(head.id.int)
             if kept is None or kept.version < head.version:
-                self._latest.put(head.id, head)
+                self._latest.put(head.id.int, head)
 
     def put_past(self, head: Head) -> None:
         """Keep a head under its version."""
         with self._lock:
-            self._past.put((head.id, head.version), head)
+            self._past.put((head.id.int, head.version), head)
 
     def clear(self) -> None:
         """Forget everything: the log may not be the one that it was."""

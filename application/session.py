@@ -198,7 +198,7 @@ class Session:
         first = batch.appended[0]
         base = {
             id_: 0 if (head := batch.before.get(id_)) is None else head.version
-            for id_ in batch.touched()
+            for id_ in batch.touched
         }
         connection = await self._connected()
         await self._recorder.begin(connection)

@@ -6,7 +6,7 @@ LISTEN, and a poll for what a notification missed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -229,10 +229,8 @@ class Tail:
                 _log.exception("listener_failed", position=self.position)
         for key in {None, *(event.recorded.execution_id for event in events)}:
             self._release(key)
-        # After those who wait for it have been told.
-        for event in events:
-            lag = (now - event.recorded.at).total_seconds()
-            metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))
+        # After those who wait for it went on.
+        asyncio.get_running_loop().call_soon(_observe, events, now)
         if not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_later(SOON, self._tell)
@@ -269,3 +267,9 @@ class Tail:
             self._publish(tuple(event for event in events if event.position > self.position))
             if len(events) < PAGE:
                 return
+
+
+def _observe(events: Sequence[Logged], delivered: datetime) -> None:
+    for event in events:
+        lag = (delivered - event.recorded.at).total_seconds()
+        metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))

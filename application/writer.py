@@ -8,9 +8,8 @@ before the commit, also no refusal and no repeat, because they are true of the s
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from time import perf_counter
 from typing import NamedTuple
 
@@ -98,6 +97,7 @@ class Writer:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
+        metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
 
     @property
     def depth(self) -> int:
@@ -130,7 +130,7 @@ class Writer:
             _count(call, outcomes)
             return outcomes
         self._queue.append(call)
-        self._note_depth(len(requests))
+        self._depth += len(requests)
         self._changed.set()
         call.expire_after(self._time_limit, self._expire)
         return await call.future
@@ -140,12 +140,8 @@ class Writer:
             call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
             return
         self._queue.remove(call)
-        self._note_depth(-len(call.requests))
+        self._depth -= len(call.requests)
         call.answer(call.all_unavailable(UNAVAILABLE))
-
-    def _note_depth(self, change: int) -> None:
-        self._depth += change
-        metrics.QUEUE_DEPTH.set(self._depth)
 
     async def _run(self) -> None:
         while calls := await self._take():
@@ -155,6 +151,10 @@ class Writer:
                 _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
                 await self._session.drop()
                 answers = {call: [error for _ in call.requests] for call in calls}
+            if not self._queue:
+                # Whoever was woken by the commit goes first.
+                await asyncio.sleep(0)
+            metrics.BATCH_SIZE.observe(sum(len(call.requests) for call in calls))
             for call, outcomes in answers.items():
                 _count(call, outcomes)
                 call.answer(outcomes)
@@ -173,9 +173,7 @@ class Writer:
             call.taken = True
             calls.append(call)
             size += len(call.requests)
-        self._note_depth(-size)
-        if calls:
-            metrics.BATCH_SIZE.observe(size)
+        self._depth -= size
         return calls
 
     async def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
@@ -211,8 +209,9 @@ class Writer:
                     may_come = may_come or isinstance(error.reason, psycopg.OperationalError)
                     continue
                 committed = looked_up
-            metrics.COMMIT_SECONDS.observe(perf_counter() - began)
+            took = perf_counter() - began
             self._publish(batch, committed)
+            metrics.COMMIT_SECONDS.observe(took)
             return batch.outcomes(committed.positions, committed.repeats)
         if may_come:
             return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
@@ -225,13 +224,12 @@ class Writer:
         batch = attempt.foreseen()
         if batch is not None:
             try:
-                with _sending(batch):
-                    return batch, await self._session.commit_expecting(batch, attempt.versions)
+                committing = self._session.commit_expecting(batch, attempt.versions)
+                return batch, await _sent(batch, committing)
             except OvertakenError:
                 metrics.OVERTAKEN.inc()
         batch = await attempt.under_lock()
-        with _sending(batch):
-            return batch, await self._session.commit(batch)
+        return batch, await _sent(batch, self._session.commit(batch))
 
     async def _look_up(self, batch: Batch) -> Committed | None:
         async for attempt in AsyncRetrying(
@@ -263,9 +261,10 @@ class Writer:
                 Logged(e.recorded, e.topic, e.stored, e.hash, position)
                 for e, position in zip(batch.appended, committed.positions, strict=True)
             )
-            assert self._session.backend_pid is not None
+            writer_pid = self._session.backend_pid
+            assert writer_pid is not None
             try:
-                self._on_commit(Commit(committed.after, events, self._session.backend_pid))
+                self._on_commit(Commit(committed.after, events, writer_pid))
             except Exception:  # noqa: BLE001 - logged
                 # It is committed, whatever becomes of those who are told.
                 _log.exception("commit_not_published")
@@ -278,10 +277,10 @@ class Writer:
             _log.warning("snapshot_failed", id=str(head.id), version=head.version, error=str(error))
 
 
-@contextmanager
-def _sending(batch: Batch) -> Iterator[None]:
+async def _sent(batch: Batch, committing: Awaitable[Committed]) -> Committed:
+    """Give what the commit came to. Raises _UnansweredError if it may have happened or not."""
     try:
-        yield
+        return await committing
     except psycopg.errors.LockNotAvailable:
         raise
     except DATABASE_ERRORS as error:
