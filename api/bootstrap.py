@@ -112,7 +112,7 @@ async def serve(
     writer.start()
     projector.start()
     await services.assignments.start()
-    tail.listen(inbox.put)
+    tail.listen(lambda events, _: inbox.put(events))
     for one in background:
         await one.start()
     try:

@@ -173,7 +173,9 @@ class Executor:
                 try:
                     async for event in source:
                         result = executor.message(event)
-                        yield _shown(await result if isawaitable(result) else result)
+                        yield _shown(
+                            result if isinstance(result, ExecutionResult) else await result
+                        )
                 except Exception as error:
                     raise InvalidRequestError(refusal(error)) from error
 

@@ -52,7 +52,7 @@ class Hearing:
         self._tail = tail
         self._reader = reader
         self._listener = listener
-        self._waiting: deque[Events] = deque()
+        self._waiting: deque[tuple[Events, States | None]] = deque()
         self._loading = False
         self._load = asyncio.Event()
 
@@ -61,14 +61,14 @@ class Hearing:
         self._tail.listen(self._hear)
         return asyncio.create_task(self._load_for_ever(), name="placet-hearing")
 
-    def _hear(self, events: Events) -> None:
+    def _hear(self, events: Events, states: States | None) -> None:
         if not self._listener.listening:
             self._waiting.clear()
-        elif sum(map(len, self._waiting)) >= MAX_WAITING:
+        elif self._waiting and sum(len(each) for each, _ in self._waiting) >= MAX_WAITING:
             _log.warning("hearing_behind", position=self._tail.position)
             self._miss()
         else:
-            self._waiting.append(events)
+            self._waiting.append((events, states))
             if not self._loading:
                 self._go_on()
 
@@ -76,12 +76,14 @@ class Hearing:
         """Tell what can be told without a look into the log."""
         try:
             while self._waiting:
-                states = self._known(self._waiting[0])
+                events, states = self._waiting[0]
+                states = states or self._known(events)
                 if states is None:
                     self._loading = True
                     self._load.set()
                     return
-                self._listener.take_in(self._waiting.popleft(), states)
+                self._waiting.popleft()
+                self._listener.take_in(events, states)
         except Exception:  # noqa: BLE001 - logged, and the listener is told
             self._fail()
 
@@ -100,7 +102,7 @@ class Hearing:
         """Load what the first of those that wait needs, also what it comes to need meanwhile."""
         if not self._waiting:
             return
-        events = self._waiting[0]
+        events, _ = self._waiting[0]
         loaded: dict[int, Execution | None] = {}
         while missing := [
             i
@@ -110,7 +112,7 @@ class Hearing:
             for i in missing:
                 loaded[i] = await self._after(events[i])
         # Meanwhile it may have been missed.
-        if self._waiting and self._waiting[0] is events:
+        if self._waiting and self._waiting[0][0] is events:
             self._waiting.popleft()
             self._listener.take_in(events, [loaded.get(i) for i in range(len(events))])
 

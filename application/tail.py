@@ -21,12 +21,16 @@ from application.reader import EventQuery, Reader
 from application.records import Logged
 from application.tasks import stop
 from application.writer import Commit
+from domain.state import Execution
 
 _log = structlog.get_logger(__name__)
 
 PAGE = 500
 SOON = 0.003
 _ANY = EventQuery()
+
+Listener = Callable[[tuple[Logged, ...], tuple[Execution, ...] | None], None]
+"""Takes events and the state after each, None: for events of other processes."""
 
 
 class Batch(NamedTuple):
@@ -58,7 +62,7 @@ class Tail:
         self._poll = poll
         self._on_events = on_events
         self._will_tell = False
-        self._listeners: list[Callable[[tuple[Logged, ...]], None]] = []
+        self._listeners: list[Listener] = []
         self._buffer: deque[Logged] = deque()
         self._buffer_from = 0
         self._buffer_size = 0
@@ -94,11 +98,11 @@ class Tail:
         """Take a commit of this process's writer."""
         self._listening.writer_pid = commit.writer_pid
         if commit.after == self.position:
-            self._publish(commit.events)
+            self._publish(commit.events, commit.states)
         else:
             self._wake.set()
 
-    def listen(self, listener: Callable[[tuple[Logged, ...]], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """Have all events handed over in the moment in which they are known, before all followers.
 
         In order and without a gap, from the position at the start. It must neither raise nor wait.
@@ -208,7 +212,9 @@ class Tail:
                 del self._waiting[execution_id]
         return True
 
-    def _publish(self, events: tuple[Logged, ...]) -> None:
+    def _publish(
+        self, events: tuple[Logged, ...], states: tuple[Execution, ...] | None = None
+    ) -> None:
         if not events:
             return
         now = datetime.now(UTC)
@@ -223,7 +229,7 @@ class Tail:
             self._buffer_from = dropped.position
         for listener in self._listeners:
             try:
-                listener(events)
+                listener(events, states)
             except Exception:  # noqa: BLE001 - logged
                 # The others must not miss what one could not take.
                 _log.exception("listener_failed", position=self.position)

@@ -33,6 +33,7 @@ from application.records import Head, Logged
 from application.requests import Call, Request
 from application.session import Committed, OvertakenError, Session
 from domain.errors import RefusalCode
+from domain.state import Execution
 
 _log = structlog.get_logger(__name__)
 
@@ -44,13 +45,14 @@ OVERLOADED = "too many commands are waiting; nothing was recorded, try again lat
 
 
 class Commit(NamedTuple):
-    """Events just committed.
+    """Events just committed, and the state after each.
 
     ``after`` is the position of the event before the first of them, None if that is not known.
     """
 
     after: int | None
     events: tuple[Logged, ...]
+    states: tuple[Execution, ...]
     writer_pid: int
 
 
@@ -68,8 +70,9 @@ class Writer:
 
     ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
     ``time_limit`` the seconds after which a caller is told that the outcome is not known.
-    ``on_commit`` is called after each commit with events, before anybody is answered; it must
-    not wait. ``others`` says whether another process may want to hear of a commit.
+    ``on_commit`` is called after each commit with events, before anybody is answered and the cache
+    has the states; it must not wait. ``others`` says whether another process may want to hear of a
+    commit.
     """
 
     def __init__(
@@ -247,6 +250,8 @@ class Writer:
         return None
 
     def _publish(self, batch: Batch, committed: Committed) -> None:
+        if batch.appended:
+            self._tell(batch, committed)
         for execution_id, head in batch.heads.items():
             self._cache.put(head)
             before = batch.before.get(execution_id)
@@ -256,18 +261,22 @@ class Writer:
         # Those who follow the log ask for the state after each event, and before it.
         for head in batch.folded:
             self._cache.put_past(head)
-        if batch.appended:
-            events = tuple(
+
+    def _tell(self, batch: Batch, committed: Committed) -> None:
+        events = tuple(
+            [
                 Logged(e.recorded, e.topic, e.stored, e.hash, position)
                 for e, position in zip(batch.appended, committed.positions, strict=True)
-            )
-            writer_pid = self._session.backend_pid
-            assert writer_pid is not None
-            try:
-                self._on_commit(Commit(committed.after, events, writer_pid))
-            except Exception:  # noqa: BLE001 - logged
-                # It is committed, whatever becomes of those who are told.
-                _log.exception("commit_not_published")
+            ]
+        )
+        states = tuple([head.execution for head in batch.folded])
+        writer_pid = self._session.backend_pid
+        assert writer_pid is not None
+        try:
+            self._on_commit(Commit(committed.after, events, states, writer_pid))
+        except Exception:  # noqa: BLE001 - logged
+            # It is committed, whatever becomes of those who are told.
+            _log.exception("commit_not_published")
 
     def _put_snapshot(self, head: Head) -> None:
         try:

@@ -422,11 +422,11 @@ async def test_whoever_waits_at_the_end_is_answered(log_url: str) -> None:
 async def test_a_listener_that_fails_costs_nobody_else_anything(office: Office) -> None:
     heard: list[object] = []
 
-    def fails(_: object) -> None:
+    def fails(*_: object) -> None:
         raise ValueError
 
     office.tail.listen(fails)
-    office.tail.listen(heard.extend)
+    office.tail.listen(lambda events, _: heard.extend(events))
     execution = await office.start()
     await office.do(step(execution.id, "one"))
     assert len(heard) == 2

@@ -10,6 +10,7 @@ import pytest
 
 from placet import (
     Approval,
+    ApprovalRecord,
     ApprovalStatus,
     Clearance,
     Doubt,
@@ -44,7 +45,7 @@ class Desk:
         await (await self.people.get("approver-a")).grant(approval)
         return await self.gate.clearance(approval)
 
-    async def state(self, approval: Approval) -> ExecutionState:
+    async def state(self, approval: ApprovalRecord) -> ExecutionState:
         execution = await (await self.people.get("operator")).execution(approval.execution_id)
         assert execution is not None
         return execution.state

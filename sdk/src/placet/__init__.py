@@ -22,7 +22,7 @@ from placet.errors import (
     Withdrawn,
 )
 from placet.gate import Gate
-from placet.model import Accepted, Approval, Execution
+from placet.model import Accepted, Approval, ApprovalRecord, Execution
 from placet.policy import Policy, require
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [
     "AlreadyRedeemed",
     "Approval",
     "ApprovalFilter",
+    "ApprovalRecord",
     "ApprovalStatus",
     "Clearance",
     "Client",

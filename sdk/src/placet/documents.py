@@ -25,10 +25,15 @@ _APPROVAL_BODY = f"""
   decisions {{ verdict by {_ACTOR} onBehalfOf {_ACTOR} at comment answers digest rule }}
   outstanding {_REQUIREMENT} requestedAt deadline resolvedAt redeemedAt
 """
-_APPROVAL = f"""
-fragment ApprovalFields on Approval {{
+# What a workflow is given is the same for every worker, or a replay could take another way.
+_APPROVAL_RECORD = f"""
+fragment ApprovalRecordFields on Approval {{
   id executionId workflow initiator {_ACTOR} {_APPROVAL_BODY}
-  viewerMayDecide {{ allowed reasons }}
+}}
+"""
+_APPROVAL = f"""{_APPROVAL_RECORD}
+fragment ApprovalFields on Approval {{
+  ...ApprovalRecordFields viewerMayDecide {{ allowed reasons }}
 }}
 """
 _STEP = """
@@ -150,11 +155,11 @@ TRANSCRIPT = f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfte
       edges {{ cursor node {{ ...PastFields }} }} {_PAGE_INFO}
     }}
     approvals(first: 500, after: $approvalsAfter) {{
-      edges {{ cursor node {{ ...ApprovalFields }} }} {_PAGE_INFO} position
+      edges {{ cursor node {{ ...ApprovalRecordFields }} }} {_PAGE_INFO} position
     }}
   }}
 }}
-{_EXECUTION}{_PAST}{_APPROVAL}"""
+{_EXECUTION}{_PAST}{_APPROVAL_RECORD}"""
 EXECUTION_AT = f"""query ExecutionAt($id: ID!, $version: Int, $asOf: DateTime, $after: String) {{
   result: executionAt(id: $id, version: $version, asOf: $asOf) {{
     executionId asOf {_EXECUTION_BODY}
@@ -221,14 +226,14 @@ ASSIGNMENTS = f"""subscription Assignments(
     worker: $worker, queues: $queues, capacity: $capacity, lease: $lease, grace: $grace
   ) {{
     claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
-    resolved {{ ...ApprovalFields }}
+    resolved {{ ...ApprovalRecordFields }}
     happened {{ executionId ...PastFields }}
     version position
     ended
     lost
   }}
 }}
-{_EXECUTION}{_APPROVAL}{_PAST}"""
+{_EXECUTION}{_APPROVAL_RECORD}{_PAST}"""
 
 EXECUTION_AFTER = f"""query ExecutionAfter($id: ID!, $version: Int!, $wait: Duration) {{
   result: executionAfter(id: $id, version: $version, wait: $wait) {{

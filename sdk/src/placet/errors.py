@@ -5,7 +5,7 @@
 
 from typing import Any, ClassVar
 
-from placet.model import Approval, ExecutionHead, RefusedResult
+from placet.model import Approval, ApprovalRecord, ExecutionHead, RefusedResult
 
 
 class PlacetError(Exception):
@@ -181,7 +181,7 @@ def transient(error: BaseException) -> bool:
 class NotCleared(PlacetError):
     """An approval that a workflow waited for was not granted. ``approval`` says by whom and why."""
 
-    def __init__(self, approval: Approval) -> None:
+    def __init__(self, approval: ApprovalRecord) -> None:
         said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
         reason = f": {said}" if said else ""
         super().__init__(f"approval {approval.key!r} was {approval.status.lower()}{reason}")

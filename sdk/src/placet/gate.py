@@ -21,7 +21,7 @@ from placet.errors import (
     NotCleared,
     StepFailed,
 )
-from placet.model import Approval, Step
+from placet.model import Approval, ApprovalRecord, Step
 from placet.policy import Policy
 
 APPROVAL_KEY = "approval"
@@ -90,7 +90,7 @@ class Gate:
             raise Internal(msg)
         return asked.approval
 
-    async def clearance(self, approval: Approval) -> Clearance:
+    async def clearance(self, approval: ApprovalRecord) -> Clearance:
         """Wait until the approval is resolved, as long as it takes.
 
         Raises Rejected, Expired or Withdrawn; the execution is then failed with that reason.
@@ -167,13 +167,13 @@ class Gate:
             await self.client.record_step(execution_id, STEP_KEY, name=name, error=text)
             await self.client.fail(execution_id, text)
 
-    async def withdraw(self, approval: Approval, reason: str) -> None:
+    async def withdraw(self, approval: ApprovalRecord, reason: str) -> None:
         """Take the request back and end its execution. Raises AlreadyDecided if it is too late."""
         with self.unclaimed():
             withdrawn = await self.client.withdraw(approval.id, reason)
         await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
 
-    async def _end(self, approval: Approval, error: str) -> None:
+    async def _end(self, approval: ApprovalRecord, error: str) -> None:
         """Fail the execution, unless it has gone on since the approval was resolved."""
         history = await self.client.history(approval.execution_id)
         if history is None or history.approvals[-1].id != approval.id:

@@ -218,13 +218,21 @@ class ApprovalBody(Record, kw_only=True, frozen=True):
     redeemed_at: datetime | None = None
 
 
-class Approval(ApprovalBody, kw_only=True, frozen=True):
-    """An approval as it stands. ``digest`` is of ``document``: all that an approver is shown."""
+class ApprovalRecord(ApprovalBody, kw_only=True, frozen=True):
+    """An approval as it stands, the same for whoever looks.
+
+    ``digest`` is of ``document``: all that an approver is shown.
+    """
 
     id: str
     execution_id: str
     workflow: str
     initiator: Actor
+
+
+class Approval(ApprovalRecord, kw_only=True, frozen=True):
+    """An approval as it stands, for one viewer."""
+
     viewer_may_decide: Eligibility
 
 
@@ -331,7 +339,7 @@ class Transcript(Record, kw_only=True, frozen=True):
 
     execution: Execution
     events: list[Past]
-    approvals: list[Approval]
+    approvals: list[ApprovalRecord]
 
 
 class Assignment(Record, kw_only=True, frozen=True):
@@ -341,7 +349,7 @@ class Assignment(Record, kw_only=True, frozen=True):
     """
 
     claim: Claim | None = None
-    resolved: Approval | None = None
+    resolved: ApprovalRecord | None = None
     happened: Happening | None = None
     version: int | None = None
     position: str | None = None

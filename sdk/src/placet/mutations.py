@@ -36,7 +36,7 @@ from placet.commands import (
 )
 from placet.durations import iso_duration
 from placet.errors import Refused, refusal
-from placet.model import Accepted, Approval, Execution, RefusedResult
+from placet.model import Accepted, ApprovalRecord, Execution, RefusedResult
 from placet.operations import Outcome
 from placet.policy import Policy
 from placet.retry import retried
@@ -249,7 +249,7 @@ class Mutations(Transport):
         command = Retry(execution_id=execution.id, expected_version=execution.version)
         return await self._command(operations.RETRY_EXECUTION, command)
 
-    async def grant(self, approval: Approval, *, comment: str | None = None) -> Accepted:
+    async def grant(self, approval: ApprovalRecord, *, comment: str | None = None) -> Accepted:
         """Say yes to what the caller was shown.
 
         What is sent is the digest of the document in hand, computed here: if something else
@@ -257,19 +257,19 @@ class Mutations(Transport):
         """
         return await self._command(operations.GRANT_APPROVAL, _grant(approval, comment))
 
-    async def reject(self, approval: Approval, *, comment: str) -> Accepted:
+    async def reject(self, approval: ApprovalRecord, *, comment: str) -> Accepted:
         """Say no to what the caller was shown, and why."""
         return await self._command(operations.REJECT_APPROVAL, _rejection(approval, comment))
 
     async def grant_many(
-        self, approvals: Iterable[Approval], *, comment: str | None = None
+        self, approvals: Iterable[ApprovalRecord], *, comment: str | None = None
     ) -> list[Accepted | Refused]:
         """Say yes to each; one item each, in order, refusals among them."""
         inputs = [_grant(approval, comment) for approval in approvals]
         return await self._decisions(operations.GRANT_APPROVALS, inputs)
 
     async def reject_many(
-        self, approvals: Iterable[Approval], *, comment: str
+        self, approvals: Iterable[ApprovalRecord], *, comment: str
     ) -> list[Accepted | Refused]:
         """Say no to each; one item each, in order, refusals among them."""
         inputs = [_rejection(approval, comment) for approval in approvals]
@@ -309,15 +309,15 @@ def settled(outcome: A | RefusedResult) -> A | Refused:
     return refusal(outcome) if isinstance(outcome, RefusedResult) else outcome
 
 
-def _grant(approval: Approval, comment: str | None) -> Grant:
+def _grant(approval: ApprovalRecord, comment: str | None) -> Grant:
     return Grant(approval_id=approval.id, digest=_shown(approval), comment=comment)
 
 
-def _rejection(approval: Approval, comment: str) -> Rejection:
+def _rejection(approval: ApprovalRecord, comment: str) -> Rejection:
     return Rejection(approval_id=approval.id, digest=_shown(approval), comment=comment)
 
 
-def _shown(approval: Approval) -> str:
+def _shown(approval: ApprovalRecord) -> str:
     # An erased approval has no document left to digest; the service then says what it thinks of it.
     if approval.document is None:
         return approval.digest

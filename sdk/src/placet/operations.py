@@ -23,7 +23,7 @@ class TranscriptPage(model.Execution, kw_only=True, frozen=True):
     """An execution with one page of its events and of its approvals."""
 
     events: model.Page[model.Past]
-    approvals: model.Page[model.Approval]
+    approvals: model.Page[model.ApprovalRecord]
 
 
 Outcome = model.Accepted | model.RefusedResult

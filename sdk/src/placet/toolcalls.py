@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from placet.enums import ApprovalStatus
-from placet.model import Approval
+from placet.model import ApprovalRecord
 from placet.policy import Policy
 
 _UNSAID = {
@@ -36,11 +36,11 @@ def title_of(call: ToolCall) -> str:
     return f"Let an agent call {call.action}"
 
 
-def comment_of(approval: Approval) -> str | None:
+def comment_of(approval: ApprovalRecord) -> str | None:
     """Give what the last person who said something said."""
     return next((each.comment for each in reversed(approval.decisions) if each.comment), None)
 
 
-def refusal_of(approval: Approval) -> str | None:
+def refusal_of(approval: ApprovalRecord) -> str | None:
     """Say to the agent why it may not, None if nobody gave a reason."""
     return _UNSAID.get(approval.status) or comment_of(approval)

@@ -9,7 +9,7 @@ from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import NotFound
 from placet.limit import limited
 from placet.machine import may_end, may_resolve, target
-from placet.model import Approval, Execution, Move
+from placet.model import Approval, ApprovalRecord, Execution, Move
 from placet.retry import retried
 from placet.streams import Streams
 from placet.watch import Watch
@@ -73,7 +73,7 @@ class Waits(Streams):
 
     async def wait_for(
         self,
-        approval: Approval,
+        approval: ApprovalRecord,
         *,
         mode: Mode = "push",
         poll: float | None = None,

@@ -14,7 +14,7 @@ from placet.engine.failures import failure, is_final
 from placet.engine.record import MARKER, RESOLUTIONS, Event
 from placet.enums import ExecutionState
 from placet.errors import ChildFailed, Nondeterministic, NotCleared
-from placet.model import Approval
+from placet.model import ApprovalRecord
 
 A = TypeVar("A", bound=Ask)
 
@@ -119,7 +119,7 @@ class Answers:
         ask.known = True
         ask.approval_id = event.approval.id
 
-    def _resolved(self, ask: ApprovalAsk | None, approval: Approval) -> None:
+    def _resolved(self, ask: ApprovalAsk | None, approval: ApprovalRecord) -> None:
         if ask is None:
             return
         # A replay must show it as it was shown the first time: not redeemed yet.
@@ -213,7 +213,7 @@ def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
         raise Nondeterministic(msg) from error
 
 
-def _changed(ask: ApprovalAsk, approval: Approval, policy: dict[str, Any]) -> str | None:
+def _changed(ask: ApprovalAsk, approval: ApprovalRecord, policy: dict[str, Any]) -> str | None:
     """Name what differs between an approval and what is asked for now."""
     request = ask.request
     if approval.erased:

@@ -5,7 +5,7 @@ from typing import Any
 
 from placet.enums import ApprovalStatus
 from placet.errors import Expired, Internal, NotCleared, Rejected, Withdrawn
-from placet.model import Approval, Decision
+from placet.model import ApprovalRecord, Decision
 
 _REFUSALS: dict[ApprovalStatus, type[NotCleared]] = {
     ApprovalStatus.REJECTED: Rejected,
@@ -22,12 +22,12 @@ class Clearance:
     """
 
     payload: Any
-    approval: Approval
+    approval: ApprovalRecord
     decisions: tuple[Decision, ...]
     digest: str
 
 
-def clear(approval: Approval) -> Clearance:
+def clear(approval: ApprovalRecord) -> Clearance:
     """Give the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn.
 
     Raises Internal for one that is not resolved.

@@ -19,7 +19,7 @@ from placet.engine.workflows import Workflows
 from placet.enums import ApprovalStatus
 from placet.errors import PlacetError
 from placet.leases import SHORTEST_LEASE
-from placet.model import Approval, Assignment, Claim
+from placet.model import ApprovalRecord, Assignment, Claim
 from placet.retry import retried
 
 log = logging.getLogger("placet.engine")
@@ -343,7 +343,7 @@ class Fleet:
 
 def _resolution(assignment: Assignment) -> Event:
     approval = assignment.resolved
-    assert isinstance(approval, Approval)
+    assert isinstance(approval, ApprovalRecord)
     assert assignment.version is not None
     assert assignment.position is not None
     resolved_at = approval.resolved_at

@@ -176,46 +176,50 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Log what nobody could be told."""
         log.error("in a workflow: %s", context.get("message"), exc_info=context.get("exception"))
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in _OUTSIDE:
-            msg = (
-                f"a workflow can't use the event loop's {name}: what reaches outside belongs into a"
-                " step (run.step), which is recorded and may do anything"
-            )
-            raise RuntimeError(msg)
-        return super().__getattribute__(name)
+
+class _Outside:
+    """What other loops have, and that of a workflow has not."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, loop: object, type_: object = None) -> Any:
+        msg = (
+            f"a workflow can't use the event loop's {self._name}: what reaches outside belongs"
+            " into a step (run.step), which is recorded and may do anything"
+        )
+        raise RuntimeError(msg)
 
 
-_OUTSIDE = frozenset(
-    {
-        "call_soon_threadsafe",
-        "run_in_executor",
-        "getaddrinfo",
-        "getnameinfo",
-        "create_connection",
-        "create_server",
-        "create_unix_connection",
-        "create_unix_server",
-        "create_datagram_endpoint",
-        "connect_accepted_socket",
-        "connect_read_pipe",
-        "connect_write_pipe",
-        "subprocess_shell",
-        "subprocess_exec",
-        "sock_recv",
-        "sock_recv_into",
-        "sock_recvfrom",
-        "sock_sendall",
-        "sock_sendto",
-        "sock_connect",
-        "sock_accept",
-        "sock_sendfile",
-        "sendfile",
-        "start_tls",
-        "add_reader",
-        "add_writer",
-        "add_signal_handler",
-        "run_forever",
-        "run_until_complete",
-    }
-)
+for _name in (
+    "call_soon_threadsafe",
+    "run_in_executor",
+    "getaddrinfo",
+    "getnameinfo",
+    "create_connection",
+    "create_server",
+    "create_unix_connection",
+    "create_unix_server",
+    "create_datagram_endpoint",
+    "connect_accepted_socket",
+    "connect_read_pipe",
+    "connect_write_pipe",
+    "subprocess_shell",
+    "subprocess_exec",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_recvfrom",
+    "sock_sendall",
+    "sock_sendto",
+    "sock_connect",
+    "sock_accept",
+    "sock_sendfile",
+    "sendfile",
+    "start_tls",
+    "add_reader",
+    "add_writer",
+    "add_signal_handler",
+    "run_forever",
+    "run_until_complete",
+):
+    setattr(WorkflowLoop, _name, _Outside(_name))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import Internal, Nondeterministic
-from placet.model import Approval, Past, Transcript
+from placet.model import ApprovalRecord, Past, Transcript
 from placet.queries import Queries
 
 RESOLUTIONS = frozenset(
@@ -35,7 +35,7 @@ class Event(NamedTuple):
     type: str
     at: datetime
     data: Mapping[str, Any]
-    approval: Approval | None = None
+    approval: ApprovalRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def arranged(transcript: Transcript) -> Record:
     )
 
 
-def _event(past: Past, approvals: Sequence[Approval]) -> Event:
+def _event(past: Past, approvals: Sequence[ApprovalRecord]) -> Event:
     if past.data is None:
         msg = f"the content of version {past.version} was destroyed, so it can't be replayed"
         raise Nondeterministic(msg)

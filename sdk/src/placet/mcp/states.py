@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from placet.enums import ApprovalStatus
-from placet.model import Approval
+from placet.model import ApprovalRecord
 
 _NEXT = {
     ApprovalStatus.PENDING: "People have not decided. Call await_approval; do not act yet.",
@@ -38,7 +38,7 @@ class ApprovalState(BaseModel):
     next: str = Field(description="What to do now")
 
     @classmethod
-    def of(cls, approval: Approval) -> "ApprovalState":
+    def of(cls, approval: ApprovalRecord) -> "ApprovalState":
         """Give the state of an approval."""
         redeemed = approval.redeemed_at is not None
         return cls(

@@ -16,7 +16,7 @@ from placet.enums import ApprovalStatus
 from placet.errors import DigestMismatch, NotCleared, PlacetError
 from placet.gate import Gate
 from placet.mcp.states import ApprovalState, Redemption, Report
-from placet.model import Approval
+from placet.model import Approval, ApprovalRecord
 from placet.policy import Policy
 
 STEP_NAME = "agent"
@@ -169,7 +169,7 @@ class Tools:
             raise ToolError(f"there is no approval {approval_id!r} that this server may see")
         return approval
 
-    async def _settled(self, approval: Approval) -> Approval:
+    async def _settled(self, approval: ApprovalRecord) -> ApprovalRecord:
         try:
             return (await self.gate.clearance(approval)).approval
         except NotCleared as refused:

@@ -116,7 +116,7 @@ class Memory:
             result=self.result,
             error=self.error,
         )
-        return Transcript(execution=execution, events=self.events, approvals=self._approvals)
+        return Transcript(execution=execution, events=self.events, approvals=[*self._approvals])
 
     def _state(self) -> ExecutionState:
         ends = {"Completed": ExecutionState.COMPLETED, "Failed": ExecutionState.FAILED}
