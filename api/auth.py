@@ -4,27 +4,44 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+import msgspec
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
 
 from application.api_keys import ApiKeys
+from application.tasks import stop
 from domain.values import Principal
+
+_log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED = 10_000
 MAX_TOKEN = 1_000
+IN_USE_SECONDS = 600.0
+MAX_REFRESHED = 1_000
 NOBODY: Mapping[str, Principal] = MappingProxyType({})
 
 
-class _Known(NamedTuple):
+class _Known(msgspec.Struct):
+    """Whom a token belongs to, as true as it was looked up until then, and when it last called.
+
+    Times are the event loop's.
+    """
+
     principal: Principal | None
     until: float
+    used: float
 
 
 class Authenticator:
     """Turns tokens into principals.
 
-    What was looked up is remembered for ``remember`` seconds, so that the hot path asks nobody;
-    that is also how long a revoked key may still work. Tokens are found by hash or by the hash of
-    a dict, never compared byte by byte, so the time taken tells nothing about any token.
+    What was looked up is remembered for ``remember`` seconds, which is also how long a revoked key
+    may still work. Tokens in use are looked up again before that, all by one question, so that a
+    decision does not wait for it, however long ago its token was used. Tokens are found by hash or
+    by the hash of a dict, never compared byte by byte, so the time taken tells nothing about any
+    token.
     """
 
     def __init__(
@@ -39,6 +56,15 @@ class Authenticator:
         self._remember = remember
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Principal | None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to look tokens in use up again."""
+        self._tasks = [asyncio.create_task(self._refresh_for_ever(), name="placet-tokens")]
+
+    async def close(self) -> None:
+        """Stop that."""
+        await stop(self._tasks)
 
     async def authenticate(self, token: str | None) -> Principal | None:
         """Give who calls with this token; None if it is missing, unknown, expired or revoked.
@@ -50,8 +76,10 @@ class Authenticator:
         principal = self._development.get(token)
         if principal is not None:
             return principal
+        now = asyncio.get_running_loop().time()
         known = self._known.get(token)
-        if known is not None and known.until > asyncio.get_running_loop().time():
+        if known is not None and known.until > now:
+            known.used = now
             return known.principal
         # Many requests with one token come at once: one of them asks, for all.
         asking = self._asking.get(token)
@@ -61,13 +89,39 @@ class Authenticator:
         return await asyncio.shield(asking)
 
     async def _ask(self, token: str) -> Principal | None:
+        now = asyncio.get_running_loop().time()
         principal = await self._keys.find(token)
-        until = asyncio.get_running_loop().time() + self._remember
-        self._known[token] = _Known(principal, until)
+        self._known[token] = _Known(principal, now + self._remember, now)
         self._known.move_to_end(token)
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return principal
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._remember / 2)
+            try:
+                await self._refresh()
+            except (psycopg.Error, PoolTimeout):
+                # Whoever calls next asks, and is told what is wrong.
+                continue
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                _log.exception("tokens_not_refreshed")
+
+    async def _refresh(self) -> None:
+        now = asyncio.get_running_loop().time()
+        in_use = {
+            token: known
+            for token, known in self._known.items()
+            if known.principal is not None and known.used > now - IN_USE_SECONDS
+        }
+        if not in_use:
+            return
+        tokens = list(in_use)[-MAX_REFRESHED:]
+        found = await self._keys.find_all(tokens)
+        for token in tokens:
+            in_use[token].principal = found.get(token)
+            in_use[token].until = now + self._remember
 
 
 def bearer(header: str | None) -> str | None:

@@ -88,8 +88,8 @@ async def serve(
         executions=Executions(pool, positions),
         approvals=Approvals(pool, positions),
     )
-    background = (Clock(pool, writer, tail), Family(pool, writer, reader, tail))
     authenticator = Authenticator(ApiKeys(pool), development)
+    background = (Clock(pool, writer, tail), Family(pool, writer, reader, tail), authenticator)
     executor = Executor(SERVED, Documents(SERVED))
     http = GraphQLOverHttp(
         executor,

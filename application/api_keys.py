@@ -27,7 +27,7 @@ _REVOKE = """
 """
 # By the database's clock, so that all servers refuse a key at the same moment.
 _FIND = """
-    SELECT * FROM api_keys WHERE token_hash = %s AND revoked_at IS NULL
+    SELECT * FROM api_keys WHERE token_hash = ANY(%s) AND revoked_at IS NULL
         AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """
 
@@ -120,8 +120,13 @@ class ApiKeys:
 
     async def find(self, token: str) -> Principal | None:
         """Give who calls with this token; None if it is unknown, expired or revoked."""
-        rows = await self._rows(_FIND, (_hash(token),))
-        return _key(rows[0]).principal if rows else None
+        return (await self.find_all([token])).get(token)
+
+    async def find_all(self, tokens: Iterable[str]) -> dict[str, Principal]:
+        """Give who calls with each of these tokens, but for unknown, expired and revoked ones."""
+        hashed = {_hash(token): token for token in tokens}
+        rows = await self._rows(_FIND, (list(hashed),))
+        return {hashed[bytes(row["token_hash"])]: _key(row).principal for row in rows}
 
     async def _rows(self, statement: str, params: tuple[Any, ...]) -> list[dict[str, Any]]:
         async with self._pool.connection() as connection:

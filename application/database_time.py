@@ -3,15 +3,18 @@
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 30.0
 """So long a look at the database's clock is good for."""
+DRIFT = 0.001
+"""How far two clocks go apart at most: each may be off by 500 ppm (RFC 5905, MAXFREQ)."""
 
 
 class DatabaseTime:
-    """What the database's last answer said, plus the time since it came.
+    """What the database's last answer said, plus the time since it came, less what may be drift.
 
-    It is behind by about the answer's way back. Clocks that run or are set differently, or a
-    machine that slept, make it wrong by more, so whoever uses it has the database compare it.
+    So it is not ahead: it is behind by about the answer's way back, and by up to 60 ms after
+    30 s. Clocks that are set, or a machine that slept, make it wrong by more, so whoever uses it
+    has the database compare it.
     """
 
     def __init__(self) -> None:
@@ -31,4 +34,4 @@ class DatabaseTime:
         since = monotonic() - self._heard
         if self._said is None or since > FRESH_SECONDS:
             return None
-        return self._said + timedelta(seconds=since)
+        return self._said + timedelta(seconds=since * (1 - DRIFT))

@@ -18,6 +18,7 @@ from application.recorder import Appended, LogRecorder
 from application.records import Logged, read
 from domain.events import Resumed
 
+_CLOCK = "SELECT clock_timestamp() AS now"
 # One statement for all that each batch asks, because each statement costs the driver more than the
 # server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
 _SITUATION = """
@@ -116,6 +117,12 @@ class Session:
     def backend_pid(self) -> int | None:
         """The process id of the database's end of the connection, None if there is none."""
         return None if self._connection is None else self._connection.info.backend_pid
+
+    async def look(self) -> None:
+        """Look at the database's clock, so that the next commit can be sent without it."""
+        await self.connect()
+        [row] = await self._fetch(_CLOCK, [])
+        self.time.hear(row["now"])
 
     async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""

@@ -39,6 +39,7 @@ _log = structlog.get_logger(__name__)
 
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_FOR = 5.0
+LOOK_EVERY = 20.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
@@ -69,7 +70,9 @@ class Writer:
     """Takes requests on an event loop and answers each when its commit is done.
 
     ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
-    ``time_limit`` the seconds after which a caller is told that the outcome is not known.
+    ``time_limit`` the seconds after which a caller is told that the outcome is not known. After
+    ``look_every`` seconds it looks at the database's clock, if it has nothing to do: what comes
+    after a long rest can then be committed in one round trip, on a connection that works.
     ``on_commit`` is called after each commit with events, before anybody is answered and the cache
     has the states; it must not wait. ``others`` says whether another process may want to hear of a
     commit.
@@ -83,6 +86,7 @@ class Writer:
         queue_limit: int = 4096,
         batch_limit: int = 256,
         time_limit: float = 15.0,
+        look_every: float = LOOK_EVERY,
         on_commit: Callable[[Commit], None] = lambda _: None,
         others: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -98,6 +102,9 @@ class Writer:
         self._depth = 0
         self._closing = False
         self._changed = asyncio.Event()
+        self._look_every = look_every
+        self._look_due = False
+        self._look_later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
         metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
@@ -110,11 +117,14 @@ class Writer:
     def start(self) -> None:
         """Begin, on the loop that runs."""
         self._task = asyncio.create_task(self._run(), name="placet-writer")
+        self._have_it_look()
 
     async def close(self) -> None:
         """Answer what is queued, take nothing more and end."""
         self._closing = True
         self._changed.set()
+        if self._look_later is not None:
+            self._look_later.cancel()
         if self._task is not None:
             await self._task
         await asyncio.to_thread(self._snapshots.shutdown)
@@ -167,6 +177,8 @@ class Writer:
         while not self._queue and not self._closing:
             self._changed.clear()
             await self._changed.wait()
+            if self._look_due and not self._queue:
+                await self._look()
         calls: list[Call] = []
         size = 0
         while self._queue and (
@@ -178,6 +190,20 @@ class Writer:
             size += len(call.requests)
         self._depth -= size
         return calls
+
+    def _have_it_look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._look_later = loop.call_later(self._look_every, self._have_it_look)
+        self._look_due = True
+        self._changed.set()
+
+    async def _look(self) -> None:
+        self._look_due = False
+        try:
+            await self._session.look()
+        except DATABASE_ERRORS:
+            # Whoever commands next is told what is wrong.
+            await self._session.drop()
 
     async def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
         # A connection may have died unnoticed since it was last used, so each batch has a second

@@ -1,6 +1,7 @@
 """Authentication asks the database little, and never long after a key has ended."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,7 @@ class Keys:
         self.known = known
         self.asked = 0
         self.away = False
+        self.asked_for_all: asyncio.Queue[list[str]] = asyncio.Queue()
 
     async def find(self, token: str) -> Principal | None:
         self.asked += 1
@@ -27,6 +29,12 @@ class Keys:
         if self.away:
             raise psycopg.OperationalError("away")
         return self.known.get(token)
+
+    async def find_all(self, tokens: Iterable[str]) -> dict[str, Principal]:
+        self.asked_for_all.put_nowait(list(tokens))
+        if self.away:
+            raise psycopg.OperationalError("away")
+        return {token: self.known[token] for token in tokens if token in self.known}
 
 
 async def test_many_who_ask_at_once_are_one_question() -> None:
@@ -64,6 +72,80 @@ async def test_a_database_that_is_away_says_nothing_of_a_token() -> None:
     assert await authenticator.authenticate("dev") is OLIVIA
     keys.away = False
     assert await authenticator.authenticate("t") is AUDREY
+
+
+@pytest.fixture
+async def refreshing() -> AsyncIterator[tuple[Keys, Authenticator]]:
+    """Who looks tokens in use up again five times a second."""
+    keys = Keys({"t": AUDREY, "other": OLIVIA})
+    authenticator = Authenticator(keys, remember=0.4)  # type: ignore[arg-type]
+    await authenticator.start()
+    yield keys, authenticator
+    await authenticator.close()
+
+
+async def test_whoever_called_lately_does_not_wait_for_the_database(
+    refreshing: tuple[Keys, Authenticator],
+) -> None:
+    keys, authenticator = refreshing
+    assert await authenticator.authenticate("t") is AUDREY
+    assert await authenticator.authenticate("guess") is None
+    for _ in range(4):
+        # Only who was known is asked about again.
+        assert await keys.asked_for_all.get() == ["t"]
+    assert await authenticator.authenticate("t") is AUDREY
+    assert keys.asked == 2
+
+
+async def test_a_key_that_ended_is_refused_after_the_next_look(
+    refreshing: tuple[Keys, Authenticator],
+) -> None:
+    keys, authenticator = refreshing
+    assert await authenticator.authenticate("t") is AUDREY
+    await keys.asked_for_all.get()
+    keys.known.clear()
+    await keys.asked_for_all.get()
+    assert await authenticator.authenticate("t") is None
+    assert keys.asked == 1
+
+
+async def test_a_token_that_nobody_uses_is_not_looked_up_again(
+    refreshing: tuple[Keys, Authenticator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, authenticator = refreshing
+    assert await authenticator.authenticate("t") is AUDREY
+    await keys.asked_for_all.get()
+    monkeypatch.setattr("api.auth.IN_USE_SECONDS", 0.1)
+    # "t" was used more than a look ago, "other" just before each.
+    while "other" not in (asked := await _asked_after_using("other", keys, authenticator)):
+        pass
+    assert asked == ["other"]
+
+
+async def _asked_after_using(token: str, keys: Keys, authenticator: Authenticator) -> list[str]:
+    while keys.asked_for_all.empty():
+        await authenticator.authenticate(token)
+        await asyncio.sleep(0.01)
+    return keys.asked_for_all.get_nowait()
+
+
+async def test_without_a_database_the_next_caller_is_told(
+    refreshing: tuple[Keys, Authenticator],
+) -> None:
+    keys, authenticator = refreshing
+    assert await authenticator.authenticate("t") is AUDREY
+    keys.away = True
+
+    async def call_until_refused() -> None:
+        while True:
+            await keys.asked_for_all.get()
+            await authenticator.authenticate("t")
+
+    with pytest.raises(psycopg.OperationalError):
+        await asyncio.wait_for(call_until_refused(), timeout=20)
+    keys.away = False
+    assert await authenticator.authenticate("t") is AUDREY
+    await keys.asked_for_all.get()
 
 
 @pytest.mark.parametrize("token", [None, "", "x" * 1001])

@@ -31,6 +31,7 @@ async def test_a_token_tells_who_calls(keys: ApiKeys) -> None:
     assert principal.queues is None
     assert await keys.find(token + "x") is None
     assert await keys.find("\ud83d") is None
+    assert await keys.find_all([token + "x", token]) == {token: principal}
 
 
 async def test_a_key_without_an_owner_is_its_own(keys: ApiKeys) -> None:

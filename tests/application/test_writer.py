@@ -407,12 +407,15 @@ async def test_who_gives_up_is_served_all_the_same(office: Office) -> None:
 async def test_whoever_waits_at_the_end_is_answered(log_url: str) -> None:
     async with Office.open(log_url, batch_limit=4) as office:
         execution = await office.start()
-        waiting = [
-            asyncio.create_task(office.send(step(execution.id, str(number))))
-            for number in range(50)
-        ]
-        await _until(lambda: office.writer.depth > 0)
-        await office.writer.close()
+        with locked(office.url):
+            waiting = [
+                asyncio.create_task(office.send(step(execution.id, str(number))))
+                for number in range(50)
+            ]
+            await _until(lambda: office.writer.depth > 0)
+            closing = asyncio.create_task(office.writer.close())
+            await asyncio.sleep(0)
+        await closing
         for [outcome] in await asyncio.gather(*waiting):
             accepted(outcome)
         [late] = await office.send(step(execution.id, "late"))
