@@ -84,6 +84,8 @@ def _title(part: str, figures: Figures) -> str:
     match part:
         case "idle":
             return "idle"
+        case "rested":
+            return "after 2 s of rest"
         case "load":
             return f"{IN_FLIGHT} in flight"
         case "killed":
@@ -146,6 +148,7 @@ def _waiting(figures: Figures, none: Figures) -> dict[str, float | str]:
 
 _ROWS: dict[str, Callable[[Figures, Figures], dict[str, float | str]]] = {
     "idle": _idle,
+    "rested": _idle,
     "load": _load,
     "killed": _killed,
     "waiting": _waiting,

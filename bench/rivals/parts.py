@@ -22,6 +22,9 @@ Give = Callable[[dict[str, Any]], None]
 
 IN_FLIGHT = 64
 SETTLE_WITHIN = 60.0
+MOMENT = (0.01, 0.02)
+WHILE = (1.5, 2.5)
+"""From how many seconds to how many, at random, so that no clock of a contender's beats in time."""
 
 
 def fill_within(count: int) -> float:
@@ -34,6 +37,7 @@ class Sizes:
     """How much of each part. Seconds are of the part ``load``."""
 
     idle: int = 200
+    rested: int = 30
     warm_seconds: float = 3.0
     load_seconds: float = 12.0
     killed: int = 200
@@ -95,13 +99,22 @@ class Lab:
 
 async def idle(lab: Lab) -> None:
     """One lifecycle after the other, each decided a moment after it waits."""
+    await _one_by_one(lab, lab.sizes.idle, MOMENT)
+
+
+async def rested(lab: Lab) -> None:
+    """The same, decided after a while in which nothing happened."""
+    await _one_by_one(lab, lab.sizes.rested, WHILE)
+
+
+async def _one_by_one(lab: Lab, count: int, rest: tuple[float, float]) -> None:
     async with lab.working() as worker:
         for _ in range(20):
             await lab.whole(worker)
         wakes = []
-        for _ in range(lab.sizes.idle):
+        for _ in range(count):
             lifecycle = await lab.waiting(worker)
-            await asyncio.sleep(random.uniform(0.01, 0.02))
+            await asyncio.sleep(random.uniform(*rest))
             wakes.append(await lab.woken(lifecycle, worker))
             await lab.board.reached("done", lifecycle)
         await lab.settled()
@@ -183,7 +196,7 @@ async def waiting(lab: Lab) -> None:
             wakes = []
             for _ in range(lab.sizes.decided):
                 lifecycle = held.pop()
-                await asyncio.sleep(random.uniform(0.01, 0.02))
+                await asyncio.sleep(random.uniform(*MOMENT))
                 wakes.append(await lab.woken(lifecycle, worker))
                 await lab.board.reached("done", lifecycle)
             filled = {"filled": missing, "fill_seconds": took}
@@ -206,6 +219,7 @@ async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
 
 PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "idle": idle,
+    "rested": rested,
     "load": load,
     "killed": killed,
     "waiting": waiting,

@@ -24,12 +24,15 @@ class PlacetSide:
     worker = "bench.rivals.placet_worker"
     stands_by = True
 
-    def __init__(self, place: Place, server: Stack, clients: Sequence[placet.Client]) -> None:
+    def __init__(
+        self, place: Place, server: Stack, clients: Sequence[placet.Client], engine: str
+    ) -> None:
         self.server = [server.process.pid]
         self.versions = {"Placet": version("placet-server")}
         self._place = place
         self._stack = server
         self._operator, self._approver = clients
+        self._engine = engine
         self._pending: dict[str, placet.Approval] = {}
         self._position: str | None = None
 
@@ -38,12 +41,16 @@ class PlacetSide:
     async def open(cls, place: Place) -> AsyncIterator[Self]:
         """Start the server, and follow what waits."""
         with stack(place.directory, database_url=place.database) as server:
+            # API keys as in production, which are looked up, unlike tokens of development.
+            operator = server.create_token("operator", "OPERATOR")
+            approver = server.create_token("approver", "APPROVER", ["finance"])
+            engine = server.create_token("engine", "ENGINE")
             async with AsyncExitStack() as opened:
                 clients = [
-                    await opened.enter_async_context(placet.Client(server.url, server.tokens[name]))
-                    for name in ("operator", "approver-b")
+                    await opened.enter_async_context(placet.Client(server.url, token))
+                    for token in (operator, approver)
                 ]
-                side = cls(place, server, clients)
+                side = cls(place, server, clients, engine)
                 following = asyncio.create_task(side._follow())
                 try:
                     yield side
@@ -53,7 +60,7 @@ class PlacetSide:
 
     def arguments(self) -> Sequence[str]:
         """Tell the worker its server, its token, and how long its loss is waited for."""
-        return [self._stack.url, self._stack.tokens["engine"], str(GRACE_SECONDS)]
+        return [self._stack.url, self._engine, str(GRACE_SECONDS)]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is assigned
         """Start an execution."""

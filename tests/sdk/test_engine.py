@@ -12,6 +12,7 @@ import pytest
 
 from placet import (
     AlreadyRedeemed,
+    ApprovalRecord,
     DigestMismatch,
     Doubt,
     Engine,
@@ -23,7 +24,7 @@ from placet import (
 )
 from placet.link import Link
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People, Server
+from tests.sdk.people import People, Server, until
 from tests.support.proxy import HttpWire
 
 FINANCE = require(1, group="finance")
@@ -98,6 +99,35 @@ async def test_several_are_waited_for_at_once(people: People, engine: Made) -> N
         await (await people.get("approver-c")).grant(law)
         await (await people.get("approver-a")).grant(money)
         assert (await people.ended(execution_id)).result == [1, 2]
+
+
+async def test_of_an_approval_every_worker_is_given_the_same(people: People, engine: Made) -> None:
+    """Whether the viewer may decide, say, would be another for a worker with other roles."""
+    given: list[ApprovalRecord] = []
+
+    def going_on(made: Engine) -> Engine:
+        @made.workflow(name="permit")
+        async def permit(run: Run) -> None:
+            given.append((await run.approval("Trip", payload={}, policy=FINANCE)).approval)
+            await run.signal("more")
+
+        return made
+
+    async def told() -> bool | None:
+        return bool(given) or None
+
+    operator, approver = await people.get("operator"), await people.get("approver-a")
+    async with going_on(engine()) as first:
+        execution_id = await started(people, first, "permit")
+        [approval] = await people.pending(execution_id)
+        await approver.grant(approval)
+        await until(told)
+    async with going_on(engine()):
+        await operator.signal(execution_id, "more", None)
+        await people.ended(execution_id)
+    live, replayed = given
+    assert live == replayed
+    assert not hasattr(live, "viewer_may_decide")
 
 
 async def test_a_rejection_can_be_handled(people: People, engine: Made) -> None:

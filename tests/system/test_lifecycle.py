@@ -8,7 +8,9 @@ import pytest
 from bench.rivals.parts import PARTS, Sizes
 from bench.rivals.process import PartError, measured
 
-SIZES = Sizes(idle=3, warm_seconds=0.5, load_seconds=2, killed=5, waiting=(8, 12), decided=2)
+SIZES = Sizes(
+    idle=3, rested=3, warm_seconds=0.5, load_seconds=2, killed=5, waiting=(8, 12), decided=2
+)
 
 
 async def figures(part: str, database: str) -> list[dict[str, Any]]:
@@ -20,8 +22,9 @@ async def figures(part: str, database: str) -> list[dict[str, Any]]:
     return found
 
 
-async def test_idle_every_decision_wakes_its_lifecycle(database: str) -> None:
-    [idle] = await figures("idle", database)
+@pytest.mark.parametrize("part", ["idle", "rested"])
+async def test_idle_every_decision_wakes_its_lifecycle(part: str, database: str) -> None:
+    [idle] = await figures(part, database)
     assert len(idle["wakes"]) == 3
     assert all(wake > 0 for wake in idle["wakes"])
 
