@@ -176,7 +176,7 @@ def create_token(
     ] = None,
     days: Annotated[
         float | None,
-        typer.Option(help="Days until it expires [default: never].", min=0, max=36_525),
+        typer.Option(help="Days until it expires [default: never].", min=0.001, max=36_525),
     ] = None,
     data: Data = None,
 ) -> None:
@@ -211,13 +211,19 @@ def list_tokens(data: Data = None) -> None:
 def revoke_token(
     name: Annotated[str, typer.Argument(help="Name of the key.")], data: Data = None
 ) -> None:
-    """Revoke a key. It is refused everywhere within a second."""
+    """Revoke a key. It is refused everywhere within a second.
 
-    async def work(keys: ApiKeys) -> bool:
-        return await keys.revoke(name)
+    A connection on which nothing happens is closed within five more.
+    """
 
-    if not _with_keys(data, work):
-        _fail(f"there is no key {name!r} that could be revoked")
+    async def work(keys: ApiKeys) -> str | None:
+        if await keys.revoke(name):
+            return None
+        known = any(key.name == name for key in await keys.all())
+        return f"{name!r} was revoked before" if known else f"there is no key {name!r}"
+
+    if problem := _with_keys(data, work):
+        _fail(problem)
     typer.echo(f"{name} is revoked")
 
 

@@ -99,7 +99,23 @@ class Appended(msgspec.Struct, frozen=True):
 _read = msgspec.json.Decoder(Appended).decode
 
 
-class LogRecorder(PostgresApplicationRecorder):
+class _Recorder(PostgresAggregateRecorder):
+    """Creates the library's type only where it is missing, else PostgreSQL logs an error."""
+
+    def create_table(self) -> None:
+        """Create what is missing."""
+        type_ = Identifier(self.datastore.schema, self.stored_event_type_name).as_string()
+        if_missing = SQL("DO $$ BEGIN IF to_regtype({type_}) IS NULL THEN {create}; END IF; END $$")
+        self.sql_create_statements = [
+            if_missing.format(type_=Literal(type_), create=statement)
+            if "CREATE TYPE" in statement.as_string()
+            else statement
+            for statement in self.sql_create_statements
+        ]
+        super().create_table()
+
+
+class LogRecorder(_Recorder, PostgresApplicationRecorder):
     """Appends under an advisory lock, so that positions become visible in their order.
 
     LOCK TABLE would do that too, but it conflicts with VACUUM and ANALYZE and waits for their
@@ -212,7 +228,7 @@ def _described(events: Sequence[Chained]) -> list[dict[str, Any]]:
     return described
 
 
-class SnapshotRecorder(PostgresAggregateRecorder):
+class SnapshotRecorder(_Recorder, PostgresAggregateRecorder):
     """Keeps snapshots, without the library's ten retries too."""
 
     insert_events = unwrap(PostgresAggregateRecorder.insert_events)

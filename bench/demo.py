@@ -92,7 +92,7 @@ async def load(server: Stack) -> None:
     """Drive cases through the API, the last few only up to their last question."""
     path = permit_log.find()
     if path is None:
-        source, cases = "made-up trips; PERMITS=path loads the permit log", list(MADE_UP)
+        source, cases = "made-up trips (the permit log with PERMITS=path)", list(MADE_UP)
     else:
         source, cases = f"cases of {path.name}", list(permit_log.read(path))[:LOADED]
     stopped = [_until_last_question(case) for case in cases[-LEFT_WAITING:]]

@@ -93,7 +93,9 @@ def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
     assert (key["groups"], key["queues"]) == (["finance"], ["travel"])
     assert token not in listed
     assert run("token", "revoke", "ann", url=database_url).stdout == "ann is revoked\n"
-    assert run("token", "revoke", "ann", url=database_url).returncode == 1
+    for name, said in (("ann", "'ann' was revoked before"), ("bob", "there is no key 'bob'")):
+        failed = run("token", "revoke", name, url=database_url)
+        assert (failed.returncode, failed.stderr) == (1, f"placet-server: {said}\n")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, database_url: str) -> Non
     assert "Traceback" not in failed.stderr
 
 
-@pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1"])
+@pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1", "0"])
 def test_a_key_that_never_ends_is_made_by_saying_nothing(days: str) -> None:
     failed = run("token", "create", "--name=n", "--role=ADMIN", f"--days={days}")
     assert failed.returncode == 2

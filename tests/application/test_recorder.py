@@ -54,3 +54,23 @@ async def test_every_part_of_the_connection_string_reaches_the_driver(log_url: s
     assert own.info.get_parameters()["application_name"] == "by-conninfo"
     await own.close()
     log.close()
+
+
+def test_creating_what_is_there_already_is_no_error_in_the_database_s_log(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors that are suppressed are logged by PostgreSQL all the same."""
+    refused: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noting(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return execute(cursor, query, *arguments, **options)
+        except psycopg.Error as error:
+            refused.append(str(error))
+            raise
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    for _ in range(2):
+        ExecutionLog(log_url, create_table=True).close()
+    assert refused == []

@@ -6,13 +6,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from placet import ApprovalStatus, ExecutionState, Run, require
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import SECONDS, People, Server, until
 
 NO_ONE = "http://127.0.0.1:9"
 
@@ -299,6 +299,25 @@ async def test_who_names_what_is_no_execution_is_told_so(people: People, server:
         failed = placet(*at, *(part.format(f"{id_}.1") for part in command))
         assert failed.returncode == 1
         assert failed.stderr == f"placet: '{id_}.1' is an approval; its execution is {id_}\n"
+
+
+async def test_a_list_that_is_cut_off_says_how_to_go_on(people: People, server: Server) -> None:
+    workflow = f"long-{uuid4()}"
+    started = {await people.start(workflow) for _ in range(3)}
+    command = ["--url", server.url, "--token", server.tokens["operator"], "executions", "--json"]
+    command += ["--workflow", workflow, "--first", "2"]
+
+    async def all_there() -> list[str] | None:
+        page = placet(*command)
+        return [page.stdout, page.stderr] if page.stderr else None
+
+    listed, hint = await until(all_there)
+    said, _, cursor = hint.rstrip().rpartition(" ")
+    assert said == "There are more: --after"
+    rest = placet(*command, "--after", cursor)
+    assert rest.stderr == ""
+    rows = [json.loads(line)["id"] for line in (listed + rest.stdout).splitlines()]
+    assert (len(rows), set(rows)) == (3, started)
 
 
 def test_states_may_be_written_small(server: Server) -> None:

@@ -30,6 +30,7 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 First = Annotated[int, typer.Option("--first", min=1, max=500, help="At most so many.")]
+After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Those that come after this.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
@@ -63,13 +64,14 @@ def executions(
     ] = None,
     workflow: Annotated[list[str] | None, typer.Option(help="Of this workflow.")] = None,
     first: First = 50,
+    after: After = None,
     *,
     parked: Annotated[bool, typer.Option("--parked", help="Only what is parked.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List executions, the latest first."""
     where = ExecutionFilter(state=state or None, workflow=workflow or None, parked=parked or None)
-    page = run(context, lambda client: client.executions(where, first=first))
+    page = run(context, lambda client: client.executions(where, first=first, after=after))
     _print_page(page, render.print_executions, as_json=as_json)
 
 
@@ -81,6 +83,7 @@ def approvals(
         list[ApprovalStatus] | None, typer.Option(case_sensitive=False, help="With this status.")
     ] = None,
     first: First = 50,
+    after: After = None,
     *,
     everyone: Annotated[
         bool, typer.Option("--all", help="Not only what waits for your decision.")
@@ -92,7 +95,7 @@ def approvals(
         where = ApprovalFilter(status=status or None)
     else:
         where = ApprovalFilter(status=[ApprovalStatus.PENDING], decidable_by_viewer=True)
-    page = run(context, lambda client: client.approvals(where, first=first))
+    page = run(context, lambda client: client.approvals(where, first=first, after=after))
     _print_page(page, render.print_approvals, as_json=as_json)
 
 
@@ -304,11 +307,13 @@ def _json(text: str, option: str) -> Any:
 
 
 def _print_page(page: Page[Any], table: Callable[[Page[Any]], None], *, as_json: bool) -> None:
-    if not as_json:
+    if as_json:
+        for row in page:
+            render.print_json(row)
+    else:
         table(page)
-        return
-    for row in page:
-        render.print_json(row)
+    if page.next is not None:
+        typer.echo(f"There are more: --after {page.next}", err=True)
 
 
 def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> Approval:
