@@ -8,7 +8,6 @@ from types import MappingProxyType
 import msgspec
 import psycopg
 import structlog
-from psycopg_pool import PoolTimeout
 
 from application.api_keys import ApiKeys
 from application.tasks import stop
@@ -80,6 +79,7 @@ class Authenticator:
         known = self._known.get(token)
         if known is not None and known.until > now:
             known.used = now
+            self._known.move_to_end(token)
             return known.principal
         # Many requests with one token come at once: one of them asks, for all.
         asking = self._asking.get(token)
@@ -102,7 +102,7 @@ class Authenticator:
             await asyncio.sleep(self._remember / 2)
             try:
                 await self._refresh()
-            except (psycopg.Error, PoolTimeout):
+            except psycopg.Error:
                 # Whoever calls next asks, and is told what is wrong.
                 continue
             except Exception:  # noqa: BLE001 - logged, and it goes on
@@ -117,6 +117,7 @@ class Authenticator:
         }
         if not in_use:
             return
+        # Those used last come last.
         tokens = list(in_use)[-MAX_REFRESHED:]
         found = await self._keys.find_all(tokens)
         for token in tokens:

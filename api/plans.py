@@ -350,8 +350,10 @@ def _leaf(type_: GraphQLLeafType) -> Plan:
     coerce = type_.coerce_output_value
 
     def convert(value: Any, _: Info) -> Any:
+        if value is None or isinstance(value, Exception):
+            raise _UnforeseenError
         converted = coerce(value)
-        if converted is None or converted is Undefined or isinstance(value, Exception):
+        if converted is None or converted is Undefined:
             raise _UnforeseenError
         return converted
 

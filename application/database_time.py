@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-FRESH_SECONDS = 30.0
+FRESH_SECONDS = 15.0
 """So long a look at the database's clock is good for."""
 DRIFT = 0.001
 """How far two clocks go apart at most: each may be off by 500 ppm (RFC 5905, MAXFREQ)."""
@@ -12,9 +12,9 @@ DRIFT = 0.001
 class DatabaseTime:
     """What the database's last answer said, plus the time since it came, less what may be drift.
 
-    So it is not ahead: it is behind by about the answer's way back, and by up to 60 ms after
-    30 s. Clocks that are set, or a machine that slept, make it wrong by more, so whoever uses it
-    has the database compare it.
+    So it is not ahead: it is behind by about the answer's way back and, where the clocks do not
+    drift, a thousandth of the time since, twice that at most. Clocks that are set, or a machine
+    that slept, make it wrong by more, so whoever uses it has the database compare it.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ OVERTAKEN = Counter(
 )
 WAKEUP_SECONDS = Histogram(
     "placet_wakeup_seconds",
-    "Time from an event's database time to its delivery to this process's followers",
+    "Time from an event's database time, as far as it was known, to its delivery to followers here",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 TIMER_SECONDS = Histogram(

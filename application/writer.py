@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_FOR = 5.0
-LOOK_EVERY = 20.0
+LOOK_EVERY = 5.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
@@ -73,9 +73,9 @@ class Writer:
     ``time_limit`` the seconds after which a caller is told that the outcome is not known. After
     ``look_every`` seconds it looks at the database's clock, if it has nothing to do: what comes
     after a long rest can then be committed in one round trip, on a connection that works.
-    ``on_commit`` is called after each commit with events, before anybody is answered and the cache
-    has the states; it must not wait. ``others`` says whether another process may want to hear of a
-    commit.
+    ``on_commit`` is called after each commit with events, before anybody is answered, and before
+    the cache has the states; it must not wait. ``others`` says whether another process may want to
+    hear of a commit.
     """
 
     def __init__(
@@ -107,7 +107,6 @@ class Writer:
         self._look_later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
-        metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
 
     @property
     def depth(self) -> int:
@@ -117,6 +116,7 @@ class Writer:
     def start(self) -> None:
         """Begin, on the loop that runs."""
         self._task = asyncio.create_task(self._run(), name="placet-writer")
+        metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
         self._have_it_look()
 
     async def close(self) -> None:
@@ -127,6 +127,8 @@ class Writer:
             self._look_later.cancel()
         if self._task is not None:
             await self._task
+        # It would keep this writer, and the states that it has.
+        metrics.QUEUE_DEPTH.set_function(lambda: 0)
         await asyncio.to_thread(self._snapshots.shutdown)
         await self._session.drop()
 
@@ -175,10 +177,11 @@ class Writer:
     async def _take(self) -> list[Call]:
         """Give what is queued, at least one call, or none at the end."""
         while not self._queue and not self._closing:
+            if self._look_due:
+                await self._look()
+                continue
             self._changed.clear()
             await self._changed.wait()
-            if self._look_due and not self._queue:
-                await self._look()
         calls: list[Call] = []
         size = 0
         while self._queue and (
@@ -203,6 +206,9 @@ class Writer:
             await self._session.look()
         except DATABASE_ERRORS:
             # Whoever commands next is told what is wrong.
+            await self._session.drop()
+        except Exception:  # noqa: BLE001 - logged, and the writer goes on
+            _log.exception("look_failed")
             await self._session.drop()
 
     async def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:

@@ -76,9 +76,9 @@ async def test_a_database_that_is_away_says_nothing_of_a_token() -> None:
 
 @pytest.fixture
 async def refreshing() -> AsyncIterator[tuple[Keys, Authenticator]]:
-    """Who looks tokens in use up again five times a second."""
+    """Who looks tokens in use up again every 0.4 s."""
     keys = Keys({"t": AUDREY, "other": OLIVIA})
-    authenticator = Authenticator(keys, remember=0.4)  # type: ignore[arg-type]
+    authenticator = Authenticator(keys, remember=0.8)  # type: ignore[arg-type]
     await authenticator.start()
     yield keys, authenticator
     await authenticator.close()
@@ -109,13 +109,42 @@ async def test_a_key_that_ended_is_refused_after_the_next_look(
     assert keys.asked == 1
 
 
+async def test_an_answer_is_as_old_as_its_question() -> None:
+    """A key may be revoked while the database answers."""
+    keys = Keys({"t": AUDREY})
+    authenticator = Authenticator(keys, remember=0.05)  # type: ignore[arg-type]
+    find = keys.find
+
+    async def slow(token: str) -> Principal | None:
+        found = await find(token)
+        await asyncio.sleep(0.06)
+        return found
+
+    keys.find = slow  # type: ignore[method-assign]
+    assert await authenticator.authenticate("t") is AUDREY
+    keys.known.clear()
+    assert await authenticator.authenticate("t") is None
+
+
+async def test_who_is_in_steady_use_is_not_forgotten_for_those_seen_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.auth.MAX_REMEMBERED", 3)
+    keys = Keys({"t": AUDREY})
+    authenticator = Authenticator(keys, remember=600.0)  # type: ignore[arg-type]
+    for number in range(10):
+        assert await authenticator.authenticate("t") is AUDREY
+        assert await authenticator.authenticate(f"guess {number}") is None
+    assert keys.asked == 11
+
+
 async def test_a_token_that_nobody_uses_is_not_looked_up_again(
     refreshing: tuple[Keys, Authenticator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys, authenticator = refreshing
     assert await authenticator.authenticate("t") is AUDREY
     await keys.asked_for_all.get()
-    monkeypatch.setattr("api.auth.IN_USE_SECONDS", 0.1)
+    monkeypatch.setattr("api.auth.IN_USE_SECONDS", 0.2)
     # "t" was used more than a look ago, "other" just before each.
     while "other" not in (asked := await _asked_after_using("other", keys, authenticator)):
         pass

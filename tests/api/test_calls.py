@@ -9,6 +9,7 @@ import strawberry
 from graphql import (
     ExecutionResult,
     GraphQLSchema,
+    OperationType,
     Undefined,
     execute,
     is_enum_type,
@@ -26,7 +27,7 @@ from strawberry.types.arguments import convert_arguments
 
 from api.arguments import reader
 from api.documents import Documents
-from api.execute import Executor
+from api.execute import Executor, InvalidRequestError
 from api.plans import DEFINITION
 from api.requests import GraphQLRequest
 from api.schema import SERVED, schema
@@ -265,6 +266,19 @@ async def test_each_operation_of_a_document_is_called_by_its_name() -> None:
     ):
         operation = executor.prepare(GraphQLRequest(source, None, name))
         assert (await executor.execute(operation, variables, context)).data == expected
+
+
+def test_which_operation_is_meant_is_asked_each_time() -> None:
+    source = "query A { made(name: null) { name } } mutation B { makeAll(orders: []) { name } }"
+    executor = Executor(SMALL, Documents(SMALL))
+    for _ in range(2):
+        assert executor.prepare(GraphQLRequest(source, None, "A")).type is OperationType.QUERY
+        assert executor.prepare(GraphQLRequest(source, None, "B")).type is OperationType.MUTATION
+        for name in (None, "", "C"):
+            with pytest.raises(InvalidRequestError):
+                executor.prepare(GraphQLRequest(source, None, name))
+    [operation] = {id(executor.prepare(GraphQLRequest(source, None, "A"))) for _ in range(2)}
+    assert operation
 
 
 async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:

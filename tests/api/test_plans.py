@@ -1,5 +1,6 @@
 """What is completed by a plan is what the library would have made of it."""
 
+from datetime import timedelta
 from enum import Enum, StrEnum
 from typing import Any
 
@@ -16,8 +17,10 @@ from graphql import (
 )
 from hypothesis import given
 from hypothesis_graphql import queries
+from strawberry.schema.config import StrawberryConfig
 
 from api.plans import Budget, PlannedExecutor, Plans
+from api.schema.scalars import JSON, SCALARS
 from placet import documents
 from tests.api.desk import Desk
 from tests.domain.people import ANN, ENGINE, OLIVIA
@@ -141,6 +144,10 @@ class Values:
     size: Size
     sizes: list[Size]
     texts: list[str]
+    anything: JSON
+    anything_or_none: JSON | None
+    length: timedelta
+    lengths: list[timedelta]
 
 
 class Text(str):
@@ -159,11 +166,15 @@ FITTING: dict[str, Any] = {
     "size": Size.SMALL,
     "sizes": [Size.SMALL, Size.LARGE],
     "texts": ["a", "b"],
+    "anything": {"a": [1, None]},
+    "anything_or_none": None,
+    "length": timedelta(seconds=1),
+    "lengths": [timedelta(seconds=1), timedelta()],
 }
 ANYTHING: tuple[Any, ...] = (
     *(None, 1, 0, 1.5, 2**40, True, "x", "small", "RED", Text("q"), b"b", object, {"a": 1}),
     *(Colour.RED, Colour.ROT, Size.LARGE, Other.RED, ValueError("v"), strawberry.UNSET),
-    *([], ["a", None], [Text("a"), 3], [Size.LARGE, "small"]),
+    *([], ["a", None], [Text("a"), 3], [Size.LARGE, "small"], [timedelta(1), None]),
 )
 
 
@@ -174,10 +185,12 @@ class Root:
         return Values(**info.context)
 
 
-VALUES: GraphQLSchema = strawberry.Schema(query=Root)._schema
+VALUES: GraphQLSchema = strawberry.Schema(
+    query=Root, config=StrawberryConfig(scalar_map=SCALARS)
+)._schema
 ALL_VALUES = parse(
     "{ values { text textOrNone id truth truthOrNone number"
-    " colour colourOrNone size sizes texts } }"
+    " colour colourOrNone size sizes texts anything anythingOrNone length lengths } }"
 )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
@@ -105,6 +105,28 @@ async def test_every_resolution_wakes_the_worker(office: Office) -> None:
             assert isinstance(message, Resolved)
             assert message.ordinal == approval.ordinal
             assert not message.execution.approvals[approval.ordinal].pending
+
+
+async def test_a_commit_of_this_process_is_told_with_its_states(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is looked for in the cache, or in the log, before the worker is told."""
+
+    def never(*_: object) -> NoReturn:
+        raise AssertionError
+
+    execution = await office.start()
+    async with worker(office) as one:
+        await one.claimed()
+        approval = await office.ask(execution.id, fence=1)
+        for name in ("known_after", "after"):
+            monkeypatch.setattr(office.reader, name, never)
+        granted = await office.do(grant(approval))
+        message = await one.next()
+        assert isinstance(message, Resolved)
+        assert (message.event.recorded.version, message.execution.version) == (
+            granted.execution.version - 1, granted.execution.version - 1,
+        )  # fmt: skip
 
 
 async def test_capacity_does_not_count_what_waits(office: Office) -> None:

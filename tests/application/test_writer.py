@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from uuid import uuid4
+from typing import NoReturn
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from application.outcomes import Accepted, Outcome
+from application.records import Logged
 from application.verify import Verification
 from domain.codec import encode
 from domain.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.errors import DamagedEventError, RefusalCode
+from domain.events import Resumed
+from domain.state import Execution
 from tests.application.office import (
     Office,
     accepted,
@@ -235,6 +239,51 @@ async def test_a_fault_of_ours_in_one_command_spares_the_others(
     assert isinstance(first, ZeroDivisionError)
     accepted(second)
     assert accepted(third).execution.version == 2
+
+
+async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the states that are told with a commit would be those of other events."""
+    told: list[tuple[UUID, UUID]] = []
+
+    def note(events: tuple[Logged, ...], states: tuple[Execution, ...] | None) -> None:
+        pairs = zip(events, states or (), strict=True)
+        told.extend((event.recorded.execution_id, state.id) for event, state in pairs)
+
+    one, two = await office.start(), await office.start()
+    await office.do(claim(one.id))
+    approval = await office.ask(one.id, fence=1)
+
+    def faulty(recorded: object) -> bytes:
+        if isinstance(recorded.event, Resumed):  # type: ignore[attr-defined]
+            raise ZeroDivisionError
+        return encode(recorded)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("application.batch.encode", faulty)
+    office.tail.listen(note)
+    granted, other = await office.send(grant(approval), step(two.id, "fine"))
+    assert isinstance(granted, ZeroDivisionError)
+    accepted(other)
+    assert told == [(two.id, two.id)]
+
+
+async def test_a_look_at_the_clock_that_fails_stops_nobody(log_url: str) -> None:
+    async with Office.open(log_url, look_every=0.02) as office:
+        await office.start()
+        looks = 0
+        writer = office.writer
+
+        async def look() -> NoReturn:
+            nonlocal looks
+            looks += 1
+            raise ZeroDivisionError
+
+        writer._session.look = look  # type: ignore[method-assign]
+        await _until(lambda: looks > 1)
+        # It may have left the connection in the middle of something.
+        assert writer._session.backend_pid is None
+        await office.start()
 
 
 async def test_what_is_queued_at_closing_is_answered(log_url: str) -> None:

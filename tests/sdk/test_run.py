@@ -10,7 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from placet import Clearance, Rejected, Run, StepFailed, require
+from placet import ApprovalRecord, Clearance, Rejected, Run, StepFailed, require
 from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired, NotEligible
 from placet.testing import Trial
 from placet.testing.trial import START, TrialFailed
@@ -44,6 +44,32 @@ async def test_keys_follow_the_order_of_calls() -> None:
     async with Trial(workflow) as trial:
         assert await trial.result() == [4, 2]
         assert [key for key, *_ in steps(trial)] == ["double-2", "double-1"]
+
+
+async def test_an_approval_is_in_a_trial_what_it_is_in_production() -> None:
+    async def workflow(run: Run) -> str:
+        return type((await run.approval("Trip", payload=1, policy=FINANCE)).approval).__name__
+
+    async with Trial(workflow) as trial:
+        trial.grant(await trial.approval())
+        assert await trial.result() == ApprovalRecord.__name__
+
+
+async def test_a_workflow_does_not_reach_outside_by_its_loop() -> None:
+    async def workflow(run: Run) -> list[str]:
+        del run
+        loop: Any = asyncio.get_running_loop()
+        refused = []
+        for name in ("run_in_executor", "add_reader", "run_forever"):
+            with pytest.raises(RuntimeError, match=f"can't use the event loop's {name}"):
+                getattr(loop, name)
+            with pytest.raises(RuntimeError, match=f"can't use the event loop's {name}"):
+                setattr(loop, name, print)
+            assert hasattr(type(loop), name)
+            refused.append(name)
+        return refused
+
+    assert await result(workflow) == ["run_in_executor", "add_reader", "run_forever"]
 
 
 async def test_a_key_is_used_once() -> None:

@@ -11,7 +11,7 @@ import logging
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -184,6 +184,14 @@ class _Outside:
         self._name = name
 
     def __get__(self, loop: object, type_: object = None) -> Any:
+        if loop is None:
+            return self
+        return self._refuse()
+
+    def __set__(self, loop: object, value: object) -> None:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
         msg = (
             f"a workflow can't use the event loop's {self._name}: what reaches outside belongs"
             " into a step (run.step), which is recorded and may do anything"
@@ -223,3 +231,4 @@ for _name in (
     "run_until_complete",
 ):
     setattr(WorkflowLoop, _name, _Outside(_name))
+del _name

@@ -30,11 +30,10 @@ from placet.enums import ApprovalStatus, ExecutionState, ExpiryAction, Resolutio
 from placet.errors import REFUSALS, NotEligible
 from placet.model import (
     Actor,
-    Approval,
     ApprovalName,
     ApprovalPolicy,
+    ApprovalRecord,
     Decision,
-    Eligibility,
     Execution,
     ExecutionHead,
     Noted,
@@ -49,7 +48,7 @@ FIRST_VERSION = 3
 
 class _Answer(NamedTuple):
     repeated: bool = False
-    approval: Approval | None = None
+    approval: ApprovalRecord | None = None
 
 
 class Memory:
@@ -74,7 +73,7 @@ class Memory:
         self.driver: Driver | None = None
         self._execution = execution
         self._children = children
-        self._approvals: list[Approval] = []
+        self._approvals: list[ApprovalRecord] = []
         self._redeemed: dict[str, str] = {}
         self._timers: dict[str, datetime] = {}
         self._signals = 0
@@ -98,7 +97,7 @@ class Memory:
         """Wait until the workflow waits for the test, or has ended."""
         await self._resting.wait()
 
-    def pending(self) -> list[Approval]:
+    def pending(self) -> list[ApprovalRecord]:
         """Give the approvals that are not resolved."""
         return [a for a in self._approvals if a.status is ApprovalStatus.PENDING]
 
@@ -116,7 +115,7 @@ class Memory:
             result=self.result,
             error=self.error,
         )
-        return Transcript(execution=execution, events=self.events, approvals=[*self._approvals])
+        return Transcript(execution=execution, events=self.events, approvals=self._approvals)
 
     def _state(self) -> ExecutionState:
         ends = {"Completed": ExecutionState.COMPLETED, "Failed": ExecutionState.FAILED}
@@ -163,7 +162,9 @@ class Memory:
             approval=None if answer.approval is None else ApprovalName(id=answer.approval.id),
         )
 
-    def decide(self, approval: Approval, by: str, comment: str | None, *, granted: bool) -> None:
+    def decide(
+        self, approval: ApprovalRecord, by: str, comment: str | None, *, granted: bool
+    ) -> None:
         """Resolve an approval by a decision. Raises AlreadyDecided, and NotEligible (four eyes)."""
         if by == approval.initiator.id and not approval.policy.allow_initiator:
             raise NotEligible("NOT_ELIGIBLE", f"{by} started the execution, so another must decide")
@@ -182,7 +183,7 @@ class Memory:
             decisions=[*approval.decisions, decision],
         )
 
-    def expire(self, approval: Approval) -> None:
+    def expire(self, approval: ApprovalRecord) -> None:
         """Resolve an approval by its deadline."""
         self._resolve(self._standing(approval), ApprovalStatus.EXPIRED, ResolutionCause.EXPIRY)
 
@@ -205,7 +206,7 @@ class Memory:
     def _version(self) -> int:
         return FIRST_VERSION - 1 + len(self.events)
 
-    def _append(self, type_: str, approval: Approval | None = None, **data: Any) -> None:
+    def _append(self, type_: str, approval: ApprovalRecord | None = None, **data: Any) -> None:
         version = self._version + 1
         past = Past(position=str(version), version=version, type=type_, at=self.now, data=data)
         self.events.append(past)
@@ -245,12 +246,11 @@ class Memory:
             "description": command.description,
             "payload": command.payload,
         }
-        approval = Approval(
+        approval = ApprovalRecord(
             id=f"{self._execution.id}.{len(self._approvals) + 1}",
             execution_id=self._execution.id,
             workflow=self._execution.workflow,
             initiator=self._execution.initiator,
-            viewer_may_decide=Eligibility(allowed=True, reasons=[]),
             key=command.key,
             round=1,
             title=command.title,
@@ -282,7 +282,7 @@ class Memory:
         )
         return _Answer(approval=approval)
 
-    def _standing(self, approval: Approval) -> Approval:
+    def _standing(self, approval: ApprovalRecord) -> ApprovalRecord:
         standing = next((a for a in self._approvals if a.id == approval.id), None)
         if standing is None:
             msg = f"approval {approval.key!r} is not one of this trial"
@@ -293,7 +293,7 @@ class Memory:
 
     def _resolve(
         self,
-        approval: Approval,
+        approval: ApprovalRecord,
         status: ApprovalStatus,
         cause: ResolutionCause,
         **changes: Any,

@@ -12,7 +12,7 @@ from placet.engine.driver import Driver
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.enums import ExecutionState
 from placet.errors import PlacetError
-from placet.model import Actor, Approval, Claim, Execution, Past
+from placet.model import Actor, ApprovalRecord, Claim, Execution, Past
 from placet.testing.memory import Memory
 from placet.testing.replay import replay
 
@@ -101,12 +101,12 @@ class Trial:
         """What was recorded so far, without the start and the claim."""
         return list(self._memory.events)
 
-    async def pending(self) -> list[Approval]:
+    async def pending(self) -> list[ApprovalRecord]:
         """Wait until the workflow waits, and give the approvals that it waits for."""
         await self._rest()
         return self._memory.pending()
 
-    async def approval(self, key: str | None = None) -> Approval:
+    async def approval(self, key: str | None = None) -> ApprovalRecord:
         """Wait until the workflow waits, and give the approval that it waits for.
 
         ``key``: which, if there are several. Raises LookupError if there is none, or not just one.
@@ -123,7 +123,7 @@ class Trial:
         return found[0]
 
     def grant(
-        self, approval: Approval, *, by: str = "approver", comment: str | None = None
+        self, approval: ApprovalRecord, *, by: str = "approver", comment: str | None = None
     ) -> None:
         """Say yes. The requirements of the policy are taken as met by this one decision.
 
@@ -131,11 +131,11 @@ class Trial:
         """
         self._memory.decide(approval, by, comment, granted=True)
 
-    def reject(self, approval: Approval, *, comment: str, by: str = "approver") -> None:
+    def reject(self, approval: ApprovalRecord, *, comment: str, by: str = "approver") -> None:
         """Say no."""
         self._memory.decide(approval, by, comment, granted=False)
 
-    def expire(self, approval: Approval) -> None:
+    def expire(self, approval: ApprovalRecord) -> None:
         """Let its deadline pass."""
         self._memory.expire(approval)
 
