@@ -37,10 +37,9 @@ class Authenticator:
     """Turns tokens into principals.
 
     What was looked up is remembered for ``remember`` seconds, which is also how long a revoked key
-    may still work. Tokens in use are looked up again before that, all by one question, so that a
-    decision does not wait for it, however long ago its token was used. Tokens are found by hash or
-    by the hash of a dict, never compared byte by byte, so the time taken tells nothing about any
-    token.
+    may still work. Tokens used in the last ten minutes are looked up again before that, all by one
+    question, so that no decision waits for it. Tokens are found by hash or by the hash of a dict,
+    never compared byte by byte, so the time taken tells nothing about any token.
     """
 
     def __init__(
