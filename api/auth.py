@@ -23,9 +23,9 @@ NOBODY: Mapping[str, Principal] = MappingProxyType({})
 
 
 class _Known(msgspec.Struct):
-    """Whom a token belongs to, as true as it was looked up until then, and when it last called.
+    """Whom a token belongs to, None: nobody. To be believed ``until`` then; last ``used`` then.
 
-    Times are the event loop's.
+    Both times are the event loop's.
     """
 
     principal: Principal | None

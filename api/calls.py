@@ -15,7 +15,8 @@ from strawberry.types.field import StrawberryField
 
 from api.arguments import Read, UnplannedError, reader
 from api.context import Context
-from api.plans import DEFINITION, Info, PlannedExecutor, Plans
+from api.conversions import Info
+from api.plans import DEFINITION, PlannedExecutor, Plans
 
 NOTHING = VariableValues({}, {})
 COST = 16

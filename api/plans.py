@@ -9,7 +9,6 @@ it is the request's, the path is not the field's.
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 from weakref import WeakSet
@@ -19,18 +18,11 @@ from graphql import (
     Executor,
     FieldNode,
     FragmentSpreadNode,
-    GraphQLBoolean,
     GraphQLCompositeType,
     GraphQLField,
-    GraphQLID,
-    GraphQLInt,
-    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
-    GraphQLString,
     SelectionSetNode,
-    Undefined,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
@@ -43,56 +35,14 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
-from strawberry.types.scalar import identity
+
+from api import conversions
+from api.conversions import Convert, Field, Info, Plan
 
 # How strawberry leaves its definitions in the types, fields and arguments that it makes.
 DEFINITION = "strawberry-definition"
 MAX_FIELDS = 20_000
 """So many may be planned at once, of all documents together: about a kilobyte each."""
-
-Info = GraphQLResolveInfo[Any]
-Complete = Callable[[Any, Info], Any]
-
-_NULL = frozenset({type(None)})
-_JSON = frozenset({str, int, float, bool, dict, list})
-_AS_THEY_ARE: dict[Any, frozenset[type]] = {
-    GraphQLString: frozenset({str}),
-    GraphQLID: frozenset({str}),
-    GraphQLBoolean: frozenset({bool}),
-}
-_MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
-
-
-class _UnforeseenError(Exception):
-    """The value is not of the kind that the plan is for: the library knows what to say."""
-
-
-class Plan(NamedTuple):
-    """How to give the JSON of values of one type.
-
-    Those of exactly the types ``as_they_are`` are JSON already, and null is among them where it
-    may be. ``convert`` is for all others. It raises whatever, if the library has to say what is
-    wrong. Whoever completes many looks at the types without a call for each.
-    """
-
-    as_they_are: frozenset[type]
-    convert: Complete
-
-    def complete(self, value: Any, info: Info) -> Any:
-        """Give a value's JSON. Raises as ``convert`` does."""
-        return value if type(value) in self.as_they_are else self.convert(value, info)
-
-
-class _Field(NamedTuple):
-    """A selected field, by the name that it has in the answer.
-
-    ``get`` takes its value out of the object, None: ``convert`` is given the object itself.
-    """
-
-    name: str
-    get: Callable[[Any], Any] | None
-    as_they_are: frozenset[type]
-    convert: Complete
 
 
 class Budget:
@@ -254,20 +204,20 @@ class _Planner:
         if is_non_null_type(type_):
             return self._plan(type_.of_type, details)
         plan = self._plan(type_, details)
-        return None if plan is None else plan._replace(as_they_are=plan.as_they_are | _NULL)
+        return None if plan is None else plan.or_null()
 
     def _plan(self, type_: Any, details: Any) -> Plan | None:
         """Give the plan for values that are not null."""
         if isinstance(type_, CustomGraphQLEnumType):
-            return _member(type_)
+            return conversions.member(type_)
         if is_leaf_type(type_):
-            return _leaf(type_)
+            return conversions.leaf(type_)
         if is_list_type(type_):
             item = self.plan(type_.of_type, details)
-            return None if item is None else _each(item)
+            return None if item is None else conversions.each(item)
         if any(self._has_directives(each.node.selection_set) for each in details):
             return None
-        selected: dict[type, list[_Field]] = {}
+        selected: dict[type, list[Field]] = {}
         for possible in self._possible(type_):
             definition = possible.extensions.get(DEFINITION)
             fields = None if definition is None else self._selected(possible, details)
@@ -275,7 +225,7 @@ class _Planner:
                 # Introspection is the library's own.
                 return None
             selected[definition.origin] = fields
-        return _object(selected)
+        return conversions.objects(selected)
 
     def _has_directives(self, selections: SelectionSetNode) -> bool:
         """Whether directives have a say in which fields are selected."""
@@ -295,10 +245,10 @@ class _Planner:
         assert is_abstract_type(type_)
         return self._executor.schema.get_possible_types(type_)
 
-    def _selected(self, type_: GraphQLObjectType, details: Any) -> list[_Field] | None:
+    def _selected(self, type_: GraphQLObjectType, details: Any) -> list[Field] | None:
         selected = self._executor.collect_subfields(type_, details).grouped_field_set
         self.fields += len(selected)
-        fields: list[_Field] = []
+        fields: list[Field] = []
         for name, chosen in selected.items():
             field = self._field(name, type_, chosen)
             if field is None:
@@ -306,11 +256,11 @@ class _Planner:
             fields.append(field)
         return fields
 
-    def _field(self, name: str, type_: GraphQLObjectType, details: Any) -> _Field | None:
+    def _field(self, name: str, type_: GraphQLObjectType, details: Any) -> Field | None:
         """Give the plan of a field of the objects of a type."""
         node = details[0].node
         if node.name.value == "__typename":
-            return _Field(name, None, frozenset(), lambda *_: type_.name)
+            return Field(name, None, frozenset(), lambda *_: type_.name)
         field = type_.fields[node.name.value]
         definition: StrawberryField = field.extensions[DEFINITION]
         if not _known_at_once(definition):
@@ -322,8 +272,8 @@ class _Planner:
         if plan is None:
             return None
         if definition.is_basic_field:
-            return _Field(name, attrgetter(definition.python_name), *plan)
-        return _Field(name, None, frozenset(), _resolved(definition, plan.complete))
+            return Field(name, attrgetter(definition.python_name), *plan)
+        return Field(name, None, frozenset(), _resolved(definition, plan.complete))
 
 
 def _known_at_once(field: StrawberryField) -> bool:
@@ -334,7 +284,7 @@ def _known_at_once(field: StrawberryField) -> bool:
     return not (resolver.is_async or field.arguments or field.extensions)
 
 
-def _resolved(field: StrawberryField, complete: Complete) -> Complete:
+def _resolved(field: StrawberryField, complete: Convert) -> Convert:
     """Give what completes a field with a resolver."""
     resolver = field.base_resolver
     assert resolver is not None
@@ -344,71 +294,3 @@ def _resolved(field: StrawberryField, complete: Complete) -> Complete:
     return lambda value, info: complete(
         resolve(value, StrawberryInfo(_raw_info=info, _field=field)), info
     )
-
-
-def _leaf(type_: GraphQLLeafType) -> Plan:
-    coerce = type_.coerce_output_value
-
-    def convert(value: Any, _: Info) -> Any:
-        if value is None or isinstance(value, Exception):
-            raise _UnforeseenError
-        converted = coerce(value)
-        if converted is None or converted is Undefined:
-            raise _UnforeseenError
-        return converted
-
-    if type_ is GraphQLInt:
-        return Plan(frozenset(), _integer(convert))
-    if coerce is identity:
-        return Plan(_JSON, convert)
-    return Plan(_AS_THEY_ARE.get(type_, frozenset()), convert)
-
-
-def _integer(otherwise: Complete) -> Complete:
-    def convert(value: Any, info: Info) -> Any:
-        if type(value) is int and _MIN_INT <= value <= _MAX_INT:
-            return value
-        return otherwise(value, info)
-
-    return convert
-
-
-def _member(type_: CustomGraphQLEnumType) -> Plan:
-    members = cast("type[Enum]", type_.wrapped_cls)
-    # The library looks through the members for each value.
-    names = {member: type_.coerce_output_value(member) for member in members}
-    # What is no member raises, so that the library says what it makes of it.
-    return Plan(frozenset(), lambda value, _: names[value])
-
-
-def _each(item: Plan) -> Plan:
-    as_they_are, convert_item = item
-
-    def convert(values: Any, info: Info) -> Any:
-        if not isinstance(values, list | tuple):
-            # What can be read only once is read by the library alone.
-            raise _UnforeseenError
-        return [
-            value if type(value) in as_they_are else convert_item(value, info) for value in values
-        ]
-
-    return Plan(frozenset(), convert)
-
-
-def _object(selected: dict[type, list[_Field]]) -> Plan:
-    """Give the plan for objects of one of these types, with the fields selected of each."""
-
-    def convert(value: Any, info: Info) -> Any:
-        completed: dict[str, Any] = {}
-        # Of a type that is not foreseen: an error say, which the library knows how to show.
-        for name, get, as_they_are, convert_field in selected[type(value)]:
-            if get is None:
-                completed[name] = convert_field(value, info)
-            else:
-                found = get(value)
-                completed[name] = (
-                    found if type(found) in as_they_are else convert_field(found, info)
-                )
-        return completed
-
-    return Plan(frozenset(), convert)

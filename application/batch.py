@@ -69,11 +69,10 @@ class Batch:
 
     ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
     ``folded`` the head after each event of it, ``touched`` the executions that have new events,
-    ``started`` which start keys are new,
-    ``claimed`` who holds what from now on, ``lost`` who lost what by that, ``ended`` what came to
-    an end, ``parked`` what was parked, and :meth:`outcomes` gives the answers once the positions
-    are known. ``damaged`` names the executions whose log can't be folded, with the reason;
-    requests for them fail with it.
+    ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost`` who lost
+    what by that, ``ended`` what came to an end, ``parked`` what was parked, and :meth:`outcomes`
+    gives the answers once the positions are known. ``damaged`` names the executions whose log
+    can't be folded, with the reason; requests for them fail with it.
     """
 
     def __init__(
@@ -152,8 +151,7 @@ class Batch:
         state = None if head is None else head.execution
         mark = len(self.appended)
         try:
-            if self._damaged:
-                self._check_damage(execution_id)
+            self._check_damage(execution_id)
             events = decide(state, command)
             if isinstance(command, ClaimExecution) and state is not None:
                 self._check_hold(state)

@@ -191,10 +191,9 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         """Take the log's lock, insert events, keep the books and, if ``loud``, notify.
 
         In one statement, which outside of a transaction is one of its own, by a cursor of
-        :meth:`cursor`. ``expected`` is the
-        last version of each execution, 0 for none. If one has another, or if the time ``at`` is
-        ahead or more than a tenth of a second ago, nothing is done and
-        psycopg.errors.SerializationFailure raised.
+        :meth:`cursor`. ``expected`` is the last version of each execution, 0 for none. If one has
+        another, or if the time ``at`` is ahead or more than a tenth of a second ago, nothing is
+        done and psycopg.errors.SerializationFailure raised.
         """
         states = b"".join([event.stored for event in events])
         batch = {
@@ -228,7 +227,7 @@ def _described(events: Sequence[Chained]) -> list[dict[str, Any]]:
     return described
 
 
-class SnapshotRecorder(_Recorder, PostgresAggregateRecorder):
+class SnapshotRecorder(_Recorder):
     """Keeps snapshots, without the library's ten retries too."""
 
     insert_events = unwrap(PostgresAggregateRecorder.insert_events)
