@@ -57,6 +57,13 @@ async def test_answers_find_their_commands_in_any_order(client: Client, talk: Co
     assert [first.result().position, second.result().position] == ["1", "2"]
 
 
+@pytest.fixture
+def no_second_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream does not come back in time, or a command would be sent once more over that."""
+    monkeypatch.setattr("placet.socket.pause_seconds", lambda: 60.0)
+
+
+@pytest.mark.usefixtures("no_second_socket")
 async def test_what_was_not_answered_is_posted_with_the_same_ids(
     peer: Peer, client: Client, talk: Conversation
 ) -> None:
@@ -82,6 +89,7 @@ async def test_what_was_completed_without_an_answer_is_asked_again(
     assert started.result().position == "1"
 
 
+@pytest.mark.usefixtures("no_second_socket")
 @pytest.mark.parametrize("code", [1009, 1012, 4400, 4401])
 async def test_another_s_fault_that_ends_the_connection_is_no_answer(
     peer: Peer, client: Client, talk: Conversation, code: int
