@@ -28,7 +28,7 @@ from application.writer import Writer
 from domain.access import SERVICE
 from domain.commands import CancelExecution, Command, EndChild, StartExecution
 from domain.errors import RefusalCode
-from domain.events import Cancelled, ChildStarted
+from domain.events import Cancelled, ChildStarted, Retried
 from domain.state import Child, Execution
 from domain.values import Actor, ExecutionState, Parent, Principal, Role
 
@@ -100,10 +100,12 @@ class Family:
     async def _caused(self, event: Logged) -> list[Command]:
         """Give the commands to relatives of which this event is the reason."""
         recorded = event.recorded
-        if not isinstance(recorded.event, (ChildStarted, *ENDS)):
+        if not isinstance(recorded.event, (ChildStarted, Retried, *ENDS)):
             return []
         try:
             after = await self._reader.after(event)
+            if isinstance(recorded.event, Retried):
+                return await self._ended_meanwhile(after)
         except DAMAGE as error:
             _log.error("family_damaged", id=str(recorded.execution_id), error=str(error))
             return []
@@ -116,6 +118,16 @@ class Family:
                 _cancellation(child, recorded.actor) for child in children if child.outcome is None
             ]
         return commands
+
+    async def _ended_meanwhile(self, parent: Execution) -> list[Command]:
+        """Tell of children that ended while their parent had failed, which takes no news then."""
+        awaited = [child.id for child in parent.children.values() if child.outcome is None]
+        children = [await self._reader.execution(id_) for id_ in awaited]
+        return [
+            _told(child.parent, child)
+            for child in children
+            if child is not None and child.parent is not None and child.state.final
+        ]
 
     async def _carry_out(self, commands: Sequence[tuple[Command, Logged]]) -> None:
         left = list(commands)

@@ -56,7 +56,9 @@ def plain(value: Any, what: str) -> Any:
     try:
         # The encoder of msgspec writes a number that is not finite as null, and so would change it.
         builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
-        text = json.dumps(builtins, allow_nan=False)
+        text = json.dumps(builtins, allow_nan=False, ensure_ascii=False)
+        # Half of a surrogate pair is no text, though an escape of JSON can say it.
+        text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{what} is not JSON: {error}"
         raise ValueError(msg) from error

@@ -29,6 +29,11 @@ async def call_in(
 
 def described(error: BaseException) -> str:
     """Give an error's type and message as a text that the service takes."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = type(error).__name__
+    try:
+        if message := str(error):
+            text = f"{text}: {message}"
+    except Exception as unreadable:  # noqa: BLE001 - an error without a message has to be told too
+        text = f"{text}, whose message can't be read: {type(unreadable).__name__}"
     # A NUL or half of a surrogate pair would have the record itself refused.
     return text.encode(errors="replace").decode().replace("\x00", "\ufffd")[:MAX_ERROR]

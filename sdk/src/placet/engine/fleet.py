@@ -210,7 +210,12 @@ class Fleet:
 
     async def _return_all(self) -> None:
         returned, self._returned = self._returned, {}
-        await self._release(returned)
+        try:
+            # However long the service is away: what is on its way back is not told of again.
+            await retried(None, self._release, returned)
+        finally:
+            for execution_id, back in returned.items():
+                self._arrived(execution_id, back)
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
@@ -336,9 +341,12 @@ class Fleet:
                     fences={execution_id: back.fence for execution_id, back in some},
                 )
             for execution_id, back in some:
-                # Meanwhile a later claim of it may be on its way back.
-                if self._returning.get(execution_id) == back:
-                    del self._returning[execution_id]
+                self._arrived(execution_id, back)
+
+    def _arrived(self, execution_id: str, back: _Back) -> None:
+        # Meanwhile a later claim of it may be on its way back.
+        if self._returning.get(execution_id) == back:
+            del self._returning[execution_id]
 
 
 def _resolution(assignment: Assignment) -> Event:

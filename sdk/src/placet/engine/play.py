@@ -182,7 +182,7 @@ class Play:
                 return CompleteExecution(
                     execution_id=self._id, fence=self._owner.fence, result=result
                 )
-        except (ValueError, asyncio.CancelledError) as raised:
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - models raise anything
             error = raised
         # Where a rejection was raised is no news; where a bug was is.
         trace = None if isinstance(error, PlacetError) else error

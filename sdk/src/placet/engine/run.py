@@ -128,6 +128,14 @@ class Run:
             msg = "a step with a clearance is begun once, so it can't have retries"
             raise ValueError(msg)
         name = name or str(getattr(fn, "__name__", type(fn).__name__))
+        payload = None
+        if clearance is not None:
+            # What is redeemed is what is done: nobody else can change this copy in between.
+            payload = deepcopy(clearance.payload)
+            args = tuple(payload if each is clearance.payload else each for each in args)
+            kwargs = {
+                key: payload if each is clearance.payload else each for key, each in kwargs.items()
+            }
         ask = StepAsk(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
             # first.
@@ -136,6 +144,7 @@ class Run:
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
             convert=returned(fn),
             clearance=clearance,
+            payload=payload,
             attempts=retries + 1,
             pause=pause,
             timeout=timeout,

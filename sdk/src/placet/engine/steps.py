@@ -29,6 +29,8 @@ class Steps:
 
     async def perform(self, ask: StepAsk) -> None:
         """Attempt a step until it succeeds or fails for good, and record each attempt."""
+        if self._owner.draining():
+            return
         if ask.clearance is not None:
             refused = await self._redeem(ask)
             if refused is not None:
@@ -37,7 +39,8 @@ class Steps:
                 return
         pause = ask.pause
         failures = ask.failures
-        while not self._owner.draining():
+        # What was redeemed is begun, also if draining began meanwhile: nobody else could begin it.
+        while True:
             try:
                 value = await self._attempt(ask)
                 result = recorded(value, ask.convert, f"the result of {ask}")
@@ -50,6 +53,8 @@ class Steps:
                 await self._record_result(ask, result)
                 return
             await self._owner.sleep(pause)
+            if self._owner.draining():
+                return
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _attempt(self, ask: StepAsk) -> Any:
@@ -117,7 +122,7 @@ class Steps:
         clearance = ask.clearance
         assert clearance is not None
         try:
-            payload_digest = digest(clearance.payload)
+            payload_digest = digest(ask.payload)
         except ValueError as error:
             return described(error), error
         command = RedeemApproval(
