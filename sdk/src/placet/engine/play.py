@@ -70,9 +70,10 @@ class Play:
         self._owner = owner
         self._steps = Steps(owner, record.redeemed)
         self._tried = record.tried
-        self._left = len(record.first) + len(record.last)
+        self._left = sum(map(_by_worker, (*record.first, *record.last)))
         self._between: dict[str, Any] = {}
         self._marks = record.marks
+        self._unmarked: set[str] = set()
         self._over_already = record.state.final
         self._live = False
         self._closed = False
@@ -245,7 +246,9 @@ class Play:
         key = MARKER + name
         if key in self._marks:
             return True
-        if self._left > 0 or self._over_already:
+        if key in self._unmarked or self._left > 0 or self._over_already:
+            # A later place must hear the same, now and in every replay.
+            self._unmarked.add(key)
             return False
         self._marks = self._marks | {key}
         if not self._closed:
@@ -361,7 +364,7 @@ class Play:
             self.settle()
 
     def _replay(self, event: Event) -> None:
-        self._left -= 1
+        self._left -= _by_worker(event)
         if self._main.done():
             self._check_after_end(event)
             return
@@ -379,3 +382,8 @@ class Play:
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
             self._answers.apply(event, None)
+
+
+def _by_worker(event: Event) -> bool:
+    """Say whether a worker must have come so far; a signal may come before the first."""
+    return event.type != "SignalReceived"

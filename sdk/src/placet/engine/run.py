@@ -250,8 +250,8 @@ class Run:
 
         False where an execution had passed this place before the change, so that it must do what
         it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
-        the change. The question can go, with the old code, once no execution is left that has
-        been told False.
+        the change; all places that ask by one name get the answer of the first. The question can
+        go, with the old code, once no execution is left that has been told False.
         """
         self._check_inside("patched")
         return self._asked.patched(name)
