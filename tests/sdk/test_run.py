@@ -493,3 +493,24 @@ async def test_who_started_it_does_not_grant_it_unless_the_policy_lets_him(
         by = "ann" if allowed else "ada"
         trial.grant(approval, by=by)
         assert await trial.result() == by
+
+
+async def test_what_a_workflow_is_given_it_may_change() -> None:
+    async def listed() -> list[str]:
+        return ["step"]
+
+    async def workflow(run: Run) -> list[str]:
+        items = await run.step(listed)
+        for got in (await run.signal("more"), await run.child("more")):
+            items += got
+            got.clear()
+        clearance = await run.approval("Trip", payload=items, policy=FINANCE)
+        clearance.payload.append("approval")
+        return [*clearance.payload, *(await run.step(listed))]
+
+    async with Trial(workflow, children={"more": lambda _: ["child"]}) as trial:
+        trial.signal("more", ["signal"])
+        trial.grant(await trial.approval())
+        found = await trial.result()
+        assert found == ["step", "signal", "child", "approval", "step"]
+        found.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -165,7 +166,7 @@ class Trial:
             raise LookupError(msg)
         if self._memory.error is not None:
             raise TrialFailed(self._memory.error)
-        return self._memory.result
+        return deepcopy(self._memory.result)
 
     async def _rest(self) -> None:
         try:
