@@ -329,6 +329,19 @@ async def test_time_is_skipped_and_fires_in_order() -> None:
         assert trial.now == datetime(2027, 1, 1, tzinfo=UTC)
 
 
+async def test_the_time_that_a_workflow_reads_is_skipped_too() -> None:
+    async def workflow(run: Run) -> int:
+        due, weeks = await run.now() + timedelta(days=30), 0
+        while await run.now() < due:
+            await run.sleep(timedelta(days=7))
+            weeks += 1
+        return weeks
+
+    async with Trial(workflow, seconds=2) as trial:
+        assert await trial.result() == 5
+        assert trial.now == START + timedelta(weeks=5)
+
+
 async def test_a_time_without_a_zone_is_no_moment() -> None:
     async def workflow(run: Run) -> None:
         await run.sleep_until(datetime(2027, 1, 1))  # noqa: DTZ001 - what is tested

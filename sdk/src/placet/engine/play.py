@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from placet.canonical import plain
@@ -52,7 +52,8 @@ class Play:
     """Runs a workflow from its start, along a record, and then on.
 
     Raises UnknownWorkflowError when made. The methods are called from callbacks of the outer loop,
-    and :meth:`ask`, :meth:`signal`, :meth:`patched` and :meth:`key` by the workflow itself.
+    and :meth:`ask`, :meth:`signal`, :meth:`patched` and :meth:`key` by the workflow itself,
+    :meth:`now` by a step of it.
     """
 
     def __init__(
@@ -240,6 +241,10 @@ class Play:
         future = self.loop.create_future()
         self._answers.signal(name, future)
         return future
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+        return self._owner.now()
 
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run; see :meth:`Run.patched`."""

@@ -4,7 +4,7 @@ import random
 from asyncio import Future, events
 from collections.abc import Awaitable, Callable, Coroutine
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
@@ -35,6 +35,9 @@ class Asked(Protocol):
 
     def signal(self, name: str) -> "Future[Any]":
         """Wait for the next signal of a name."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
 
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run."""
@@ -235,7 +238,11 @@ class Run:
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """Give the time, in UTC, recorded as a step."""
-        return self.step(_now, name="now")
+
+        async def now() -> datetime:
+            return self._asked.now()
+
+        return self.step(now)
 
     def random(self) -> Coroutine[Any, Any, float]:
         """Give a random number from 0 to 1, recorded as a step."""
@@ -267,10 +274,6 @@ class Run:
                 " outside of the workflow, or in the clean-up of one that was put away"
             )
             raise RuntimeError(msg)
-
-
-async def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _random() -> float:
