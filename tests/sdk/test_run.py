@@ -376,6 +376,14 @@ async def test_children_give_results_or_fail() -> None:
         assert await trial.result() == [9]
 
 
+async def test_a_child_that_the_trial_lacks_is_named() -> None:
+    async def workflow(run: Run) -> Any:
+        return await run.child("square", 3)
+
+    with pytest.raises(TrialFailed, match="the trial has no child 'square': give it by children="):
+        await result(workflow)
+
+
 async def test_a_run_is_for_its_workflow_alone() -> None:
     async def workflow(run: Run) -> None:
         async def nested() -> None:

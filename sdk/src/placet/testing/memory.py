@@ -145,7 +145,7 @@ class Memory:
     def spare(self, driver: Driver, *, parked: bool) -> None:
         """Take note that it can't go on."""
         self.running = False
-        if not parked:
+        if not parked and self.error is None:
             self.error = "a fault outside of the workflow; see the log"
         self._resting.set()
         del driver
