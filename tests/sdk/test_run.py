@@ -1,6 +1,7 @@
 """What a workflow may do with its run, in memory."""
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -466,6 +467,21 @@ async def test_one_that_calls_for_the_end_does_not_end_the_others(where: str) ->
 
     with pytest.raises(TrialFailed, match="SystemExit: 3"):
         await result(workflow)
+
+
+@pytest.mark.parametrize("left", [asyncio.CancelledError, GeneratorExit])
+async def test_one_that_calls_for_the_end_when_it_is_stopped_does_not_end_the_others(
+    left: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def workflow(run: Run) -> None:
+        try:
+            await run.signal("never")
+        except left:
+            sys.exit(3)
+
+    async with Trial(workflow) as trial:
+        assert await trial.pending() == []
+    assert "SystemExit" in caplog.text
 
 
 async def test_what_a_workflow_leaves_behind_asks_for_nothing_more() -> None:

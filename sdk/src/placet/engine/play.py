@@ -130,12 +130,7 @@ class Play:
 
     def _pump(self) -> None:
         """Run the workflow as far as it goes. Raises Nondeterministic for what it met there."""
-        try:
-            self.loop.pump()
-        except SystemExit as error:
-            # One workflow that wants to end must not end those of all others.
-            log.warning("execution %s: a workflow called for the end: %r", self._id, error)
-            self._pump()
+        self.loop.pump()
         if self._broken is not None:
             raise self._broken
 
