@@ -82,6 +82,15 @@ async def test_a_key_is_used_once() -> None:
         await result(workflow)
 
 
+@pytest.mark.parametrize("named", [{"key": "patched:fee"}, {"name": "patched:fee"}])
+async def test_the_keys_of_patches_are_kept_for_them(named: dict[str, Any]) -> None:
+    async def workflow(run: Run) -> int:
+        return await run.step(double, 1, **named)
+
+    with pytest.raises(TrialFailed, match="ValueError: the key 'patched:fee"):
+        await result(workflow)
+
+
 async def test_a_function_that_blocks_gets_a_thread() -> None:
     def names() -> list[str]:
         with pytest.raises(RuntimeError):

@@ -203,11 +203,18 @@ class Play:
         return self._owner.execution.id
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call."""
-        if given is not None:
-            return given
-        self._numbers[name] += 1
-        return f"{name}-{self._numbers[name]}"
+        """Give the key that was given, or ``name-n`` by order of call.
+
+        Raises ValueError for one that would be taken for a mark of changed code.
+        """
+        key = given
+        if key is None:
+            self._numbers[name] += 1
+            key = f"{name}-{self._numbers[name]}"
+        if key.startswith(MARKER):
+            msg = f"the key {key!r} begins with {MARKER!r}, which is kept for run.patched"
+            raise ValueError(msg)
+        return key
 
     def ask(self, ask: Ask) -> "asyncio.Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""

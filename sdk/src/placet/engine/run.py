@@ -28,7 +28,10 @@ class Asked(Protocol):
         """The workflow's own loop."""
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call."""
+        """Give the key that was given, or ``name-n`` by order of call.
+
+        Raises ValueError for one that is reserved.
+        """
 
     def ask(self, ask: Ask) -> "Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
