@@ -128,6 +128,48 @@ async def test_what_was_patched_stays_patched(people: People, engine: Made) -> N
         assert (await people.ended(execution_id)).result == [True]
 
 
+async def test_a_patch_has_one_answer_for_all_places(people: People, engine: Made) -> None:
+    approver = await people.get("approver-a")
+
+    async def old(run: Run) -> list[str]:
+        said = []
+        for n in range(3):
+            said.append(await run.step(str, "old", name=f"old-{n}"))
+            await asked(run)
+        return said
+
+    async def new(run: Run) -> list[str]:
+        said = []
+        for n in range(3):
+            code = "new" if run.patched("code") else "old"
+            said.append(await run.step(str, code, name=f"{code}-{n}"))
+            await asked(run)
+        return said
+
+    execution_id = await change(people, engine, old)
+    for _ in range(2):
+        async with having(engine(), new):
+            [approval] = await people.pending(execution_id)
+        await approver.grant(approval)
+    async with having(engine(), new):
+        assert (await people.ended(execution_id)).result == ["old", "old", "old"]
+
+
+async def test_a_signal_before_the_first_worker_makes_no_old_execution(
+    people: People, engine: Made
+) -> None:
+    async def patched(run: Run) -> bool:
+        new = run.patched("new")
+        await run.signal("go")
+        return new
+
+    only = having(engine(), patched)
+    execution_id = await started(people, only, "changing")
+    await (await people.get("operator")).signal(execution_id, "go")
+    async with only:
+        assert (await people.ended(execution_id)).result is True
+
+
 async def test_versions_run_side_by_side(people: People, engine: Made) -> None:
     operator = await people.get("operator")
     both = engine()

@@ -1,6 +1,7 @@
 """What a workflow may do with its run, in memory."""
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -78,6 +79,15 @@ async def test_a_key_is_used_once() -> None:
         await run.step(double, 1, key="k")
 
     with pytest.raises(TrialFailed, match="'k' is used twice"):
+        await result(workflow)
+
+
+@pytest.mark.parametrize("named", [{"key": "patched:fee"}, {"name": "patched:fee"}])
+async def test_the_keys_of_patches_are_kept_for_them(named: dict[str, Any]) -> None:
+    async def workflow(run: Run) -> int:
+        return await run.step(double, 1, **named)
+
+    with pytest.raises(TrialFailed, match="ValueError: the key 'patched:fee"):
         await result(workflow)
 
 
@@ -329,6 +339,19 @@ async def test_time_is_skipped_and_fires_in_order() -> None:
         assert trial.now == datetime(2027, 1, 1, tzinfo=UTC)
 
 
+async def test_the_time_that_a_workflow_reads_is_skipped_too() -> None:
+    async def workflow(run: Run) -> int:
+        due, weeks = await run.now() + timedelta(days=30), 0
+        while await run.now() < due:
+            await run.sleep(timedelta(days=7))
+            weeks += 1
+        return weeks
+
+    async with Trial(workflow, seconds=2) as trial:
+        assert await trial.result() == 5
+        assert trial.now == START + timedelta(weeks=5)
+
+
 async def test_a_time_without_a_zone_is_no_moment() -> None:
     async def workflow(run: Run) -> None:
         await run.sleep_until(datetime(2027, 1, 1))  # noqa: DTZ001 - what is tested
@@ -361,6 +384,14 @@ async def test_children_give_results_or_fail() -> None:
     children = {"square": lambda number: number * number, "broken": broken}
     async with Trial(workflow, children=children) as trial:
         assert await trial.result() == [9]
+
+
+async def test_a_child_that_the_trial_lacks_is_named() -> None:
+    async def workflow(run: Run) -> Any:
+        return await run.child("square", 3)
+
+    with pytest.raises(TrialFailed, match="the trial has no child 'square': give it by children="):
+        await result(workflow)
 
 
 async def test_a_run_is_for_its_workflow_alone() -> None:
@@ -447,6 +478,21 @@ async def test_one_that_calls_for_the_end_does_not_end_the_others(where: str) ->
         await result(workflow)
 
 
+@pytest.mark.parametrize("left", [asyncio.CancelledError, GeneratorExit])
+async def test_one_that_calls_for_the_end_when_it_is_stopped_does_not_end_the_others(
+    left: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def workflow(run: Run) -> None:
+        try:
+            await run.signal("never")
+        except left:
+            sys.exit(3)
+
+    async with Trial(workflow) as trial:
+        assert await trial.pending() == []
+    assert "SystemExit" in caplog.text
+
+
 async def test_what_a_workflow_leaves_behind_asks_for_nothing_more() -> None:
     async def workflow(run: Run) -> str:
         async def left() -> None:
@@ -493,3 +539,24 @@ async def test_who_started_it_does_not_grant_it_unless_the_policy_lets_him(
         by = "ann" if allowed else "ada"
         trial.grant(approval, by=by)
         assert await trial.result() == by
+
+
+async def test_what_a_workflow_is_given_it_may_change() -> None:
+    async def listed() -> list[str]:
+        return ["step"]
+
+    async def workflow(run: Run) -> list[str]:
+        items = await run.step(listed)
+        for got in (await run.signal("more"), await run.child("more")):
+            items += got
+            got.clear()
+        clearance = await run.approval("Trip", payload=items, policy=FINANCE)
+        clearance.payload.append("approval")
+        return [*clearance.payload, *(await run.step(listed))]
+
+    async with Trial(workflow, children={"more": lambda _: ["child"]}) as trial:
+        trial.signal("more", ["signal"])
+        trial.grant(await trial.approval())
+        found = await trial.result()
+        assert found == ["step", "signal", "child", "approval", "step"]
+        found.clear()

@@ -245,6 +245,47 @@ async def test_a_retry_has_its_whole_time_again(people: People, engine: Made) ->
     assert (events.count("TimerSet"), events.count("TimerCancelled")) == (2, 2)
 
 
+async def test_a_deadline_that_a_retry_had_set_anew_and_that_passed_has_passed(
+    people: People, engine: Made
+) -> None:
+    operator = await people.get("operator")
+    timed = engine()
+    hangs, broken = False, True
+
+    async def first() -> None:
+        if hangs:
+            await asyncio.Event().wait()
+        msg = "no"
+        raise OSError(msg)
+
+    async def second() -> str:
+        if broken:
+            msg = "down"
+            raise OSError(msg)
+        return "up"
+
+    @timed.workflow
+    async def goes_on(run: Run) -> str:
+        try:
+            async with asyncio.timeout(0.3):
+                await run.step(first)
+        except TimeoutError:
+            return await run.step(second)
+        return "in time"
+
+    async with timed:
+        execution_id = await started(people, timed, "goes_on")
+        failed = await people.ended(execution_id)
+        hangs = True
+        await operator.retry(failed)
+        again = await people.ended(execution_id, after=failed.version)
+        broken = False
+        await operator.retry(again)
+        ended = await people.ended(execution_id, after=again.version)
+    assert (ended.state, ended.result) == (ExecutionState.COMPLETED, "up")
+    assert (await types(people, execution_id)).count("TimerFired") == 1
+
+
 @pytest.mark.parametrize("wait", ["push", "poll"])
 async def test_a_timeout_ends_a_step_that_hangs_however_the_engine_hears_of_it(
     people: People, engine: Made, wait: str

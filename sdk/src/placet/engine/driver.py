@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -341,6 +342,10 @@ class Driver:
     async def sleep(self, seconds: float) -> None:
         """Let time pass between two attempts of a step."""
         await self._service.sleep(seconds)
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+        return datetime.now(UTC)
 
     def draining(self) -> bool:
         """Whether nothing more may be begun."""

@@ -63,10 +63,17 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 ready, self._ready = self._ready, []
                 for handle in ready:
                     if not handle.cancelled():
-                        handle._run()  # noqa: SLF001 - a loop runs its handles by this
+                        self._run(handle)
         finally:
             self._running = False
             events._set_running_loop(outer)  # noqa: SLF001
+
+    def _run(self, handle: asyncio.Handle) -> None:
+        try:
+            handle._run()  # noqa: SLF001 - a loop runs its handles by this
+        except SystemExit as error:
+            # One workflow that wants to end must not end those of all others.
+            log.warning("a workflow called for the end: %r", error)
 
     def cancel(self) -> None:
         """Cancel every task that is not done, and let it end."""
@@ -83,7 +90,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             try:
                 if coroutine is not None:
                     coroutine.close()
-            except Exception:
+            except (Exception, SystemExit):
                 log.warning("the clean-up of a workflow raised", exc_info=True)
         self._tasks.clear()
         self._ready.clear()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Executor
+from datetime import datetime
 from typing import Any, Protocol
 
 from placet.commands import Command
@@ -41,6 +42,9 @@ class Owner(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass between two attempts."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
 
     def draining(self) -> bool:
         """Whether nothing more may be begun."""

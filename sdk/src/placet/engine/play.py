@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from placet.canonical import plain
@@ -52,7 +52,8 @@ class Play:
     """Runs a workflow from its start, along a record, and then on.
 
     Raises UnknownWorkflowError when made. The methods are called from callbacks of the outer loop,
-    and :meth:`ask`, :meth:`signal`, :meth:`patched` and :meth:`key` by the workflow itself.
+    and :meth:`ask`, :meth:`signal`, :meth:`patched` and :meth:`key` by the workflow itself,
+    :meth:`now` by a step of it.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Play:
         self._owner = owner
         self._steps = Steps(owner, record.redeemed)
         self._tried = record.tried
-        self._left = len(record.first) + len(record.last)
+        self._left = sum(map(_by_worker, (*record.first, *record.last)))
         self._between: dict[str, Any] = {}
         self._marks = record.marks
+        self._unmarked: set[str] = set()
         self._over_already = record.state.final
         self._live = False
         self._closed = False
@@ -128,12 +130,7 @@ class Play:
 
     def _pump(self) -> None:
         """Run the workflow as far as it goes. Raises Nondeterministic for what it met there."""
-        try:
-            self.loop.pump()
-        except SystemExit as error:
-            # One workflow that wants to end must not end those of all others.
-            log.warning("execution %s: a workflow called for the end: %r", self._id, error)
-            self._pump()
+        self.loop.pump()
         if self._broken is not None:
             raise self._broken
 
@@ -206,11 +203,18 @@ class Play:
         return self._owner.execution.id
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call."""
-        if given is not None:
-            return given
-        self._numbers[name] += 1
-        return f"{name}-{self._numbers[name]}"
+        """Give the key that was given, or ``name-n`` by order of call.
+
+        Raises ValueError for one that would be taken for a mark of changed code.
+        """
+        key = given
+        if key is None:
+            self._numbers[name] += 1
+            key = f"{name}-{self._numbers[name]}"
+        if key.startswith(MARKER):
+            msg = f"the key {key!r} begins with {MARKER!r}, which is kept for run.patched"
+            raise ValueError(msg)
+        return key
 
     def ask(self, ask: Ask) -> "asyncio.Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
@@ -240,12 +244,18 @@ class Play:
         self._answers.signal(name, future)
         return future
 
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+        return self._owner.now()
+
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run; see :meth:`Run.patched`."""
         key = MARKER + name
         if key in self._marks:
             return True
-        if self._left > 0 or self._over_already:
+        if key in self._unmarked or self._left > 0 or self._over_already:
+            # A later place must hear the same, now and in every replay.
+            self._unmarked.add(key)
             return False
         self._marks = self._marks | {key}
         if not self._closed:
@@ -361,7 +371,7 @@ class Play:
             self.settle()
 
     def _replay(self, event: Event) -> None:
-        self._left -= 1
+        self._left -= _by_worker(event)
         if self._main.done():
             self._check_after_end(event)
             return
@@ -379,3 +389,8 @@ class Play:
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
             self._answers.apply(event, None)
+
+
+def _by_worker(event: Event) -> bool:
+    """Say whether a worker must have come so far; a signal may come before the first."""
+    return event.type != "SignalReceived"

@@ -141,7 +141,9 @@ def _before(
     }
     completed = {e.data["key"] for e in played if e.version < failed and e.type == "StepCompleted"}
     cancelled = {
-        e.data["key"] for e in played if e.version < retried and e.type == "TimerCancelled"
+        e.data["key"]: e.version
+        for e in played
+        if e.version < retried and e.type == "TimerCancelled"
     }
 
     def repeated(event: Event) -> bool:
@@ -149,8 +151,9 @@ def _before(
         if event.type.startswith("Child"):
             return (event.data["key"], event.data["round"]) in lost
         if event.type.startswith("Timer"):
-            # It is set anew where it is asked for again, so that a retry has its time too.
-            return event.data["key"] in cancelled
+            # It is set anew where it is asked for again, so that a retry has its time too. One
+            # that an earlier retry had set anew may have fired.
+            return event.version <= cancelled.get(event.data["key"], 0)
         granted = event.approval is None or event.approval.status is ApprovalStatus.GRANTED
         return event.type == "StepFailed" or not granted
 

@@ -4,7 +4,7 @@ import random
 from asyncio import Future, events
 from collections.abc import Awaitable, Callable, Coroutine
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
@@ -28,13 +28,19 @@ class Asked(Protocol):
         """The workflow's own loop."""
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call."""
+        """Give the key that was given, or ``name-n`` by order of call.
+
+        Raises ValueError for one that is reserved.
+        """
 
     def ask(self, ask: Ask) -> "Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
 
     def signal(self, name: str) -> "Future[Any]":
         """Wait for the next signal of a name."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
 
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run."""
@@ -244,7 +250,11 @@ class Run:
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """Give the time, in UTC, recorded as a step."""
-        return self.step(_now, name="now")
+
+        async def now() -> datetime:
+            return self._asked.now()
+
+        return self.step(now)
 
     def random(self) -> Coroutine[Any, Any, float]:
         """Give a random number from 0 to 1, recorded as a step."""
@@ -259,8 +269,8 @@ class Run:
 
         False where an execution had passed this place before the change, so that it must do what
         it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
-        the change. The question can go, with the old code, once no execution is left that has
-        been told False.
+        the change; all places that ask by one name get the answer of the first. The question can
+        go, with the old code, once no execution is left that has been told False.
         """
         self._check_inside("patched")
         return self._asked.patched(name)
@@ -276,10 +286,6 @@ class Run:
                 " outside of the workflow, or in the clean-up of one that was put away"
             )
             raise RuntimeError(msg)
-
-
-async def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _random() -> float:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 
@@ -115,7 +116,9 @@ class Memory:
             result=self.result,
             error=self.error,
         )
-        return Transcript(execution=execution, events=self.events, approvals=self._approvals)
+        found = Transcript(execution=execution, events=self.events, approvals=self._approvals)
+        # A replay hands the content out to the workflow, which may change it.
+        return deepcopy(found)
 
     def _state(self) -> ExecutionState:
         ends = {"Completed": ExecutionState.COMPLETED, "Failed": ExecutionState.FAILED}
@@ -142,7 +145,7 @@ class Memory:
     def spare(self, driver: Driver, *, parked: bool) -> None:
         """Take note that it can't go on."""
         self.running = False
-        if not parked:
+        if not parked and self.error is None:
             self.error = "a fault outside of the workflow; see the log"
         self._resting.set()
         del driver
@@ -208,13 +211,16 @@ class Memory:
 
     def _append(self, type_: str, approval: ApprovalRecord | None = None, **data: Any) -> None:
         version = self._version + 1
-        past = Past(position=str(version), version=version, type=type_, at=self.now, data=data)
+        # What the workflow holds it may change, and the record must stay as it was.
+        kept = deepcopy(data)
+        past = Past(position=str(version), version=version, type=type_, at=self.now, data=kept)
         self.events.append(past)
         if type_ in WAKES:
             self._woken = version
             self._resting.clear()
             assert self.driver is not None
-            self.driver.happened(Event(version, version, type_, self.now, data, approval))
+            given = Event(version, version, type_, self.now, deepcopy(data), deepcopy(approval))
+            self.driver.happened(given)
 
     def _head(self) -> ExecutionHead:
         return ExecutionHead(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Executor
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -82,6 +83,10 @@ class _Onlooker:
 
     async def sleep(self, seconds: float) -> None:
         """Let no time pass."""
+
+    def now(self) -> datetime:
+        """Refuse: the time is in the record."""
+        raise NotImplementedError
 
     def draining(self) -> bool:
         """Say yes: nothing is begun."""
