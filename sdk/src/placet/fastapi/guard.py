@@ -15,6 +15,7 @@ from placet.errors import Doubt, KeyReused, NotCleared, Overloaded, StepFailed, 
 from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
 from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
+from placet.fastapi.template import template_of
 from placet.gate import Gate
 from placet.model import Approval
 from placet.policy import Policy
@@ -104,7 +105,7 @@ class Guarded:
         ``payload``: what is to be done, as JSON, models of pydantic too. ``name``: what kind of
         thing is asked, by default the method and the path as the route has it.
         """
-        name = name or self._name()
+        name = name or f"{self._request.method} {template_of(self._request.scope)}"
         try:
             approval = await self._gate.ask(
                 name,
@@ -168,7 +169,3 @@ class Guarded:
 
     def _again(self) -> dict[str, str]:
         return {"retry-after": str(self._retry_after)}
-
-    def _name(self) -> str:
-        path = getattr(self._request.scope.get("route"), "path", self._request.url.path)
-        return f"{self._request.method} {path}"
