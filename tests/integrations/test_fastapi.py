@@ -412,3 +412,58 @@ async def test_a_key_that_was_used_at_one_prefix_is_new_at_another(people: Peopl
             for path in ("/payments/7", "/refunds/7")
         ]
     assert paid != refunded
+
+
+async def test_an_endpoint_that_can_not_await_does_not_act(people: People) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), False
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+
+    @app.post("/")
+    def act(guarded: Annotated[Guarded, Depends(guard)]) -> None:
+        nonlocal acted
+        guarded.cleared(1, title="Act", policy=FINANCE)  # type: ignore[unused-coroutine]
+        acted = True
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        assert (await client.post("/", headers=headers)).status_code == 500
+    assert not acted
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="make the endpoint async def"):
+            await client.post("http://bank/", headers=headers)
+
+
+@pytest.mark.parametrize(("status", "answered"), [(201, 500), (307, 500), (404, 404)])
+async def test_an_endpoint_that_was_never_cleared_does_not_succeed(
+    people: People, status: int, answered: int
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+
+    @app.post("/")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> Response:
+        # What an endpoint that forgets to await leaves behind, without Python's own warning.
+        guarded.cleared(1, title="Act", policy=FINANCE).close()
+        return Response("done", status)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        response = await client.post("/", headers=headers)
+    assert response.status_code == answered
+
+
+async def test_what_was_never_cleared_is_logged(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        await guard(request)
+        return PlainTextResponse("done")
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})

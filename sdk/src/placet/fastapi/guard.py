@@ -1,6 +1,7 @@
 """A dependency that lets an endpoint act once, when people have agreed."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -53,6 +54,7 @@ class Guard:
         if slot is None:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
             raise RuntimeError(msg)
+        slot.guarded = True
         return Guarded(
             request,
             slot,
@@ -83,7 +85,7 @@ class Guarded:
         self._caller = caller
         self._retry_after = retry_after
 
-    async def cleared(
+    def cleared(
         self,
         payload: Any,
         *,
@@ -91,7 +93,7 @@ class Guarded:
         policy: Policy,
         description: str | None = None,
         name: str | None = None,
-    ) -> Clearance:
+    ) -> Coroutine[Any, Any, Clearance]:
         """Go on once only: when people have agreed to ``payload``, and before nobody else did.
 
         What follows this call runs once for the request's Idempotency-Key, and its response is
@@ -103,9 +105,20 @@ class Guarded:
           payload; 409 while it is being done; 500 where it failed; 503 where the service is away.
 
         ``payload``: what is to be done, as JSON, models of pydantic too. ``name``: what kind of
-        thing is asked, by default the method and the path as the route has it.
+        thing is asked, by default the method and the path as the route has it. Raises RuntimeError
+        where there is no event loop to await it in.
         """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError as error:
+            msg = "a guarded endpoint awaits cleared(): make the endpoint async def, not def"
+            raise RuntimeError(msg) from error
         name = name or f"{self._request.method} {template_of(self._request.scope)}"
+        return self._cleared(name, payload, title=title, policy=policy, description=description)
+
+    async def _cleared(
+        self, name: str, payload: Any, *, title: str, policy: Policy, description: str | None
+    ) -> Clearance:
         try:
             approval = await self._gate.ask(
                 name,
