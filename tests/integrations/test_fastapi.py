@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -467,3 +468,25 @@ async def test_what_was_never_cleared_is_logged(people: People) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+async def test_people_see_the_number_that_the_endpoint_holds(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    euros = Decimal("123456789012.123456789")
+
+    class Transfer(BaseModel):
+        euros: Decimal
+
+    async def act(request: Request) -> Response:
+        payload = {"bare": euros, "model": Transfer(euros=euros)}
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with serving(app) as client:
+        asked = await client.post("/", headers={"idempotency-key": str(uuid4())})
+    approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
+    assert approval is not None
+    assert approval.payload == {"bare": str(euros), "model": {"euros": str(euros)}}

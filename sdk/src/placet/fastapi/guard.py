@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Header
-from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -104,9 +103,9 @@ class Guarded:
         - 403 where it was rejected, expired or withdrawn; 422 where the same key had another
           payload; 409 while it is being done; 500 where it failed; 503 where the service is away.
 
-        ``payload``: what is to be done, as JSON, models of pydantic too. ``name``: what kind of
-        thing is asked, by default the method and the path as the route has it. Raises RuntimeError
-        where there is no event loop to await it in.
+        ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
+        ``name``: what kind of thing is asked, by default the method and the path as the route has
+        it. Raises RuntimeError where there is no event loop to await it in.
         """
         try:
             asyncio.get_running_loop()
@@ -124,7 +123,7 @@ class Guarded:
                 name,
                 self._key if self._caller is None else f"{self._caller}/{self._key}",
                 title=title,
-                payload=jsonable_encoder(payload),
+                payload=payload,
                 policy=policy,
                 description=description,
                 on_behalf_of=self._caller,
