@@ -347,6 +347,23 @@ async def test_calls_that_langchains_middleware_stops_are_decided_each(
     assert output["messages"][-1].content == "done"
 
 
+async def test_a_call_with_long_arguments_is_shown_whole_and_its_description_cut(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    question = "why? " * 4_000
+    calls = [WantedCall(name="ask_user", args={"question": question}, id="call-1")]
+    on = {"ask_user": {"allowed_decisions": ["respond"]}}
+    asked = agent(saver, calls, [], interrupt_on=on)
+    running = asyncio.create_task(approvals.run(asked, {"messages": [("user", "Go")]}, thread))
+    [approval] = await desk.pending()
+    assert approval.payload["arguments"] == {"question": question}
+    assert approval.description is not None
+    assert len(approval.description) == 10_000
+    assert approval.description.endswith("why?\n... (cut here; the payload is whole)")
+    await desk.grant(approval, "Because")
+    assert told(await running) == ["Because"]
+
+
 @pytest.mark.parametrize("mode", ["batched", "per_call"])
 async def test_a_question_to_people_is_answered_with_their_comment(
     desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, mode: str
