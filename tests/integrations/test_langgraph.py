@@ -415,3 +415,36 @@ def test_an_amendment_that_python_takes_for_equal_is_one() -> None:
     [request], _ = shape_of(Interrupt(wish("pay", ["accept"], urgent=1), "id"))
     assert request.granted(ToolCall("pay", {"urgent": True}), None) is None
     assert request.granted(ToolCall("pay", {"urgent": 1.0}), None) is not None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "answer"),
+    [
+        (["approve", "reject", "respond"], {"type": "reject", "message": "too dear"}),
+        (["respond"], {"type": "respond", "message": "too dear"}),
+        (["approve", "respond"], None),
+        (["edit", "respond"], None),
+        (["approve", "edit"], None),
+    ],
+)
+def test_a_rejection_is_never_told_as_the_success_of_a_tool(
+    allowed: list[str], answer: Any
+) -> None:
+    [request], _ = shape_of(Interrupt(review(*allowed), "id"))
+    assert request.refused("too dear") == answer
+
+
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+async def test_an_agent_that_takes_a_response_and_no_rejection_stays_interrupted(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, mode: str
+) -> None:
+    paid: list[int] = []
+    on = {"pay": {"allowed_decisions": ["approve", "respond"]}}
+    asked = agent(saver, wanted(1), paid, interrupt_on=on, interrupt_mode=mode)
+    running = asyncio.create_task(approvals.run(asked, {"messages": [("user", "Pay")]}, thread))
+    [approval] = await desk.pending()
+    await desk.reject(approval, "too dear")
+    with pytest.raises(Rejected, match="too dear"):
+        await running
+    assert (await asked.aget_state(thread)).interrupts
+    assert paid == []
