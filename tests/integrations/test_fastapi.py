@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -350,3 +351,142 @@ async def test_a_response_that_is_no_text_is_a_failure(people: People) -> None:
         await approver.grant(approval)
         assert (await client.post("/acts", headers=headers)).status_code == 500
         assert (await client.post("/acts", headers=headers)).json()["code"] == "FAILED"
+
+
+def router(guard: Guard) -> APIRouter:
+    """Give a router whose endpoints are called alike, but for what is put before them."""
+    made = APIRouter()
+
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> str:
+        clearance = await guarded.cleared(7, title="Act", policy=FINANCE)
+        return clearance.approval.workflow
+
+    for path in ("", "/{account}", "/{account}/7", "/files/{file:path}"):
+        made.post(path)(act)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/payments", "/payments"),
+        ("/payments/7", "/payments/{account}"),
+        ("/refunds/7", "/refunds/{account}"),
+        ("/refunds/refunds", "/refunds/{account}"),
+        ("/refunds/7/7", "/refunds/{account}/7"),
+        ("/refunds/files/a/files/b", "/refunds/files/{file}"),
+        ("/v1/orgs/3/payments/7", "/v1/orgs/{org}/payments/{account}"),
+        ("/v1/orgs/7/payments/7/7", "/v1/orgs/{org}/payments/{account}/7"),
+        ("/v1/orgs/orgs/payments/7", "/v1/orgs/orgs/payments/{account}"),
+        ("/shop/payments/7", "/shop/payments/{account}"),
+    ],
+)
+async def test_a_request_is_named_by_its_whole_path(people: People, path: str, name: str) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    nested, shop, app = APIRouter(), FastAPI(), FastAPI()
+    nested.include_router(router(guard), prefix="/orgs/{org}/payments")
+    shop.include_router(router(guard), prefix="/payments")
+    # A mounted application has an error handler of its own, so it needs its own middleware.
+    shop.add_middleware(ApprovalMiddleware)
+    app.add_middleware(ApprovalMiddleware)
+    app.include_router(router(guard), prefix="/payments")
+    app.include_router(router(guard), prefix="/refunds")
+    app.include_router(nested, prefix="/v1")
+    app.mount("/shop", shop)
+    async with serving(app) as client:
+        asked = await client.post(path, headers={"idempotency-key": str(uuid4())})
+    approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
+    assert approval is not None
+    assert approval.workflow == f"POST {name}"
+
+
+async def test_a_key_that_was_used_at_one_prefix_is_new_at_another(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+    app.include_router(router(guard), prefix="/payments")
+    app.include_router(router(guard), prefix="/refunds")
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        paid, refunded = [
+            (await client.post(path, headers=headers)).json()["approval"]
+            for path in ("/payments/7", "/refunds/7")
+        ]
+    assert paid != refunded
+
+
+async def test_an_endpoint_that_can_not_await_does_not_act(people: People) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), False
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+
+    @app.post("/")
+    def act(guarded: Annotated[Guarded, Depends(guard)]) -> None:
+        nonlocal acted
+        guarded.cleared(1, title="Act", policy=FINANCE)  # type: ignore[unused-coroutine]
+        acted = True
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        assert (await client.post("/", headers=headers)).status_code == 500
+    assert not acted
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="make the endpoint async def"):
+            await client.post("http://bank/", headers=headers)
+
+
+@pytest.mark.parametrize(("status", "answered"), [(201, 500), (307, 500), (404, 404)])
+async def test_an_endpoint_that_was_never_cleared_does_not_succeed(
+    people: People, status: int, answered: int
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    app = FastAPI()
+    app.add_middleware(ApprovalMiddleware)
+
+    @app.post("/")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> Response:
+        # What an endpoint that forgets to await leaves behind, without Python's own warning.
+        guarded.cleared(1, title="Act", policy=FINANCE).close()
+        return Response("done", status)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        response = await client.post("/", headers=headers)
+    assert response.status_code == answered
+
+
+async def test_what_was_never_cleared_is_logged(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        await guard(request)
+        return PlainTextResponse("done")
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+async def test_people_see_the_number_that_the_endpoint_holds(people: People) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    euros = Decimal("123456789012.123456789")
+
+    class Transfer(BaseModel):
+        euros: Decimal
+
+    async def act(request: Request) -> Response:
+        payload = {"bare": euros, "model": Transfer(euros=euros)}
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with serving(app) as client:
+        asked = await client.post("/", headers={"idempotency-key": str(uuid4())})
+    approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
+    assert approval is not None
+    assert approval.payload == {"bare": str(euros), "model": {"euros": str(euros)}}

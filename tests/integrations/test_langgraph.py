@@ -347,6 +347,23 @@ async def test_calls_that_langchains_middleware_stops_are_decided_each(
     assert output["messages"][-1].content == "done"
 
 
+async def test_a_call_with_long_arguments_is_shown_whole_and_its_description_cut(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    question = "why? " * 4_000
+    calls = [WantedCall(name="ask_user", args={"question": question}, id="call-1")]
+    on = {"ask_user": {"allowed_decisions": ["respond"]}}
+    asked = agent(saver, calls, [], interrupt_on=on)
+    running = asyncio.create_task(approvals.run(asked, {"messages": [("user", "Go")]}, thread))
+    [approval] = await desk.pending()
+    assert approval.payload["arguments"] == {"question": question}
+    assert approval.description is not None
+    assert len(approval.description) == 10_000
+    assert approval.description.endswith("why?\n... (cut here; the payload is whole)")
+    await desk.grant(approval, "Because")
+    assert told(await running) == ["Because"]
+
+
 @pytest.mark.parametrize("mode", ["batched", "per_call"])
 async def test_a_question_to_people_is_answered_with_their_comment(
     desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, mode: str
@@ -398,3 +415,36 @@ def test_an_amendment_that_python_takes_for_equal_is_one() -> None:
     [request], _ = shape_of(Interrupt(wish("pay", ["accept"], urgent=1), "id"))
     assert request.granted(ToolCall("pay", {"urgent": True}), None) is None
     assert request.granted(ToolCall("pay", {"urgent": 1.0}), None) is not None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "answer"),
+    [
+        (["approve", "reject", "respond"], {"type": "reject", "message": "too dear"}),
+        (["respond"], {"type": "respond", "message": "too dear"}),
+        (["approve", "respond"], None),
+        (["edit", "respond"], None),
+        (["approve", "edit"], None),
+    ],
+)
+def test_a_rejection_is_never_told_as_the_success_of_a_tool(
+    allowed: list[str], answer: Any
+) -> None:
+    [request], _ = shape_of(Interrupt(review(*allowed), "id"))
+    assert request.refused("too dear") == answer
+
+
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+async def test_an_agent_that_takes_a_response_and_no_rejection_stays_interrupted(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, mode: str
+) -> None:
+    paid: list[int] = []
+    on = {"pay": {"allowed_decisions": ["approve", "respond"]}}
+    asked = agent(saver, wanted(1), paid, interrupt_on=on, interrupt_mode=mode)
+    running = asyncio.create_task(approvals.run(asked, {"messages": [("user", "Pay")]}, thread))
+    [approval] = await desk.pending()
+    await desk.reject(approval, "too dear")
+    with pytest.raises(Rejected, match="too dear"):
+        await running
+    assert (await asked.aget_state(thread)).interrupts
+    assert paid == []

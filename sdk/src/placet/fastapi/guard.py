@@ -1,11 +1,11 @@
 """A dependency that lets an endpoint act once, when people have agreed."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Header
-from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -15,6 +15,7 @@ from placet.errors import Doubt, KeyReused, NotCleared, Overloaded, StepFailed, 
 from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
 from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
+from placet.fastapi.template import template_of
 from placet.gate import Gate
 from placet.model import Approval
 from placet.policy import Policy
@@ -52,6 +53,7 @@ class Guard:
         if slot is None:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
             raise RuntimeError(msg)
+        slot.guarded = True
         return Guarded(
             request,
             slot,
@@ -82,7 +84,7 @@ class Guarded:
         self._caller = caller
         self._retry_after = retry_after
 
-    async def cleared(
+    def cleared(
         self,
         payload: Any,
         *,
@@ -90,7 +92,7 @@ class Guarded:
         policy: Policy,
         description: str | None = None,
         name: str | None = None,
-    ) -> Clearance:
+    ) -> Coroutine[Any, Any, Clearance]:
         """Go on once only: when people have agreed to ``payload``, and before nobody else did.
 
         What follows this call runs once for the request's Idempotency-Key, and its response is
@@ -101,16 +103,27 @@ class Guarded:
         - 403 where it was rejected, expired or withdrawn; 422 where the same key had another
           payload; 409 while it is being done; 500 where it failed; 503 where the service is away.
 
-        ``payload``: what is to be done, as JSON, models of pydantic too. ``name``: what kind of
-        thing is asked, by default the method and the path as the route has it.
+        ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
+        ``name``: what kind of thing is asked, by default the method and the path as the route has
+        it. Raises RuntimeError where there is no event loop to await it in.
         """
-        name = name or self._name()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError as error:
+            msg = "a guarded endpoint awaits cleared(): make the endpoint async def, not def"
+            raise RuntimeError(msg) from error
+        name = name or f"{self._request.method} {template_of(self._request.scope)}"
+        return self._cleared(name, payload, title=title, policy=policy, description=description)
+
+    async def _cleared(
+        self, name: str, payload: Any, *, title: str, policy: Policy, description: str | None
+    ) -> Clearance:
         try:
             approval = await self._gate.ask(
                 name,
                 self._key if self._caller is None else f"{self._caller}/{self._key}",
                 title=title,
-                payload=jsonable_encoder(payload),
+                payload=payload,
                 policy=policy,
                 description=description,
                 on_behalf_of=self._caller,
@@ -168,7 +181,3 @@ class Guarded:
 
     def _again(self) -> dict[str, str]:
         return {"retry-after": str(self._retry_after)}
-
-    def _name(self) -> str:
-        path = getattr(self._request.scope.get("route"), "path", self._request.url.path)
-        return f"{self._request.method} {path}"

@@ -16,6 +16,7 @@ from placet.gate import Gate
 SLOT = "placet.cleared"
 
 _KEPT_HEADERS = ("content-type", "location")
+_ERRORS = 400
 _SERVER_ERRORS = 500
 
 
@@ -25,8 +26,9 @@ class EndpointError(PlacetError):
 
 @dataclass
 class Slot:
-    """What was cleared in a request, once it was."""
+    """What was cleared in a request, once it was; ``guarded`` where it has to be."""
 
+    guarded: bool = False
     gate: Gate | None = None
     clearance: Clearance | None = None
     name: str = ""
@@ -49,7 +51,8 @@ class ApprovalMiddleware:
 
     The response of an endpoint that was cleared is recorded before it is sent: its status, content
     type, location and body, which must be UTF-8. An exception or a status of 500 or more is
-    recorded as a failure.
+    recorded as a failure. A guarded endpoint that was not cleared can't answer that it succeeded:
+    RuntimeError is raised in its place, which is answered 500 and logged.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -85,6 +88,7 @@ class _Recorder:
 
     async def send(self, message: Message) -> None:
         if self._slot.clearance is None or self.recorded:
+            self._check(message)
             await self._send(message)
             return
         self._held.append(message)
@@ -95,6 +99,16 @@ class _Recorder:
         await self._record()
         for held in self._held:
             await self._send(held)
+
+    def _check(self, message: Message) -> None:
+        if not self._slot.guarded or self._slot.clearance is not None:
+            return
+        if message["type"] == "http.response.start" and message["status"] < _ERRORS:
+            msg = (
+                f"a guarded endpoint answered {message['status']} and was never cleared: whatever"
+                " it did, nobody agreed to; it has to await guarded.cleared(...)"
+            )
+            raise RuntimeError(msg)
 
     async def _record(self) -> None:
         start, body = self._held[0], b"".join(each.get("body", b"") for each in self._held)

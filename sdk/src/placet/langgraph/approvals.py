@@ -19,6 +19,8 @@ from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal
 
 STEP_NAME = "answer"
 MAX_THREAD = 150
+MAX_DESCRIPTION = 10_000
+CUT = "\n... (cut here; the payload is whole)"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Approvals:
             title=title_of(request.call),
             payload=request.call,
             policy=policy_for(request.call, self.policy),
-            description=request.description,
+            description=_shortened(request.description),
             on_behalf_of=self.on_behalf_of,
         )
 
@@ -138,3 +140,10 @@ def _latest(config: RunnableConfig) -> RunnableConfig:
 def _text(thread_id: Any) -> str:
     text = str(thread_id)
     return text if len(text) <= MAX_THREAD else digest(text)
+
+
+def _shortened(description: str | None) -> str | None:
+    """Give what the service takes: the middleware describes a call with all its arguments."""
+    if description is None or len(description) <= MAX_DESCRIPTION:
+        return description
+    return description[: MAX_DESCRIPTION - len(CUT)] + CUT

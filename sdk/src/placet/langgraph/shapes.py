@@ -83,10 +83,11 @@ class ReviewRequest(Request):
         return None
 
     def refused(self, reason: str | None) -> Answer | None:
-        """Reject with the reason, or respond with it."""
+        """Reject with the reason, or respond with it where nothing but words is taken."""
         if "reject" in self.allowed:
             return {"type": "reject", "message": reason} if reason else {"type": "reject"}
-        if "respond" in self.allowed:
+        # To langchain a response is the success of the tool.
+        if "respond" in self.allowed and self.allowed.isdisjoint({"approve", "edit"}):
             return {"type": "respond", "message": reason or "rejected"}
         return None
 
