@@ -231,6 +231,31 @@ async def test_a_clearance_is_used_once_and_for_what_was_granted(
     assert done == [{"cost": 1}]
 
 
+async def test_what_is_done_is_what_was_redeemed_whatever_becomes_of_it_meanwhile(
+    people: People, engine: Made
+) -> None:
+    done: list[object] = []
+    hasty = engine()
+
+    @hasty.workflow
+    async def changes(run: Run) -> None:
+        clearance = await run.approval("Trip", payload={"cost": 1}, policy=FINANCE)
+        redeeming = asyncio.ensure_future(
+            run.step(done.append, clearance.payload, clearance=clearance)
+        )
+        await asyncio.sleep(0)
+        clearance.payload["cost"] = 1_000_000
+        await redeeming
+
+    async with hasty:
+        execution_id = await started(people, hasty, "changes")
+        [approval] = await people.pending(execution_id)
+        await (await people.get("approver-a")).grant(approval)
+        ended = await people.ended(execution_id)
+    assert ended.state is ExecutionState.COMPLETED
+    assert done == [{"cost": 1}]
+
+
 async def test_approved_work_in_doubt_is_not_begun_again(people: People, engine: Made) -> None:
     paying = Paying()
 

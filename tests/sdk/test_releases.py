@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,3 +153,32 @@ async def test_after_it_was_parked(
         await (await people.get("operator")).unpark(execution_id)
         await grant(people, execution_id)
         assert await kept(people, engine, working, wire, execution_id) == 2
+
+
+async def test_after_the_service_was_away_for_longer_than_a_client_tries(
+    people: People, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls = maker(server)(wait="poll", put_away=timedelta(seconds=0.05))
+    release, left = polls.client.release, iter(range(2))
+
+    async def away(*args: Any, **given: Any) -> int:
+        if next(left, None) is not None:
+            raise Unavailable("no answer for as long as the client tried")
+        return await release(*args, **given)
+
+    monkeypatch.setattr(polls.client, "release", away)
+
+    @polls.workflow
+    async def asks(run: Run) -> str:
+        await run.approval("Trip", payload={}, policy=FINANCE)
+        return "done"
+
+    async with polls:
+        execution_id = await started(people, polls, "asks")
+        await people.pending(execution_id)
+        # Of what is held, the poll under way then says nothing yet; another start ends it.
+        for _ in range(2):
+            await people.pending(await started(people, polls, "asks"))
+        await grant(people, execution_id)
+        assert (await people.ended(execution_id)).result == "done"
+    assert next(left, None) is None

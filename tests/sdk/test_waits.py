@@ -163,6 +163,40 @@ async def test_a_child_gives_its_result(people: People, engine: Made) -> None:
     assert ended.result == [4, 9, "FAILED", "ValueError: no good"]
 
 
+async def test_a_child_that_ended_while_its_parent_had_failed_is_not_waited_for_in_vain(
+    people: People, engine: Made
+) -> None:
+    operator = await people.get("operator")
+    family, go, down = engine(), asyncio.Event(), True
+
+    async def fails() -> str:
+        if down:
+            msg = "down"
+            raise OSError(msg)
+        return "up"
+
+    @family.workflow
+    async def child(run: Run) -> str:
+        await run.step(go.wait)
+        return "done"
+
+    @family.workflow
+    async def parent(run: Run) -> Any:
+        both = run.child("child", queue=family.queues[0]), run.step(fails)
+        return await asyncio.gather(*both)
+
+    async with family:
+        execution_id = await started(people, family, "parent")
+        failed = await people.ended(execution_id)
+        go.set()
+        # What its parent is told later is told by the same, in the order of the log.
+        down = False
+        await people.ended(await started(people, family, "parent"))
+        await operator.retry(failed)
+        ended = await people.ended(execution_id, after=failed.version)
+    assert ended.result == ["done", "up"]
+
+
 async def test_what_differs_each_time_is_recorded(people: People, engine: Made) -> None:
     seen: list[tuple[datetime, float, UUID]] = []
     one, other = engine(), engine()

@@ -41,7 +41,7 @@ class Ask:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class StepAsk(Ask):
-    """``failures`` counts attempts since the last retry. ``payload``: what the clearance is for.
+    """``failures`` counts attempts since the last retry.
 
     ``pause`` and ``timeout`` are in seconds: between the first two attempts, and for each.
     """
@@ -51,7 +51,6 @@ class StepAsk(Ask):
     call: Callable[[Executor | None], Awaitable[Any]]
     convert: Convert
     clearance: Clearance | None = None
-    payload: Any = None
     attempts: int = 1
     pause: float = 0.5
     timeout: float | None = None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -127,6 +127,11 @@ class Fleet:
             self._idle.pop(driver, None)
             driver.happened(event)
 
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC)
+
     async def load(self, execution_id: str) -> Record:
         """Read an execution's record. Raises RequestError."""
         return await load(self._client, execution_id)
@@ -213,9 +218,10 @@ class Fleet:
         try:
             # However long the service is away: what is on its way back is not told of again.
             await retried(None, self._release, returned)
-        finally:
+        except Exception:
             for execution_id, back in returned.items():
                 self._arrived(execution_id, back)
+            raise
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)

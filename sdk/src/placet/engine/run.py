@@ -4,6 +4,7 @@ import random
 from asyncio import Future, events
 from collections.abc import Awaitable, Callable, Coroutine
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
@@ -119,13 +120,13 @@ class Run:
         ``name-n`` by order of call.
 
         A failed attempt is recorded, and tried again ``retries`` times, after ``pause`` seconds,
-        twice as long each time. An attempt that takes longer than ``timeout`` seconds has failed;
-        a thread can't be stopped, and is left to itself.
+        twice as long each time up to a minute. An attempt that takes longer than ``timeout``
+        seconds has failed; a thread can't be stopped, and is left to itself.
 
         With ``clearance`` the step is the one use of that approval: the payload in hand must be
         what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
-        nothing is done. Such a step is begun once: if it is not known how it ended, Doubt. So it
-        has no retries.
+        nothing is done. ``fn`` gets a copy of the payload where that is an argument. Such a step
+        is begun once: if it is not known how it ended, Doubt. So it has no retries.
 
         Raises StepFailed when the last attempt failed, ValueError if a key is used twice or a
         step with a clearance is to be tried again.
@@ -134,14 +135,12 @@ class Run:
             msg = "a step with a clearance is begun once, so it can't have retries"
             raise ValueError(msg)
         name = name or str(getattr(fn, "__name__", type(fn).__name__))
-        payload = None
         if clearance is not None:
             # What is redeemed is what is done: nobody else can change this copy in between.
-            payload = deepcopy(clearance.payload)
-            args = tuple(payload if each is clearance.payload else each for each in args)
-            kwargs = {
-                key: payload if each is clearance.payload else each for key, each in kwargs.items()
-            }
+            shown, payload = clearance.payload, deepcopy(clearance.payload)
+            clearance = replace(clearance, payload=payload)
+            args = tuple(payload if each is shown else each for each in args)
+            kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
         ask = StepAsk(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
             # first.
@@ -150,7 +149,6 @@ class Run:
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
             convert=returned(fn),
             clearance=clearance,
-            payload=payload,
             attempts=retries + 1,
             pause=pause,
             timeout=timeout,

@@ -55,7 +55,7 @@ class Steps:
             await self._owner.sleep(pause)
             if self._owner.draining():
                 return
-            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            pause = max(pause, min(pause * 2, MAX_PAUSE_SECONDS))
 
     async def _attempt(self, ask: StepAsk) -> Any:
         limit = asyncio.timeout(ask.timeout)
@@ -122,7 +122,7 @@ class Steps:
         clearance = ask.clearance
         assert clearance is not None
         try:
-            payload_digest = digest(ask.payload)
+            payload_digest = digest(clearance.payload)
         except ValueError as error:
             return described(error), error
         command = RedeemApproval(

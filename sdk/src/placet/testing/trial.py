@@ -72,7 +72,7 @@ class Trial:
             fence=1,
             lease_expires_at=self._execution.started_at + timedelta(days=365),
         )
-        self._driver = _Driver(claim, self._memory)
+        self._driver = Driver(claim, self._memory)
         self._memory.driver = self._driver
         return self
 
@@ -182,18 +182,6 @@ class Trial:
     @property
     def _asked(self) -> str:
         return "nothing" if self._driver is None else self._driver.asked
-
-
-class _Driver(Driver):
-    """Goes by the trial's time."""
-
-    def __init__(self, claim: Claim, memory: Memory) -> None:
-        super().__init__(claim, memory)
-        self._memory = memory
-
-    def now(self) -> datetime:
-        """Give the time, in UTC."""
-        return self._memory.now.astimezone(UTC)
 
 
 class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened
