@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from tests.projections.tables import assert_equal_to_fold
 from tests.projections.test_feed import shuffled
 from tests.projections.test_projector import caught_up
 from tests.projections.until import until
+from tests.support.proxy import Wire
 
 
 @dataclass
@@ -180,35 +182,33 @@ def test_a_damaged_event_stops_it_there(log: Log) -> None:
             feed.fold(connection, feed.read(connection))
 
 
-def test_what_a_server_that_took_over_lacks_is_not_projected(log: Log) -> None:
+def test_what_a_server_that_took_over_lacks_is_not_projected(log: Log, tmp_path: Path) -> None:
     shuffled(log, 5)
-    kept = events_of(log)
+    kept, states, position = events_of(log), dict(log.states), log.position
+    shuffled(log, 5, seed=2)
+    lacking = events_of(log)[len(kept) :]
+    with psycopg.connect(log.url) as connection:
+        connection.execute("DELETE FROM execution_events WHERE notification_id > %s", [position])
+    log.states, log.position = states, position
     inbox: Inbox[Logged] = Inbox(lambda _: None)
-    projector = Projector(log.url, inbox=inbox, poll=60)
-    projector.start()
-    try:
-        inbox.put(kept[-1:])
-        until(lambda: caught_up(log))
-        states, position = dict(log.states), log.position
-        shuffled(log, 5, seed=2)
-        inbox.put(events_of(log)[len(kept) :])
-        with psycopg.connect(log.url, autocommit=True) as connection:
-            connection.execute(
-                "DELETE FROM execution_events WHERE notification_id > %s", [position]
-            )
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-            )
-        projector.wake()
-        log.states = states
-        another = log.append(started())
-        projector.wake()
-        until(lambda: caught_up(log))
-        assert another.id in log.states
-        assert_equal_to_fold(log.url, log.states)
-    finally:
-        projector.close()
+    with Wire(log.url, tmp_path).running() as wire:
+        projector = Projector(wire.url, inbox=inbox, poll=60)
+        projector.start()
+        try:
+            inbox.put(kept[-1:])
+            until(lambda: caught_up(log))
+            wire.down = True
+            wire.cut()
+            projector.wake()
+            until(lambda: wire.refused > 0)
+            inbox.put(lacking)
+            another = log.append(started())
+            wire.down = False
+            until(lambda: caught_up(log))
+            assert another.id in log.states
+            assert_equal_to_fold(log.url, log.states)
+        finally:
+            projector.close()
 
 
 def test_a_projector_takes_from_both(log: Log) -> None:

@@ -22,13 +22,15 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Relay:
     """Relays connections, on a thread and a loop of its own.
 
-    ``cut`` cuts all connections; while ``down``, new ones are refused, and while ``silent``, what
-    the server answers is lost. ``lose_replies_to``: once a client sends this, it is passed on, and
-    the connection is cut when the server has answered, before the client sees the answer.
+    ``cut`` cuts all connections; while ``down``, new ones are ``refused`` and counted, and while
+    ``silent``, what the server answers is lost. ``lose_replies_to``: once a client sends this, it
+    is passed on, and the connection is cut when the server has answered, before the client sees
+    the answer.
     """
 
     def __init__(self) -> None:
         self.lost = 0
+        self.refused = 0
         self.down = False
         self.silent = False
         self.lose_replies_to: bytes | None = None
@@ -100,6 +102,7 @@ class Relay:
         self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter
     ) -> None:
         if self.down:
+            self.refused += 1
             client_out.close()
             return
         try:
