@@ -1,3 +1,7 @@
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,6 +36,37 @@ def test_plain_gives_what_json_gives_back() -> None:
 
     trip = Trip("Eindhoven", datetime(2026, 1, 2, tzinfo=UTC))
     assert plain((1, trip), "it") == [1, {"to": "Eindhoven", "at": "2026-01-02T00:00:00Z"}]
+
+
+NAMES = ["fin", "sales", "legal", "ops", "hr", "it"]
+
+
+def test_a_set_is_written_in_one_order_whatever_the_process() -> None:
+    code = f"""
+import json
+from placet.canonical import plain
+print(json.dumps(plain({{"z": set({NAMES}), "a": [{{(n, 1) for n in {NAMES}}}, 1]}}, "it")))
+"""
+    written = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert written[0] == written[1]
+    assert list(json.loads(written[0]).items()) == [
+        ("z", sorted(NAMES)),
+        ("a", [[[name, 1] for name in sorted(NAMES)], 1]),
+    ]
+
+
+def test_a_set_without_an_order_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a set of what can't be sorted .* give a list"):
+        plain({"tags": {1, "a"}}, "the result")
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {(1, 2): 3}])

@@ -104,6 +104,17 @@ async def test_without_a_predicate_it_waits_for_the_end(people: People, mode: Mo
     assert (ended.state, ended.result) == (ExecutionState.COMPLETED, 17)
 
 
+async def test_an_execution_itself_can_be_waited_for(people: People) -> None:
+    operator, engine = await people.get("operator"), await people.get("engine")
+    started = (await operator.start("waited-for")).execution
+    assert started is not None
+    async with operator.watch(started) as watch:
+        waiting = asyncio.ensure_future(operator.wait(started))
+        await engine.complete(started.id, 17)
+        assert (await waiting).result == 17
+        assert await watch.until() is ExecutionState.COMPLETED
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     ("history", "status"),

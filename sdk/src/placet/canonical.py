@@ -50,19 +50,39 @@ def plain(value: Any, what: str) -> Any:
     """Give the value as JSON would give it back: dicts, lists, strings, numbers, bools, None.
 
     Dataclasses, msgspec Structs, models of pydantic, datetimes, UUIDs, Decimals and enums are taken
-    too. A workflow then sees the same value when it runs and when it is replayed. ``what`` names
-    the value in the message of the ValueError that anything else raises.
+    too, and sets, as sorted lists. A workflow then sees the same value when it runs and when it is
+    replayed. ``what`` names the value in the message of the ValueError that anything else raises.
     """
     try:
         # The encoder of msgspec writes a number that is not finite as null, and so would change it.
-        builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
-        text = json.dumps(builtins, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(_builtins(value), allow_nan=False, ensure_ascii=False)
         # Half of a surrogate pair is no text, though an escape of JSON can say it.
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{what} is not JSON: {error}"
         raise ValueError(msg) from error
     return json.loads(text)
+
+
+def _builtins(value: Any) -> Any:
+    """Give the value in builtin types, each set in an order that is the same in every process."""
+    found = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
+    try:
+        ordered = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode, order="deterministic")
+    except TypeError as error:
+        msg = f"it has a set of what can't be sorted ({error}); give a list in an order of yours"
+        raise TypeError(msg) from error
+    return found if found == ordered else _with_keys_as_found(found, ordered)
+
+
+def _with_keys_as_found(found: Any, ordered: Any) -> Any:
+    """Give what is ordered, but with the keys of objects where their author put them."""
+    match found, ordered:
+        case dict(), dict() if found.keys() == ordered.keys():
+            return {key: _with_keys_as_found(each, ordered[key]) for key, each in found.items()}
+        case ((list() | tuple()), (list() | tuple())) if len(found) == len(ordered):
+            return list(map(_with_keys_as_found, found, ordered))
+    return ordered
 
 
 def _encode(value: Any) -> Any:

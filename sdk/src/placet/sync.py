@@ -16,6 +16,7 @@ import placet.watch
 from placet.blocking import Blocking
 from placet.changes import Mode
 from placet.enums import ExecutionState
+from placet.model import Execution, ExecutionHead
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -140,13 +141,17 @@ class Client:
     wait_for = _blocking(_Async.wait_for)
 
     def watch(
-        self, execution_id: str, *, mode: Mode = "push", poll: float | None = None
+        self,
+        execution: Execution | ExecutionHead | str,
+        *,
+        mode: Mode = "push",
+        poll: float | None = None,
     ) -> "Watch":
         """Keep an execution's state in this process, for as long as the block takes.
 
-        ``with client.watch(execution_id) as watch: ...``
+        ``with client.watch(execution) as watch: ...``; ``execution`` may be its id.
         """
-        return Watch(self._client.watch(execution_id, mode=mode, poll=poll), self._loop)
+        return Watch(self._client.watch(execution, mode=mode, poll=poll), self._loop)
 
 
 class Watch:

@@ -9,7 +9,7 @@ from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import NotFound
 from placet.limit import limited
 from placet.machine import may_end, may_resolve, target
-from placet.model import Approval, ApprovalRecord, Execution, Move
+from placet.model import Approval, ApprovalRecord, Execution, ExecutionHead, Move
 from placet.retry import retried
 from placet.streams import Streams
 from placet.watch import Watch
@@ -35,7 +35,7 @@ class Waits(Streams):
 
     async def wait(
         self,
-        execution_id: str,
+        execution: Execution | ExecutionHead | str,
         *,
         until: Callable[[Execution], bool] = ended,
         mode: Mode = "push",
@@ -44,9 +44,11 @@ class Waits(Streams):
     ) -> Execution:
         """Wait until the execution is final, or until ``until`` says so, and give it as it stands.
 
-        ``until`` is asked of the execution as it is read after a change: what it passed through in
-        between is not shown to it. Raises NotFound and RequestError.
+        ``execution`` may be its id. ``until`` is asked of the execution as it is read after a
+        change: what it passed through in between is not shown to it. Raises NotFound and
+        RequestError.
         """
+        execution_id = _id_of(execution)
         aim = "end" if until is ended else "be as `until` wants it"
         seen: ExecutionState | None = None
         async with limited(timeout, f"execution {execution_id} to {aim}", lambda: seen):
@@ -104,12 +106,18 @@ class Waits(Streams):
                         return found
         raise AssertionError("changes never end")
 
-    def watch(self, execution_id: str, *, mode: Mode = "push", poll: float | None = None) -> Watch:
+    def watch(
+        self,
+        execution: Execution | ExecutionHead | str,
+        *,
+        mode: Mode = "push",
+        poll: float | None = None,
+    ) -> Watch:
         """Keep an execution's state in this process, for as long as the block takes.
 
-        ``async with client.watch(execution_id) as watch: ...``
+        ``async with client.watch(execution) as watch: ...``; ``execution`` may be its id.
         """
-        return Watch(self, execution_id, mode, poll)
+        return Watch(self, _id_of(execution), mode, poll)
 
     def _changes(
         self, execution: Execution, mode: Mode, poll: float | None
@@ -126,3 +134,7 @@ class Waits(Streams):
         if found is None:
             raise NotFound("NOT_FOUND", f"there is no approval {approval_id!r} that you may see")
         return found
+
+
+def _id_of(execution: Execution | ExecutionHead | str) -> str:
+    return execution if isinstance(execution, str) else execution.id
