@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import pydantic
 import pytest
 
 from placet import ApprovalRecord, Clearance, Rejected, Run, StepFailed, require
+from placet.enums import Verdict
 from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired, NotEligible
 from placet.testing import Trial
 from placet.testing.trial import START, TrialFailed
@@ -326,6 +327,26 @@ async def test_a_step_with_a_clearance_has_no_second_try() -> None:
         trial.grant(await trial.approval())
         with pytest.raises(TrialFailed, match="retries"):
             await trial.result()
+
+
+async def test_a_clearance_has_what_those_who_granted_filled_in() -> None:
+    clearances: list[Clearance] = []
+
+    async def workflow(run: Run) -> None:
+        clearances.append(await run.approval("Trip", payload=1, policy=FINANCE))
+
+    async with Trial(workflow) as trial:
+        trial.grant(await trial.approval(), by="ada")
+        await trial.result()
+    clearance = clearances[0]
+    assert clearance.answers == ()
+    [granted] = clearance.decisions
+    filled_in = msgspec.structs.replace(granted, answers={"cost centre": 17})
+    rejected = msgspec.structs.replace(
+        granted, verdict=Verdict.REJECTED, answers={"cost centre": 18}
+    )
+    several = replace(clearance, decisions=(rejected, granted, filled_in))
+    assert several.answers == ({"cost centre": 17},)
 
 
 async def test_a_clearance_is_used_once_and_for_what_was_granted() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from placet.enums import ApprovalStatus
+from placet.enums import ApprovalStatus, Verdict
 from placet.errors import Expired, Internal, NotCleared, Rejected, Withdrawn
 from placet.model import ApprovalRecord, Decision
 
@@ -25,6 +25,15 @@ class Clearance:
     approval: ApprovalRecord
     decisions: tuple[Decision, ...]
     digest: str
+
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """What those who granted filled into the approval's form, in the order of decisions.
+
+        Whoever filled in nothing is passed over. The service has no forms yet, and so none of it.
+        """
+        granted = (each for each in self.decisions if each.verdict is Verdict.GRANTED)
+        return tuple(each.answers for each in granted if each.answers is not None)
 
 
 def clear(approval: ApprovalRecord) -> Clearance:
