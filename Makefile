@@ -59,5 +59,6 @@ $(STAMP): pyproject.toml sdk/pyproject.toml constraints.txt
 	  echo "Making $(VENV) with $$($$python --version)"; \
 	  $$python -m venv $(VENV) || { echo "$$python can't make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
 	fi
+	@echo "Installing what Placet needs into $(VENV); the first time it takes some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]' -e ./sdk
 	@touch $@

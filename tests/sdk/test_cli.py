@@ -320,6 +320,22 @@ async def test_a_list_that_is_cut_off_says_how_to_go_on(people: People, server: 
     assert (len(rows), set(rows)) == (3, started)
 
 
+@pytest.mark.parametrize(
+    ("who", "command", "said"),
+    [
+        ("admin", ["approvals"], "Nothing waits for your decision; --all shows what else"),
+        ("operator", ["approvals", "--status", "expired"], "No such approval that you may see."),
+        ("operator", ["executions", "--workflow", "none"], "No such execution that you may see."),
+    ],
+)
+def test_a_list_of_nothing_says_so(server: Server, who: str, command: list[str], said: str) -> None:
+    listed = placet("--url", server.url, "--token", server.tokens[who], *command)
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert listed.stderr.startswith(said)
+    as_json = placet("--url", server.url, "--token", server.tokens[who], *command, "--json")
+    assert (as_json.stdout, as_json.stderr) == ("", "")
+
+
 def test_states_may_be_written_small(server: Server) -> None:
     at = ("--url", server.url, "--token", server.tokens["operator"])
     for command in (("executions", "--state", "failed"), ("approvals", "--status", "pending")):

@@ -34,6 +34,8 @@ After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Those that co
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
+NOTHING_TO_DECIDE = "Nothing waits for your decision; --all shows what else you may see."
+
 
 @app.callback()
 def options(  # noqa: D103 - the command's help is the application's
@@ -72,7 +74,8 @@ def executions(
     """List executions, the latest first."""
     where = ExecutionFilter(state=state or None, workflow=workflow or None, parked=parked or None)
     page = run(context, lambda client: client.executions(where, first=first, after=after))
-    _print_page(page, render.print_executions, as_json=as_json)
+    nothing = "No such execution that you may see."
+    _print_page(page, render.print_executions, as_json=as_json, nothing=nothing)
 
 
 @app.command()
@@ -96,7 +99,8 @@ def approvals(
     else:
         where = ApprovalFilter(status=[ApprovalStatus.PENDING], decidable_by_viewer=True)
     page = run(context, lambda client: client.approvals(where, first=first, after=after))
-    _print_page(page, render.print_approvals, as_json=as_json)
+    nothing = "No such approval that you may see." if everyone or status else NOTHING_TO_DECIDE
+    _print_page(page, render.print_approvals, as_json=as_json, nothing=nothing)
 
 
 @app.command()
@@ -306,12 +310,17 @@ def _json(text: str, option: str) -> Any:
         raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
 
 
-def _print_page(page: Page[Any], table: Callable[[Page[Any]], None], *, as_json: bool) -> None:
+def _print_page(
+    page: Page[Any], table: Callable[[Page[Any]], None], *, as_json: bool, nothing: str
+) -> None:
     if as_json:
         for row in page:
             render.print_json(row)
-    else:
+    elif page:
         table(page)
+    else:
+        # What reads the output of a list finds no line in it.
+        typer.echo(nothing, err=True)
     if page.next is not None:
         typer.echo(f"There are more: --after {page.next}", err=True)
 
