@@ -386,7 +386,7 @@ async def test_a_request_is_named_by_its_whole_path(people: People, path: str, n
     nested, shop, app = APIRouter(), FastAPI(), FastAPI()
     nested.include_router(router(guard), prefix="/orgs/{org}/payments")
     shop.include_router(router(guard), prefix="/payments")
-    # A mounted application has an error handler of its own, so it needs its own middleware.
+    # Needed once; a mounted application that has it, too, does no harm.
     shop.add_middleware(ApprovalMiddleware)
     app.add_middleware(ApprovalMiddleware)
     app.include_router(router(guard), prefix="/payments")
@@ -490,3 +490,100 @@ async def test_people_see_the_number_that_the_endpoint_holds(people: People) -> 
     approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
     assert approval is not None
     assert approval.payload == {"bare": str(euros), "model": {"euros": str(euros)}}
+
+
+async def caught() -> AsyncIterator[None]:
+    """Do as a dependency does that undoes its work whatever is raised."""
+    try:
+        yield
+    except Exception as error:
+        raise HTTPException(500, "the database is rolled back") from error
+
+
+async def wrapped() -> AsyncIterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise OSError("the database is rolled back") from error
+
+
+async def catching(request: Request, following: Callable[[Request], Any]) -> Response:
+    try:
+        answered: Response = await following(request)
+    except Exception as error:  # noqa: BLE001 - as applications do that answer all errors alike
+        return PlainTextResponse(f"caught {error!r}", 500)
+    return answered
+
+
+def guarded_by(guard: Guard, *dependencies: Callable[..., Any]) -> FastAPI:
+    app = FastAPI(dependencies=[Depends(each) for each in dependencies])
+
+    @app.post("/acts")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> str:
+        await guarded.cleared(7, title="Act", policy=FINANCE)
+        return "done"
+
+    return app
+
+
+def with_middleware(guard: Guard) -> FastAPI:
+    app = guarded_by(guard)
+    app.middleware("http")(catching)
+    return app
+
+
+def mounted(guard: Guard) -> FastAPI:
+    app = FastAPI()
+    app.mount("/", guarded_by(guard))
+    return app
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        with_middleware,
+        mounted,
+        lambda guard: guarded_by(guard, caught),
+        lambda guard: guarded_by(guard, wrapped),
+    ],
+    ids=["middleware", "mount", "dependency", "dependency that raises"],
+)
+async def test_an_answer_arrives_where_an_application_catches_what_is_raised(
+    people: People, made: Callable[[Guard], FastAPI]
+) -> None:
+    app = made(Guard(Gate(await people.get("engine"))))
+    app.add_middleware(ApprovalMiddleware)
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        missing = await client.post("/acts")
+        assert (missing.status_code, missing.json()["code"]) == (400, "IDEMPOTENCY_KEY_MISSING")
+        asked = await client.post("/acts", headers=headers)
+        assert (asked.status_code, asked.headers["retry-after"]) == (202, "5")
+        approver = await people.get("approver-a")
+        approval = await approver.approval(asked.json()["approval"])
+        assert approval is not None
+        await approver.grant(approval)
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.json()) == (200, "done")
+
+
+async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
+    people: People,
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        guarded = await guard(request)
+        try:
+            await guarded.cleared(1, title="Act", policy=FINANCE)
+        except Exception:  # noqa: BLE001 - the mistake that is tested
+            return PlainTextResponse("done")
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})

@@ -54,11 +54,13 @@ class Guard:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
             raise RuntimeError(msg)
         slot.guarded = True
+        with slot.answering():
+            key = idempotency_key(request)
         return Guarded(
             request,
             slot,
             gate=self._gate if isinstance(self._gate, Gate) else self._gate(),
-            key=idempotency_key(request),
+            key=key,
             caller=None if self._caller is None else self._caller(request),
             retry_after=self._retry_after,
         )
@@ -113,7 +115,11 @@ class Guarded:
             msg = "a guarded endpoint awaits cleared(): make the endpoint async def, not def"
             raise RuntimeError(msg) from error
         name = name or f"{self._request.method} {template_of(self._request.scope)}"
-        return self._cleared(name, payload, title=title, policy=policy, description=description)
+        return self._answering(name, payload, title=title, policy=policy, description=description)
+
+    async def _answering(self, name: str, payload: Any, **more: Any) -> Clearance:
+        with self._slot.answering():
+            return await self._cleared(name, payload, **more)
 
     async def _cleared(
         self, name: str, payload: Any, *, title: str, policy: Policy, description: str | None

@@ -1,6 +1,7 @@
 """The middleware that sends the answers of guards and records the responses of what was cleared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,25 @@ class EndpointError(PlacetError):
 
 @dataclass
 class Slot:
-    """What was cleared in a request, once it was; ``guarded`` where it has to be."""
+    """What was cleared in a request, once it was; ``guarded`` where it has to be.
+
+    ``answer`` is what is answered instead, where it was not.
+    """
 
     guarded: bool = False
+    answer: Response | None = None
     gate: Gate | None = None
     clearance: Clearance | None = None
     name: str = ""
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Keep the answer with which the endpoint is left in this block."""
+        try:
+            yield
+        except Answer as answer:
+            self.answer = answer.response
+            raise
 
     async def complete(self, result: Any) -> None:
         """Record what was answered."""
@@ -53,6 +67,9 @@ class ApprovalMiddleware:
     type, location and body, which must be UTF-8. An exception or a status of 500 or more is
     recorded as a failure. A guarded endpoint that was not cleared can't answer that it succeeded:
     RuntimeError is raised in its place, which is answered 500 and logged.
+
+    The answer of a guard is sent even where the application took it for an error of its own: it is
+    an exception, which other middlewares, dependencies and mounted applications may catch.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -68,13 +85,16 @@ class ApprovalMiddleware:
         recorder = _Recorder(slot, send)
         try:
             await self.app(scope, receive, recorder.send)
-        except Answer as answer:
-            await answer.response(scope, receive, send)
+        except Answer:
+            await recorder.answer(scope, receive)
         except Exception as error:
             # What is raised after the response was recorded, by a background task say, is not it.
             if slot.clearance is not None and not recorder.recorded:
                 await slot.fail(error)
+            await recorder.answer(scope, receive)
             raise
+        else:
+            await recorder.answer(scope, receive)
 
 
 class _Recorder:
@@ -82,14 +102,21 @@ class _Recorder:
 
     def __init__(self, slot: Slot, send: Send) -> None:
         self.recorded = False
+        self._ignored = False
         self._slot = slot
         self._send = send
         self._held: list[Message] = []
 
+    async def answer(self, scope: Scope, receive: Receive) -> None:
+        """Send what the guard answers, if it does, unless the endpoint went on all the same."""
+        if self._slot.answer is not None and not self._ignored:
+            await self._slot.answer(scope, receive, self._send)
+
     async def send(self, message: Message) -> None:
         if self._slot.clearance is None or self.recorded:
             self._check(message)
-            await self._send(message)
+            if self._slot.answer is None or self._ignored:
+                await self._send(message)
             return
         self._held.append(message)
         if message["type"] != "http.response.body" or message.get("more_body", False):
@@ -104,6 +131,7 @@ class _Recorder:
         if not self._slot.guarded or self._slot.clearance is not None:
             return
         if message["type"] == "http.response.start" and message["status"] < _ERRORS:
+            self._ignored = True
             msg = (
                 f"a guarded endpoint answered {message['status']} and was never cleared: whatever"
                 " it did, nobody agreed to; it has to await guarded.cleared(...)"
