@@ -1,6 +1,7 @@
 """Guarded endpoints of FastAPI and Starlette, before a service with people who decide."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Annotated, Any
@@ -586,4 +587,54 @@ async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "reason"),
+    [
+        ('"' + "x" * 300_000 + '"', 422, "the limit is 262144"),
+        ('"' + "x" * 1_100_000 + '"', 413, "larger than 1048576 bytes"),
+        (str(2**60), 422, "payload.value is a whole number beyond"),
+        (r'"\ud800"', 422, "surrogates not allowed"),
+        ("NaN", 422, "payload is not JSON"),
+    ],
+    ids=["large", "larger", "number", "surrogate", "not a number"],
+)
+async def test_what_a_client_sends_that_can_not_be_asked_is_told(
+    people: People, value: str, status: int, reason: str
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        payload = {"value": json.loads(await request.body())}
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        for _ in range(2):
+            answer = await client.post("/", content=value, headers=headers)
+            assert answer.status_code == status
+            assert reason in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("payload", [None, object()])
+async def test_a_payload_that_is_the_endpoints_fault_is_raised(
+    people: People, payload: object
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(ValueError, match="payload"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
