@@ -1,5 +1,6 @@
 """The middleware that sends the answers of guards and records the responses of what was cleared."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from placet.gate import Gate
 
 SLOT = "placet.cleared"
 
-_KEPT_HEADERS = ("content-type", "location")
+_KEPT_HEADERS = ("content-type", "content-encoding", "vary", "location")
 _ERRORS = 400
 _SERVER_ERRORS = 500
 
@@ -63,10 +64,10 @@ class Slot:
 class ApprovalMiddleware:
     """Needed once around an application whose endpoints have a guard.
 
-    The response of an endpoint that was cleared is recorded before it is sent: its status, content
-    type, location and body, which must be UTF-8. An exception or a status of 500 or more is
-    recorded as a failure. A guarded endpoint that was not cleared can't answer that it succeeded:
-    RuntimeError is raised in its place, which is answered 500 and logged.
+    The response of an endpoint that was cleared is recorded before it is sent: its status, body,
+    content type and encoding, and location. An exception or a status of 500 or more is recorded as
+    a failure. A guarded endpoint that was not cleared can't answer that it succeeded: RuntimeError
+    is raised in its place, which is answered 500 and logged.
 
     The answer of a guard is sent even where the application took it for an error of its own: it is
     an exception, which other middlewares, dependencies and mounted applications may catch.
@@ -144,21 +145,21 @@ class _Recorder:
         if status >= _SERVER_ERRORS:
             await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
             return
-        try:
-            result = _kept(status, Headers(raw=start.get("headers", [])), body)
-        except ValueError as error:
-            await self._slot.fail(error)
-            raise
-        await self._slot.complete(result)
+        await self._slot.complete(_kept(status, Headers(raw=start.get("headers", [])), body))
 
 
 def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
     # The body as text and not as the JSON that it may be: it is answered again to the byte, also
     # with numbers that I-JSON can't say.
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-    return {"status": status, "headers": kept, "body": body.decode()}
+    try:
+        return {"status": status, "headers": kept, "body": body.decode()}
+    except UnicodeDecodeError:
+        # A file, or text that a middleware further in has packed: it was done, so it is kept.
+        return {"status": status, "headers": kept, "base64": b64encode(body).decode()}
 
 
 def replayed(kept: Mapping[str, Any]) -> Response:
     """Give a response as it was recorded."""
-    return Response(kept["body"], kept["status"], headers=kept["headers"])
+    body = b64decode(kept["base64"]) if "base64" in kept else kept["body"]
+    return Response(body, kept["status"], headers=kept["headers"])
