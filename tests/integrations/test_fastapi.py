@@ -670,3 +670,30 @@ async def test_a_payload_that_is_the_endpoints_fault_is_raised(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(ValueError, match="payload"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+async def test_a_second_approval_in_one_request_is_refused_before_anything_follows(
+    people: People,
+) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), False
+
+    async def act(request: Request) -> Response:
+        nonlocal acted
+        guarded = await guard(request)
+        await guarded.cleared("one", title="Act", policy=FINANCE)
+        await (await guard(request)).cleared("two", title="Act", policy=FINANCE)
+        acted = True
+        return PlainTextResponse("done")
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        await granted_by(people, await client.post("/", headers=headers))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="one payload"):
+            await client.post("http://bank/", headers=headers)
+        again = await client.post("http://bank/", headers=headers)
+    assert (again.status_code, again.json()["code"]) == (500, "FAILED")
+    assert not acted

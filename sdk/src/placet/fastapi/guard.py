@@ -117,7 +117,8 @@ class Guarded:
 
         ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
         ``name``: what kind of thing is asked, by default the method and the path as the route has
-        it. Raises RuntimeError where there is no event loop to await it in.
+        it. Raises RuntimeError where there is no event loop to await it in, and for a second call
+        in one request, which has one key and so one approval.
         """
         try:
             asyncio.get_running_loop()
@@ -128,6 +129,13 @@ class Guarded:
         return self._answering(name, payload, title=title, policy=policy, description=description)
 
     async def _answering(self, name: str, payload: Any, **more: Any) -> Clearance:
+        if self._slot.asked:
+            msg = (
+                f"{name} awaits cleared() twice in one request, which has one {NAME} and one"
+                " response: put all that is to be approved into one payload"
+            )
+            raise RuntimeError(msg)
+        self._slot.asked = True
         with self._slot.answering():
             return await self._cleared(name, payload, **more)
 

@@ -30,10 +30,11 @@ class EndpointError(PlacetError):
 class Slot:
     """What was cleared in a request, once it was; ``guarded`` where it has to be.
 
-    ``answer`` is what is answered instead, where it was not.
+    ``asked`` says that it was begun, and ``answer`` is what is answered instead, where it was not.
     """
 
     guarded: bool = False
+    asked: bool = False
     answer: Response | None = None
     gate: Gate | None = None
     clearance: Clearance | None = None
