@@ -11,13 +11,13 @@ from langgraph.types import Command, Interrupt
 
 from placet.canonical import digest
 from placet.engine.clearance import Clearance
-from placet.errors import Doubt, NotCleared
+from placet.errors import NotCleared
 from placet.gate import Gate
+from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import Answer, Request, shape_of
 from placet.model import Approval
 from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal_of, title_of
 
-STEP_NAME = "answer"
 MAX_THREAD = 150
 MAX_DESCRIPTION = 10_000
 CUT = "\n... (cut here; the payload is whole)"
@@ -52,10 +52,11 @@ class Approvals:
         The interrupts that are open at one time are answered together, once all are decided. What
         is granted is answered with the payload that was granted; what is rejected, expired or
         withdrawn with a refusal and its reason. Where the graph takes no refusal, Rejected,
-        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once;
-        Doubt says that another process gave it, or ended as it did. A node that asks for something
-        else when it is begun again raises KeyReused. Raises ValueError for an interrupt of an
-        unknown shape or a graph without a checkpointer, and what the graph raises.
+        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once, or
+        not at all if the service is away meanwhile; Doubt says that another process gave it, or
+        ended as it did. A node that asks for something else when it is begun again raises
+        KeyReused. Raises ValueError for an interrupt of an unknown shape or a graph without a
+        checkpointer, and what the graph raises.
         """
         thread = _latest(config)
         # Without a checkpointer this raises: before people are asked for what can't be resumed.
@@ -79,9 +80,8 @@ class Approvals:
         ]
         decided = [(key, *await self._decided(request, on)) for key, request, on in asked]
         # Not before all are decided: a process that ends while it waits has used none of them.
-        for _, answer, clearance in decided:
-            if clearance is not None:
-                await self._hand_over(clearance, answer)
+        grants = [(clearance, answer) for _, answer, clearance in decided if clearance is not None]
+        await hand_over(self.gate, grants)
         return {
             key: combined([answer for of, answer, _ in decided if of == key])
             for key, (_, combined) in shapes.items()
@@ -118,16 +118,6 @@ class Approvals:
             msg = f"people granted {granted}, and the interrupt takes neither edits nor a refusal"
             raise ValueError(msg)
         return answer, clearance
-
-    async def _hand_over(self, clearance: Clearance, answer: Answer) -> None:
-        if await self.gate.redeem(clearance) is not None:
-            msg = (
-                f"the answer of approval {clearance.approval.id} was given to the graph by another"
-                " process, or by one that ended as it did; it is not given twice. To ask people"
-                " again, run the graph from the checkpoint of the interrupt"
-            )
-            raise Doubt(msg)
-        await self.gate.complete(clearance, STEP_NAME, answer)
 
 
 def _latest(config: RunnableConfig) -> RunnableConfig:
