@@ -18,6 +18,8 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.func import entrypoint
+from langgraph.graph import START, StateGraph
 from langgraph.types import Interrupt, interrupt
 
 from placet import Client, Doubt, ExecutionState, Gate, Policy, Rejected, errors, require
@@ -318,6 +320,57 @@ async def test_a_graph_that_can_not_be_resumed_asks_nobody(
     with pytest.raises(ValueError, match="No checkpointer"):
         await approvals.run(graph(None, asking(PAY)), EMPTY, thread)
     assert await desk.asked() == []
+
+
+@pytest.mark.parametrize("stop", ["interrupt_before", "interrupt_after"])
+async def test_a_breakpoint_is_not_taken_for_the_end(
+    approvals: Approvals, saver: InMemorySaver, thread: Any, stop: str
+) -> None:
+    builder = StateGraph(State)
+    builder.add_node("first", lambda _: {"answers": ["first"]})
+    builder.add_node("second", lambda _: {"answers": ["second"]})
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "second")
+    where: Any = {stop: ["second" if stop == "interrupt_before" else "first"]}
+    for asked, options in (
+        (builder.compile(checkpointer=saver, **where), {}),
+        (builder.compile(checkpointer=saver), where),
+    ):
+        thread["configurable"]["thread_id"] = str(uuid4())
+        with pytest.raises(ValueError, match=r"at a breakpoint .*, before second"):
+            await approvals.run(asked, EMPTY, thread, **options)
+        assert (await approvals.run(asked, None, thread))["answers"] == ["first", "second"]
+
+
+async def test_an_entrypoint_of_the_functional_interface_is_run_to_its_end(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    @entrypoint(checkpointer=saver)
+    async def flow(euros: int) -> Any:
+        return interrupt(wish("pay", euros=euros))
+
+    running = asyncio.create_task(approvals.run(flow, 7, thread))
+    [approval] = await desk.pending()
+    await desk.grant(approval)
+    [answer] = await running
+    assert answer["args"]["args"] == {"euros": 7}
+
+
+@pytest.mark.parametrize("option", [{"version": "v1"}, {"stream_mode": "updates"}])
+async def test_an_option_that_hides_the_interrupts_is_refused(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, option: Any
+) -> None:
+    with pytest.raises(ValueError, match="can't be given"):
+        await approvals.run(graph(saver, asking(PAY)), EMPTY, thread, **option)
+    assert await desk.asked() == []
+
+
+@pytest.mark.parametrize("config", [{}, {"configurable": {}}, {"configurable": {"user": "ada"}}])
+async def test_a_config_without_a_thread_is_refused_in_words(
+    approvals: Approvals, saver: InMemorySaver, config: Any
+) -> None:
+    with pytest.raises(ValueError, match="config names no thread"):
+        await approvals.run(graph(saver, asking(PAY)), EMPTY, config)
 
 
 async def test_a_node_that_asks_for_something_else_when_it_is_begun_again_is_refused(

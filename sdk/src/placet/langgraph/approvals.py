@@ -1,6 +1,6 @@
 """Graphs of LangGraph whose interrupts people answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Approvals:
         ``given`` None goes on with the thread where it stands, after a crash say: an interrupt
         that is still open finds its approvals again. ``config`` needs a ``thread_id``; at a
         ``checkpoint_id``, LangGraph forks the thread, and people are asked anew. ``options`` are
-        those of ``graph.ainvoke``.
+        those of ``graph.ainvoke`` but for ``version`` and ``stream_mode``, which raise ValueError.
 
         The interrupts that are open at one time are answered together, once all are decided. What
         is granted is answered with the payload that was granted; what is rejected, expired or
@@ -55,9 +55,11 @@ class Approvals:
         Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once, or
         not at all if the service is away meanwhile; Doubt says that another process gave it, or
         ended as it did. A node that asks for something else when it is begun again raises
-        KeyReused. Raises ValueError for an interrupt of an unknown shape or a graph without a
-        checkpointer, and what the graph raises.
+        KeyReused. Raises ValueError for an interrupt of an unknown shape, a graph without a
+        checkpointer, and one that stops at a breakpoint of ``interrupt_before`` or
+        ``interrupt_after``, where people are asked nothing; and what the graph raises.
         """
+        _check_options(options)
         thread = _latest(config)
         # Without a checkpointer this raises: before people are asked for what can't be resumed.
         await graph.aget_state(thread)
@@ -68,6 +70,13 @@ class Approvals:
             answers = await self._answers(thread["configurable"]["thread_id"], output.interrupts)
             resume: Command[Any] = Command(resume=answers)
             output = await graph.ainvoke(resume, thread, version="v2", **options)
+        if standing := (await graph.aget_state(thread)).next:
+            msg = (
+                f"the graph stopped at a breakpoint (interrupt_before, interrupt_after), before"
+                f" {', '.join(standing)}; people are asked only by interrupt() in a node. Take the"
+                " breakpoint away, or run the graph on with None as its input"
+            )
+            raise ValueError(msg)
         return output.value
 
     async def _answers(self, thread_id: Any, interrupts: Sequence[Interrupt]) -> dict[str, Any]:
@@ -120,9 +129,26 @@ class Approvals:
         return answer, clearance
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what changes the form of the output, in which the interrupts are looked for."""
+    for name in ("version", "stream_mode"):
+        if name in options:
+            msg = (
+                f"{name}={options[name]!r} can't be given: the output is read for its interrupts;"
+                " for what happens meanwhile give the config callbacks, or print_mode"
+            )
+            raise ValueError(msg)
+
+
 def _latest(config: RunnableConfig) -> RunnableConfig:
     """Give the config for the thread as it stands: after a fork, that is the fork."""
     configurable = config.get("configurable", {})
+    if configurable.get("thread_id") is None:
+        msg = (
+            'config names no thread, which approvals are known by: {"configurable": {"thread_id":'
+            ' "..."}}'
+        )
+        raise ValueError(msg)
     kept = {name: value for name, value in configurable.items() if name != "checkpoint_id"}
     return {**config, "configurable": kept}
 
