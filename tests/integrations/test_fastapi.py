@@ -652,6 +652,9 @@ async def test_what_a_client_sends_that_can_not_be_asked_is_told(
             answer = await client.post("/", content=value, headers=headers)
             assert answer.status_code == status
             assert reason in answer.json()["detail"]
+        if "the limit" in reason:
+            other = await client.post("/", content="1", headers=headers)
+            assert (other.status_code, other.json()["code"]) == (422, "KEY_REUSED")
 
 
 @pytest.mark.parametrize("payload", [None, object()])

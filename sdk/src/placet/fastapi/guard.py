@@ -14,6 +14,7 @@ from placet.enums import ApprovalStatus
 from placet.errors import (
     Doubt,
     InvalidInput,
+    InvalidTransition,
     KeyReused,
     LimitExceeded,
     NotCleared,
@@ -179,6 +180,11 @@ class Guarded:
             return await self._gate.ask(
                 name, key, payload=payload, on_behalf_of=self._caller, **more
             )
+        except InvalidTransition as error:
+            detail = f"the request that this {NAME} was used for ended before people were asked"
+            raise problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "KEY_REUSED", detail, kind=IDEMPOTENCY
+            ) from error
         except InvalidInput as error:
             raise problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", error.message
