@@ -39,6 +39,7 @@ def tools(gate: Gate, conversation: str) -> Tools:
 
     @requires_approval(
         gate,
+        name="refund",
         policy=require(1, group="finance"),
         title="Refund {euros} euros to {customer}",
         key=lambda customer, euros: f"{conversation}/{customer}/{euros}",

@@ -1,6 +1,7 @@
 """Guarded endpoints of FastAPI and Starlette, before a service with people who decide."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -102,6 +104,14 @@ class Shop:
         execution = await (await self.people.get("operator")).execution(approval.execution_id)
         assert execution is not None
         return execution.state
+
+
+async def granted_by(people: People, asked: httpx.Response) -> None:
+    """Have the approval of an answer 202 granted."""
+    approver = await people.get("approver-a")
+    approval = await approver.approval(asked.json()["approval"])
+    assert approval is not None
+    await approver.grant(approval)
 
 
 def serving(app: ASGIApp) -> httpx.AsyncClient:
@@ -331,12 +341,12 @@ async def test_in_starlette_it_does_the_same(people: People) -> None:
     assert after == ["after"]
 
 
-async def test_a_response_that_is_no_text_is_a_failure(people: People) -> None:
+async def test_a_response_that_is_no_text_is_answered_again_to_the_byte(people: People) -> None:
     guard = Guard(Gate(await people.get("engine")))
 
     async def act(request: Request) -> Response:
         await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
-        return Response(b"\xff\xfe")
+        return Response(b"\xff\xfe", media_type="application/pdf")
 
     app = Starlette(
         routes=[Route("/acts", act, methods=["POST"])],
@@ -345,12 +355,38 @@ async def test_a_response_that_is_no_text_is_a_failure(people: People) -> None:
     headers = {"idempotency-key": str(uuid4())}
     async with serving(app) as client:
         first = await client.post("/acts", headers=headers)
-        approver = await people.get("approver-a")
-        approval = await approver.approval(first.json()["approval"])
-        assert approval is not None
-        await approver.grant(approval)
-        assert (await client.post("/acts", headers=headers)).status_code == 500
-        assert (await client.post("/acts", headers=headers)).json()["code"] == "FAILED"
+        await granted_by(people, first)
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.content) == (200, b"\xff\xfe")
+            assert done.headers["content-type"] == "application/pdf"
+
+
+@pytest.mark.parametrize("further_in", [True, False])
+async def test_a_middleware_that_packs_responses_may_be_on_either_side(
+    people: People, *, further_in: bool
+) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), 0
+    app = FastAPI()
+    order: list[Any] = [GZipMiddleware, ApprovalMiddleware]
+    for each in order if further_in else reversed(order):
+        app.add_middleware(each)
+
+    @app.post("/acts")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> str:
+        nonlocal acted
+        await guarded.cleared(1, title="Act", policy=FINANCE)
+        acted += 1
+        return "done " * 1000
+
+    headers = {"idempotency-key": str(uuid4()), "accept-encoding": "gzip"}
+    async with serving(app) as client:
+        await granted_by(people, await client.post("/acts", headers=headers))
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.json()) == (200, "done " * 1000)
+            assert done.headers["content-encoding"] == "gzip"
+    assert acted == 1
 
 
 def router(guard: Guard) -> APIRouter:
@@ -386,7 +422,7 @@ async def test_a_request_is_named_by_its_whole_path(people: People, path: str, n
     nested, shop, app = APIRouter(), FastAPI(), FastAPI()
     nested.include_router(router(guard), prefix="/orgs/{org}/payments")
     shop.include_router(router(guard), prefix="/payments")
-    # A mounted application has an error handler of its own, so it needs its own middleware.
+    # Needed once; a mounted application that has it, too, does no harm.
     shop.add_middleware(ApprovalMiddleware)
     app.add_middleware(ApprovalMiddleware)
     app.include_router(router(guard), prefix="/payments")
@@ -490,3 +526,177 @@ async def test_people_see_the_number_that_the_endpoint_holds(people: People) -> 
     approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
     assert approval is not None
     assert approval.payload == {"bare": str(euros), "model": {"euros": str(euros)}}
+
+
+async def caught() -> AsyncIterator[None]:
+    """Do as a dependency does that undoes its work whatever is raised."""
+    try:
+        yield
+    except Exception as error:
+        raise HTTPException(500, "the database is rolled back") from error
+
+
+async def wrapped() -> AsyncIterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise OSError("the database is rolled back") from error
+
+
+async def catching(request: Request, following: Callable[[Request], Any]) -> Response:
+    try:
+        answered: Response = await following(request)
+    except Exception as error:  # noqa: BLE001 - as applications do that answer all errors alike
+        return PlainTextResponse(f"caught {error!r}", 500)
+    return answered
+
+
+def guarded_by(guard: Guard, *dependencies: Callable[..., Any]) -> FastAPI:
+    app = FastAPI(dependencies=[Depends(each) for each in dependencies])
+
+    @app.post("/acts")
+    async def act(guarded: Annotated[Guarded, Depends(guard)]) -> str:
+        await guarded.cleared(7, title="Act", policy=FINANCE)
+        return "done"
+
+    return app
+
+
+def with_middleware(guard: Guard) -> FastAPI:
+    app = guarded_by(guard)
+    app.middleware("http")(catching)
+    return app
+
+
+def mounted(guard: Guard) -> FastAPI:
+    app = FastAPI()
+    app.mount("/", guarded_by(guard))
+    return app
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        with_middleware,
+        mounted,
+        lambda guard: guarded_by(guard, caught),
+        lambda guard: guarded_by(guard, wrapped),
+    ],
+    ids=["middleware", "mount", "dependency", "dependency that raises"],
+)
+async def test_an_answer_arrives_where_an_application_catches_what_is_raised(
+    people: People, made: Callable[[Guard], FastAPI]
+) -> None:
+    app = made(Guard(Gate(await people.get("engine"))))
+    app.add_middleware(ApprovalMiddleware)
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        missing = await client.post("/acts")
+        assert (missing.status_code, missing.json()["code"]) == (400, "IDEMPOTENCY_KEY_MISSING")
+        asked = await client.post("/acts", headers=headers)
+        assert (asked.status_code, asked.headers["retry-after"]) == (202, "5")
+        await granted_by(people, asked)
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.json()) == (200, "done")
+
+
+async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
+    people: People,
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        guarded = await guard(request)
+        try:
+            await guarded.cleared(1, title="Act", policy=FINANCE)
+        except Exception:  # noqa: BLE001 - the mistake that is tested
+            return PlainTextResponse("done")
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "reason"),
+    [
+        ('"' + "x" * 300_000 + '"', 422, "the limit is 262144"),
+        ('"' + "x" * 1_100_000 + '"', 413, "larger than 1048576 bytes"),
+        (str(2**60), 422, "payload.value is a whole number beyond"),
+        (r'"\ud800"', 422, "surrogates not allowed"),
+        ("NaN", 422, "payload is not JSON"),
+    ],
+    ids=["large", "larger", "number", "surrogate", "not a number"],
+)
+async def test_what_a_client_sends_that_can_not_be_asked_is_told(
+    people: People, value: str, status: int, reason: str
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        payload = {"value": json.loads(await request.body())}
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        for _ in range(2):
+            answer = await client.post("/", content=value, headers=headers)
+            assert answer.status_code == status
+            assert reason in answer.json()["detail"]
+        if "the limit" in reason:
+            other = await client.post("/", content="1", headers=headers)
+            assert (other.status_code, other.json()["code"]) == (422, "KEY_REUSED")
+
+
+@pytest.mark.parametrize("payload", [None, object()])
+async def test_a_payload_that_is_the_endpoints_fault_is_raised(
+    people: People, payload: object
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+
+    async def act(request: Request) -> Response:
+        await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
+        raise NotImplementedError
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(ValueError, match="payload"):
+            await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+
+
+async def test_a_second_approval_in_one_request_is_refused_before_anything_follows(
+    people: People,
+) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), False
+
+    async def act(request: Request) -> Response:
+        nonlocal acted
+        guarded = await guard(request)
+        await guarded.cleared("one", title="Act", policy=FINANCE)
+        await (await guard(request)).cleared("two", title="Act", policy=FINANCE)
+        acted = True
+        return PlainTextResponse("done")
+
+    app = Starlette(
+        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(app) as client:
+        await granted_by(people, await client.post("/", headers=headers))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(RuntimeError, match="one payload"):
+            await client.post("http://bank/", headers=headers)
+        again = await client.post("http://bank/", headers=headers)
+    assert (again.status_code, again.json()["code"]) == (500, "FAILED")
+    assert not acted

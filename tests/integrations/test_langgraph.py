@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
@@ -17,12 +18,16 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.func import entrypoint
+from langgraph.graph import START, StateGraph
 from langgraph.types import Interrupt, interrupt
 
-from placet import Doubt, ExecutionState, Policy, Rejected, errors, require
+from placet import Client, Doubt, ExecutionState, Gate, Policy, Rejected, errors, require
 from placet.langgraph import Approvals
+from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import shape_of
 from placet.toolcalls import ToolCall
+from placet.wire import Operation
 from tests.integrations.desk import Desk
 from tests.integrations.graphs import ALL, FINANCE, Graph, State, asking, graph, wish
 from tests.sdk.people import People, Server
@@ -235,7 +240,7 @@ async def test_an_answer_that_was_handed_out_is_not_handed_out_again_but_asked_f
     await desk.grant(approval)
     # As a process does that ends before LangGraph has saved the answer.
     await desk.gate.redeem(await desk.gate.clearance(approval))
-    with pytest.raises(Doubt, match="not begun again"):
+    with pytest.raises(Doubt, match="not given twice"):
         await approvals.run(asked, None, thread)
     await desk.gate.complete(await desk.gate.clearance(approval), "answer", {"type": "accept"})
     with pytest.raises(Doubt, match="from the checkpoint"):
@@ -247,6 +252,58 @@ async def test_an_answer_that_was_handed_out_is_not_handed_out_again_but_asked_f
     assert again.id != approval.id
     await desk.grant(again)
     assert len((await forked)["answers"]) == 1
+
+
+class Outage(Client):
+    """A client whose service is away at one of the redemptions that it asks for, counted from 0."""
+
+    away_at: int | None = None
+    asked = 0
+
+    async def execute_once(
+        self, operation: Operation[Any], variables: Mapping[str, Any] | None = None
+    ) -> Any:
+        if b"redemptionKey" in msgspec.json.encode(variables):
+            self.asked += 1
+            if self.asked - 1 == self.away_at:
+                raise errors.Unavailable("no answer")
+        return await super().execute_once(operation, variables)
+
+
+@pytest.mark.parametrize("away_at", [0, 1, 2])
+async def test_after_an_outage_between_two_redemptions_all_answers_are_given(
+    desk: Desk, server: Server, saver: InMemorySaver, thread: Any, away_at: int
+) -> None:
+    asked = graph(saver, *(asking([wish("pay", euros=each)]) for each in (1, 2, 3)))
+    async with Outage(server.url, server.tokens["engine"], retry_for=0) as client:
+        client.away_at = away_at
+        approvals = Approvals(Gate(client, queue=desk.gate.queue), FINANCE)
+        running = asyncio.create_task(approvals.run(asked, EMPTY, thread))
+        for each in await desk.pending(3):
+            await desk.grant(each)
+        with pytest.raises(errors.Unavailable):
+            await running
+        answers = (await approvals.run(asked, None, thread))["answers"]
+        assert [each["args"]["args"]["euros"] for [each] in answers] == [1, 2, 3]
+    states = [await desk.state(each) for each in await desk.asked()]
+    assert [state for state, _ in states] == [ExecutionState.COMPLETED] * 3
+
+
+async def test_of_two_processes_that_answer_several_interrupts_at_once_one_does(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    asked = graph(saver, *(asking([wish("pay", euros=each)]) for each in (1, 2)))
+    running = asyncio.create_task(approvals.run(asked, EMPTY, thread))
+    for each in await desk.pending(2):
+        await desk.grant(each)
+    await running
+    used = await desk.asked()
+    grants = [
+        (await desk.gate.clearance(each), (await desk.state(each))[1]) for each in reversed(used)
+    ]
+    for some in (grants, grants[:1], grants[1:]):
+        with pytest.raises(Doubt, match="not given twice"):
+            await hand_over(desk.gate, some)
 
 
 async def test_an_interrupt_of_another_shape_asks_nobody(
@@ -263,6 +320,57 @@ async def test_a_graph_that_can_not_be_resumed_asks_nobody(
     with pytest.raises(ValueError, match="No checkpointer"):
         await approvals.run(graph(None, asking(PAY)), EMPTY, thread)
     assert await desk.asked() == []
+
+
+@pytest.mark.parametrize("stop", ["interrupt_before", "interrupt_after"])
+async def test_a_breakpoint_is_not_taken_for_the_end(
+    approvals: Approvals, saver: InMemorySaver, thread: Any, stop: str
+) -> None:
+    builder = StateGraph(State)
+    builder.add_node("first", lambda _: {"answers": ["first"]})
+    builder.add_node("second", lambda _: {"answers": ["second"]})
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "second")
+    where: Any = {stop: ["second" if stop == "interrupt_before" else "first"]}
+    for asked, options in (
+        (builder.compile(checkpointer=saver, **where), {}),
+        (builder.compile(checkpointer=saver), where),
+    ):
+        thread["configurable"]["thread_id"] = str(uuid4())
+        with pytest.raises(ValueError, match=r"at a breakpoint .*, before second"):
+            await approvals.run(asked, EMPTY, thread, **options)
+        assert (await approvals.run(asked, None, thread))["answers"] == ["first", "second"]
+
+
+async def test_an_entrypoint_of_the_functional_interface_is_run_to_its_end(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any
+) -> None:
+    @entrypoint(checkpointer=saver)
+    async def flow(euros: int) -> Any:
+        return interrupt(wish("pay", euros=euros))
+
+    running = asyncio.create_task(approvals.run(flow, 7, thread))
+    [approval] = await desk.pending()
+    await desk.grant(approval)
+    [answer] = await running
+    assert answer["args"]["args"] == {"euros": 7}
+
+
+@pytest.mark.parametrize("option", [{"version": "v1"}, {"stream_mode": "updates"}])
+async def test_an_option_that_hides_the_interrupts_is_refused(
+    desk: Desk, approvals: Approvals, saver: InMemorySaver, thread: Any, option: Any
+) -> None:
+    with pytest.raises(ValueError, match="can't be given"):
+        await approvals.run(graph(saver, asking(PAY)), EMPTY, thread, **option)
+    assert await desk.asked() == []
+
+
+@pytest.mark.parametrize("config", [{}, {"configurable": {}}, {"configurable": {"user": "ada"}}])
+async def test_a_config_without_a_thread_is_refused_in_words(
+    approvals: Approvals, saver: InMemorySaver, config: Any
+) -> None:
+    with pytest.raises(ValueError, match="config names no thread"):
+        await approvals.run(graph(saver, asking(PAY)), EMPTY, config)
 
 
 async def test_a_node_that_asks_for_something_else_when_it_is_begun_again_is_refused(

@@ -164,7 +164,60 @@ async def test_a_failure_is_reported_and_stands(connect: Connect) -> None:
         told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
         assert "bounced" in told
         told = await agent.refused("report_outcome", approval_id=approval.id, outcome="done")
-        assert "INVALID_TRANSITION" in told
+        assert "the first stands: failed, 'ReportedFailureError: bounced'" in told
+
+
+@pytest.mark.parametrize("text", ["r" * 300_000, "\x01" * 50_000, "€" * 50_000, "\x00"])
+async def test_what_was_done_is_recorded_as_done_however_long_its_result(
+    connect: Connect, text: str
+) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        report = {"approval_id": approval.id, "outcome": "done", "result": text}
+        for _ in range(2):
+            told = await agent.call("report_outcome", **report)
+            assert told["outcome"] == "done"
+            assert ("cut to 40000 characters" in told["next"]) == (len(text) > 40_000)
+        assert await agent.state(approval) is ExecutionState.COMPLETED
+
+
+async def test_a_long_failure_is_recorded_cut(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        report = {"approval_id": approval.id, "outcome": "failed", "result": "r" * 12_000}
+        for _ in range(2):
+            told = await agent.call("report_outcome", **report)
+            assert "cut to 9000 characters" in told["next"]
+        assert await agent.state(approval) is ExecutionState.FAILED
+
+
+async def test_the_first_report_stands(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+        await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL)
+        report = {"approval_id": approval.id, "outcome": "done", "result": "sent"}
+        await agent.call("report_outcome", **report)
+        await agent.call("report_outcome", **report)
+        for other in ({"result": "sent twice"}, {"outcome": "failed"}):
+            told = await agent.refused("report_outcome", **report | other)
+            assert "the first stands: done, 'sent'" in told
+        assert await agent.state(approval) is ExecutionState.COMPLETED
+
+
+async def test_a_key_that_was_used_says_what_to_do(connect: Connect) -> None:
+    async with connect() as agent:
+        payload = MAIL | {"id": str(uuid4())}
+        asked = {"action": "send_email", "title": "Write", "payload": payload}
+        await agent.call("request_approval", **asked)
+        told = await agent.refused("request_approval", **asked | {"title": "Write to Ada"})
+        assert "this payload, by which the request is known, was used before" in told
+        assert "give a key that was not used" in told
+        key = str(uuid4())
+        await agent.call("request_approval", **asked, key=key)
+        other = asked | {"payload": MAIL}
+        assert "this key was used" in await agent.refused("request_approval", **other, key=key)
 
 
 async def test_a_rejection_is_an_answer_and_ends_the_execution(connect: Connect) -> None:

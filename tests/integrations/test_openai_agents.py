@@ -4,19 +4,22 @@ import asyncio
 import random
 import string
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import httpx
+import openai
 import pytest
-from agents import Agent, RunContextWrapper, function_tool
+from agents import Agent, ModelResponse, RunContextWrapper, function_tool
 from pydantic import BaseModel
 
 from placet import Approval, Doubt, ExecutionState, Policy, StepFailed, errors, require
 from placet.openai_agents import Approvals
 from placet.toolcalls import ToolCall
 from tests.integrations.desk import Desk
-from tests.integrations.runs import FINANCE, UNTRACED, Script, agent, payer, wanted
+from tests.integrations.runs import FINANCE, UNTRACED, Script, Turn, agent, payer, wanted
 from tests.sdk.people import People, Server
 
 
@@ -180,6 +183,65 @@ async def test_what_a_run_raises_fails_the_execution(desk: Desk, talk: Talk, ban
     assert await desk.asked() == []
 
 
+class Away(Script):
+    """A model that fails with these errors before it says its turns; None is a turn between."""
+
+    def __init__(self, *turns: Turn, failures: Sequence[Exception | None]) -> None:
+        super().__init__(*turns)
+        self.failures = list(failures)
+
+    async def get_response(self, *args: Any, **more: Any) -> ModelResponse:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return await super().get_response(*args, **more)
+
+
+def answered(status: int) -> Any:
+    return httpx.Response(status, request=httpx.Request("POST", "http://model"))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        openai.APIConnectionError(request=answered(200).request),
+        openai.RateLimitError("slower", response=answered(429), body=None),
+        openai.InternalServerError("oh", response=answered(500), body=None),
+        ConnectionError("reset"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_model_that_was_away_is_asked_again_by_the_same_call(
+    desk: Desk, talk: Talk, bank: Bank, failure: Exception
+) -> None:
+    turns: list[Turn] = [[wanted("pay", "call-1", euros=120)], "Then not."]
+    asked = agent(Away(*turns, failures=[failure, None, failure]), bank.pay)
+    with pytest.raises(type(failure)):
+        await talk.run(asked)
+    running = asyncio.create_task(talk.run(asked))
+    [approval] = await desk.pending()
+    await desk.reject(approval, "too dear")
+    with pytest.raises(type(failure)):
+        await running
+    assert await talk.run(asked) == "Then not."
+    assert bank.paid == []
+
+
+async def test_a_model_that_is_away_after_a_grant_was_used_fails_the_execution(
+    desk: Desk, talk: Talk, bank: Bank
+) -> None:
+    turns: list[Turn] = [[wanted("pay", "call-1", euros=120)], "It is paid."]
+    asked = agent(Away(*turns, failures=[None, ConnectionError("reset")]), bank.pay)
+    running = asyncio.create_task(talk.run(asked))
+    [approval] = await desk.pending()
+    await desk.grant(approval)
+    with pytest.raises(ConnectionError):
+        await running
+    with pytest.raises(StepFailed, match="reset"):
+        await talk.run(asked)
+    assert bank.paid == [120]
+
+
 async def test_a_large_state_is_kept_and_one_too_large_fails_before_anybody_is_asked(
     desk: Desk, talk: Talk, bank: Bank
 ) -> None:
@@ -256,6 +318,28 @@ async def test_a_context_and_a_typed_output_go_along(desk: Desk, talk: Talk) -> 
     [approval] = await desk.pending()
     await desk.grant(approval)
     assert await running == {"paid": 120}
+    assert seen == [7]
+
+
+async def test_without_the_context_that_it_needs_a_run_is_not_gone_on_with(
+    desk: Desk, talk: Talk
+) -> None:
+    seen: list[int] = []
+
+    @function_tool(needs_approval=True)
+    def pay(context: RunContextWrapper[Account], euros: int) -> str:
+        seen.append(context.context.number)
+        return f"paid {euros}"
+
+    model = Script([wanted("pay", "call-1", euros=120)], "It is paid.")
+    clerk = Agent[Account](name="clerk", model=model, tools=[pay])
+    running = asyncio.create_task(talk.run(clerk, context=Account(7)))
+    [approval] = await desk.pending()
+    running.cancel()
+    await desk.grant(approval)
+    with pytest.raises(ValueError, match="give it again, as context="):
+        await talk.run(clerk)
+    assert await talk.run(clerk, context=Account(7)) == "It is paid."
     assert seen == [7]
 
 

@@ -1,15 +1,16 @@
 """Arguments that become a payload and come back."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import BaseModel, Field, SecretStr
 
 from placet.arguments import Arguments
 
@@ -93,6 +94,54 @@ def test_what_json_can_not_say_is_refused(args: tuple[object, ...], error: str) 
 def test_what_the_annotation_does_not_allow_is_refused() -> None:
     with pytest.raises(ValueError, match="argument 'urgent': Expected `bool`, got `str`"):
         returned(typed, TRANSFER, (), urgent="yes")
+
+
+class Line(BaseModel):
+    euros: Decimal
+    on: date = Field(alias="onDay")
+
+
+class Order(BaseModel, strict=True):
+    lines: tuple[Line, ...]
+    at: datetime
+
+
+LINE = Line(euros=Decimal("12.50"), onDay=date(2026, 3, 1))
+ORDER = Order(lines=(LINE,), at=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def modelled(order: Order, *lines: Line, others: Sequence[Line] | None = None) -> Order:
+    raise NotImplementedError(order, lines, others)
+
+
+def test_models_of_pydantic_come_back_as_they_were() -> None:
+    back = returned(modelled, ORDER, LINE, LINE, others=(LINE,))
+    assert (back.args, back.kwargs) == ((ORDER, LINE, LINE), {"others": [LINE]})
+    arguments = Arguments(modelled)
+    payload = arguments.payload(arguments.bind((ORDER,), {}))
+    line = {"euros": "12.50", "on": "2026-03-01"}
+    assert payload["order"] == {"lines": [line], "at": "2026-03-01T00:00:00Z"}
+    assert arguments.result(payload["order"]) == ORDER
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+def test_a_model_that_does_not_show_what_it_holds_is_refused() -> None:
+    def log_in(logins: list[Login]) -> None:
+        raise NotImplementedError(logins)
+
+    login = Login(user="ada", password=SecretStr("1234"))
+    with pytest.raises(ValueError, match="argument 'logins' does not come back from JSON") as told:
+        returned(log_in, [login])
+    assert "1234" not in str(told.value)
+
+
+def test_what_a_model_does_not_allow_is_refused() -> None:
+    with pytest.raises(ValueError, match="argument 'order': 1 validation error for Order"):
+        returned(modelled, {"lines": []})
 
 
 def test_what_could_not_work_is_told_at_once() -> None:

@@ -1,13 +1,16 @@
 """Functions that people let through, call by call, against a service."""
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel
 
 from placet import (
     Approval,
@@ -252,3 +255,108 @@ def test_what_could_not_work_is_told_when_it_decorates() -> None:
         @requires_approval(gate, policy=FINANCE, title="Count")
         def count() -> Any:
             yield 1
+
+
+class Caller:
+    async def __call__(self, euros: int) -> int:
+        return euros
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate as libraries do that know of no async functions."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def numbers(euros: int) -> Iterator[int]:
+    yield euros
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (functools.partial(int, base=2), "is no function"),
+        (Caller(), "is no function"),
+        (Caller, "is no function"),
+        (classmethod(lambda cls, euros: (cls, euros)), "@classmethod has to stand above"),
+        (staticmethod(str), "@staticmethod has to stand above"),
+        (wrapped(numbers), "is a generator"),
+    ],
+    ids=["partial", "object", "class", "classmethod", "staticmethod", "generator"],
+)
+def test_what_is_no_function_is_refused_in_words(function: Any, said: str) -> None:
+    gate = Gate(Client("http://127.0.0.1:9", "no-token"))
+    with pytest.raises(TypeError, match=said):
+        requires_approval(gate, policy=FINANCE, title="Pay")(function)
+
+
+def test_a_function_of_a_script_needs_a_name_of_its_own() -> None:
+    gate = Gate(Client("http://127.0.0.1:9", "no-token"))
+
+    def deploy() -> None:
+        raise NotImplementedError
+
+    deploy.__module__ = "__main__"
+    with pytest.raises(ValueError, match=r"deploy is of __main__.*name="):
+        requires_approval(gate, policy=FINANCE, title="Deploy")(deploy)
+    requires_approval(gate, policy=FINANCE, title="Deploy", name="deploy")(deploy)
+
+
+async def test_an_async_function_behind_another_wrapper_is_not_taken_for_done(
+    office: Office,
+) -> None:
+    ran = False
+
+    @office.guard()
+    @wrapped
+    async def pay(euros: int) -> int:
+        nonlocal ran
+        ran = True
+        return euros
+
+    with pytest.raises(RuntimeError, match="async behind a decorator that is not"):
+        pay(1)
+    with pytest.raises(TypeError, match=r"gave a coroutine, which was not awaited.*async def"):
+        await office.granted(asyncio.to_thread(pay, 1))
+    with pytest.raises(StepFailed, match="not awaited"):
+        await asyncio.to_thread(pay, 1)
+    assert not ran
+
+
+async def test_a_wrapper_that_runs_an_async_function_to_its_end_is_like_any_other(
+    office: Office,
+) -> None:
+    async def pays(euros: int) -> int:
+        return euros
+
+    @functools.wraps(pays)
+    def pay(euros: int) -> int:
+        return asyncio.run(pays(euros))
+
+    assert await office.granted(asyncio.to_thread(office.guard()(pay), 3)) == 3
+
+
+class Order(BaseModel):
+    euros: Decimal
+    to: str
+
+
+async def test_models_of_pydantic_are_shown_and_handed_on(office: Office) -> None:
+    seen: list[Order] = []
+
+    @office.guard(title="Pay {order.euros} to {order.to}")
+    async def pay(order: Order) -> Order:
+        seen.append(order)
+        return order
+
+    given = Order(euros=Decimal("12.50"), to="Ada")
+    task = asyncio.create_task(pay(given))
+    approval = await office.grant()
+    assert approval.title == "Pay 12.50 to Ada"
+    assert approval.payload == {"order": {"euros": "12.50", "to": "Ada"}}
+    assert await task == given
+    assert seen == [given]

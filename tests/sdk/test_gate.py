@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+import placet.sync
 from placet import (
     Approval,
     ApprovalRecord,
@@ -236,15 +237,19 @@ async def test_a_failure_is_raised_as_it_is_and_later_as_it_was_recorded(desk: D
 
 @pytest.mark.parametrize(
     ("result", "error"),
-    [(object(), "the result of counted is not JSON"), ("x" * 300_000, "the limit is 262144")],
-    ids=["no JSON", "too large"],
+    [
+        (object(), "the result of counted is not JSON"),
+        ("x" * 300_000, "the limit is 262144"),
+        ("x" * 1_100_000, "larger than 1048576"),
+    ],
+    ids=["no JSON", "too large", "far too large"],
 )
 async def test_a_result_that_can_not_be_recorded_fails_what_was_done(
     desk: Desk, result: object, error: str
 ) -> None:
     clearance = await desk.granted()
     pay = Counted(lambda _given: result)
-    with pytest.raises((ValueError, errors.InvalidInput), match=error):
+    with pytest.raises((ValueError, errors.InvalidInput, errors.LimitExceeded), match=error):
         await desk.gate.perform(clearance, pay)
     with pytest.raises(StepFailed, match=error):
         await desk.gate.perform(clearance, pay)
@@ -291,3 +296,61 @@ async def test_an_engine_on_the_queue_of_a_gate_is_named_as_the_fault(desk: Desk
     await gate.client.claim(f"worker-{uuid4()}", queues=[queue])
     with pytest.raises(errors.Fenced, match=f"no Engine may serve the queue '{queue}'"):
         await gate.ask("pay", desk.key, title="Pay", payload=1, policy=FINANCE)
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"),
+    [
+        ({"title": "x" * 600}, "title has 600 characters"),
+        ({"payload": {"n": 2**60}}, "whole number beyond"),
+        ({"payload": "x" * 300_000}, "the limit is 262144"),
+        ({"payload": "x" * 1_100_000}, "larger than 1048576"),
+        ({"description": "x" * 11_000}, "description has 11000 characters"),
+    ],
+    ids=["title", "number", "payload", "request", "description"],
+)
+async def test_what_the_service_refuses_leaves_nothing_running(
+    desk: Desk, refused: dict[str, Any], reason: str
+) -> None:
+    gate = Gate(desk.gate.client, queue=f"gates-{uuid4()}")
+    asks: dict[str, Any] = {"title": "Pay", "payload": TRANSFER, "policy": FINANCE}
+    with pytest.raises((errors.InvalidInput, errors.LimitExceeded), match=reason):
+        await gate.ask("pay", desk.key, **asks | refused)
+    operator = await desk.people.get("operator")
+    started = await gate.client.start("pay", key=desk.key, queue=gate.queue)
+    assert started.execution is not None
+    execution = await operator.execution(started.execution.id)
+    assert execution is not None
+    assert execution.state is ExecutionState.FAILED
+    assert reason in (execution.error or "")
+
+    with pytest.raises(errors.InvalidTransition, match="have an operator retry it"):
+        await gate.ask("pay", desk.key, **asks)
+    await operator.retry(execution)
+    assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
+    # What is asked already is not ended by who asks wrongly.
+    with pytest.raises((errors.InvalidInput, errors.LimitExceeded), match=reason):
+        await gate.ask("pay", desk.key, **asks | refused)
+    assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
+
+
+def test_a_gate_of_a_client_that_blocks_is_refused_in_words() -> None:
+    client: Any = placet.sync.Client("http://127.0.0.1:9", "no-token")
+    with pytest.raises(TypeError, match=r"takes a placet.Client and not a placet.sync.Client"):
+        Gate(client)
+    client.close()
+
+
+async def test_a_gate_of_another_event_loop_is_refused_in_words(desk: Desk) -> None:
+    approval = await desk.ask()
+
+    async def elsewhere() -> None:
+        for call in (desk.ask, lambda: desk.gate.clearance(approval)):
+            with pytest.raises(RuntimeError, match=r"belongs to another event loop.*apart\(\)"):
+                await call()
+        apart = desk.gate.apart()
+        async with apart.client:
+            again = await apart.ask("pay", desk.key, title="Pay", payload=TRANSFER, policy=FINANCE)
+            assert again.id == approval.id
+
+    await asyncio.to_thread(asyncio.run, elsewhere())

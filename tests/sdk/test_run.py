@@ -463,6 +463,23 @@ async def test_children_give_results_or_fail() -> None:
         assert await trial.result() == [9]
 
 
+async def test_a_child_may_be_an_async_function() -> None:
+    async def square(number: int) -> int:
+        await asyncio.sleep(0)
+        return number * number
+
+    async def broken(_: Any) -> None:
+        raise OSError("no")
+
+    async def workflow(run: Run) -> Any:
+        with pytest.raises(ChildFailed, match="child 'broken-1' was failed: OSError: no"):
+            await run.child("broken")
+        return await asyncio.gather(run.child("square", 3), run.child("square", 4))
+
+    async with Trial(workflow, children={"square": square, "broken": broken}) as trial:
+        assert await trial.result() == [9, 16]
+
+
 async def test_a_child_that_the_trial_lacks_is_named() -> None:
     async def workflow(run: Run) -> Any:
         return await run.child("square", 3)

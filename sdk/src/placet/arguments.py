@@ -1,6 +1,7 @@
 """A function's arguments as a payload that people can read, and back."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
@@ -14,7 +15,8 @@ _RETURN = "return"
 class Arguments:
     """How the calls of one function become JSON objects, by parameter name, and calls again.
 
-    An argument comes back as its annotation says, without one as JSON says it. ``hidden``
+    An argument comes back as its annotation says, models of pydantic too, without one as JSON says
+    it. ``hidden``
     parameters, such as ``self`` or a connection, are no part of the payload.
 
     Raises TypeError for an annotation that JSON can't stand for, and for a hidden parameter that
@@ -43,9 +45,17 @@ class Arguments:
         """
         payload = {name: plain(call.arguments[name], f"argument {name!r}") for name in self.names}
         # Told now, and not after people have agreed to what then can't be done.
-        if digest(self._shown(self.rebuilt(call, payload))) != digest(payload):
+        shown = self._shown(self.rebuilt(call, payload))
+        if digest(shown) != digest(payload):
             msg = "the arguments do not come back from JSON as they are"
             raise ValueError(msg)
+        for name, value in shown.items():
+            if not _same(value, call.arguments[name]):
+                msg = (
+                    f"argument {name!r} does not come back from JSON as it is: a model must show"
+                    " all that it holds, without secrets, excluded fields and private attributes"
+                )
+                raise ValueError(msg)
         return payload
 
     def rebuilt(
@@ -84,12 +94,12 @@ def _types(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
     hints = {name: hint for name, hint in hints.items() if name in names and hint is not object}
     for name, hint in hints.items():
         try:
-            msgspec.json.schema(hint)
+            msgspec.json.schema(hint, schema_hook=_any_model)
         except TypeError as error:
             what = "the result" if name == _RETURN else f"parameter {name!r}"
             msg = (
                 f"{what} of {function.__qualname__} is annotated {hint}, which JSON can't stand"
-                " for: use plain types, dataclasses or Structs, or hide the parameter"
+                " for: use plain types, dataclasses, Structs or models of pydantic, or hide it"
             )
             raise TypeError(msg) from error
     return hints
@@ -97,7 +107,32 @@ def _types(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
 
 def _converted(value: Any, hint: Any, what: str) -> Any:
     try:
-        return msgspec.convert(value, hint)
+        return msgspec.convert(value, hint, dec_hook=_model)
     except msgspec.ValidationError as error:
         msg = f"{what}: {error}"
         raise ValueError(msg) from error
+
+
+def _any_model(kind: type) -> dict[str, Any]:
+    """Take models of pydantic for JSON, without importing it."""
+    if hasattr(kind, "model_validate_json"):
+        return {"type": "object"}
+    raise NotImplementedError
+
+
+def _model(kind: Any, value: Any) -> Any:
+    # From JSON, because a strict model takes strings for dates only there.
+    return kind.model_validate_json(json.dumps(value), by_alias=True, by_name=True)
+
+
+def _same(rebuilt: Any, given: Any) -> bool:
+    """Say whether models are what they were, which their JSON need not show."""
+    if hasattr(given, "model_validate_json"):
+        return bool(rebuilt == given)
+    if isinstance(given, Mapping) and isinstance(rebuilt, Mapping):
+        values = zip(rebuilt.values(), given.values(), strict=True)
+    elif isinstance(given, list | tuple) and isinstance(rebuilt, list | tuple):
+        values = zip(rebuilt, given, strict=True)
+    else:
+        return True
+    return all(_same(*each) for each in values)

@@ -20,6 +20,11 @@ R_co = TypeVar("R_co", covariant=True)
 
 MAX_TITLE = 500
 
+_INNERMOST = (
+    "Let @requires_approval stand directly above the async def, below other decorators, or make"
+    " their wrapper async"
+)
+
 
 class Guarded(Protocol[P, R_co]):
     """A function behind a gate."""
@@ -63,18 +68,19 @@ def requires_approval(
     ``title`` and ``description``: a template of parameter names, ``"Pay {euros} to {to}"``, or
     a function, as are ``policy``, ``key`` and ``on_behalf_of`` where they depend on the
     arguments: they take what the decorated one takes. ``name``: what kind of thing is asked, by
-    default the function's module and qualified name; renaming it makes all calls new.
+    default the function's module and qualified name; renaming it makes all calls new. A function
+    of ``__main__``, which is what every script is called, needs one: ValueError.
     ``hidden``: parameters that are neither shown nor part of the key, such as ``self``.
 
-    Arguments and results are JSON, and come back as their annotations say, if there are any.
+    Arguments and results are JSON, and come back as their annotations say, if there are any; models
+    of pydantic too. A function that is not async but gives an awaitable has failed: what it would
+    do is not begun. Let this decorator be the innermost.
     Raises TypeError, when it decorates, for what could not work; calls raise ValueError for
     arguments that are not JSON, and what ``Gate.perform`` raises.
     """
 
     def decorate(function: Callable[P, R_co]) -> Guarded[P, R_co]:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            msg = f"{function.__qualname__} is a generator: what it does has no one moment"
-            raise TypeError(msg)
+        _check_function(function, named=name is not None)
         guard = _Guard(
             gate=gate,
             function=function,
@@ -133,9 +139,18 @@ class _Guard:
 
         return wait if inspect.iscoroutinefunction(self.function) else block
 
+    def _check_result(self, result: Any) -> None:
+        """Refuse what is still to be awaited: this thread has no loop for it."""
+        if not inspect.isawaitable(result):
+            return
+        if inspect.iscoroutine(result):
+            result.close()
+        msg = f"{self.name} gave a {type(result).__name__}, which was not awaited. {_INNERMOST}"
+        raise TypeError(msg)
+
     def _blocking(self, call: inspect.BoundArguments, key: str | None) -> Any:
         """Do the call in this thread, with a loop and connections of its own around it."""
-        _check_no_loop(self.name)
+        _check_no_loop(self.name, self.function)
         with asyncio.Runner() as runner:
             gate = self._gate().apart()
             try:
@@ -146,6 +161,7 @@ class _Guard:
                 granted = self.arguments.rebuilt(call, clearance.payload)
                 try:
                     result = self.function(*granted.args, **granted.kwargs)
+                    self._check_result(result)
                 except Exception as error:
                     runner.run(gate.fail(clearance, name_of(self.function), error))
                     raise
@@ -199,7 +215,31 @@ def _told(given: Any, call: inspect.BoundArguments) -> Any:
     return given(*call.args, **call.kwargs) if callable(given) else given
 
 
-def _check_no_loop(name: str) -> None:
+def _check_function(function: Any, *, named: bool) -> None:
+    """Refuse what is no function that is done at one moment, and a name that others share."""
+    if isinstance(function, classmethod | staticmethod):
+        kind = type(function).__name__
+        msg = f"@{kind} has to stand above @requires_approval, which takes the function itself"
+        raise TypeError(msg)
+    if not inspect.isroutine(function):
+        msg = (
+            f"{function!r} is no function, and so has neither a name nor parameters of its own:"
+            " define one that calls it"
+        )
+        raise TypeError(msg)
+    innermost = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(innermost) or inspect.isasyncgenfunction(innermost):
+        msg = f"{function.__qualname__} is a generator: what it does has no one moment"
+        raise TypeError(msg)
+    if function.__module__ == "__main__" and not named:
+        msg = (
+            f"{function.__qualname__} is of __main__, as are functions of all other scripts, and"
+            " calls of equal names are the same call: give it a name of its own, by name="
+        )
+        raise ValueError(msg)
+
+
+def _check_no_loop(name: str, function: Callable[..., Any]) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -208,4 +248,6 @@ def _check_no_loop(name: str) -> None:
         f"{name} would block the event loop while people decide: make it async, or call it"
         " through asyncio.to_thread"
     )
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):
+        msg = f"{name} is async behind a decorator that is not. {_INNERMOST}"
     raise RuntimeError(msg)

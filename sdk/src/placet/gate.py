@@ -18,10 +18,11 @@ from placet.errors import (
     Internal,
     InvalidInput,
     InvalidTransition,
+    LimitExceeded,
     NotCleared,
     StepFailed,
 )
-from placet.model import Approval, ApprovalRecord, Step
+from placet.model import Accepted, Approval, ApprovalRecord, ExecutionHead, Step
 from placet.policy import Policy
 
 APPROVAL_KEY = "approval"
@@ -33,12 +34,14 @@ class Gate:
 
     The client's token needs the role ENGINE. No Engine may serve ``queue``: the executions in it
     are never claimed and so need no fencing number; one that was claimed raises Fenced. What is
-    asked survives the process: with the same key, any process finds it and goes on.
+    asked survives the process: with the same key, any process finds it and goes on. A gate belongs
+    to the event loop that it is used in first; RuntimeError in another: see ``apart``.
 
     All methods raise RequestError, and Refused for what the service does not take.
     """
 
     def __init__(self, client: Client, *, queue: str = "gates") -> None:
+        _check_client(client)
         self.client = client
         self.queue = queue
 
@@ -63,7 +66,9 @@ class Gate:
         ``name`` says what kind of thing is asked (the execution's workflow), ``key`` which one it
         is. The same again finds what was asked, whatever became of it; other content under the
         same key raises KeyReused. A failed execution that an operator retried is asked anew
-        unless it was granted. Raises ValueError for a payload that is None or not JSON.
+        unless it was granted. Raises ValueError for a payload that is None or not JSON. What the
+        service does not take (InvalidInput, LimitExceeded) fails the execution with that reason;
+        the key is used up then, unless an operator retries it: InvalidTransition.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
@@ -77,18 +82,34 @@ class Gate:
             if started.execution is None:
                 msg = f"the service did not say which execution {name!r}, {key!r} is"
                 raise Internal(msg)
-            asked = await self.client.request_approval(
-                started.execution.id,
-                APPROVAL_KEY,
-                title,
-                payload=payload,
-                policy=policy,
-                description=description,
+            asked = await self._requested(
+                started.execution, title, payload=payload, policy=policy, description=description
             )
         if asked.approval is None:
             msg = f"the service did not say which approval was asked for in {started.execution.id}"
             raise Internal(msg)
         return asked.approval
+
+    async def _requested(
+        self, execution: ExecutionHead, title: str, *, payload: Any, **more: Any
+    ) -> Accepted:
+        try:
+            return await self.client.request_approval(
+                execution.id, APPROVAL_KEY, title, payload=payload, **more
+            )
+        except (InvalidInput, LimitExceeded) as refused:
+            # Nobody goes on with it. In any other state something was asked here before.
+            if execution.state is ExecutionState.RUNNING:
+                await self.client.fail(execution.id, described(refused))
+            raise
+        except InvalidTransition as over:
+            if not execution.state.final:
+                raise
+            msg = (
+                f"execution {execution.id}, which this key names, is {execution.state} and people"
+                " were never asked; give another key, or have an operator retry it"
+            )
+            raise InvalidTransition(over.code, msg, over.execution, over.approval) from over
 
     async def clearance(self, approval: ApprovalRecord) -> Clearance:
         """Wait until the approval is resolved, as long as it takes.
@@ -146,14 +167,14 @@ class Gate:
         """Record the result of what was cleared, complete the execution, give the result as JSON.
 
         ``name`` says what was done. A result that can't be recorded fails the execution: ValueError
-        if it is not JSON, InvalidInput if it is too large.
+        if it is not JSON, InvalidInput or LimitExceeded if it is too large.
         """
         execution_id = clearance.approval.execution_id
         try:
             result = plain(result, f"the result of {name}")
             with self.unclaimed():
                 await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
-        except (ValueError, InvalidInput) as error:
+        except (ValueError, InvalidInput, LimitExceeded) as error:
             await self.fail(clearance, name, error)
             raise
         with self.unclaimed():
@@ -230,6 +251,16 @@ class Gate:
                 f" {self.queue!r}; stop that engine, or give the gate a queue of its own"
             )
             raise Fenced(fenced.code, msg, fenced.execution, fenced.approval) from fenced
+
+
+def _check_client(client: object) -> None:
+    if not isinstance(client, Client):
+        kind = f"{type(client).__module__}.{type(client).__qualname__}"
+        msg = (
+            f"a gate takes a placet.Client and not a {kind}. That is right for functions that are"
+            " not async, too: each call of one behind @requires_approval gets its own event loop"
+        )
+        raise TypeError(msg)
 
 
 def name_of(fn: Callable[..., Any]) -> str:

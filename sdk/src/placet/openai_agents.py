@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents import Agent, Runner, RunResult, RunState, ToolApprovalItem, TResponseInputItem
+from agents.exceptions import UserError
+from openai import APIConnectionError, InternalServerError, RateLimitError
 from pydantic_core import to_jsonable_python
 
 from placet.canonical import digest
@@ -21,6 +23,15 @@ from placet.toolcalls import Policies, ToolCall, policy_for, refusal_of, title_o
 STEP_KEY = "run"
 STATE_BYTES = 250_000
 """A larger state is kept packed: the service takes 256 KiB, and RunState repeats itself."""
+
+_TRANSIENT = (
+    APIConnectionError,
+    RateLimitError,
+    InternalServerError,
+    ConnectionError,
+    TimeoutError,
+)
+"""The model or the way to it is away, and the same may well succeed a little later."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +57,12 @@ class Approvals:
 
         A call that is granted is made once, as it was granted. One that is rejected, expired or
         withdrawn is not made, and the agent is told why. What the run raises fails the execution,
-        and is raised; later calls raise StepFailed. If the process ends after a grant was redeemed
-        and before the run came to its next stop, Doubt is raised from then on: what was granted
-        may have been done. Tools that need no approval may then run again. A state that is too
-        large to be kept raises InvalidInput or LimitExceeded before anybody is asked.
+        and is raised; later calls raise StepFailed. But where the model can't be reached, limits
+        the rate or has a fault of its own, and no grant was redeemed since the last stop, the
+        execution stays open, and the same call goes on from there. If the process ends after a
+        grant was redeemed and before the run came to its next stop, Doubt is raised from then on:
+        what was granted may have been done. Tools that need no approval may then run again. A state
+        that is too large to be kept raises InvalidInput or LimitExceeded before anybody is asked.
         """
         with self.gate.unclaimed():
             started = await self.gate.client.start(
@@ -64,7 +77,7 @@ class Approvals:
         """Go on with a run, in whatever process, by the id of its execution. Else as ``run``.
 
         The agent must be made as it was. A ``context`` that is a mapping was kept with the state;
-        any other is to be given again.
+        any other is to be given again: ValueError if it is not.
         """
         while True:
             history = await self._history(execution_id)
@@ -73,23 +86,26 @@ class Approvals:
                 return execution.result
             if execution.state.final:
                 raise StepFailed(STEP_KEY, execution.error or execution.state.lower())
-            given = execution.input
+            given, used = execution.input, 0
             if history.steps:
-                kept = _unpacked(history.steps[-1].result)
-                given = await RunState.from_json(
-                    agent, kept, context_override=options.get("context")
-                )
-                if not await self._decide(given, history):
+                given = await _restored(agent, history, options.get("context"))
+                decided = await self._decide(given, history)
+                if decided is None:
                     continue
-            await self._advance(agent, given, history, options)
+                used = decided
+            try:
+                result = await Runner.run(agent, given, **options)
+            except Exception as error:
+                # What was granted may have been done by then, and is not done again.
+                if used or not isinstance(error, _TRANSIENT):
+                    await self._fail(execution_id, error)
+                raise
+            await self._record(agent, result, history)
 
-    async def _advance(
-        self, agent: Agent[Any], given: Any, history: History, options: dict[str, Any]
-    ) -> None:
-        """Run to the next stop, and record the state there or the output."""
+    async def _record(self, agent: Agent[Any], result: RunResult, history: History) -> None:
+        """Record the state at a stop, or the output."""
         client, execution_id = self.gate.client, history.execution.id
         try:
-            result = await Runner.run(agent, given, **options)
             stopped = bool(result.interruptions)
             recorded = _packed(result) if stopped else to_jsonable_python(result.final_output)
         except Exception as error:
@@ -106,8 +122,11 @@ class Approvals:
             await self._fail(execution_id, error)
             raise
 
-    async def _decide(self, state: RunState[Any], history: History) -> bool:
-        """Put people's decisions into the state; False if the execution was ended meanwhile."""
+    async def _decide(self, state: RunState[Any], history: History) -> int | None:
+        """Put people's decisions into the state, and say how many grants were used for it.
+
+        None: the execution was ended meanwhile.
+        """
         stop = len(history.steps)
         asked = [
             (item, await self._ask(history.execution.id, f"call-{stop}-{n}", _call(item)))
@@ -116,7 +135,8 @@ class Approvals:
         decided = [(item, await self.gate.client.wait_for(approval)) for item, approval in asked]
         # A cancelled execution has its approvals withdrawn, which is no answer for the agent.
         if (await self._history(history.execution.id)).execution.state.final:
-            return False
+            return None
+        used = 0
         for item, approval in decided:
             if approval.status is not ApprovalStatus.GRANTED:
                 _reject(state, item, refusal_of(approval))
@@ -125,7 +145,8 @@ class Approvals:
             else:
                 await self.gate.redeem(clear(approval))
                 state.approve(item)
-        return True
+                used += 1
+        return used
 
     async def _ask(self, execution_id: str, key: str, call: ToolCall) -> Approval:
         with self.gate.unclaimed():
@@ -151,6 +172,19 @@ class Approvals:
     async def _fail(self, execution_id: str, error: Exception) -> None:
         with self.gate.unclaimed():
             await self.gate.client.fail(execution_id, described(error))
+
+
+async def _restored(agent: Agent[Any], history: History, context: Any) -> RunState[Any]:
+    """Give the state at the last stop."""
+    kept = _unpacked(history.steps[-1].result)
+    try:
+        return await RunState.from_json(agent, kept, context_override=context, strict_context=True)
+    except UserError as error:
+        msg = (
+            f"the run {history.execution.id} can't be gone on with: {error} A context that is no"
+            " mapping is not kept; give it again, as context="
+        )
+        raise ValueError(msg) from error
 
 
 def _call(item: ToolApprovalItem) -> ToolCall:

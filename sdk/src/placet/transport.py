@@ -74,6 +74,7 @@ class Transport:
         self._open_waiting: aiohttp.ClientSession | None = None
         self._open_socket: Socket | None = None
         self._changing = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,6 +142,7 @@ class Transport:
         return await retried(self.retry_for, find_once)
 
     async def _change(self, body: bytes) -> bytes | msgspec.Raw:
+        self._check_loop()
         link = None if self._open_socket is None else self._open_socket.link
         if link is not None:
             return await self._ask(link, body)
@@ -163,6 +165,7 @@ class Transport:
             raise Unavailable(msg) from error
 
     async def _post(self, body: bytes, wait: float = 0) -> bytes:
+        self._check_loop()
         session = self._waiting if wait else self._session
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
         # What is large is handed over in parts, so that other connections have their turn between.
@@ -175,6 +178,19 @@ class Transport:
         if status in _STATUS or response.content_type not in _JSON_TYPES:
             raise _failure(self.url, status, answer)
         return answer
+
+    def _check_loop(self) -> None:
+        """Say what is wrong where connections would be used that belong to another loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            msg = (
+                f"this client of {self.url} belongs to another event loop, in which it was used"
+                " first: make one here, or take client.apart() or gate.apart(), which has"
+                " connections of its own, and close it here"
+            )
+            raise RuntimeError(msg)
 
     @property
     def _session(self) -> aiohttp.ClientSession:
@@ -203,6 +219,7 @@ class Transport:
     @property
     def socket(self) -> Socket:
         """The WebSocket that streams and commands share, dialled when it is needed."""
+        self._check_loop()
         if self._open_socket is None:
             self._open_socket = Socket(self._session, self.url, self._authorization)
         return self._open_socket

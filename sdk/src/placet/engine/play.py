@@ -186,6 +186,12 @@ class Play:
         log.warning("execution %s failed: %s", self._id, described(error), exc_info=trace)
         return FailExecution(execution_id=self._id, fence=self._owner.fence, error=described(error))
 
+    @property
+    def raised(self) -> BaseException | None:
+        """What the workflow has ended with, where it is an exception."""
+        over = self._main.done() and not self._main.cancelled()
+        return self._main.exception() if over else None
+
     def asked(self) -> str:
         """Name what the workflow waits for."""
         return str(self._answers)

@@ -11,7 +11,17 @@ from starlette.responses import JSONResponse
 
 from placet.engine.clearance import Clearance
 from placet.enums import ApprovalStatus
-from placet.errors import Doubt, KeyReused, NotCleared, Overloaded, StepFailed, Unavailable
+from placet.errors import (
+    Doubt,
+    InvalidInput,
+    InvalidTransition,
+    KeyReused,
+    LimitExceeded,
+    NotCleared,
+    Overloaded,
+    StepFailed,
+    Unavailable,
+)
 from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
 from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
@@ -54,11 +64,13 @@ class Guard:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
             raise RuntimeError(msg)
         slot.guarded = True
+        with slot.answering():
+            key = idempotency_key(request)
         return Guarded(
             request,
             slot,
             gate=self._gate if isinstance(self._gate, Gate) else self._gate(),
-            key=idempotency_key(request),
+            key=key,
             caller=None if self._caller is None else self._caller(request),
             retry_after=self._retry_after,
         )
@@ -101,11 +113,13 @@ class Guarded:
         - 202 while people decide, with Location and Retry-After;
         - the recorded response, where it has been done;
         - 403 where it was rejected, expired or withdrawn; 422 where the same key had another
-          payload; 409 while it is being done; 500 where it failed; 503 where the service is away.
+          payload, or the service does not take this one; 413 where it is too large; 409 while it
+          is being done; 500 where it failed; 503 where the service is away.
 
         ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
         ``name``: what kind of thing is asked, by default the method and the path as the route has
-        it. Raises RuntimeError where there is no event loop to await it in.
+        it. Raises RuntimeError where there is no event loop to await it in, and for a second call
+        in one request, which has one key and so one approval.
         """
         try:
             asyncio.get_running_loop()
@@ -113,20 +127,25 @@ class Guarded:
             msg = "a guarded endpoint awaits cleared(): make the endpoint async def, not def"
             raise RuntimeError(msg) from error
         name = name or f"{self._request.method} {template_of(self._request.scope)}"
-        return self._cleared(name, payload, title=title, policy=policy, description=description)
+        return self._answering(name, payload, title=title, policy=policy, description=description)
+
+    async def _answering(self, name: str, payload: Any, **more: Any) -> Clearance:
+        if self._slot.asked:
+            msg = (
+                f"{name} awaits cleared() twice in one request, which has one {NAME} and one"
+                " response: put all that is to be approved into one payload"
+            )
+            raise RuntimeError(msg)
+        self._slot.asked = True
+        with self._slot.answering():
+            return await self._cleared(name, payload, **more)
 
     async def _cleared(
         self, name: str, payload: Any, *, title: str, policy: Policy, description: str | None
     ) -> Clearance:
         try:
-            approval = await self._gate.ask(
-                name,
-                self._key if self._caller is None else f"{self._caller}/{self._key}",
-                title=title,
-                payload=payload,
-                policy=policy,
-                description=description,
-                on_behalf_of=self._caller,
+            approval = await self._asked(
+                name, payload, title=title, policy=policy, description=description
             )
             clearance = await self._clearance(approval)
             recorded = await self._gate.redeem(clearance)
@@ -153,6 +172,32 @@ class Guarded:
             raise Answer(replayed(recorded.result))
         self._slot.gate, self._slot.clearance, self._slot.name = self._gate, clearance, name
         return clearance
+
+    async def _asked(self, name: str, payload: Any, **more: Any) -> Approval:
+        """Ask, and answer in words what the request has that can't be asked."""
+        key = self._key if self._caller is None else f"{self._caller}/{self._key}"
+        try:
+            return await self._gate.ask(
+                name, key, payload=payload, on_behalf_of=self._caller, **more
+            )
+        except InvalidTransition as error:
+            detail = f"the request that this {NAME} was used for ended before people were asked"
+            raise problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "KEY_REUSED", detail, kind=IDEMPOTENCY
+            ) from error
+        except InvalidInput as error:
+            raise problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", error.message
+            ) from error
+        except LimitExceeded as error:
+            raise problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "LIMIT_EXCEEDED", str(error)
+            ) from error
+        except ValueError as error:
+            # A type that JSON has no word for, or no payload at all, is the endpoint's own fault.
+            if payload is None or isinstance(error.__cause__, TypeError):
+                raise
+            raise problem(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", str(error)) from error
 
     async def _clearance(self, approval: Approval) -> Clearance:
         if approval.status is ApprovalStatus.PENDING:

@@ -1,6 +1,8 @@
 """The middleware that sends the answers of guards and records the responses of what was cleared."""
 
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from placet.gate import Gate
 
 SLOT = "placet.cleared"
 
-_KEPT_HEADERS = ("content-type", "location")
+_KEPT_HEADERS = ("content-type", "content-encoding", "vary", "location")
 _ERRORS = 400
 _SERVER_ERRORS = 500
 
@@ -26,12 +28,26 @@ class EndpointError(PlacetError):
 
 @dataclass
 class Slot:
-    """What was cleared in a request, once it was; ``guarded`` where it has to be."""
+    """What was cleared in a request, once it was; ``guarded`` where it has to be.
+
+    ``asked`` says that it was begun, and ``answer`` is what is answered instead, where it was not.
+    """
 
     guarded: bool = False
+    asked: bool = False
+    answer: Response | None = None
     gate: Gate | None = None
     clearance: Clearance | None = None
     name: str = ""
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Keep the answer with which the endpoint is left in this block."""
+        try:
+            yield
+        except Answer as answer:
+            self.answer = answer.response
+            raise
 
     async def complete(self, result: Any) -> None:
         """Record what was answered."""
@@ -49,10 +65,13 @@ class Slot:
 class ApprovalMiddleware:
     """Needed once around an application whose endpoints have a guard.
 
-    The response of an endpoint that was cleared is recorded before it is sent: its status, content
-    type, location and body, which must be UTF-8. An exception or a status of 500 or more is
-    recorded as a failure. A guarded endpoint that was not cleared can't answer that it succeeded:
-    RuntimeError is raised in its place, which is answered 500 and logged.
+    The response of an endpoint that was cleared is recorded before it is sent: its status, body,
+    content type and encoding, and location. An exception or a status of 500 or more is recorded as
+    a failure. A guarded endpoint that was not cleared can't answer that it succeeded: RuntimeError
+    is raised in its place, which is answered 500 and logged.
+
+    The answer of a guard is sent even where the application took it for an error of its own: it is
+    an exception, which other middlewares, dependencies and mounted applications may catch.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -68,13 +87,16 @@ class ApprovalMiddleware:
         recorder = _Recorder(slot, send)
         try:
             await self.app(scope, receive, recorder.send)
-        except Answer as answer:
-            await answer.response(scope, receive, send)
+        except Answer:
+            await recorder.answer(scope, receive)
         except Exception as error:
             # What is raised after the response was recorded, by a background task say, is not it.
             if slot.clearance is not None and not recorder.recorded:
                 await slot.fail(error)
+            await recorder.answer(scope, receive)
             raise
+        else:
+            await recorder.answer(scope, receive)
 
 
 class _Recorder:
@@ -82,14 +104,21 @@ class _Recorder:
 
     def __init__(self, slot: Slot, send: Send) -> None:
         self.recorded = False
+        self._ignored = False
         self._slot = slot
         self._send = send
         self._held: list[Message] = []
 
+    async def answer(self, scope: Scope, receive: Receive) -> None:
+        """Send what the guard answers, if it does, unless the endpoint went on all the same."""
+        if self._slot.answer is not None and not self._ignored:
+            await self._slot.answer(scope, receive, self._send)
+
     async def send(self, message: Message) -> None:
         if self._slot.clearance is None or self.recorded:
             self._check(message)
-            await self._send(message)
+            if self._slot.answer is None or self._ignored:
+                await self._send(message)
             return
         self._held.append(message)
         if message["type"] != "http.response.body" or message.get("more_body", False):
@@ -104,6 +133,7 @@ class _Recorder:
         if not self._slot.guarded or self._slot.clearance is not None:
             return
         if message["type"] == "http.response.start" and message["status"] < _ERRORS:
+            self._ignored = True
             msg = (
                 f"a guarded endpoint answered {message['status']} and was never cleared: whatever"
                 " it did, nobody agreed to; it has to await guarded.cleared(...)"
@@ -116,21 +146,21 @@ class _Recorder:
         if status >= _SERVER_ERRORS:
             await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
             return
-        try:
-            result = _kept(status, Headers(raw=start.get("headers", [])), body)
-        except ValueError as error:
-            await self._slot.fail(error)
-            raise
-        await self._slot.complete(result)
+        await self._slot.complete(_kept(status, Headers(raw=start.get("headers", [])), body))
 
 
 def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
     # The body as text and not as the JSON that it may be: it is answered again to the byte, also
     # with numbers that I-JSON can't say.
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-    return {"status": status, "headers": kept, "body": body.decode()}
+    try:
+        return {"status": status, "headers": kept, "body": body.decode()}
+    except UnicodeDecodeError:
+        # A file, or text that a middleware further in has packed: it was done, so it is kept.
+        return {"status": status, "headers": kept, "base64": b64encode(body).decode()}
 
 
 def replayed(kept: Mapping[str, Any]) -> Response:
     """Give a response as it was recorded."""
-    return Response(kept["body"], kept["status"], headers=kept["headers"])
+    body = b64decode(kept["base64"]) if "base64" in kept else kept["body"]
+    return Response(body, kept["status"], headers=kept["headers"])

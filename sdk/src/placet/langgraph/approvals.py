@@ -1,6 +1,6 @@
 """Graphs of LangGraph whose interrupts people answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,13 @@ from langgraph.types import Command, Interrupt
 
 from placet.canonical import digest
 from placet.engine.clearance import Clearance
-from placet.errors import Doubt, NotCleared
+from placet.errors import NotCleared
 from placet.gate import Gate
+from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import Answer, Request, shape_of
 from placet.model import Approval
 from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal_of, title_of
 
-STEP_NAME = "answer"
 MAX_THREAD = 150
 MAX_DESCRIPTION = 10_000
 CUT = "\n... (cut here; the payload is whole)"
@@ -47,16 +47,19 @@ class Approvals:
         ``given`` None goes on with the thread where it stands, after a crash say: an interrupt
         that is still open finds its approvals again. ``config`` needs a ``thread_id``; at a
         ``checkpoint_id``, LangGraph forks the thread, and people are asked anew. ``options`` are
-        those of ``graph.ainvoke``.
+        those of ``graph.ainvoke`` but for ``version`` and ``stream_mode``, which raise ValueError.
 
         The interrupts that are open at one time are answered together, once all are decided. What
         is granted is answered with the payload that was granted; what is rejected, expired or
         withdrawn with a refusal and its reason. Where the graph takes no refusal, Rejected,
-        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once;
-        Doubt says that another process gave it, or ended as it did. A node that asks for something
-        else when it is begun again raises KeyReused. Raises ValueError for an interrupt of an
-        unknown shape or a graph without a checkpointer, and what the graph raises.
+        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once, or
+        not at all if the service is away meanwhile; Doubt says that another process gave it, or
+        ended as it did. A node that asks for something else when it is begun again raises
+        KeyReused. Raises ValueError for an interrupt of an unknown shape, a graph without a
+        checkpointer, and one that stops at a breakpoint of ``interrupt_before`` or
+        ``interrupt_after``, where people are asked nothing; and what the graph raises.
         """
+        _check_options(options)
         thread = _latest(config)
         # Without a checkpointer this raises: before people are asked for what can't be resumed.
         await graph.aget_state(thread)
@@ -67,6 +70,13 @@ class Approvals:
             answers = await self._answers(thread["configurable"]["thread_id"], output.interrupts)
             resume: Command[Any] = Command(resume=answers)
             output = await graph.ainvoke(resume, thread, version="v2", **options)
+        if standing := (await graph.aget_state(thread)).next:
+            msg = (
+                f"the graph stopped at a breakpoint (interrupt_before, interrupt_after), before"
+                f" {', '.join(standing)}; people are asked only by interrupt() in a node. Take the"
+                " breakpoint away, or run the graph on with None as its input"
+            )
+            raise ValueError(msg)
         return output.value
 
     async def _answers(self, thread_id: Any, interrupts: Sequence[Interrupt]) -> dict[str, Any]:
@@ -79,9 +89,8 @@ class Approvals:
         ]
         decided = [(key, *await self._decided(request, on)) for key, request, on in asked]
         # Not before all are decided: a process that ends while it waits has used none of them.
-        for _, answer, clearance in decided:
-            if clearance is not None:
-                await self._hand_over(clearance, answer)
+        grants = [(clearance, answer) for _, answer, clearance in decided if clearance is not None]
+        await hand_over(self.gate, grants)
         return {
             key: combined([answer for of, answer, _ in decided if of == key])
             for key, (_, combined) in shapes.items()
@@ -119,20 +128,27 @@ class Approvals:
             raise ValueError(msg)
         return answer, clearance
 
-    async def _hand_over(self, clearance: Clearance, answer: Answer) -> None:
-        if await self.gate.redeem(clearance) is not None:
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what changes the form of the output, in which the interrupts are looked for."""
+    for name in ("version", "stream_mode"):
+        if name in options:
             msg = (
-                f"the answer of approval {clearance.approval.id} was given to the graph by another"
-                " process, or by one that ended as it did; it is not given twice. To ask people"
-                " again, run the graph from the checkpoint of the interrupt"
+                f"{name}={options[name]!r} can't be given: the output is read for its interrupts;"
+                " for what happens meanwhile give the config callbacks, or print_mode"
             )
-            raise Doubt(msg)
-        await self.gate.complete(clearance, STEP_NAME, answer)
+            raise ValueError(msg)
 
 
 def _latest(config: RunnableConfig) -> RunnableConfig:
     """Give the config for the thread as it stands: after a fork, that is the fork."""
     configurable = config.get("configurable", {})
+    if configurable.get("thread_id") is None:
+        msg = (
+            'config names no thread, which approvals are known by: {"configurable": {"thread_id":'
+            ' "..."}}'
+        )
+        raise ValueError(msg)
     kept = {name: value for name, value in configurable.items() if name != "checkpoint_id"}
     return {**config, "configurable": kept}
 

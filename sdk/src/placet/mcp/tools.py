@@ -11,10 +11,16 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from placet.canonical import digest
+from placet.engine.calls import described
 from placet.engine.clearance import clear
 from placet.enums import ApprovalStatus
-from placet.errors import DigestMismatch, NotCleared, PlacetError
-from placet.gate import Gate
+from placet.errors import (
+    DigestMismatch,
+    KeyReused,
+    NotCleared,
+    PlacetError,
+)
+from placet.gate import STEP_KEY, Gate
 from placet.mcp.states import ApprovalState, Redemption, Report
 from placet.model import Approval, ApprovalRecord
 from placet.policy import Policy
@@ -24,6 +30,11 @@ PROGRESS_SECONDS = 5.0
 # Many clients give a call up after a minute.
 WAIT_SECONDS = 45
 MAX_WAIT_SECONDS = 600
+SHOWN = 500
+MAX_RESULT = 40_000
+"""Characters: 256 KiB of JSON even if each is written as an escape."""
+MAX_FAILURE = 9_000
+"""Characters: an error may have 10,000, with what it is called."""
 
 ApprovalId = Annotated[str, Field(description="The approval_id that request_approval gave")]
 Payload = Annotated[
@@ -66,15 +77,18 @@ class Tools:
         it is safe to call again. Then call await_approval.
         """
         with _told():
-            approval = await self.gate.ask(
-                action,
-                key or digest(payload),
-                title=title,
-                payload=payload,
-                policy=self.policy,
-                description=description or None,
-                on_behalf_of=self.on_behalf_of,
-            )
+            try:
+                approval = await self.gate.ask(
+                    action,
+                    key or digest(payload),
+                    title=title,
+                    payload=payload,
+                    policy=self.policy,
+                    description=description or None,
+                    on_behalf_of=self.on_behalf_of,
+                )
+            except KeyReused as error:
+                raise ToolError(_reused(error, by_payload=not key)) from error
         return ApprovalState.of(approval)
 
     async def await_approval(
@@ -135,22 +149,31 @@ class Tools:
         self,
         approval_id: ApprovalId,
         outcome: Literal["done", "failed"],
-        result: Annotated[str, Field(description="What came of it, for the record")] = "",
+        result: Annotated[
+            str, Field(description="What came of it, for the record; cut if it is long")
+        ] = "",
     ) -> Report:
         """Record what came of an action, after you redeemed its approval and acted.
 
-        The first report stands.
+        The first report stands: the same again is taken, another one is refused. A long result is
+        cut, so say the important things first.
         """
         with _told():
             approval = await self._find(approval_id)
             if approval.redeemed_at is None:
                 raise ToolError("it was not redeemed, so there is nothing to report")
-            clearance = clear(approval)
-            if outcome == "done":
-                await self.gate.complete(clearance, STEP_NAME, result)
+            clearance, done = clear(approval), outcome == "done"
+            limit = MAX_RESULT if done else MAX_FAILURE
+            # What was done was done, whatever is said of it: the text must not have it refused.
+            kept = result[:limit].encode(errors="replace").decode()
+            failure = ReportedFailureError(kept)
+            await self._check_first(approval, done=done, said=kept if done else described(failure))
+            if done:
+                await self.gate.complete(clearance, STEP_NAME, kept)
             else:
-                await self.gate.fail(clearance, STEP_NAME, ReportedFailureError(result))
-        return Report(outcome=outcome, next="Nothing: it is on record.")
+                await self.gate.fail(clearance, STEP_NAME, failure)
+        cut = "" if len(result) <= limit else f", its text cut to {limit} characters"
+        return Report(outcome=outcome, next=f"Nothing: it is on record{cut}.")
 
     async def withdraw_approval(
         self,
@@ -168,6 +191,21 @@ class Tools:
         if approval is None:
             raise ToolError(f"there is no approval {approval_id!r} that this server may see")
         return approval
+
+    async def _check_first(self, approval: Approval, *, done: bool, said: str) -> None:
+        """Refuse a report other than the one on record, which the service would pass over."""
+        history = await self.gate.client.history(approval.execution_id)
+        steps = [] if history is None else history.steps
+        step = next((each for each in steps if each.key == STEP_KEY), None)
+        if step is None:
+            return
+        was_done = step.completed_at is not None
+        stands = step.result if was_done else step.error
+        if (done, said) != (was_done, stands):
+            raise ToolError(
+                f"a report is on record and the first stands: {'done' if was_done else 'failed'},"
+                f" {str(stands)[:SHOWN]!r}. Do not report again"
+            )
 
     async def _settled(self, approval: ApprovalRecord) -> ApprovalRecord:
         try:
@@ -188,6 +226,18 @@ async def _progressing(
         if passed >= seconds:
             return
         await asyncio.wait({waiting}, timeout=min(PROGRESS_SECONDS, seconds - passed))
+
+
+def _reused(error: KeyReused, *, by_payload: bool) -> str:
+    """Say what to do where a key was used for another request."""
+    asked = error.approval
+    known = "" if asked is None else f" It is {asked.id}, {asked.title!r}."
+    named = "this payload, by which the request is known," if by_payload else "this key"
+    return (
+        f"{error.code}: {named} was used before for this action, with another title, description or"
+        f" payload, or asked of other people.{known} To find that request, repeat it exactly or"
+        " call get_approval; to ask for something new, give a key that was not used"
+    )
 
 
 @contextmanager

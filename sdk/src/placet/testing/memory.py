@@ -1,10 +1,11 @@
 """The record of one execution in memory, kept by the rules of the service."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from copy import deepcopy
 from datetime import datetime, timedelta
+from inspect import isawaitable
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -52,6 +53,9 @@ class _Answer(NamedTuple):
     approval: ApprovalRecord | None = None
 
 
+_Carried = _Answer | None | Coroutine[Any, Any, _Answer | None]
+
+
 class Memory:
     """The service of one execution, for its driver. ``now`` is the time that events get."""
 
@@ -80,7 +84,7 @@ class Memory:
         self._signals = 0
         self._woken = 0
         self._resting = asyncio.Event()
-        self._commands: dict[type[Command], Callable[[Any], _Answer | None]] = {
+        self._commands: dict[type[Command], Callable[[Any], _Carried]] = {
             RecordStep: self._step,
             RequestApproval: self._request,
             WithdrawApproval: self._withdraw,
@@ -157,7 +161,8 @@ class Memory:
         if carry_out is None:
             msg = f"a trial knows no {type(command).__name__}"
             raise NotImplementedError(msg)
-        answer = carry_out(command) or _Answer()
+        carried = carry_out(command)
+        answer = (await carried if isinstance(carried, Coroutine) else carried) or _Answer()
         return Noted(
             position=str(self._version),
             repeated=answer.repeated,
@@ -333,7 +338,8 @@ class Memory:
             _refuse("ALREADY_REDEEMED", f"it was redeemed under the key {used!r}")
         if used is None:
             self._redeemed[approval.id] = command.redemption_key
-            self._append("ApprovalRedeemed", key=command.redemption_key)
+            ordinal = self._approvals.index(approval) + 1
+            self._append("ApprovalRedeemed", ordinal=ordinal, redemptionKey=command.redemption_key)
         return _Answer(repeated=used is not None)
 
     def _set_timer(self, command: SetTimer) -> None:
@@ -344,7 +350,7 @@ class Memory:
         self._timers[command.key] = fires_at
         self._append("TimerSet", key=command.key)
 
-    def _start_child(self, command: StartChild) -> None:
+    async def _start_child(self, command: StartChild) -> None:
         self._append(
             "ChildStarted",
             key=command.key,
@@ -361,7 +367,8 @@ class Memory:
             raise NotImplementedError(msg)
         outcome, result, error = ExecutionState.COMPLETED, None, None
         try:
-            result = child(command.input)
+            given = child(command.input)
+            result = await given if isawaitable(given) else given
         except Exception as raised:  # noqa: BLE001 - a child that fails is a case to test
             outcome, error = ExecutionState.FAILED, f"{type(raised).__name__}: {raised}"
         self._append(

@@ -1,7 +1,7 @@
 """Recorded histories against today's code."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from placet.commands import Command, CompleteExecution
+from placet.engine.asks import Ask, StepAsk
 from placet.engine.owner import Told
 from placet.engine.play import Play
 from placet.engine.record import arranged
 from placet.engine.workflows import WorkflowFunction, Workflows
 from placet.enums import ExecutionState
 from placet.errors import Nondeterministic
-from placet.model import Execution, Noted, Transcript
+from placet.model import Execution, Noted, Past, Transcript
 
 _COMPLETED = ExecutionState.COMPLETED
 
@@ -24,22 +25,78 @@ def replay(transcript: Transcript | bytes | str, workflow: WorkflowFunction) -> 
     """Replay a recorded execution against a workflow; nothing is done and nobody is asked.
 
     ``transcript``: what ``client.transcript`` or ``placet transcript ID`` gives. Raises
-    Nondeterministic at the first difference, also if the workflow does not end as recorded, and
-    Internal if content that it needs was destroyed.
+    Nondeterministic at the first difference, also if the workflow does not end as recorded or does
+    a step without the clearance that it redeemed, and if content that it needs was destroyed.
     """
     if not isinstance(transcript, Transcript):
         transcript = msgspec.json.decode(transcript, type=Transcript)
     execution = transcript.execution
+    try:
+        _replay(transcript, workflow)
+    except Nondeterministic as error:
+        version = f" {execution.workflow_version}" if execution.workflow_version else ""
+        msg = f"execution {execution.id} of workflow {execution.workflow!r}{version}: {error}"
+        raise Nondeterministic(msg) from error
+
+
+def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
+    execution = transcript.execution
     workflows = Workflows()
     workflows.add(workflow, execution.workflow, None)
     record = arranged(transcript)
-    play = Play(_Onlooker(execution), workflows, record, lambda _: None)
+    play = _Watched(_Onlooker(execution), workflows, record, lambda _: None)
     try:
         play.replay(record)
+        _check_clearances(play.steps, transcript)
         if execution.state in {_COMPLETED, ExecutionState.FAILED}:
             _check_end(play, execution)
+    except Nondeterministic as error:
+        # Where the record goes on and the workflow does not, this is why.
+        error.__cause__ = error.__cause__ or play.raised
+        raise
     finally:
         play.drop()
+
+
+class _Watched(Play):
+    """A playing that keeps the steps it is asked for, by key."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.steps: dict[str, StepAsk] = {}
+
+    def ask(self, ask: Ask) -> "asyncio.Future[Any]":
+        """Keep a step, and ask for it."""
+        if isinstance(ask, StepAsk):
+            self.steps[ask.key] = ask
+        return super().ask(ask)
+
+
+def _check_clearances(steps: Mapping[str, StepAsk], transcript: Transcript) -> None:
+    """Hold against each step the approval that it redeemed: its result does not show it."""
+    used = {e.data["redemptionKey"]: e for e in _of(transcript, "ApprovalRedeemed")}
+    done = {e.data["key"]: e for e in _of(transcript, "StepCompleted")}
+    for key, step in steps.items():
+        now = None if step.clearance is None else step.clearance.approval
+        if key in used:
+            was = transcript.approvals[used[key].data["ordinal"] - 1]
+            if now is None or now.id != was.id:
+                instead = "no clearance" if now is None else f"that of approval {now.key!r}"
+                msg = (
+                    f"{step} redeemed approval {was.key!r} (version {used[key].version}), the"
+                    f" workflow now gives it {instead}"
+                )
+                raise Nondeterministic(msg)
+        elif key in done and now is not None:
+            msg = (
+                f"{step} was done without a clearance (version {done[key].version}), the workflow"
+                f" now gives it that of approval {now.key!r}"
+            )
+            raise Nondeterministic(msg)
+
+
+def _of(transcript: Transcript, kind: str) -> Iterator[Past]:
+    return (each for each in transcript.events if each.type == kind)
 
 
 def _check_end(play: Play, execution: Execution) -> None:

@@ -27,7 +27,7 @@ class Trial:
     Its steps are really done; approvals, signals and the ends of children come from the test. Time
     stands still while anything is under way, and is skipped to the next timer when the workflow
     waits and the test asks for its result. ``children`` gives the result of a child by the name of
-    its workflow: a function of its input.
+    its workflow: a function of its input, async or not.
 
     At its end what was recorded is replayed against the workflow, so that code that would go
     another way after a restart fails its test. ``seconds``: how long, in real time, the workflow
