@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections import defaultdict
@@ -20,6 +22,7 @@ async def test_each_forked_task_waits_for_its_own_decision_and_ends(
         *(server.url, json.dumps(server.tokens)),
         stdout=PIPE,
         stderr=PIPE,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -36,8 +39,9 @@ async def test_each_forked_task_waits_for_its_own_decision_and_ends(
             assert (await process.stderr.read()).decode() == ""
             assert await process.wait() == 0
     finally:
+        # With all tasks, which hold its output open.
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     results = {name: (said["result"], said["code"]) for name, said in told.items()}
     assert results == dict.fromkeys(TASKS, ("GRANTED", 0))
