@@ -75,17 +75,6 @@ async def test_of_two_processes_one_lets_it_fire_and_the_other_goes_on(log_url: 
         assert len({each.event for each in fired}) == 11
 
 
-async def test_a_process_that_was_stopped_loses_its_turn(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
-        # As one leaves it that is stopped with the turn in hand.
-        for task in office.clock._tasks:
-            task.cancel()
-        await office.do(timer(execution.id))
-        async with Office.open(log_url) as another:
-            await another.until(execution.id, TimerFired)
-
-
 async def test_the_timers_of_what_is_over_are_gone_and_come_back_with_a_retry(
     office: Office,
 ) -> None:

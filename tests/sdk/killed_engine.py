@@ -8,10 +8,11 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from placet import Engine, Run
+from placet import Doubt, Engine, Run, require
 from placet.model import Heartbeat
 
 GRACE = timedelta(seconds=0.1)
+FINANCE = require(1, group="finance")
 
 
 def engine(url: str, token: str, queue: str, goes_on: asyncio.Event) -> Engine:
@@ -21,6 +22,15 @@ def engine(url: str, token: str, queue: str, goes_on: asyncio.Event) -> Engine:
     @made.workflow(name="works")
     async def works(run: Run) -> str:
         return await run.step(work)
+
+    @made.workflow(name="pays")
+    async def pays(run: Run) -> str:
+        clearance = await run.approval("Pay", payload={"euros": 120}, policy=FINANCE)
+        try:
+            return await run.step(work, clearance=clearance)
+        except Doubt:
+            found = await run.approval("Was it paid?", payload={"euros": 120}, policy=FINANCE)
+            return f"paid, says {found.decisions[0].by.id}"
 
     async def work() -> str:
         tell("begun")

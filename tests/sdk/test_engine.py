@@ -25,7 +25,7 @@ from placet import (
 )
 from placet.link import Link
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People, Server, until
+from tests.sdk.people import SECONDS, People, Server, until
 from tests.support.proxy import HttpWire
 
 FINANCE = require(1, group="finance")
@@ -395,23 +395,55 @@ async def test_an_execution_of_an_unknown_workflow_is_parked_until_one_knows_it(
         assert (await people.ended(execution_id)).result == "known by now"
 
 
-async def test_sigterm_ends_serving_and_gives_executions_back(people: People, engine: Made) -> None:
-    operator = await people.get("operator")
-    served = engine()
+@pytest.mark.parametrize("when", ["at work", "waiting"])
+async def test_sigterm_ends_serving_and_gives_executions_back(
+    people: People, engine: Made, when: str
+) -> None:
+    """Without waiting for its lease another goes on; with what waits, when there is something."""
+    approver = await people.get("approver-a")
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    lasting: dict[str, Any] = {"lease": timedelta(hours=1), "grace": None}
+    served, other = engine(**lasting), engine(**lasting)
 
-    @served.workflow
-    async def patient(run: Run) -> None:
-        await run.approval("Trip", payload={}, policy=FINANCE)
+    async def work() -> None:
+        begun.set()
+        await goes_on.wait()
 
+    def add(to: Engine) -> None:
+        @to.workflow(name="waits")
+        async def waits(run: Run) -> str:
+            await run.approval("Trip", payload={}, policy=FINANCE)
+            return to.worker
+
+        @to.workflow(name="works")
+        async def works(run: Run) -> str:
+            await run.step(work)
+            return to.worker
+
+    add(served)
+    add(other)
     serving = asyncio.create_task(served.serve())
-    execution_id = await started(people, served, "patient")
-    await people.pending(execution_id)
+    waiting = await started(people, served, "waits")
+    [approval] = await people.pending(waiting)
+    working = None
+    if when == "at work":
+        working = await started(people, served, "works")
+        async with asyncio.timeout(SECONDS):
+            await begun.wait()
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SECONDS):
         await serving
-    execution = await operator.execution(execution_id)
-    assert execution is not None
-    assert execution.state is ExecutionState.WAITING_APPROVAL
+    goes_on.set()
+    async with other:
+        ended = await people.ended(working or await started(people, other, "works"))
+        assert (ended.result, ended.fence) == (other.worker, 2 if working else 1)
+        # It was free for longer, but there is nothing to do for it yet.
+        held = await (await people.get("operator")).execution(waiting)
+        assert held is not None
+        assert (held.state, held.fence) == (ExecutionState.WAITING_APPROVAL, 1)
+        await approver.grant(approval)
+        ended = await people.ended(waiting)
+        assert (ended.result, ended.fence) == (other.worker, 2)
 
 
 async def test_an_end_that_came_while_the_connection_was_away_is_found_out(

@@ -16,12 +16,11 @@ from tests.sdk.people import SECONDS, People, Server
 
 
 class Killed:
-    """An engine in a process of its own, in the middle of a step."""
+    """An engine in a process of its own, and another that may go on with what it held."""
 
-    def __init__(self, process: Process, other: Engine, execution_id: str) -> None:
+    def __init__(self, process: Process, other: Engine) -> None:
         self.process = process
         self.other = other
-        self.execution_id = execution_id
 
     async def said(self, line: bytes) -> None:
         """Wait until it has said this."""
@@ -31,7 +30,7 @@ class Killed:
 
 
 @pytest.fixture
-async def killed(people: People, server: Server) -> AsyncIterator[Killed]:
+async def killed(server: Server) -> AsyncIterator[Killed]:
     queue, goes_on = f"queue-{uuid4()}", asyncio.Event()
     goes_on.set()
     token = server.tokens["engine"]
@@ -40,9 +39,7 @@ async def killed(people: People, server: Server) -> AsyncIterator[Killed]:
         *(sys.executable, "-m", "tests.sdk.killed_engine", server.url, token, queue), stdout=PIPE
     )
     try:
-        begun = Killed(process, other, await started(people, other, "works"))
-        await begun.said(b"begun")
-        yield begun
+        yield Killed(process, other)
     finally:
         if process.returncode is None:
             process.kill()
@@ -51,13 +48,42 @@ async def killed(people: People, server: Server) -> AsyncIterator[Killed]:
 
 @pytest.mark.parametrize("when", ["at work", "draining"])
 async def test_one_that_is_killed_is_missed_soon(people: People, killed: Killed, when: str) -> None:
+    execution_id = await started(people, killed.other, "works")
+    await killed.said(b"begun")
     if when == "draining":
         killed.process.terminate()
         await killed.said(b"beaten")
     async with killed.other as other:
         killed.process.kill()
-        ended = await people.ended(killed.execution_id)
+        ended = await people.ended(execution_id)
     assert (ended.result, ended.fence) == (other.worker, 2)
+
+
+async def test_what_one_did_by_a_clearance_when_it_was_killed_is_left_to_a_person(
+    people: People, killed: Killed
+) -> None:
+    approver, operator = await people.get("approver-a"), await people.get("operator")
+    execution_id = await started(people, killed.other, "pays")
+    [asked] = await people.pending(execution_id)
+    await approver.grant(asked)
+    await killed.said(b"begun")
+    killed.process.kill()
+    async with killed.other:
+        [doubted] = await people.pending(execution_id)
+        assert doubted.title == "Was it paid?"
+        history = await operator.history(execution_id)
+        assert history is not None
+        [step] = history.steps
+        assert (step.completed_at, step.attempts) == (None, 1)
+        assert step.error == (
+            f"Doubt: step 'work-1' had redeemed approval {asked.id} and left no result:"
+            " it may have been done, so it is not begun again"
+        )
+        assert history.approvals[0].redeemed_at is not None
+        await approver.grant(doubted)
+        ended = await people.ended(execution_id)
+    # Had it been begun again, it would have given a result.
+    assert (ended.result, ended.fence) == ("paid, says approver-a", 2)
 
 
 async def test_what_waits_goes_on_elsewhere_while_an_engine_drains(

@@ -51,6 +51,11 @@ class Relay:
             self._loop.call_soon_threadsafe(self._ended.set)
             thread.join()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers) // 2
+
     def cut(self) -> None:
         """Cut all connections that are open. Those at their ends can see it by the return."""
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()

@@ -6,19 +6,21 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from agents import Agent, Runner, RunResult, RunState, ToolApprovalItem, TResponseInputItem
-from agents.exceptions import UserError
-from openai import APIConnectionError, InternalServerError, RateLimitError
-from pydantic_core import to_jsonable_python
-
 from placet.canonical import digest
 from placet.engine.calls import described
 from placet.engine.clearance import clear
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import Internal, InvalidInput, LimitExceeded, NotFound, StepFailed
+from placet.extras import needs
 from placet.gate import Gate
 from placet.model import Approval, History
 from placet.toolcalls import Policies, ToolCall, policy_for, refusal_of, title_of
+
+with needs("openai-agents"):
+    from agents import Agent, Runner, RunResult, RunState, ToolApprovalItem, TResponseInputItem
+    from agents.exceptions import UserError
+    from openai import APIConnectionError, InternalServerError, RateLimitError
+    from pydantic_core import to_jsonable_python
 
 STEP_KEY = "run"
 STATE_BYTES = 250_000

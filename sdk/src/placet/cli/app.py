@@ -289,7 +289,7 @@ def mcp(
     try:
         from placet.mcp import serve  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError as error:
-        errors.print(f"placet: {error}; pip install 'placet[mcp]'", style="red", markup=False)
+        errors.print(f"placet: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
     policy = require(count, groups=group or (), users=user or ())
     run(

@@ -1,6 +1,9 @@
 """Endpoints of FastAPI and Starlette that wait for people: ask, answer 202, act once."""
 
-from placet.fastapi.guard import Guard, Guarded
-from placet.fastapi.middleware import ApprovalMiddleware
+from placet.extras import needs
+
+with needs("fastapi"):
+    from placet.fastapi.guard import Guard, Guarded
+    from placet.fastapi.middleware import ApprovalMiddleware
 
 __all__ = ["ApprovalMiddleware", "Guard", "Guarded"]

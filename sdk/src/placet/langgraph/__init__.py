@@ -1,5 +1,8 @@
 """Graphs of LangGraph that wait for people: interrupts are approvals, decisions their answers."""
 
-from placet.langgraph.approvals import Approvals
+from placet.extras import needs
+
+with needs("langgraph"):
+    from placet.langgraph.approvals import Approvals
 
 __all__ = ["Approvals"]

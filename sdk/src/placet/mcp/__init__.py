@@ -1,5 +1,8 @@
 """An MCP server whose tools let an agent ask people before it acts."""
 
-from placet.mcp.server import serve
+from placet.extras import needs
+
+with needs("mcp"):
+    from placet.mcp.server import serve
 
 __all__ = ["serve"]
