@@ -23,6 +23,7 @@ from placet.engine.answers import Answers, told
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
 from placet.engine.calls import described
 from placet.engine.loop import WorkflowLoop
+from placet.engine.names import MAX_NAME, check_name
 from placet.engine.owner import Owner
 from placet.engine.record import MARKER, Event, Record
 from placet.engine.run import Run
@@ -205,12 +206,14 @@ class Play:
     def key(self, given: str | None, name: str) -> str:
         """Give the key that was given, or ``name-n`` by order of call.
 
-        Raises ValueError for one that would be taken for a mark of changed code.
+        Raises ValueError for one that would be taken for a mark of changed code, or that the
+        service does not take.
         """
         key = given
         if key is None:
             self._numbers[name] += 1
             key = f"{name}-{self._numbers[name]}"
+        check_name(key, "the key", "give another by key=, of 1 to 200 printable characters")
         if key.startswith(MARKER):
             msg = f"the key {key!r} begins with {MARKER!r}, which is kept for run.patched"
             raise ValueError(msg)
@@ -250,6 +253,7 @@ class Play:
 
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run; see :meth:`Run.patched`."""
+        check_name(name, "the name of a patch", "give it another", MAX_NAME - len(MARKER))
         key = MARKER + name
         if key in self._marks:
             return True
