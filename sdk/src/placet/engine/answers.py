@@ -93,7 +93,7 @@ class Answers:
     def _complete(self, event: Event, ask: StepAsk | None) -> None:
         if ask is None:
             return
-        _check_name(event, ask)
+        check_recorded_name(ask, event.data["name"])
         self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
 
     def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
@@ -101,7 +101,7 @@ class Answers:
             return
         text = event.data["error"]
         if isinstance(ask, StepAsk):
-            _check_name(event, ask)
+            check_recorded_name(ask, event.data["name"])
             ask.failures += 1
             if ask.failures < ask.attempts and not is_final(text):
                 return
@@ -195,12 +195,12 @@ def told(event: Event) -> str:
     return f"{event.type} {key!r} (version {event.version})"
 
 
-def _check_name(event: Event, ask: StepAsk) -> None:
-    recorded = event.data["name"]
+def check_recorded_name(ask: StepAsk, recorded: str) -> None:
+    """Raise Nondeterministic if a step is recorded under another name than it now has."""
     if recorded != ask.name:
         msg = (
-            f"{ask} was recorded under the name {recorded!r} (version {event.version}),"
-            f" the workflow now calls it {ask.name!r}"
+            f"{ask} was recorded under the name {recorded!r}, the workflow now calls it"
+            f" {ask.name!r}: what is another step needs another key"
         )
         raise Nondeterministic(msg)
 

@@ -251,7 +251,10 @@ class Driver:
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Nondeterministic) and self.stage is not Stage.ENDING:
+            self.park(str(error))
+        elif error is not None:
             self.fault(error)
         elif self._play is not None:
             self._play.settle()
@@ -298,6 +301,8 @@ class Driver:
 
     def park(self, reason: str) -> None:
         """Keep every worker from the execution until a person has looked."""
+        if self.stage is Stage.CLOSED:
+            return
         log.error("execution %s is parked: %s", self.execution.id, reason)
         play, self._play = self._play, None
         self.stage = Stage.ENDING

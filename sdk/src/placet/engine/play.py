@@ -19,7 +19,7 @@ from placet.commands import (
     WithdrawApproval,
 )
 from placet.durations import iso_duration
-from placet.engine.answers import Answers, told
+from placet.engine.answers import Answers, check_recorded_name, told
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
 from placet.engine.calls import described
 from placet.engine.loop import WorkflowLoop
@@ -72,6 +72,7 @@ class Play:
         self._owner = owner
         self._steps = Steps(owner, record.redeemed)
         self._tried = record.tried
+        self._names = record.names
         self._left = sum(map(_by_worker, (*record.first, *record.last)))
         self._between: dict[str, Any] = {}
         self._marks = record.marks
@@ -104,6 +105,8 @@ class Play:
                 self._pump()
         for event in record.last:
             self._replay(event)
+        for ask in self._answers.open.values():
+            self._check_name(ask)
 
     def go_live(self) -> None:
         """Begin what was asked for and does not stand in the record."""
@@ -232,14 +235,21 @@ class Play:
         self._answers.open[ask.key] = ask
         ask.future.add_done_callback(lambda future: self._ended(ask, future))
         try:
+            if self._live:
+                self._check_name(ask)
             if ask.key in self._between:
                 self._give_back(ask.key)
         except Nondeterministic as error:
             # Not for the workflow, which might take it for a failure of its own.
             self._broken = error
-        if self._live and ask.open:
+        if self._live and ask.open and self._broken is None:
             self._begin(ask)
         return ask.future
+
+    def _check_name(self, ask: Ask) -> None:
+        """Raise Nondeterministic if the service would refuse a step under its name."""
+        if isinstance(ask, StepAsk):
+            check_recorded_name(ask, self._names.get(ask.key, ask.name))
 
     def signal(self, name: str) -> "asyncio.Future[Any]":
         """Wait for the next signal of a name."""
