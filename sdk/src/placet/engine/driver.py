@@ -280,7 +280,8 @@ class Driver:
             woken = head.woken_version
             if told is not None:
                 position = int(accepted.position)
-                event = Event(head.version, position, told[0], head.updated_at, told[1])
+                # Of a repeat the head tells of a later moment than a replay would.
+                event = Event(head.version, position, told[0], accepted.at, told[1])
             return accepted
         finally:
             play.sequence.answered(event, woken, cause)

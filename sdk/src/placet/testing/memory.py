@@ -160,6 +160,7 @@ class Memory:
         answer = carry_out(command) or _Answer()
         return Noted(
             position=str(self._version),
+            at=self.now,
             repeated=answer.repeated,
             execution=self._head(),
             approval=None if answer.approval is None else ApprovalName(id=answer.approval.id),
