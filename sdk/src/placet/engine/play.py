@@ -93,6 +93,12 @@ class Play:
         busy = self._owner.tasks or self.sequence.waiting or self._main.done()
         return self._live and not (busy or self._answers.waits_for(StepAsk))
 
+    @property
+    def cleared(self) -> frozenset["asyncio.Task[None]"]:
+        """The steps with a clearance that are under way."""
+        steps = [ask for ask in self._answers.open.values() if isinstance(ask, StepAsk)]
+        return frozenset(s.task for s in steps if s.clearance is not None and s.task is not None)
+
     def replay(self, record: Record) -> None:
         """Take the workflow along its record. Raises Nondeterministic at the first difference."""
         self._pump()
