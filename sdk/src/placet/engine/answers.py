@@ -150,9 +150,11 @@ class Answers:
             self._child_ended(event, ask)
             return
         wanted, was = ask.command, event.data
-        same = (wanted.workflow, wanted.workflow_version, wanted.queue, wanted.input) == (
-            was["workflow"], was["workflowVersion"], was["queue"], was["input"],
+        same = (wanted.workflow, wanted.workflow_version, wanted.input) == (
+            was["workflow"], was["workflowVersion"], was["input"],
         )  # fmt: skip
+        # Without a queue a child was once started on the queue "default".
+        same = same and (ask.on_any_queue or wanted.queue == was["queue"])
         if not same:
             msg = f"{ask} was started with other content (version {event.version})"
             raise Nondeterministic(msg)

@@ -235,21 +235,22 @@ class Run:
         *,
         key: str | None = None,
         version: str | None = None,
-        queue: str = "default",
+        queue: str | None = None,
         kind: Any = None,
     ) -> Coroutine[Any, Any, Any]:
         """Start another execution for this one, wait for its end, and give its result.
 
-        It has the same initiator, so four eyes bars the same people in both. ``kind`` is the type
-        to read the result as. ``key``: by default ``workflow-n`` by order of call. Raises
-        ChildFailed if it fails or is cancelled, and ValueError if a key is used twice, or if it,
-        the workflow's name, the version or the queue are not 1 to 200 printable characters. A child
-        that is no longer waited for goes on.
+        It has the same initiator, so four eyes bars the same people in both. ``queue``: by default
+        that of this execution. ``kind`` is the type to read the result as. ``key``: by default
+        ``workflow-n`` by order of call. Raises ChildFailed if it fails or is cancelled, and
+        ValueError if a key is used twice, or if it, the workflow's name, the version or the queue
+        are not 1 to 200 printable characters. A child that is no longer waited for goes on.
         """
         check_name(workflow, "the workflow's name of a child", "no workflow can be called so")
         if version is not None:
             check_name(version, f"the version of child {workflow!r}", "no workflow can have it")
-        check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
+        if queue is not None:
+            check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
         key = self._asked.key(key, workflow)
         command = StartChild(
             execution_id=self.execution_id,
@@ -257,10 +258,13 @@ class Run:
             key=key,
             workflow=workflow,
             workflow_version=version,
-            queue=queue,
+            queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        return self._have(ChildAsk(key=key, command=command, convert=converter(kind)))
+        ask = ChildAsk(
+            key=key, command=command, convert=converter(kind), on_any_queue=queue is None
+        )
+        return self._have(ask)
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """Give the time, in UTC, recorded as a step."""
