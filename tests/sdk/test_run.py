@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import anyio
 import msgspec
 import pydantic
 import pytest
 
 from placet import ApprovalRecord, Clearance, Rejected, Run, StepFailed, require
+from placet.engine.loop import Outside, WorkflowLoop
 from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired, NotEligible
 from placet.testing import Trial
 from placet.testing.trial import START, TrialFailed
@@ -71,6 +73,44 @@ async def test_a_workflow_does_not_reach_outside_by_its_loop() -> None:
         return refused
 
     assert await result(workflow) == ["run_in_executor", "add_reader", "run_forever"]
+
+
+def test_a_workflow_s_loop_has_what_it_does_itself_and_refuses_the_rest() -> None:
+    loop: Any = WorkflowLoop(lambda _: asyncio.Future())  # type: ignore[abstract]
+    refused = {name for name in dir(loop) if isinstance(vars(WorkflowLoop).get(name), Outside)}
+    own = {name for name in vars(WorkflowLoop) if not name.startswith("_")} - refused
+    assert own | refused >= {n for n in dir(asyncio.AbstractEventLoop) if not n.startswith("_")}
+    for name in refused:
+        with pytest.raises(RuntimeError, match=rf"the event loop's {name}, .* step \(run.step\)"):
+            getattr(loop, name)
+
+
+async def connect() -> None:
+    await asyncio.open_connection("127.0.0.1", 9)
+
+
+async def thread() -> None:
+    await asyncio.to_thread(print)
+
+
+async def library() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 1)
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(connect())
+
+
+@pytest.mark.parametrize("outside", [connect, thread, library, in_a_group])
+async def test_what_reaches_outside_is_refused_in_words(outside: Any) -> None:
+    async def workflow(run: Run) -> None:
+        del run
+        await outside()
+
+    with pytest.raises(TrialFailed, match=r"a workflow can't use .* belongs into a step"):
+        await result(workflow)
 
 
 async def test_a_key_is_used_once() -> None:

@@ -184,7 +184,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         log.error("in a workflow: %s", context.get("message"), exc_info=context.get("exception"))
 
 
-class _Outside:
+class Outside:
     """What other loops have, and that of a workflow has not."""
 
     def __init__(self, name: str) -> None:
@@ -200,42 +200,14 @@ class _Outside:
 
     def _refuse(self) -> NoReturn:
         msg = (
-            f"a workflow can't use the event loop's {self._name}: what reaches outside belongs"
-            " into a step (run.step), which is recorded and may do anything"
+            f"a workflow can't use the event loop's {self._name}, directly or by a library: what"
+            " reaches outside, such as a connection, a thread or a subprocess, belongs into a step"
+            " (run.step), which is recorded and may do anything"
         )
         raise RuntimeError(msg)
 
 
-for _name in (
-    "call_soon_threadsafe",
-    "run_in_executor",
-    "getaddrinfo",
-    "getnameinfo",
-    "create_connection",
-    "create_server",
-    "create_unix_connection",
-    "create_unix_server",
-    "create_datagram_endpoint",
-    "connect_accepted_socket",
-    "connect_read_pipe",
-    "connect_write_pipe",
-    "subprocess_shell",
-    "subprocess_exec",
-    "sock_recv",
-    "sock_recv_into",
-    "sock_recvfrom",
-    "sock_sendall",
-    "sock_sendto",
-    "sock_connect",
-    "sock_accept",
-    "sock_sendfile",
-    "sendfile",
-    "start_tls",
-    "add_reader",
-    "add_writer",
-    "add_signal_handler",
-    "run_forever",
-    "run_until_complete",
-):
-    setattr(WorkflowLoop, _name, _Outside(_name))
+for _name in dir(asyncio.AbstractEventLoop):
+    if not _name.startswith("_") and _name not in vars(WorkflowLoop):
+        setattr(WorkflowLoop, _name, Outside(_name))
 del _name

@@ -157,7 +157,8 @@ class Play:
         if not self._answers.awaited:
             self._owner.park(
                 "the workflow waits for something that can't come: it awaits neither a step, nor"
-                " an approval, a timer, a signal or a child"
+                " an approval, a timer, a signal or a child; what comes from a thread, a connection"
+                " or another event loop belongs into a step (run.step)"
             )
         elif self._owner.draining():
             return
