@@ -57,6 +57,13 @@ class Repeat(NamedTuple):
     version: int
 
 
+class Place(NamedTuple):
+    """Where an event lies in the log, and its time, None if it can't be read."""
+
+    position: int
+    at: datetime | None
+
+
 def start_key(command: Command) -> StartKey | None:
     """Give the key of a start that has one, and that may be looked up: its input is well-formed."""
     if isinstance(command, StartExecution) and command.key is not None and not command.problem:
@@ -106,7 +113,7 @@ class Batch:
             self._answers[call] = self._decide_call(call)
 
     def outcomes(
-        self, positions: Sequence[int], repeats: dict[Repeat, int]
+        self, positions: Sequence[int], repeats: dict[Repeat, Place]
     ) -> dict[Call, list[Outcome]]:
         """Give each call's outcomes, now that it is known where the events lie in the log."""
         return {
@@ -269,7 +276,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     execution: Execution | None = None
     ordinal: int | None = None
 
-    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, int]) -> Outcome:
+    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, Place]) -> Outcome:
         if self.fault is not None:
             return self.fault
         if self.refusal is not None:
@@ -280,9 +287,14 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
                 ordinal=self.ordinal,
             )
         assert self.execution is not None
-        position = positions[self.index] if self.repeat is None else repeats[self.repeat]
+        if self.repeat is None:
+            position, at = positions[self.index], self.execution.updated_at
+        else:
+            position, first_at = repeats[self.repeat]
+            at = first_at or self.execution.updated_at
         return Accepted(
             position=position,
+            at=at,
             repeated=self.repeat is not None,
             execution=self.execution,
             ordinal=self.ordinal,

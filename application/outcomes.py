@@ -1,5 +1,7 @@
 """What became of a command."""
 
+from datetime import datetime
+
 import msgspec
 
 from domain.errors import RefusalCode
@@ -9,12 +11,13 @@ from domain.state import Execution
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The command was carried out, now or, if ``repeated``, before.
 
-    ``position`` is that of the last event that it recorded then. ``execution`` is the state right
-    after the command (of a repeat, as it stands now) and ``ordinal`` names the approval that the
-    command was about.
+    ``position`` is that of the last event that it recorded then, and ``at`` its time.
+    ``execution`` is the state right after the command (of a repeat, as it stands now) and
+    ``ordinal`` names the approval that the command was about.
     """
 
     position: int
+    at: datetime
     repeated: bool
     execution: Execution
     ordinal: int | None = None

@@ -20,6 +20,7 @@ _log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0
 # A busy log must not make every poll look all the time.
 LOOK_AT_MOST_EVERY = 0.01
+MOST_NEWS = 500
 
 
 class Poll(NamedTuple):
@@ -54,8 +55,9 @@ class Polling:
         ``holding``: what the worker knows that it holds, with the version of the last wake-up of
         which it knows, None if it need not be told of more. What has a later one, and what else it
         holds, because an answer was lost, is given like a claim; what it holds no longer is
-        ``lost``. A server that is ending answers at once. Raises UnavailableError or
-        OverloadedError.
+        ``lost``. News of what it knows that it holds does not count to the limit, so that a worker
+        which can take nothing more hears of what it has by a limit of 0. A server that is ending
+        answers at once. Raises UnavailableError or OverloadedError.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
@@ -69,13 +71,13 @@ class Polling:
         while True:
             # Fixed before it is looked, so that nothing falls between the two.
             position = self._tail.position
-            grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
+            news, grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
             wanted = limit - len(grants)
             if wanted and await self._leases.candidates(queues, 1):
                 grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
             left = until - clock()
-            if grants or lost or left <= 0 or self._tail.draining:
-                return Poll(grants, lost)
+            if news or grants or lost or left <= 0 or self._tail.draining:
+                return Poll(news + grants, lost)
             longest = min(left, LOOK_EVERY, third)
             await self._tail.happens(_frees, after=position, seconds=longest)
             await asyncio.sleep(LOOK_AT_MOST_EVERY)
@@ -90,14 +92,22 @@ class Polling:
         limit: int,
         holding: Mapping[UUID, int | None] | None,
         expires_at: datetime,
-    ) -> tuple[list[Grant], list[UUID]]:
-        """Give what the worker holds and does not know of, and what it holds no longer."""
+    ) -> tuple[list[Grant], list[Grant], list[UUID]]:
+        """Give news of what the worker knows, what else it holds, and what it holds no longer."""
         if holding is None:
-            return [], []
+            return [], [], []
         held = await self._leases.woken(owner, worker)
         news = [id_ for id_, woken in held.items() if _is_news(holding, id_, woken)]
+        unknown = [id_ for id_ in held if id_ not in holding]
+        return (
+            await self._grants(news[:MOST_NEWS], expires_at),
+            await self._grants(unknown[:limit], expires_at),
+            [id_ for id_ in holding if id_ not in held],
+        )
+
+    async def _grants(self, ids: Sequence[UUID], expires_at: datetime) -> list[Grant]:
         grants: list[Grant] = []
-        for id_ in news[:limit]:
+        for id_ in ids:
             try:
                 execution = await self._reader.execution(id_)
             except DAMAGE as error:
@@ -106,13 +116,11 @@ class Polling:
                 continue
             if execution is not None and not execution.state.final:
                 grants.append(Grant(execution, execution.fence, expires_at))
-        return grants, [id_ for id_ in holding if id_ not in held]
+        return grants
 
 
 def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
-    if id_ not in holding:
-        return True
-    seen = holding[id_]
+    seen = holding.get(id_)
     return seen is not None and woken > seen
 
 

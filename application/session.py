@@ -11,11 +11,11 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
-from application.batch import Batch, Hold, Repeat, StartKey
+from application.batch import Batch, Hold, Place, Repeat, StartKey
 from application.books import books
 from application.database_time import DatabaseTime
 from application.recorder import Appended, LogRecorder
-from application.records import Logged, read
+from application.records import DAMAGE, Logged, read
 from domain.events import Resumed
 
 _CLOCK = "SELECT clock_timestamp() AS now"
@@ -73,7 +73,7 @@ class Committed(NamedTuple):
 
     after: int | None
     positions: Sequence[int]
-    repeats: dict[Repeat, int]
+    repeats: dict[Repeat, Place]
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -248,11 +248,11 @@ class Session:
         connection = await self._connected()
         return await (await connection.execute(query, params, prepare=True)).fetchall()
 
-    async def _repeats(self, batch: Batch) -> dict[Repeat, int]:
+    async def _repeats(self, batch: Batch) -> dict[Repeat, Place]:
         """Give where the last event of each command lies that was carried out before."""
         if not batch.repeats:
             return {}
-        return _repeat_positions(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
+        return _repeat_places(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
 
 
 def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
@@ -285,9 +285,9 @@ def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     }
 
 
-def _repeat_positions(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, int]:
+def _repeat_places(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
-    positions: dict[Repeat, int] = {}
+    places: dict[Repeat, Place] = {}
     for repeat in batch.repeats:
         first = by_version[repeat.execution_id, repeat.version]
         after = by_version.get((repeat.execution_id, repeat.version + 1))
@@ -297,5 +297,13 @@ def _repeat_positions(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, int
             and logged(after).recorded.command_id == logged(first).recorded.command_id
         )
         last = after if same_command and after is not None else first
-        positions[repeat] = last["notification_id"]
-    return positions
+        places[repeat] = Place(last["notification_id"], _time(first))
+    return places
+
+
+def _time(row: DictRow) -> datetime | None:
+    """Give when an event was recorded, None if it can't be read: the others must not pay for it."""
+    try:
+        return logged(row).recorded.at
+    except DAMAGE:
+        return None

@@ -1,6 +1,7 @@
 """What a command is answered with: the outcomes of the writer, shown to who asked."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import uuid4
 
 import strawberry
@@ -26,6 +27,7 @@ class Accepted(CommandResult):
     position: str = strawberry.field(
         description="Of the last event that the command recorded, then or the first time."
     )
+    at: datetime = strawberry.field(description="When that event was recorded.")
     repeated: bool = strawberry.field(
         description="An earlier call had done this already; nothing new was recorded."
     )
@@ -63,6 +65,7 @@ def _show(context: Context, outcome: outcomes.Outcome) -> CommandResult | Except
     if isinstance(outcome, outcomes.Accepted):
         return Accepted(
             position=str(outcome.position),
+            at=outcome.at,
             repeated=outcome.repeated,
             execution=execution,
             approval=approval,

@@ -37,7 +37,11 @@ class HoldingInput:
 class ClaimInput:
     worker: str
     queues: list[str] | None = strawberry.field(default_factory=lambda: ["default"])
-    limit: int | None = 1
+    limit: int | None = strawberry.field(
+        default=1,
+        description="How many more the worker can take, from 1 to 500. With holding also 0: then "
+        "nothing is claimed, and the answer tells of what is held.",
+    )
     lease: timedelta | None = DEFAULT_LEASE
     wait: timedelta | None = strawberry.field(
         default=NO_WAIT,
@@ -169,7 +173,7 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
             context.principal,
             wanted.worker,
             check_queues(context, wanted.queues),
-            check_number(wanted.limit, 1, 1, MAX_CLAIMS, "limit"),
+            check_number(wanted.limit, 1, 1 if holding is None else 0, MAX_CLAIMS, "limit"),
             check_lease(wanted.lease),
             wait=check_wait(wanted.wait),
             holding=holding,

@@ -25,6 +25,7 @@ LATER = {
 }
 # What the service adds to the contract: types by their names, and members of the contract's own.
 ADDED = {
+    "Accepted.at",
     "Child",
     "ChildInput",
     "ExecutionChange",

@@ -65,6 +65,13 @@ async def test_a_claim_out_of_bounds_is_a_bad_request(desk: Desk, wrong: dict[st
     assert await desk.code(CLAIM, ENGINE, input={"worker": "w", **wrong}) == "BAD_REQUEST"
 
 
+async def test_a_worker_that_says_what_it_holds_may_claim_nothing(desk: Desk) -> None:
+    await desk.office.start()
+    nothing = {"worker": "w", "limit": 0, "holding": []}
+    assert (await desk.ask(CLAIM, ENGINE, input=nothing))["claims"] == []
+    assert await desk.code(CLAIM, ENGINE, input={**nothing, "limit": -1}) == "BAD_REQUEST"
+
+
 async def test_claims_take_the_role_and_the_queue(desk: Desk) -> None:
     assert await desk.code(CLAIM, OLIVIA, input={"worker": "w"}) == "FORBIDDEN"
     assert await desk.code(CLAIM, OTHER_ENGINE, input={"worker": "w"}) == "FORBIDDEN"

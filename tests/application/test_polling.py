@@ -131,3 +131,29 @@ async def test_news_of_what_is_held_is_told_once_it_is_not_known(office: Office)
     known[execution.id] = told.execution.woken_version
     assert await poll(office, holding=known) == ([], [])
     assert await poll(office, holding={execution.id: None, quiet.id: None}) == ([], [])
+
+
+async def test_a_worker_that_takes_nothing_more_hears_of_what_it_has(office: Office) -> None:
+    execution, ended = await office.start(), await office.start()
+    await poll(office)
+    free, approval = await office.start(), await office.ask(execution.id, fence=1)
+    known: dict[UUID, int | None] = {execution.id: 0, ended.id: 0}
+    waiting = asyncio.create_task(poll(office, limit=0, wait=LONG, holding=known))
+    await asyncio.sleep(0)
+    await office.do(grant(approval))
+    assert ids(await waiting) == [execution.id]
+    del known[execution.id]
+    # Nor is it told of what it holds without knowing it: it has no room for that.
+    waiting = asyncio.create_task(poll(office, limit=0, wait=LONG, holding=known))
+    await asyncio.sleep(0)
+    await office.do(CancelExecution(by=OLIVIA, execution_id=ended.id, reason="no"))
+    assert await waiting == ([], [ended.id])
+    assert ids(await poll(office, limit=2, holding={})) == [execution.id, free.id]
+
+
+async def test_news_do_not_count_to_the_limit(office: Office) -> None:
+    execution = await office.start()
+    await poll(office)
+    free, approval = await office.start(), await office.ask(execution.id, fence=1)
+    await office.do(grant(approval))
+    assert ids(await poll(office, limit=1, holding={execution.id: 0})) == [execution.id, free.id]

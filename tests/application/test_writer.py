@@ -54,7 +54,7 @@ async def test_an_accepted_command_names_the_position_of_its_last_event(office: 
     ]
 
 
-async def test_a_repeat_names_the_position_of_the_first_time(office: Office) -> None:
+async def test_a_repeat_names_the_position_and_time_of_the_first_time(office: Office) -> None:
     execution = await office.start()
     approval = await office.ask(execution.id)
     first, again = await office.send(grant(approval), grant(approval))
@@ -63,6 +63,7 @@ async def test_a_repeat_names_the_position_of_the_first_time(office: Office) -> 
     assert accepted(again).repeated
     assert later.repeated
     assert accepted(first).position == accepted(again).position == later.position
+    assert accepted(first).at == accepted(again).at == later.at < later.execution.updated_at
     assert len(stored(office)) == 5
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from placet.commands import CompleteExecution, RecordStep
 from placet.engine.batcher import MAX_BYTES, MAX_COMMANDS, Batcher, Result
 from placet.model import Noted
 
-ACCEPTED = Noted(position="1", repeated=False)
+ACCEPTED = Noted(position="1", at=datetime(2026, 1, 1, tzinfo=UTC), repeated=False)
 Answer = Callable[[list[dict[str, Any]]], list[Result]]
 
 

@@ -10,6 +10,7 @@ from placet.engine.owner import Owner
 from placet.engine.steps import Steps
 from placet.model import Noted
 from placet.testing import Trial
+from placet.testing.trial import START
 
 
 class Leaving:
@@ -25,7 +26,7 @@ class Leaving:
 
     async def send(self, command: Any, *_: Any) -> Noted:
         self.sent.append(type(command).__name__)
-        return Noted(position="1", repeated=False)
+        return Noted(position="1", at=START, repeated=False)
 
     def draining(self) -> bool:
         return self._since is None or self._since in self.sent

@@ -4,15 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from placet import EventFilter, ExecutionState, Run, require
-from placet.errors import ChildFailed
+from placet import Engine, EventFilter, ExecutionState, Run, require
+from placet.errors import ChildFailed, Nondeterministic
 from placet.testing import replay
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People, until
+from tests.sdk.people import People, Server, until
 
 FINANCE = require(1, group="finance")
 
@@ -136,15 +136,12 @@ async def test_signals_come_once_and_in_order(people: People, engine: Made) -> N
 
 async def test_a_child_gives_its_result(people: People, engine: Made) -> None:
     parent = engine()
-    queue = parent.queues[0]
 
     @parent.workflow
     async def outer(run: Run) -> list[object]:
-        first, second = await asyncio.gather(
-            run.child("inner", 2, queue=queue), run.child("inner", 3, queue=queue)
-        )
+        first, second = await asyncio.gather(run.child("inner", 2), run.child("inner", 3))
         try:
-            await run.child("broken", queue=queue)
+            await run.child("broken")
         except ChildFailed as failed:
             return [first, second, failed.outcome, failed.error]
         return []
@@ -161,6 +158,42 @@ async def test_a_child_gives_its_result(people: People, engine: Made) -> None:
     async with parent:
         ended = await people.ended(await started(people, parent, "outer"))
     assert ended.result == [4, 9, "FAILED", "ValueError: no good"]
+
+
+async def test_a_child_is_where_its_parent_says_and_by_default_where_its_parent_is(
+    people: People, server: Server
+) -> None:
+    here, there = f"queue-{uuid4()}", f"queue-{uuid4()}"
+    both = Engine(server.url, token=server.tokens["engine"], queues=[here, there])
+
+    @both.workflow(name="outer")
+    async def outer(run: Run) -> list[str]:
+        return [await run.child("inner"), await run.child("inner", queue=there)]
+
+    @both.workflow
+    async def inner(run: Run) -> str:
+        async def place() -> str:
+            execution = await (await people.get("operator")).execution(run.execution_id)
+            assert execution is not None
+            return execution.queue
+
+        return await run.step(place)
+
+    async def unsaid(run: Run) -> list[str]:
+        return [await run.child("inner"), await run.child("inner")]
+
+    async def elsewhere(run: Run) -> list[str]:
+        return [await run.child("inner"), await run.child("inner", queue=here)]
+
+    async with both:
+        execution_id = await started(people, both, "outer")
+        assert (await people.ended(execution_id)).result == [here, there]
+    transcript = await (await people.get("operator")).transcript(execution_id)
+    assert transcript is not None
+    # What was started before, on another queue than it would be now, is still the same child.
+    replay(transcript, unsaid)
+    with pytest.raises(Nondeterministic, match="'inner-2' was started with other content"):
+        replay(transcript, elsewhere)
 
 
 async def test_a_child_that_ended_while_its_parent_had_failed_is_not_waited_for_in_vain(

@@ -7,7 +7,7 @@ import pytest
 
 from placet import ApprovalFilter, ApprovalStatus, EventFilter, Rejected, Run, require
 from placet.errors import Unavailable
-from tests.sdk.engines import maker, started
+from tests.sdk.engines import Made, maker, started
 from tests.sdk.people import People, Server, until
 
 FINANCE = require(1, group="finance")
@@ -137,3 +137,57 @@ async def test_push_poll_and_the_fall_back_come_to_the_same(
     monkeypatch.setattr("placet.socket.Link.open", refuse)
     monkeypatch.setattr("placet.socket.PAUSE_SECONDS", 0.01)
     assert await outcomes(people, server, "push") == pushed
+
+
+class Full:
+    """An engine that polls and can take one execution, which is at a step, and waits for more."""
+
+    def __init__(self, made: Made) -> None:
+        self.engine = made(wait="poll", capacity=1)
+        self.begun, self.go, self.cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.engine.workflow(self.busy)
+        self.engine.workflow(timed)
+
+    async def busy(self, run: Run) -> object:
+        _, let = await asyncio.gather(run.step(self._work, name="work"), self._released(run))
+        return let
+
+    async def _work(self) -> None:
+        self.begun.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cut.set()
+            raise
+
+    async def _released(self, run: Run) -> str:
+        await run.approval("Let it go on", payload=1, policy=FINANCE)
+        await run.step(self.go.set, name="go")
+        return "let go on"
+
+
+async def test_an_engine_that_polls_hears_of_decisions_also_when_it_can_take_no_more(
+    people: People, engine: Made
+) -> None:
+    full = Full(engine)
+    async with full.engine, asyncio.timeout(15):
+        execution_id = await started(people, full.engine, "busy")
+        await full.begun.wait()
+        next_one = await started(people, full.engine, "timed")
+        [approval] = await people.pending(execution_id)
+        await (await people.get("approver-a")).grant(approval)
+        assert (await people.ended(execution_id)).result == "let go on"
+        # And takes the next as soon as there is room for it.
+        assert (await people.ended(next_one)).result == "rested"
+
+
+async def test_an_engine_that_polls_hears_of_cancellations_also_when_it_can_take_no_more(
+    people: People, engine: Made
+) -> None:
+    full = Full(engine)
+    async with full.engine, asyncio.timeout(15):
+        execution_id = await started(people, full.engine, "busy")
+        await full.begun.wait()
+        await people.pending(execution_id)
+        await (await people.get("operator")).cancel(execution_id, "no")
+        await full.cut.wait()

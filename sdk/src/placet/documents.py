@@ -62,7 +62,7 @@ fragment OutcomeFields on CommandResult {{
 _NOTED = """
 fragment NotedFields on CommandResult {
   __typename
-  ... on Accepted { position repeated approval { id } }
+  ... on Accepted { position at repeated approval { id } }
   ... on Refused { code message }
   execution { id workflow state version fence updatedAt wokenVersion }
 }

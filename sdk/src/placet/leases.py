@@ -57,7 +57,7 @@ class Leases(Transport):
         seconds at most; the lease is kept meanwhile. ``holding``: by id all that the worker knows
         to hold, 10,000 at most, with the ``woken_version`` of which it knows, None if it need not
         be told of more. What has a later one, and what else it holds, because an answer was lost,
-        is told like a claim.
+        is told like a claim. ``limit`` 0 claims nothing and only tells of what is held.
         """
         request = ClaimRequest(
             worker=worker,

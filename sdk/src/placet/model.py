@@ -373,9 +373,13 @@ class ApprovalName(Record, kw_only=True, frozen=True):
 
 
 class Noted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out, as an engine is told: of an approval no more than its id."""
+    """A command was carried out, as an engine is told: of an approval no more than its id.
+
+    ``at`` is the time of the event at ``position``, which is an earlier one if it is ``repeated``.
+    """
 
     position: str
+    at: datetime
     repeated: bool
     execution: ExecutionHead | None = None
     approval: ApprovalName | None = None

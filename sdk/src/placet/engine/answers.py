@@ -93,7 +93,7 @@ class Answers:
     def _complete(self, event: Event, ask: StepAsk | None) -> None:
         if ask is None:
             return
-        _check_name(event, ask)
+        check_recorded_name(ask, event.data["name"])
         self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
 
     def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
@@ -101,7 +101,7 @@ class Answers:
             return
         text = event.data["error"]
         if isinstance(ask, StepAsk):
-            _check_name(event, ask)
+            check_recorded_name(ask, event.data["name"])
             ask.failures += 1
             if ask.failures < ask.attempts and not is_final(text):
                 return
@@ -150,9 +150,11 @@ class Answers:
             self._child_ended(event, ask)
             return
         wanted, was = ask.command, event.data
-        same = (wanted.workflow, wanted.workflow_version, wanted.queue, wanted.input) == (
-            was["workflow"], was["workflowVersion"], was["queue"], was["input"],
+        same = (wanted.workflow, wanted.workflow_version, wanted.input) == (
+            was["workflow"], was["workflowVersion"], was["input"],
         )  # fmt: skip
+        # Without a queue a child was once started on the queue "default".
+        same = same and (ask.on_any_queue or wanted.queue == was["queue"])
         if not same:
             msg = f"{ask} was started with other content (version {event.version})"
             raise Nondeterministic(msg)
@@ -195,12 +197,12 @@ def told(event: Event) -> str:
     return f"{event.type} {key!r} (version {event.version})"
 
 
-def _check_name(event: Event, ask: StepAsk) -> None:
-    recorded = event.data["name"]
+def check_recorded_name(ask: StepAsk, recorded: str) -> None:
+    """Raise Nondeterministic if a step is recorded under another name than it now has."""
     if recorded != ask.name:
         msg = (
-            f"{ask} was recorded under the name {recorded!r} (version {event.version}),"
-            f" the workflow now calls it {ask.name!r}"
+            f"{ask} was recorded under the name {recorded!r}, the workflow now calls it"
+            f" {ask.name!r}: what is another step needs another key"
         )
         raise Nondeterministic(msg)
 

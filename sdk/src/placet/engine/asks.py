@@ -83,8 +83,9 @@ class TimerAsk(Ask):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class ChildAsk(Ask):
-    """A child execution to be started."""
+    """A child execution to be started. ``on_any_queue``: the workflow did not say on which."""
 
     kind: ClassVar[str] = "child"
     command: StartChild
     convert: Convert
+    on_any_queue: bool = False

@@ -28,12 +28,17 @@ async def call_in(
 
 
 def described(error: BaseException) -> str:
-    """Give an error's type and message as a text that the service takes."""
+    """Give an error's type and message as a text that the service takes.
+
+    Of a group it is that of each of its errors too: what was wrong is said by these alone.
+    """
     text = type(error).__name__
     try:
         if message := str(error):
             text = f"{text}: {message}"
     except Exception as unreadable:  # noqa: BLE001 - an error without a message has to be told too
         text = f"{text}, whose message can't be read: {type(unreadable).__name__}"
+    if isinstance(error, BaseExceptionGroup):
+        text = f"{text}: {'; '.join(map(described, error.exceptions))}"
     # A NUL or half of a surrogate pair would have the record itself refused.
     return text.encode(errors="replace").decode().replace("\x00", "\ufffd")[:MAX_ERROR]

@@ -89,6 +89,7 @@ class Driver:
         self._outer = asyncio.get_running_loop()
         self._hold = Hold(claim.execution.id, service.submit, self.abandon)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cleared: frozenset[asyncio.Task[None]] = frozenset()
         self._early: list[Event] = []
         self._told = claim.execution.woken_version
         self._seen = 0
@@ -251,7 +252,16 @@ class Driver:
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Nondeterministic) and self.stage is not Stage.ENDING:
+            self.park(str(error))
+        elif error is not None and task in self._cleared:
+            log.error(
+                "execution %s: how a step with a clearance ended is not recorded",
+                self.execution.id,
+                exc_info=error,
+            )
+        elif error is not None:
             self.fault(error)
         elif self._play is not None:
             self._play.settle()
@@ -277,7 +287,8 @@ class Driver:
             woken = head.woken_version
             if told is not None:
                 position = int(accepted.position)
-                event = Event(head.version, position, told[0], head.updated_at, told[1])
+                # Of a repeat the head tells of a later moment than a replay would.
+                event = Event(head.version, position, told[0], accepted.at, told[1])
             return accepted
         finally:
             play.sequence.answered(event, woken, cause)
@@ -293,25 +304,54 @@ class Driver:
         log.error(
             "execution %s can't go on here and is given back", self.execution.id, exc_info=error
         )
+        if self.stage is not Stage.ENDING:
+            self._wind_up()
+            if self._cleared:
+                self.spawn(self._give_back())
+                return
+        self._leave()
+        self._service.spare(self, parked=False)
+
+    async def _give_back(self) -> None:
+        await self._all_cleared()
         self._leave()
         self._service.spare(self, parked=False)
 
     def park(self, reason: str) -> None:
         """Keep every worker from the execution until a person has looked."""
-        log.error("execution %s is parked: %s", self.execution.id, reason)
-        play, self._play = self._play, None
-        self.stage = Stage.ENDING
-        if play is not None:
-            play.drop()
+        if self.stage is Stage.CLOSED:
+            return
+        self._wind_up()
+        when = ", once its steps with a clearance have ended" if self._cleared else ""
+        log.error("execution %s is parked%s: %s", self.execution.id, when, reason)
         self.spawn(self._park(reason))
 
     async def _park(self, reason: str) -> None:
+        await self._all_cleared()
         command = ParkExecution(
             execution_id=self.execution.id, fence=self.fence, reason=reason[:MAX_REASON]
         )
         await self._hold.send(command)
         self._leave()
         self._service.spare(self, parked=True)
+
+    def _wind_up(self) -> None:
+        """Stop the workflow and what is under way for it, but for steps with a clearance.
+
+        Those are begun once, so that cut short they would end in doubt.
+        """
+        self.stage = Stage.ENDING
+        self._draining = True
+        if self._play is not None:
+            self._cleared = self._play.cleared
+            self._play.drop()
+        for task in self._tasks - self._cleared - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _all_cleared(self) -> None:
+        """Wait until the steps with a clearance have ended, each within its own timeout."""
+        if self._cleared:
+            await asyncio.wait(self._cleared)
 
     def _leave(self) -> None:
         self.stage = Stage.CLOSED

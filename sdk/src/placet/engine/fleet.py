@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -256,12 +255,11 @@ class Fleet:
         known: dict[str, int | None] = {id_: d.arrived for id_, d in self._drivers.items()}
         return {**dict.fromkeys(self._returning), **known}
 
-    async def room(self, seconds: float) -> None:
-        """Wait until fewer executions are held, for so many seconds at most."""
-        self._fewer.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._fewer.wait()
+    async def room(self, capacity: int) -> None:
+        """Wait until fewer executions than this are held."""
+        while len(self) >= capacity:
+            self._fewer.clear()
+            await self._fewer.wait()
 
     def held(self) -> tuple[Driver, ...]:
         """Give what is held."""

@@ -12,6 +12,7 @@ from placet.changes import Mode
 from placet.client import Client
 from placet.engine.driver import Driver
 from placet.engine.fleet import Fleet
+from placet.model import Poll
 from placet.retry import retried
 from placet.socket import StreamCutError
 
@@ -97,25 +98,36 @@ class Intake:
         await self._fleet.returned()
         while self._polls:
             room = self._capacity - len(self._fleet)
-            if room < 1:
-                await self._beat()
-                await self._fleet.room(self._lease.total_seconds() / 3)
-                continue
-            ask = partial(
-                self._client.poll,
-                self._worker,
-                queues=self._queues,
-                limit=min(room, MOST_AT_ONCE),
-                lease=self._lease,
-                wait=LONG_POLL,
-                holding=self._fleet.holding(),
-            )
-            poll = await retried(None, ask)
+            poll = await (self._ask(room) if room > 0 else self._hear())
             # One answer may tell of an execution that it was lost, and then claimed anew.
             for execution_id in poll.lost:
                 self._fleet.abandon(execution_id)
             for claim in poll.claims:
                 self._fleet.claim(claim)
+
+    async def _ask(self, limit: int) -> Poll:
+        ask = partial(
+            self._client.poll,
+            self._worker,
+            queues=self._queues,
+            limit=min(limit, MOST_AT_ONCE),
+            lease=self._lease,
+            wait=LONG_POLL,
+            holding=self._fleet.holding(),
+        )
+        return await retried(None, ask)
+
+    async def _hear(self) -> Poll:
+        """Claim nothing, but hear of what comes for what is held, until there is room for more."""
+        asking = asyncio.ensure_future(self._ask(0))
+        waiting = asyncio.ensure_future(self._fleet.room(self._capacity))
+        try:
+            await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            # An answer that is not waited for is given again: it is known what was not heard of.
+            return asking.result() if asking.done() else Poll(claims=[], lost=[])
+        finally:
+            asking.cancel()
+            waiting.cancel()
 
     async def _beat(self) -> None:
         """Keep the lease by a request, and abandon what was lost."""

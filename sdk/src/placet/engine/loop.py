@@ -7,6 +7,7 @@ once. A loop that waits holds no thread, no socket and no timer.
 """
 
 import asyncio
+import inspect
 import logging
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -19,6 +20,9 @@ Ts = TypeVarTuple("Ts")
 Later = Callable[[float], "asyncio.Future[None]"]
 
 log = logging.getLogger("placet.engine")
+
+MAX_AWAITS = 100
+"""In the clean-up of one task that is dropped."""
 
 
 class WorkflowTask(asyncio.Task[T]):
@@ -84,15 +88,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def drop(self) -> None:
         """Forget what is not done, without a word to its code but that its frames are closed."""
         self._ready.clear()
-        for task in self._tasks:
+        # The clean-up of one may make another.
+        while self._tasks:
+            task = self._tasks.pop()
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
             coroutine = task.get_coro()
-            try:
-                if coroutine is not None:
-                    coroutine.close()
-            except (Exception, SystemExit):
-                log.warning("the clean-up of a workflow raised", exc_info=True)
-        self._tasks.clear()
+            if coroutine is not None:
+                _close(coroutine)
         self._ready.clear()
 
     def call_soon(
@@ -184,7 +186,42 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         log.error("in a workflow: %s", context.get("message"), exc_info=context.get("exception"))
 
 
-class _Outside:
+def _close(coroutine: Any) -> None:
+    """Close the frames of a coroutine, also where its clean-up awaits, as that of a TaskGroup does.
+
+    Each await of a clean-up ends one attempt, and what comes after it is had by the next.
+    """
+    for _ in range(MAX_AWAITS):
+        # Closed by its awaiter, one that awaits something more would be left as it is.
+        awaited = getattr(coroutine, "cr_await", None)
+        if inspect.iscoroutine(awaited):
+            _close(awaited)
+        elif hasattr(awaited, "throw"):
+            _exhaust(awaited)
+        try:
+            coroutine.close()
+        except (Exception, SystemExit):
+            if getattr(coroutine, "cr_frame", None) is None:
+                log.warning("the clean-up of a workflow raised", exc_info=True)
+                return
+        else:
+            return
+    log.warning("the clean-up of a workflow goes on for ever: %r", coroutine)
+
+
+def _exhaust(awaited: Any) -> None:
+    """End what is awaited and is no coroutine: the turn of an asynchronous generator, say."""
+    for _ in range(MAX_AWAITS):
+        try:
+            awaited.throw(GeneratorExit())
+        except (GeneratorExit, StopIteration, StopAsyncIteration):
+            return
+        except (Exception, SystemExit):
+            log.warning("the clean-up of a workflow raised", exc_info=True)
+            return
+
+
+class Outside:
     """What other loops have, and that of a workflow has not."""
 
     def __init__(self, name: str) -> None:
@@ -200,42 +237,14 @@ class _Outside:
 
     def _refuse(self) -> NoReturn:
         msg = (
-            f"a workflow can't use the event loop's {self._name}: what reaches outside belongs"
-            " into a step (run.step), which is recorded and may do anything"
+            f"a workflow can't use the event loop's {self._name}, directly or by a library: what"
+            " reaches outside, such as a connection, a thread or a subprocess, belongs into a step"
+            " (run.step), which is recorded and may do anything"
         )
         raise RuntimeError(msg)
 
 
-for _name in (
-    "call_soon_threadsafe",
-    "run_in_executor",
-    "getaddrinfo",
-    "getnameinfo",
-    "create_connection",
-    "create_server",
-    "create_unix_connection",
-    "create_unix_server",
-    "create_datagram_endpoint",
-    "connect_accepted_socket",
-    "connect_read_pipe",
-    "connect_write_pipe",
-    "subprocess_shell",
-    "subprocess_exec",
-    "sock_recv",
-    "sock_recv_into",
-    "sock_recvfrom",
-    "sock_sendall",
-    "sock_sendto",
-    "sock_connect",
-    "sock_accept",
-    "sock_sendfile",
-    "sendfile",
-    "start_tls",
-    "add_reader",
-    "add_writer",
-    "add_signal_handler",
-    "run_forever",
-    "run_until_complete",
-):
-    setattr(WorkflowLoop, _name, _Outside(_name))
+for _name in dir(asyncio.AbstractEventLoop):
+    if not _name.startswith("_") and _name not in vars(WorkflowLoop):
+        setattr(WorkflowLoop, _name, Outside(_name))
 del _name

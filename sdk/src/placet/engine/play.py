@@ -19,10 +19,11 @@ from placet.commands import (
     WithdrawApproval,
 )
 from placet.durations import iso_duration
-from placet.engine.answers import Answers, told
+from placet.engine.answers import Answers, check_recorded_name, told
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
 from placet.engine.calls import described
 from placet.engine.loop import WorkflowLoop
+from placet.engine.names import MAX_NAME, check_name
 from placet.engine.owner import Owner
 from placet.engine.record import MARKER, Event, Record
 from placet.engine.run import Run
@@ -71,6 +72,7 @@ class Play:
         self._owner = owner
         self._steps = Steps(owner, record.redeemed)
         self._tried = record.tried
+        self._names = record.names
         self._left = sum(map(_by_worker, (*record.first, *record.last)))
         self._between: dict[str, Any] = {}
         self._marks = record.marks
@@ -91,6 +93,12 @@ class Play:
         busy = self._owner.tasks or self.sequence.waiting or self._main.done()
         return self._live and not (busy or self._answers.waits_for(StepAsk))
 
+    @property
+    def cleared(self) -> frozenset["asyncio.Task[None]"]:
+        """The steps with a clearance that are under way."""
+        steps = [ask for ask in self._answers.open.values() if isinstance(ask, StepAsk)]
+        return frozenset(s.task for s in steps if s.clearance is not None and s.task is not None)
+
     def replay(self, record: Record) -> None:
         """Take the workflow along its record. Raises Nondeterministic at the first difference."""
         self._pump()
@@ -103,6 +111,8 @@ class Play:
                 self._pump()
         for event in record.last:
             self._replay(event)
+        for ask in self._answers.open.values():
+            self._check_name(ask)
 
     def go_live(self) -> None:
         """Begin what was asked for and does not stand in the record."""
@@ -147,7 +157,8 @@ class Play:
         if not self._answers.awaited:
             self._owner.park(
                 "the workflow waits for something that can't come: it awaits neither a step, nor"
-                " an approval, a timer, a signal or a child"
+                " an approval, a timer, a signal or a child; what comes from a thread, a connection"
+                " or another event loop belongs into a step (run.step)"
             )
         elif self._owner.draining():
             return
@@ -211,12 +222,14 @@ class Play:
     def key(self, given: str | None, name: str) -> str:
         """Give the key that was given, or ``name-n`` by order of call.
 
-        Raises ValueError for one that would be taken for a mark of changed code.
+        Raises ValueError for one that would be taken for a mark of changed code, or that the
+        service does not take.
         """
         key = given
         if key is None:
             self._numbers[name] += 1
             key = f"{name}-{self._numbers[name]}"
+        check_name(key, "the key", "give another by key=, of 1 to 200 printable characters")
         if key.startswith(MARKER):
             msg = f"the key {key!r} begins with {MARKER!r}, which is kept for run.patched"
             raise ValueError(msg)
@@ -235,14 +248,21 @@ class Play:
         self._answers.open[ask.key] = ask
         ask.future.add_done_callback(lambda future: self._ended(ask, future))
         try:
+            if self._live:
+                self._check_name(ask)
             if ask.key in self._between:
                 self._give_back(ask.key)
         except Nondeterministic as error:
             # Not for the workflow, which might take it for a failure of its own.
             self._broken = error
-        if self._live and ask.open:
+        if self._live and ask.open and self._broken is None:
             self._begin(ask)
         return ask.future
+
+    def _check_name(self, ask: Ask) -> None:
+        """Raise Nondeterministic if the service would refuse a step under its name."""
+        if isinstance(ask, StepAsk):
+            check_recorded_name(ask, self._names.get(ask.key, ask.name))
 
     def signal(self, name: str) -> "asyncio.Future[Any]":
         """Wait for the next signal of a name."""
@@ -256,6 +276,7 @@ class Play:
 
     def patched(self, name: str) -> bool:
         """Say whether the changed code is to be run; see :meth:`Run.patched`."""
+        check_name(name, "the name of a patch", "give it another", MAX_NAME - len(MARKER))
         key = MARKER + name
         if key in self._marks:
             return True

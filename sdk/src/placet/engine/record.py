@@ -48,10 +48,10 @@ class Record:
     for again, in whatever order. Failed attempts and approvals that were not granted are left out
     of it: they are had anew.
 
-    ``tried`` is the highest number of an attempt of each step, and ``redeemed`` holds the ids of
-    the approvals that were redeemed, ``marks`` the keys of steps by which changed code was passed.
-    ``woken`` is the version of the last event for which a worker
-    may have waited.
+    ``tried`` is the highest number of an attempt of each step, ``names`` holds by key under which
+    name each was recorded, ``redeemed`` the ids of the approvals that were redeemed, and ``marks``
+    the keys of steps by which changed code was passed. ``woken`` is the version of the last event
+    for which a worker may have waited.
     """
 
     version: int
@@ -61,6 +61,7 @@ class Record:
     between: Mapping[str, Sequence[Event]] = field(default_factory=dict)
     last: Sequence[Event] = ()
     tried: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     redeemed: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
 
@@ -92,9 +93,11 @@ def arranged(transcript: Transcript) -> Record:
         first, between = _before(played, _first_end(events), retried)
         last = [e for e in played if e.version > retried]
     tried: dict[str, int] = {}
+    names: dict[str, str] = {}
     for event in events:
         if event.type in {"StepCompleted", "StepFailed"}:
             key = event.data["key"]
+            names[key] = event.data["name"]
             tried[key] = max(tried.get(key, 0), event.data["attempt"])
     return Record(
         version=events[-1].version,
@@ -104,6 +107,7 @@ def arranged(transcript: Transcript) -> Record:
         between=between,
         last=last,
         tried=tried,
+        names=names,
         marks=frozenset(key for key in tried if key.startswith(MARKER)),
         redeemed=frozenset(a.id for a in approvals if a.redeemed_at is not None),
     )

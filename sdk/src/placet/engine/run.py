@@ -14,6 +14,7 @@ from placet.commands import RequestApproval, StartChild
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
 from placet.engine.calls import call_in
 from placet.engine.clearance import Clearance
+from placet.engine.names import check_name
 from placet.engine.typed import converter, returned
 from placet.model import Execution
 from placet.policy import Policy
@@ -31,7 +32,7 @@ class Asked(Protocol):
     def key(self, given: str | None, name: str) -> str:
         """Give the key that was given, or ``name-n`` by order of call.
 
-        Raises ValueError for one that is reserved.
+        Raises ValueError for one that is reserved, or that the service does not take.
         """
 
     def ask(self, ask: Ask) -> "Future[Any]":
@@ -128,13 +129,16 @@ class Run:
         nothing is done. ``fn`` gets a copy of the payload where that is an argument. Such a step
         is begun once: if it is not known how it ended, Doubt. So it has no retries.
 
-        Raises StepFailed when the last attempt failed, ValueError if a key is used twice or a
-        step with a clearance is to be tried again.
+        Raises StepFailed when the last attempt failed, ValueError if a key is used twice, if key
+        or name are not 1 to 200 printable characters, or if a step with a clearance is to be tried
+        again.
         """
         if clearance is not None and retries:
             msg = "a step with a clearance is begun once, so it can't have retries"
             raise ValueError(msg)
-        name = name or str(getattr(fn, "__name__", type(fn).__name__))
+        if name is None:
+            name = str(getattr(fn, "__name__", type(fn).__name__))
+        check_name(name, "the name of the step", "give it a shorter, printable one by name=")
         if clearance is not None:
             # What is redeemed is what is done: nobody else can change this copy in between.
             shown, payload = clearance.payload, deepcopy(clearance.payload)
@@ -168,8 +172,8 @@ class Run:
 
         Several can be waited for at once through ``asyncio.gather``. One that is no longer waited
         for, because of a timeout say, is withdrawn. ``key``: by default ``approval-n`` by order of
-        call. Raises Rejected, Expired or Withdrawn, and ValueError if a key is used twice or the
-        payload is not JSON.
+        call. Raises Rejected, Expired or Withdrawn, and ValueError if a key is used twice or not 1
+        to 200 printable characters, or the payload is not JSON.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
@@ -193,13 +197,17 @@ class Run:
 
         It is a timer of the log: it survives every restart, and fires by the service's clock.
         ``asyncio.sleep`` and ``asyncio.timeout`` are timers too in a workflow. ``key``: by default
-        ``timer-n`` by order of call.
+        ``timer-n`` by order of call. Raises ValueError for a key that is not 1 to 200 printable
+        characters.
         """
         span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
         return self._have(TimerAsk(key=self._asked.key(key, "timer"), delay=max(span, timedelta())))
 
     def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
-        """Wait until a moment. Raises ValueError for one without a time zone."""
+        """Wait until a moment. Raises ValueError for one without a time zone.
+
+        ``key`` is as for :meth:`sleep`.
+        """
         if when.tzinfo is None:
             msg = "sleep_until needs a time with a time zone: another machine may read it"
             raise ValueError(msg)
@@ -213,9 +221,11 @@ class Run:
         """Wait for the next signal of that name and give what was sent, as ``kind`` if given.
 
         Each signal is given once, in the order in which they came, also if they came before.
-        Raises ValueError for one that is not of that kind.
+        Raises ValueError for one that is not of that kind, and for a name that none can have: it
+        must be 1 to 200 printable characters.
         """
         self._check_inside("signal")
+        check_name(name, "the name of the signal", "none could ever come; wait for another")
         return converter(kind)(await self._asked.signal(name))
 
     def child(
@@ -225,15 +235,22 @@ class Run:
         *,
         key: str | None = None,
         version: str | None = None,
-        queue: str = "default",
+        queue: str | None = None,
         kind: Any = None,
     ) -> Coroutine[Any, Any, Any]:
         """Start another execution for this one, wait for its end, and give its result.
 
-        It has the same initiator, so four eyes bars the same people in both. ``kind`` is the type
-        to read the result as. ``key``: by default ``workflow-n`` by order of call. Raises
-        ChildFailed if it fails or is cancelled. A child that is no longer waited for goes on.
+        It has the same initiator, so four eyes bars the same people in both. ``queue``: by default
+        that of this execution. ``kind`` is the type to read the result as. ``key``: by default
+        ``workflow-n`` by order of call. Raises ChildFailed if it fails or is cancelled, and
+        ValueError if a key is used twice, or if it, the workflow's name, the version or the queue
+        are not 1 to 200 printable characters. A child that is no longer waited for goes on.
         """
+        check_name(workflow, "the workflow's name of a child", "no workflow can be called so")
+        if version is not None:
+            check_name(version, f"the version of child {workflow!r}", "no workflow can have it")
+        if queue is not None:
+            check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
         key = self._asked.key(key, workflow)
         command = StartChild(
             execution_id=self.execution_id,
@@ -241,10 +258,13 @@ class Run:
             key=key,
             workflow=workflow,
             workflow_version=version,
-            queue=queue,
+            queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        return self._have(ChildAsk(key=key, command=command, convert=converter(kind)))
+        ask = ChildAsk(
+            key=key, command=command, convert=converter(kind), on_any_queue=queue is None
+        )
+        return self._have(ask)
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """Give the time, in UTC, recorded as a step."""
@@ -268,7 +288,8 @@ class Run:
         False where an execution had passed this place before the change, so that it must do what
         it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
         the change; all places that ask by one name get the answer of the first. The question can
-        go, with the old code, once no execution is left that has been told False.
+        go, with the old code, once no execution is left that has been told False. Raises ValueError
+        for a name that is not 1 to 192 printable characters.
         """
         self._check_inside("patched")
         return self._asked.patched(name)

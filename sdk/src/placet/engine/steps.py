@@ -11,7 +11,16 @@ from placet.engine.calls import described
 from placet.engine.failures import doubt_text, refused_text
 from placet.engine.owner import Owner
 from placet.engine.typed import recorded
-from placet.errors import BadRequest, InvalidInput, LimitExceeded, Refused, RequestError, transient
+from placet.errors import (
+    BadRequest,
+    InvalidInput,
+    KeyReused,
+    LimitExceeded,
+    Nondeterministic,
+    Refused,
+    RequestError,
+    transient,
+)
 
 log = logging.getLogger("placet.engine")
 
@@ -115,7 +124,15 @@ class Steps:
             result=result,
             error=error,
         )
-        await self._owner.send(command, told, cause)
+        try:
+            await self._owner.send(command, told, cause)
+        except KeyReused as refused:
+            # It would be refused as often as it is sent.
+            msg = (
+                f"{ask} can't be recorded, because its key stands for something else already:"
+                f" {refused.message}; what is another step needs another key"
+            )
+            raise Nondeterministic(msg) from refused
 
     async def _redeem(self, ask: StepAsk) -> tuple[str, BaseException | None] | None:
         """Redeem the clearance of a step; gives what to record if it must not be begun."""

@@ -165,6 +165,7 @@ class Memory:
         answer = (await carried if isinstance(carried, Coroutine) else carried) or _Answer()
         return Noted(
             position=str(self._version),
+            at=self.now,
             repeated=answer.repeated,
             execution=self._head(),
             approval=None if answer.approval is None else ApprovalName(id=answer.approval.id),
