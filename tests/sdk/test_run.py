@@ -1,6 +1,7 @@
 """What a workflow may do with its run, in memory."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -628,6 +629,9 @@ async def test_one_that_calls_for_the_end_when_it_is_stopped_does_not_end_the_ot
     async with Trial(workflow) as trial:
         assert await trial.pending() == []
     assert "SystemExit" in caplog.text
+    del trial
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def grouped(run: Run, closed: list[str]) -> None:

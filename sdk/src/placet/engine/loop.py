@@ -78,6 +78,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         except SystemExit as error:
             # One workflow that wants to end must not end those of all others.
             log.warning("a workflow called for the end: %r", error)
+            for task in self._tasks:
+                if task.done() and task._exception is error:  # noqa: SLF001
+                    # Else asyncio would tell it once more, whenever the garbage is collected.
+                    task.exception()
 
     def cancel(self) -> None:
         """Cancel every task that is not done, and let it end."""
