@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from placet.errors import PlacetError
 
 WorkflowFunction = Callable[..., Coroutine[Any, Any, Any]]
 
-_WITH_INPUT = 2
+_RUN_AND_INPUT = 2
 
 
 class UnknownWorkflowError(PlacetError):
@@ -46,7 +47,11 @@ class Workflows:
         self._known: dict[tuple[str, str | None], Workflow] = {}
 
     def add(self, function: WorkflowFunction, name: str | None, version: str | None) -> None:
-        """Register a function. Raises TypeError if it is not async, ValueError if it is taken."""
+        """Register a function.
+
+        Raises TypeError if it is not async or can't be called with (run, input) or (run),
+        ValueError if its name and version are taken.
+        """
         name = name or function.__name__
         if not inspect.iscoroutinefunction(function):
             msg = f"workflow {name!r} must be an async function"
@@ -54,9 +59,14 @@ class Workflows:
         if (name, version) in self._known:
             msg = f"workflow {name!r}, version {version!r}, is registered already"
             raise ValueError(msg)
-        parameters = list(inspect.signature(function).parameters)
-        takes_input = len(parameters) >= _WITH_INPUT
-        convert = taken(function, parameters[1]) if takes_input else as_it_is
+        takes_input = _takes_input(name, function)
+        positional = [
+            each.name
+            for each in inspect.signature(function).parameters.values()
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+        named = takes_input and len(positional) >= _RUN_AND_INPUT
+        convert = taken(function, positional[1]) if named else as_it_is
         self._known[name, version] = Workflow(name, function, takes_input, convert)
 
     def find(self, name: str, version: str | None) -> Workflow:
@@ -71,3 +81,17 @@ class Workflows:
             msg = f"this engine has no workflow {wanted}; it has: {known}"
             raise UnknownWorkflowError(msg)
         return workflow
+
+
+def _takes_input(name: str, function: WorkflowFunction) -> bool:
+    """Say whether it is called with (run, input) rather than (run); TypeError if with neither."""
+    signature = inspect.signature(function)
+    for given in ((None, None), (None,)):
+        with suppress(TypeError):
+            signature.bind(*given)
+            return len(given) == _RUN_AND_INPUT
+    msg = (
+        f"workflow {name!r} is called with (run, input) or (run), which {signature} does not fit:"
+        " whatever else it needs belongs in the input, or gets a default"
+    )
+    raise TypeError(msg)
