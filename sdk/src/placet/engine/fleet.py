@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from placet.client import Client
+from placet.engine.calls import described
 from placet.engine.driver import Driver, Stage
 from placet.engine.hold import Submit
 from placet.engine.record import Event, Record, load
@@ -231,7 +232,9 @@ class Fleet:
     def _chore_done(self, task: "asyncio.Task[None]") -> None:
         self._chores.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("executions are not given back, leases must run out", exc_info=error)
+            trace = None if isinstance(error, PlacetError) else error
+            text = "executions are not given back, their leases must run out: %s"
+            log.error(text, described(error), exc_info=trace)
 
     def driver(self, execution_id: str) -> Driver:
         """Give who drives an execution. Raises KeyError if it is not held."""
