@@ -5,13 +5,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from placet.engine.names import check_name
 from placet.engine.run import Run
 from placet.engine.typed import Convert, as_it_is, taken
 from placet.errors import PlacetError
 
 WorkflowFunction = Callable[..., Coroutine[Any, Any, Any]]
-
-_WITH_INPUT = 2
 
 
 class UnknownWorkflowError(PlacetError):
@@ -46,18 +45,25 @@ class Workflows:
         self._known: dict[tuple[str, str | None], Workflow] = {}
 
     def add(self, function: WorkflowFunction, name: str | None, version: str | None) -> None:
-        """Register a function. Raises TypeError if it is not async, ValueError if it is taken."""
-        name = name or function.__name__
+        """Register a function.
+
+        Raises TypeError if it is not an async function of (run, input) or (run), ValueError if its
+        name is taken, or is none that an execution can have.
+        """
+        if name is None:
+            name = str(getattr(function, "__name__", function))
         if not inspect.iscoroutinefunction(function):
-            msg = f"workflow {name!r} must be an async function"
+            msg = f"workflow {name!r} must be an async function, and is {function!r}"
             raise TypeError(msg)
+        check_name(name, "the name of the workflow", "give it another by name=")
+        if version is not None:
+            check_name(version, f"the version of workflow {name!r}", "give it another")
         if (name, version) in self._known:
             msg = f"workflow {name!r}, version {version!r}, is registered already"
             raise ValueError(msg)
-        parameters = list(inspect.signature(function).parameters)
-        takes_input = len(parameters) >= _WITH_INPUT
-        convert = taken(function, parameters[1]) if takes_input else as_it_is
-        self._known[name, version] = Workflow(name, function, takes_input, convert)
+        parameter = _input_parameter(name, function)
+        convert = as_it_is if parameter is None else taken(function, parameter)
+        self._known[name, version] = Workflow(name, function, parameter is not None, convert)
 
     def find(self, name: str, version: str | None) -> Workflow:
         """Give the workflow of that version, else the one without a version.
@@ -71,3 +77,26 @@ class Workflows:
             msg = f"this engine has no workflow {wanted}; it has: {known}"
             raise UnknownWorkflowError(msg)
         return workflow
+
+
+def _input_parameter(name: str, function: WorkflowFunction) -> str | None:
+    """Name the parameter that gets the input. Raises TypeError if the function can't be called."""
+    signature = inspect.signature(function)
+    positional = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind not in {parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD}
+    ]
+    given = positional[:2]
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        msg = (
+            f"workflow {name!r} is called with (run, input) or (run), which {signature} does not"
+            f" take: {error}; what else it needs must have a default, or be had in a step"
+        )
+        raise TypeError(msg) from error
+    if not positional:
+        msg = f"workflow {name!r} takes no argument, and must take (run, input) or (run)"
+        raise TypeError(msg)
+    return given[1] if len(given) > 1 else None
