@@ -27,19 +27,6 @@ async def call_in(
     return await result if inspect.isawaitable(result) else result
 
 
-def check_function(fn: object) -> None:
-    """Raise TypeError for what is no function, say the coroutine that a call of one gave."""
-    if callable(fn):
-        return
-    if inspect.iscoroutine(fn):
-        fn.close()
-    msg = (
-        "run.step takes a function and then its arguments, as in run.step(book, trip), not what a"
-        f" call of it gave; it got {type(fn).__name__}"
-    )
-    raise TypeError(msg)
-
-
 def described(error: BaseException) -> str:
     """Give an error's type and message as a text that the service takes.
 

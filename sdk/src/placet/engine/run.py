@@ -1,5 +1,6 @@
 """One execution in the hands of its workflow: what ``run`` is to the code of a workflow."""
 
+import inspect
 import random
 from asyncio import Future, events
 from collections.abc import Awaitable, Callable, Coroutine
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 from placet.canonical import plain
 from placet.commands import RequestApproval, StartChild
 from placet.engine.asks import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
-from placet.engine.calls import call_in, check_function
+from placet.engine.calls import call_in
 from placet.engine.clearance import Clearance
 from placet.engine.names import check_name
 from placet.engine.typed import converter, returned
@@ -114,12 +115,12 @@ class Run:
     ) -> Coroutine[Any, Any, Any]:
         """Do a piece of work and record its result, or give back the result recorded before.
 
-        ``fn`` may be async or not; then it gets a thread. It must not change its arguments: a
-        replay, which does not call it, would find them as they were. Its result must be JSON, or
-        something that is written as JSON and read back by the annotation of what it returns: a
-        dataclass, a msgspec Struct, a model of pydantic, a datetime. Without an annotation it comes
-        back as JSON says it: a tuple as a list. ``name``: by default the function's. ``key``: by
-        default ``name-n`` by order of call.
+        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, or something
+        that is written as JSON and read back by the annotation of what it returns: a dataclass, a
+        msgspec Struct, a model of pydantic, a datetime. Without an annotation it comes back as
+        JSON says it: a tuple as a list. ``fn`` must not change its arguments: in a replay it is
+        not called, so what the workflow is to know of it is what it returns. ``name``: by default
+        the function's. ``key``: by default ``name-n`` by order of call.
 
         A failed attempt is recorded, and tried again ``retries`` times, after ``pause`` seconds,
         twice as long each time up to a minute. An attempt that takes longer than ``timeout``
@@ -127,16 +128,16 @@ class Run:
 
         With ``clearance`` the step is the one use of that approval: the payload in hand must be
         what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
-        nothing is done. ``fn`` gets a copy of the payload where that is an argument; nothing else
-        that it gets is held against what was granted. Such a step is begun once: if it is not known
-        how it ended, Doubt. So it has no retries.
+        nothing is done. Only ``clearance.payload`` is held against what was granted, other
+        arguments are not: let ``fn`` act on the payload alone. ``fn`` gets a copy of the payload
+        where that is an argument. Such a step is begun once: if it is not known how it ended,
+        Doubt. So it has no retries.
 
-        Raises StepFailed when the last attempt failed, TypeError if ``fn`` is no function,
-        ValueError if a key is used twice, if key
-        or name are not 1 to 200 printable characters, or if a step with a clearance is to be tried
-        again.
+        Raises StepFailed when the last attempt failed, TypeError for what is no function, and
+        ValueError if a key is used twice, if key or name are not 1 to 200 printable characters, or
+        if a step with a clearance is to be tried again.
         """
-        check_function(fn)
+        _check_callable(fn)
         if clearance is not None and retries:
             msg = "a step with a clearance is begun once, so it can't have retries"
             raise ValueError(msg)
@@ -309,6 +310,20 @@ class Run:
                 " outside of the workflow, or in the clean-up of one that was put away"
             )
             raise RuntimeError(msg)
+
+
+def _check_callable(fn: object) -> None:
+    if callable(fn):
+        return
+    msg = f"run.step takes a function and its arguments, as in run.step(f, x), and not {fn!r}"
+    if inspect.iscoroutine(fn):
+        # It will not be awaited, and that is said here.
+        fn.close()
+        msg = (
+            f"run.step was given the coroutine of {fn.__qualname__}, which is called already: pass"
+            " the function and its arguments: run.step(f, x)"
+        )
+    raise TypeError(msg)
 
 
 async def _random() -> float:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from placet.engine.names import check_name
 from placet.engine.run import Run
 from placet.engine.typed import Convert, as_it_is, taken
 from placet.errors import PlacetError
@@ -50,12 +51,16 @@ class Workflows:
         """Register a function.
 
         Raises TypeError if it is not async or can't be called with (run, input) or (run),
-        ValueError if its name and version are taken.
+        ValueError if its name and version are taken, or are none that an execution can have.
         """
-        name = name or function.__name__
+        if name is None:
+            name = str(getattr(function, "__name__", function))
         if not inspect.iscoroutinefunction(function):
-            msg = f"workflow {name!r} must be an async function"
+            msg = f"workflow {name!r} must be an async function, and is {function!r}"
             raise TypeError(msg)
+        check_name(name, "the name of the workflow", "give it another by name=")
+        if version is not None:
+            check_name(version, f"the version of workflow {name!r}", "give it another")
         if (name, version) in self._known:
             msg = f"workflow {name!r}, version {version!r}, is registered already"
             raise ValueError(msg)
