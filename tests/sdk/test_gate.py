@@ -334,6 +334,19 @@ async def test_what_the_service_refuses_leaves_nothing_running(
     assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
 
 
+async def test_what_is_being_done_is_not_ended_by_who_asks_wrongly(desk: Desk) -> None:
+    clearance = await desk.granted()
+
+    async def slow() -> str:
+        for wrong in ({"title": "x" * 600}, {"payload": "x" * 1_100_000}):
+            with pytest.raises((errors.InvalidInput, errors.LimitExceeded)):
+                await desk.ask(**wrong)
+        return "done"
+
+    assert await desk.gate.perform(clearance, slow) == "done"
+    assert await desk.state(clearance.approval) is ExecutionState.COMPLETED
+
+
 def test_a_gate_of_a_client_that_blocks_is_refused_in_words() -> None:
     client: Any = placet.sync.Client("http://127.0.0.1:9", "no-token")
     with pytest.raises(TypeError, match=r"takes a placet.Client and not a placet.sync.Client"):

@@ -1,7 +1,7 @@
 """Approvals for code that is no workflow: ask, wait, and do once what was approved."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from placet.canonical import digest, plain
 from placet.client import Client
 from placet.engine.calls import call, described
 from placet.engine.clearance import Clearance, clear
-from placet.enums import ExecutionState
+from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import (
     AlreadyRedeemed,
     DigestMismatch,
@@ -27,6 +27,8 @@ from placet.policy import Policy
 
 APPROVAL_KEY = "approval"
 STEP_KEY = "perform"
+
+_STANDING = frozenset({ApprovalStatus.PENDING, ApprovalStatus.GRANTED})
 
 
 class Gate:
@@ -68,7 +70,8 @@ class Gate:
         same key raises KeyReused. A failed execution that an operator retried is asked anew
         unless it was granted. Raises ValueError for a payload that is None or not JSON. What the
         service does not take (InvalidInput, LimitExceeded) fails the execution with that reason;
-        the key is used up then, unless an operator retries it: InvalidTransition.
+        the key is used up then, unless an operator retries it: InvalidTransition. What was asked
+        under it before goes on.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
@@ -98,9 +101,7 @@ class Gate:
                 execution.id, APPROVAL_KEY, title, payload=payload, **more
             )
         except (InvalidInput, LimitExceeded) as refused:
-            # Nobody goes on with it. In any other state something was asked here before.
-            if execution.state is ExecutionState.RUNNING:
-                await self.client.fail(execution.id, described(refused))
+            await self._abandon(execution.id, described(refused))
             raise
         except InvalidTransition as over:
             if not execution.state.final:
@@ -110,6 +111,18 @@ class Gate:
                 " were never asked; give another key, or have an operator retry it"
             )
             raise InvalidTransition(over.code, msg, over.execution, over.approval) from over
+
+    async def _abandon(self, execution_id: str, error: str) -> None:
+        """Fail an execution that nobody goes on with, because nothing could be asked in it."""
+        history = await self.client.history(execution_id)
+        if history is None or history.execution.state is not ExecutionState.RUNNING:
+            return
+        # It is RUNNING, too, while what was granted under this key before is being done.
+        if any(each.status in _STANDING for each in history.approvals):
+            return
+        # Somebody else who asked wrongly may have been sooner.
+        with suppress(InvalidTransition):
+            await self.client.fail(execution_id, error)
 
     async def clearance(self, approval: ApprovalRecord) -> Clearance:
         """Wait until the approval is resolved, as long as it takes.
