@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -15,9 +16,9 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from placet import Approval, Client, ExecutionState, Gate, require
 from placet.fastapi import ApprovalMiddleware, Guard, Guarded
@@ -360,6 +361,49 @@ async def test_a_response_that_is_no_text_is_answered_again_to_the_byte(people: 
             done = await client.post("/acts", headers=headers)
             assert (done.status_code, done.content) == (200, b"\xff\xfe")
             assert done.headers["content-type"] == "application/pdf"
+
+
+class Template(PlainTextResponse):
+    """A template of Starlette, which tells a test's client first what it shows."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "http.response.debug" in scope["extensions"]:
+            await send({"type": "http.response.debug", "info": {}})
+        await super().__call__(scope, receive, send)
+
+
+@pytest.mark.parametrize("extension", ["http.response.debug", "http.response.pathsend"])
+@pytest.mark.parametrize("kind", ["template", "file"])
+async def test_what_a_server_takes_beside_a_body_is_recorded_all_the_same(
+    people: People, tmp_path: Path, kind: str, extension: str
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    file = tmp_path / "receipt.txt"
+    file.write_text("receipt")
+
+    async def act(request: Request) -> Response:
+        await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
+        return FileResponse(file) if kind == "file" else Template("receipt")
+
+    app = Starlette(
+        routes=[Route("/acts", act, methods=["POST"])],
+        middleware=[Middleware(ApprovalMiddleware)],
+    )
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def plainly(message: Message) -> None:
+            if message["type"] != "http.response.debug":
+                await send(message)
+
+        await app({**scope, "extensions": {extension: {}}}, receive, plainly)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(served) as client:
+        first = await client.post("/acts", headers=headers)
+        await granted_by(people, first)
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.text) == (200, "receipt")
 
 
 @pytest.mark.parametrize("further_in", [True, False])
