@@ -160,17 +160,18 @@ class Gate:
             raise
         return await self.complete(clearance, name, result)
 
-    async def redeem(self, clearance: Clearance) -> Step | None:
+    async def redeem(self, clearance: Clearance, *, key: str | None = None) -> Step | None:
         """Use the clearance: None says go, and ``complete`` or ``fail`` must follow.
 
         Where it was used before, gives the step that was recorded, or raises as ``perform`` does.
+        With ``key`` it was not, if it was used under this very key: for what is decided elsewhere.
         """
         try:
-            # A key of this call alone: sent twice because an answer was lost it is still this
-            # call's, and nobody else's use can pass for it.
+            # As a rule a key of this call alone: sent twice because an answer was lost it is still
+            # this call's, and nobody else's use can pass for it.
             with self.unclaimed():
                 await self.client.redeem(
-                    clearance.approval.id, clearance.payload, f"{STEP_KEY}-{uuid4()}"
+                    clearance.approval.id, clearance.payload, key or f"{STEP_KEY}-{uuid4()}"
                 )
         except AlreadyRedeemed as used:
             return await self._recorded(clearance, used)
