@@ -664,6 +664,9 @@ async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+    async with serving(app) as client:
+        done = await client.post("/", headers={"idempotency-key": str(uuid4())})
+        assert done.status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class Gate:
         # It is RUNNING, too, while what was granted under this key before is being done.
         if any(each.status in _STANDING for each in history.approvals):
             return
-        # Somebody else who asked wrongly may have been sooner.
+        # It may be cancelled meanwhile.
         with suppress(InvalidTransition):
             await self.client.fail(execution_id, error)
 
