@@ -166,6 +166,16 @@ async def test_a_rejection_is_403_with_its_reason(shop: Shop) -> None:
     assert await shop.state(approval) is ExecutionState.FAILED
 
 
+async def test_a_request_that_is_cancelled_after_it_was_granted_is_403(shop: Shop) -> None:
+    approval = await shop.granted()
+    await (await shop.people.get("operator")).cancel(approval.execution_id, "not wanted")
+    for _ in range(2):
+        response = await shop.pay()
+        assert (response.status_code, response.json()["code"]) == (403, "EXECUTION_ENDED")
+        assert "before it was carried out" in response.json()["detail"]
+    assert shop.bank.payments == []
+
+
 async def test_another_body_under_the_same_key_is_422(shop: Shop) -> None:
     await shop.granted()
     response = await shop.pay(1_000_000)
