@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -15,9 +16,9 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from placet import Approval, Client, ExecutionState, Gate, require
 from placet.fastapi import ApprovalMiddleware, Guard, Guarded
@@ -163,6 +164,16 @@ async def test_a_rejection_is_403_with_its_reason(shop: Shop) -> None:
         "approval": approval.id,
     }
     assert await shop.state(approval) is ExecutionState.FAILED
+
+
+async def test_a_request_that_is_cancelled_after_it_was_granted_is_403(shop: Shop) -> None:
+    approval = await shop.granted()
+    await (await shop.people.get("operator")).cancel(approval.execution_id, "not wanted")
+    for _ in range(2):
+        response = await shop.pay()
+        assert (response.status_code, response.json()["code"]) == (403, "EXECUTION_ENDED")
+        assert "before it was carried out" in response.json()["detail"]
+    assert shop.bank.payments == []
 
 
 async def test_another_body_under_the_same_key_is_422(shop: Shop) -> None:
@@ -360,6 +371,49 @@ async def test_a_response_that_is_no_text_is_answered_again_to_the_byte(people: 
             done = await client.post("/acts", headers=headers)
             assert (done.status_code, done.content) == (200, b"\xff\xfe")
             assert done.headers["content-type"] == "application/pdf"
+
+
+class Template(PlainTextResponse):
+    """A template of Starlette, which tells a test's client first what it shows."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "http.response.debug" in scope["extensions"]:
+            await send({"type": "http.response.debug", "info": {}})
+        await super().__call__(scope, receive, send)
+
+
+@pytest.mark.parametrize("extension", ["http.response.debug", "http.response.pathsend"])
+@pytest.mark.parametrize("kind", ["template", "file"])
+async def test_what_a_server_takes_beside_a_body_is_recorded_all_the_same(
+    people: People, tmp_path: Path, kind: str, extension: str
+) -> None:
+    guard = Guard(Gate(await people.get("engine")))
+    file = tmp_path / "receipt.txt"
+    file.write_text("receipt")
+
+    async def act(request: Request) -> Response:
+        await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
+        return FileResponse(file) if kind == "file" else Template("receipt")
+
+    app = Starlette(
+        routes=[Route("/acts", act, methods=["POST"])],
+        middleware=[Middleware(ApprovalMiddleware)],
+    )
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def plainly(message: Message) -> None:
+            if message["type"] != "http.response.debug":
+                await send(message)
+
+        await app({**scope, "extensions": {extension: {}}}, receive, plainly)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(served) as client:
+        first = await client.post("/acts", headers=headers)
+        await granted_by(people, first)
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.text) == (200, "receipt")
 
 
 @pytest.mark.parametrize("further_in", [True, False])
@@ -620,6 +674,9 @@ async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
+    async with serving(app) as client:
+        done = await client.post("/", headers={"idempotency-key": str(uuid4())})
+        assert done.status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,44 @@ async def granted(desk: Desk, talk: Talk, bank: Bank) -> Approval:
     return approval
 
 
+async def test_an_outage_between_two_grants_leaves_nothing_in_doubt(
+    desk: Desk, talk: Talk, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [wanted("pay", f"call-{euros}", euros=euros) for euros in (1, 2)]
+    asked = agent(Script(calls, "Done."), bank.pay)
+    running = asyncio.create_task(talk.run(asked))
+    approvals = await desk.pending(2)
+    redeem, used = desk.gate.client.redeem, list[str]()
+
+    async def then_away(approval_id: str, *more: Any) -> Any:
+        if used:
+            raise errors.Unavailable("away")
+        used.append(approval_id)
+        return await redeem(approval_id, *more)
+
+    monkeypatch.setattr(desk.gate.client, "redeem", then_away)
+    for approval in approvals:
+        await desk.grant(approval)
+    with pytest.raises(errors.Unavailable):
+        await running
+    monkeypatch.undo()
+    assert bank.paid == []
+    assert await talk.run(asked) == "Done."
+    assert sorted(bank.paid) == [1, 2]
+
+
+async def test_an_agent_made_otherwise_is_named_as_the_fault(
+    desk: Desk, talk: Talk, bank: Bank
+) -> None:
+    running = asyncio.create_task(talk.run(payer(bank.pay)))
+    [approval] = await desk.pending()
+    running.cancel()
+    other = Agent(name="other", model=Script("never said"))
+    with pytest.raises(ValueError, match="agent must be made as it was"):
+        await talk.approvals.resume(other, approval.execution_id, run_config=UNTRACED)
+    assert (await desk.state(approval))[0] is ExecutionState.WAITING_APPROVAL
+
+
 async def test_what_may_have_been_done_is_not_done_again(
     desk: Desk, talk: Talk, bank: Bank
 ) -> None:

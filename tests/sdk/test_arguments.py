@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
@@ -137,6 +138,50 @@ def test_a_model_that_does_not_show_what_it_holds_is_refused() -> None:
     with pytest.raises(ValueError, match="argument 'logins' does not come back from JSON") as told:
         returned(log_in, [login])
     assert "1234" not in str(told.value)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    login: Login
+
+
+class Renamed(msgspec.Struct, rename="camel"):
+    the_login: Login
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+@pytest.mark.parametrize("holder", [Attempt, Renamed, lambda login: login])
+def test_a_model_is_found_wherever_it_lies(
+    *, annotated: bool, holder: Callable[[Login], Any]
+) -> None:
+    def log_in(what):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        raise NotImplementedError(what)
+
+    held = holder(Login(user="ada", password=SecretStr("1234")))
+    if annotated:
+        log_in.__annotations__["what"] = type(held)
+    with pytest.raises(ValueError, match="argument 'what' does not come back from JSON"):
+        returned(log_in, held)
+
+
+class Holder(msgspec.Struct, rename="camel"):
+    the_line: Line
+
+
+def test_a_model_without_an_annotation_comes_back_as_json_says_it() -> None:
+    back = returned(plain, LINE, [LINE], other=Holder(LINE))
+    line = {"euros": "12.50", "on": "2026-03-01"}
+    assert back.args == (line, [line])
+    assert back.kwargs["other"] == {"theLine": line}
+
+
+class Special(Line):
+    pass
+
+
+def test_a_model_of_a_kind_that_adds_nothing_is_taken_for_what_it_is_annotated() -> None:
+    back = returned(modelled, ORDER, Special(euros=Decimal(1), onDay=date(2026, 3, 1)))
+    assert back.args[1] == Line(euros=Decimal(1), onDay=date(2026, 3, 1))
 
 
 def test_what_a_model_does_not_allow_is_refused() -> None:

@@ -23,6 +23,7 @@ from placet import (
     errors,
     require,
 )
+from placet.model import Accepted
 from tests.sdk.people import People
 
 FINANCE = require(1, group="finance")
@@ -332,6 +333,34 @@ async def test_what_the_service_refuses_leaves_nothing_running(
     with pytest.raises((errors.InvalidInput, errors.LimitExceeded), match=reason):
         await gate.ask("pay", desk.key, **asks | refused)
     assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
+
+
+async def test_what_is_being_done_is_not_ended_by_who_asks_wrongly(desk: Desk) -> None:
+    clearance = await desk.granted()
+
+    async def slow() -> str:
+        for wrong in ({"title": "x" * 600}, {"payload": "x" * 1_100_000}):
+            with pytest.raises((errors.InvalidInput, errors.LimitExceeded)):
+                await desk.ask(**wrong)
+        return "done"
+
+    assert await desk.gate.perform(clearance, slow) == "done"
+    assert await desk.state(clearance.approval) is ExecutionState.COMPLETED
+
+
+async def test_who_asks_wrongly_is_told_also_where_the_execution_is_cancelled_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = desk.gate.client
+    fail = client.fail
+
+    async def late(execution_id: str, error: str) -> Accepted:
+        await (await desk.people.get("operator")).cancel(execution_id, "not needed")
+        return await fail(execution_id, error)
+
+    monkeypatch.setattr(client, "fail", late)
+    with pytest.raises(errors.InvalidInput, match="title has 600 characters"):
+        await desk.ask(title="x" * 600)
 
 
 def test_a_gate_of_a_client_that_blocks_is_refused_in_words() -> None:

@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 import msgspec
@@ -16,8 +17,7 @@ class Arguments:
     """How the calls of one function become JSON objects, by parameter name, and calls again.
 
     An argument comes back as its annotation says, models of pydantic too, without one as JSON says
-    it. ``hidden``
-    parameters, such as ``self`` or a connection, are no part of the payload.
+    it. ``hidden`` parameters, such as ``self`` or a connection, are no part of the payload.
 
     Raises TypeError for an annotation that JSON can't stand for, and for a hidden parameter that
     there is not.
@@ -128,11 +128,36 @@ def _model(kind: Any, value: Any) -> Any:
 def _same(rebuilt: Any, given: Any) -> bool:
     """Say whether models are what they were, which their JSON need not show."""
     if hasattr(given, "model_validate_json"):
-        return bool(rebuilt == given)
+        return _is_model(rebuilt, given)
     if isinstance(given, Mapping) and isinstance(rebuilt, Mapping):
         values = zip(rebuilt.values(), given.values(), strict=True)
     elif isinstance(given, list | tuple) and isinstance(rebuilt, list | tuple):
         values = zip(rebuilt, given, strict=True)
     else:
-        return True
+        names = _names(given)
+        shown = names.values() if isinstance(rebuilt, Mapping) else names
+        values = zip(_fields(rebuilt, shown), _fields(given, names), strict=True)
     return all(_same(*each) for each in values)
+
+
+def _is_model(rebuilt: Any, given: Any) -> bool:
+    if type(rebuilt) is not type(given):
+        # Without an annotation it comes back as JSON says it, which must be all that it holds too.
+        try:
+            rebuilt = _model(type(given), plain(rebuilt, "a model"))
+        except ValueError:
+            return False
+    return bool(rebuilt == given)
+
+
+def _names(value: Any) -> dict[str, str]:
+    """Give what the fields of a dataclass or Struct are called, there and in JSON."""
+    if isinstance(value, msgspec.Struct):
+        return dict(zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True))
+    return {each.name: each.name for each in fields(value)} if is_dataclass(value) else {}
+
+
+def _fields(value: Any, names: Iterable[str]) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [value.get(name) for name in names]
+    return [getattr(value, name, None) for name in names]

@@ -1,7 +1,7 @@
 """Approvals for code that is no workflow: ask, wait, and do once what was approved."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from placet.canonical import digest, plain
 from placet.client import Client
 from placet.engine.calls import call, described
 from placet.engine.clearance import Clearance, clear
-from placet.enums import ExecutionState
+from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import (
     AlreadyRedeemed,
     DigestMismatch,
@@ -27,6 +27,8 @@ from placet.policy import Policy
 
 APPROVAL_KEY = "approval"
 STEP_KEY = "perform"
+
+_STANDING = frozenset({ApprovalStatus.PENDING, ApprovalStatus.GRANTED})
 
 
 class Gate:
@@ -68,7 +70,8 @@ class Gate:
         same key raises KeyReused. A failed execution that an operator retried is asked anew
         unless it was granted. Raises ValueError for a payload that is None or not JSON. What the
         service does not take (InvalidInput, LimitExceeded) fails the execution with that reason;
-        the key is used up then, unless an operator retries it: InvalidTransition.
+        the key is used up then, unless an operator retries it: InvalidTransition. What was asked
+        under it before goes on.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
@@ -98,9 +101,7 @@ class Gate:
                 execution.id, APPROVAL_KEY, title, payload=payload, **more
             )
         except (InvalidInput, LimitExceeded) as refused:
-            # Nobody goes on with it. In any other state something was asked here before.
-            if execution.state is ExecutionState.RUNNING:
-                await self.client.fail(execution.id, described(refused))
+            await self._abandon(execution.id, described(refused))
             raise
         except InvalidTransition as over:
             if not execution.state.final:
@@ -110,6 +111,18 @@ class Gate:
                 " were never asked; give another key, or have an operator retry it"
             )
             raise InvalidTransition(over.code, msg, over.execution, over.approval) from over
+
+    async def _abandon(self, execution_id: str, error: str) -> None:
+        """Fail an execution that nobody goes on with, because nothing could be asked in it."""
+        history = await self.client.history(execution_id)
+        if history is None or history.execution.state is not ExecutionState.RUNNING:
+            return
+        # It is RUNNING, too, while what was granted under this key before is being done.
+        if any(each.status in _STANDING for each in history.approvals):
+            return
+        # It may be cancelled meanwhile.
+        with suppress(InvalidTransition):
+            await self.client.fail(execution_id, error)
 
     async def clearance(self, approval: ApprovalRecord) -> Clearance:
         """Wait until the approval is resolved, as long as it takes.
@@ -147,17 +160,18 @@ class Gate:
             raise
         return await self.complete(clearance, name, result)
 
-    async def redeem(self, clearance: Clearance) -> Step | None:
+    async def redeem(self, clearance: Clearance, *, key: str | None = None) -> Step | None:
         """Use the clearance: None says go, and ``complete`` or ``fail`` must follow.
 
         Where it was used before, gives the step that was recorded, or raises as ``perform`` does.
+        With ``key`` it was not, if it was used under this very key: for what is decided elsewhere.
         """
         try:
-            # A key of this call alone: sent twice because an answer was lost it is still this
-            # call's, and nobody else's use can pass for it.
+            # As a rule a key of this call alone: sent twice because an answer was lost it is still
+            # this call's, and nobody else's use can pass for it.
             with self.unclaimed():
                 await self.client.redeem(
-                    clearance.approval.id, clearance.payload, f"{STEP_KEY}-{uuid4()}"
+                    clearance.approval.id, clearance.payload, key or f"{STEP_KEY}-{uuid4()}"
                 )
         except AlreadyRedeemed as used:
             return await self._recorded(clearance, used)

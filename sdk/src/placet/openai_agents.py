@@ -3,12 +3,13 @@
 import json
 import lzma
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from placet.canonical import digest
 from placet.engine.calls import described
-from placet.engine.clearance import clear
+from placet.engine.clearance import Clearance, clear
 from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import Internal, InvalidInput, LimitExceeded, NotFound, StepFailed
 from placet.extras import needs
@@ -138,17 +139,29 @@ class Approvals:
         # A cancelled execution has its approvals withdrawn, which is no answer for the agent.
         if (await self._history(history.execution.id)).execution.state.final:
             return None
-        used = 0
+        grants: list[Clearance] = []
         for item, approval in decided:
             if approval.status is not ApprovalStatus.GRANTED:
                 _reject(state, item, refusal_of(approval))
             elif digest(approval.payload) != digest(_call(item)):
                 _reject(state, item, f"people agree only to {json.dumps(approval.payload)}")
             else:
-                await self.gate.redeem(clear(approval))
+                grants.append(clear(approval))
                 state.approve(item)
-                used += 1
-        return used
+        await self._use(grants)
+        return len(grants)
+
+    async def _use(self, grants: Sequence[Clearance]) -> None:
+        """Redeem the grants of one stop: the last one decides who makes the calls.
+
+        Those before it are redeemed under a key that is the same whoever goes on from this stop, so
+        an outage between two of them leaves nothing in doubt.
+        """
+        common = f"{STEP_KEY}-{digest([each.approval.id for each in grants])}"
+        for each in grants[:-1]:
+            await self.gate.redeem(each, key=common)
+        for last in grants[-1:]:
+            await self.gate.redeem(last)
 
     async def _ask(self, execution_id: str, key: str, call: ToolCall) -> Approval:
         with self.gate.unclaimed():
@@ -183,8 +196,9 @@ async def _restored(agent: Agent[Any], history: History, context: Any) -> RunSta
         return await RunState.from_json(agent, kept, context_override=context, strict_context=True)
     except UserError as error:
         msg = (
-            f"the run {history.execution.id} can't be gone on with: {error} A context that is no"
-            " mapping is not kept; give it again, as context="
+            f"the run {history.execution.id} can't be gone on with: {str(error).rstrip('.')}. The"
+            " agent must be made as it was. A context that is no mapping is not kept; give it"
+            " again, as context="
         )
         raise ValueError(msg) from error
 

@@ -27,7 +27,7 @@ from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
 from placet.fastapi.template import template_of
 from placet.gate import Gate
-from placet.model import Approval
+from placet.model import Approval, Step
 from placet.policy import Policy
 
 
@@ -112,9 +112,9 @@ class Guarded:
 
         - 202 while people decide, with Location and Retry-After;
         - the recorded response, where it has been done;
-        - 403 where it was rejected, expired or withdrawn; 422 where the same key had another
-          payload, or the service does not take this one; 413 where it is too large; 409 while it
-          is being done; 500 where it failed; 503 where the service is away.
+        - 403 where it was rejected, expired or withdrawn, or granted and then cancelled; 422 where
+          the same key had another payload, or the service does not take this one; 413 where it is
+          too large; 409 while it is being done; 500 where it failed; 503 where the service is away.
 
         ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
         ``name``: what kind of thing is asked, by default the method and the path as the route has
@@ -148,7 +148,7 @@ class Guarded:
                 name, payload, title=title, policy=policy, description=description
             )
             clearance = await self._clearance(approval)
-            recorded = await self._gate.redeem(clearance)
+            recorded = await self._redeemed(clearance)
         except KeyReused as error:
             detail = f"this {NAME} was used for another request"
             raise problem(
@@ -198,6 +198,18 @@ class Guarded:
             if payload is None or isinstance(error.__cause__, TypeError):
                 raise
             raise problem(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", str(error)) from error
+
+    async def _redeemed(self, clearance: Clearance) -> Step | None:
+        try:
+            return await self._gate.redeem(clearance)
+        except InvalidTransition as error:
+            approval = await self._gate.client.approval(clearance.approval.id)
+            if approval is None or approval.redeemed_at is not None:
+                raise
+            detail = "this request was granted, and its execution ended before it was carried out"
+            raise problem(
+                HTTPStatus.FORBIDDEN, "EXECUTION_ENDED", detail, approval=approval.id
+            ) from error
 
     async def _clearance(self, approval: Approval) -> Clearance:
         if approval.status is ApprovalStatus.PENDING:

@@ -1,9 +1,11 @@
 """The middleware that sends the answers of guards and records the responses of what was cleared."""
 
+import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -120,6 +122,10 @@ class _Recorder:
             if self._slot.answer is None or self._ignored:
                 await self._send(message)
             return
+        if message["type"] == "http.response.pathsend":
+            # A file that is left to the server to read: what it has is recorded, as any body is.
+            content = await asyncio.to_thread(Path(message["path"]).read_bytes)
+            message = {"type": "http.response.body", "body": content}
         self._held.append(message)
         if message["type"] != "http.response.body" or message.get("more_body", False):
             return
@@ -141,7 +147,9 @@ class _Recorder:
             raise RuntimeError(msg)
 
     async def _record(self) -> None:
-        start, body = self._held[0], b"".join(each.get("body", b"") for each in self._held)
+        # Not always the first: templates tell a test's client what they show before it.
+        start = next(each for each in self._held if each["type"] == "http.response.start")
+        body = b"".join(each.get("body", b"") for each in self._held)
         status = start["status"]
         if status >= _SERVER_ERRORS:
             await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
