@@ -170,3 +170,42 @@ async def test_a_step_with_a_clearance_ends_before_a_fault_gives_its_execution_b
         ended = await people.ended(execution_id)
     assert ended.result == ["paid", "lodged"]
     assert (paying.payments, ended.fence) == (1, 2)
+
+
+async def test_two_faults_at_once_do_not_cut_a_step_with_a_clearance_short(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
+    paying, only = Paying(), engine()
+    execute = only.client.execute_once
+
+    async def failing(operation: Any, variables: Any = None) -> Any:
+        if not paying.go.is_set() and b"startChild" in b"".join(map(bytes, variables["inputs"])):
+            msg = "a fault of the client"
+            raise OSError(msg)
+        return await execute(operation, variables)
+
+    only.client.execute_once = failing  # type: ignore[method-assign]
+
+    @only.workflow
+    async def lodging(run: Run) -> str:
+        return await run.step(str, "lodged")
+
+    @only.workflow
+    async def faults(run: Run) -> list[str]:
+        async def later() -> list[str]:
+            await run.signal("go")
+            return list(await asyncio.gather(run.child("lodging"), run.child("lodging")))
+
+        paid, lodged = await asyncio.gather(paying.both(run, await cleared(run)), later())
+        return [paid, *lodged]
+
+    async with only:
+        execution_id = await begin(people, only, "faults")
+        await paying.begun.wait()
+        await (await people.get("operator")).signal(execution_id, "go")
+        await paying.cut.wait()
+        paying.go.set()
+        ended = await people.ended(execution_id)
+    assert ended.result == ["paid", "lodged", "lodged"]
+    assert (paying.payments, ended.fence) == (1, 2)
