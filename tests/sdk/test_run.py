@@ -1,6 +1,7 @@
 """What a workflow may do with its run, in memory."""
 
 import asyncio
+import functools
 import gc
 import logging
 import sys
@@ -401,6 +402,21 @@ async def test_what_a_workflow_has_besides_run_and_input_has_defaults() -> None:
     assert await result(with_input, "gold") == "gold from ours"
     assert await result(without, "gold") == "ours"
     assert await result(any_number, "gold") == "gold"
+
+
+async def test_a_decorator_may_fill_in_what_a_workflow_takes_besides() -> None:
+    def with_bank(function: Any) -> Any:
+        @functools.wraps(function)
+        async def filled_in(*given: Any) -> Any:
+            return await function(*given, bank="ours")
+
+        return filled_in
+
+    @with_bank
+    async def workflow(_: Run, wish: str, *, bank: str) -> str:
+        return f"{wish} from {bank}"
+
+    assert await result(workflow, "gold") == "gold from ours"
 
 
 async def test_a_step_with_a_clearance_has_no_second_try() -> None:
