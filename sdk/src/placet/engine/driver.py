@@ -342,14 +342,17 @@ class Driver:
     def _wind_up(self) -> None:
         """Stop the workflow and what is under way for it, but for steps with a clearance.
 
-        Those are begun once, so that cut short they would end in doubt.
+        Those are begun once, so that cut short they would end in doubt; and by a mark that is not
+        recorded yet one may have been begun, which without it no code would be at again.
         """
         self.stage = Stage.ENDING
         self._draining = True
+        kept: set[asyncio.Task[Any] | None] = {asyncio.current_task()}
         if self._play is not None:
             self._cleared = self._play.cleared
+            kept |= self._cleared | self._play.marking
             self._play.drop()
-        for task in self._tasks - self._cleared - {asyncio.current_task()}:
+        for task in self._tasks - kept:
             task.cancel()
 
     async def _all_cleared(self) -> None:
