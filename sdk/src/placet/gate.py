@@ -98,8 +98,9 @@ class Gate:
                 execution.id, APPROVAL_KEY, title, payload=payload, **more
             )
         except (InvalidInput, LimitExceeded) as refused:
-            # Nobody goes on with it. In any other state something was asked here before.
-            if execution.state is ExecutionState.RUNNING:
+            # Nobody goes on with it. In any other state something was asked here, maybe just now.
+            as_it_stands = refused.execution if isinstance(refused, InvalidInput) else None
+            if (as_it_stands or execution).state is ExecutionState.RUNNING:
                 await self.client.fail(execution.id, described(refused))
             raise
         except InvalidTransition as over:
