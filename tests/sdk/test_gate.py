@@ -363,6 +363,24 @@ async def test_who_asks_wrongly_is_told_also_where_the_execution_is_cancelled_me
         await desk.ask(title="x" * 600)
 
 
+async def test_what_is_asked_wrongly_does_not_end_what_another_asks_in_the_same_moment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other: list[Approval] = []
+    start = desk.gate.client.start
+
+    async def overtaken(*args: Any, **more: Any) -> Any:
+        mine = await start(*args, **more)
+        monkeypatch.undo()
+        other.append(await desk.ask())
+        return mine
+
+    monkeypatch.setattr(desk.gate.client, "start", overtaken)
+    with pytest.raises(errors.InvalidInput, match="title has 600 characters"):
+        await desk.ask(title="x" * 600)
+    assert await desk.state(other[0]) is ExecutionState.WAITING_APPROVAL
+
+
 def test_a_gate_of_a_client_that_blocks_is_refused_in_words() -> None:
     client: Any = placet.sync.Client("http://127.0.0.1:9", "no-token")
     with pytest.raises(TypeError, match=r"takes a placet.Client and not a placet.sync.Client"):

@@ -8,7 +8,7 @@ import pytest
 from placet import Clearance, Engine, Run, require
 from placet.errors import Internal
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People
+from tests.sdk.people import People, until
 
 FINANCE = require(1, group="finance")
 TOO_LONG = 4e9
@@ -170,3 +170,95 @@ async def test_a_step_with_a_clearance_ends_before_a_fault_gives_its_execution_b
         ended = await people.ended(execution_id)
     assert ended.result == ["paid", "lodged"]
     assert (paying.payments, ended.fence) == (1, 2)
+
+
+async def test_two_faults_at_once_do_not_cut_a_step_with_a_clearance_short(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
+    paying, only = Paying(), engine()
+    execute = only.client.execute_once
+
+    async def failing(operation: Any, variables: Any = None) -> Any:
+        if not paying.go.is_set() and b"startChild" in b"".join(map(bytes, variables["inputs"])):
+            msg = "a fault of the client"
+            raise OSError(msg)
+        return await execute(operation, variables)
+
+    only.client.execute_once = failing  # type: ignore[method-assign]
+
+    @only.workflow
+    async def lodging(run: Run) -> str:
+        return await run.step(str, "lodged")
+
+    @only.workflow
+    async def faults(run: Run) -> list[str]:
+        async def later() -> list[str]:
+            await run.signal("go")
+            return list(await asyncio.gather(run.child("lodging"), run.child("lodging")))
+
+        paid, lodged = await asyncio.gather(paying.both(run, await cleared(run)), later())
+        return [paid, *lodged]
+
+    async with only:
+        execution_id = await begin(people, only, "faults")
+        await paying.begun.wait()
+        await (await people.get("operator")).signal(execution_id, "go")
+        await paying.cut.wait()
+        paying.go.set()
+        ended = await people.ended(execution_id)
+    assert ended.result == ["paid", "lodged", "lodged"]
+    assert (paying.payments, ended.fence) == (1, 2)
+
+
+async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
+    people: People, engine: Made
+) -> None:
+    paying, only = Paying(), engine()
+    held, sent, through = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    execute = only.client.execute_once
+
+    async def slow(operation: Any, variables: Any = None) -> Any:
+        if held.is_set() and not through.is_set():
+            sent.set()
+            await through.wait()
+        return await execute(operation, variables)
+
+    only.client.execute_once = slow  # type: ignore[method-assign]
+
+    @only.workflow
+    async def another(run: Run) -> None:
+        await run.step(held.set)
+
+    @only.workflow
+    async def parks(run: Run) -> None:
+        clearance = await cleared(run)
+        await run.signal("pay")
+        if run.patched("new"):
+            await run.step(paying.pay, key="pay", clearance=clearance)
+
+    async with only:
+        execution_id = await begin(people, only, "parks")
+        driver = only.fleet.driver(execution_id)
+
+        async def asleep() -> bool | None:
+            return (driver.asked == "signal 'pay'" and driver.seen is not None) or None
+
+        await until(asleep)
+        # Whatever it sends now waits behind what another execution has sent.
+        await started(people, only, "another")
+        await sent.wait()
+        await (await people.get("operator")).signal(execution_id, "pay")
+
+        async def queued() -> bool | None:
+            return len(only._batcher._queue) == len(["the mark", "the redemption"]) or None
+
+        await until(queued)
+        # As by an answer that came before this signal, and was heard of after it.
+        driver.park("its code was changed")
+        through.set()
+        await paying.begun.wait()
+        paying.go.set()
+        await people.parked(execution_id)
+    recorded = await steps(people, execution_id)
+    assert recorded == [("patched:new", True), ("pay", "paid"), ("Parked", None)]

@@ -1,6 +1,7 @@
 """What a workflow may do with its run, in memory."""
 
 import asyncio
+import functools
 import gc
 import logging
 import sys
@@ -362,6 +363,21 @@ async def test_a_payload_must_be_something() -> None:
         await result(workflow)
 
 
+async def test_a_decorator_may_fill_in_what_a_workflow_takes_besides() -> None:
+    def with_bank(function: Any) -> Any:
+        @functools.wraps(function)
+        async def filled_in(*given: Any) -> Any:
+            return await function(*given, bank="ours")
+
+        return filled_in
+
+    @with_bank
+    async def workflow(_: Run, wish: str, *, bank: str) -> str:
+        return f"{wish} from {bank}"
+
+    assert await result(workflow, "gold") == "gold from ours"
+
+
 async def test_a_step_with_a_clearance_has_no_second_try() -> None:
     async def workflow(run: Run) -> None:
         clearance = await run.approval("Trip", payload=1, policy=FINANCE)
@@ -681,6 +697,40 @@ async def test_a_clean_up_that_awaits_is_closed_without_a_warning(
         assert closed == [waits.__name__]
         assert "clean-up" not in caplog.text
         trial.signal("never")
+
+
+async def test_what_a_clean_up_begins_is_not_begun_outside_of_the_workflow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun: list[str] = []
+
+    async def told(how: str) -> None:
+        begun.append(how)
+
+    async def workflow(run: Run) -> None:
+        try:
+            try:
+                try:
+                    await run.signal("never")
+                finally:
+                    asyncio.create_task(told("task"))  # noqa: RUF006 - none is to be made
+                    await asyncio.gather(told("gathered"))
+            finally:
+                await run.step(begun.append, "step")
+        finally:
+            await asyncio.to_thread(begun.append, "thread")
+
+    async with Trial(workflow) as trial:
+        assert await trial.pending() == []
+        assert trial._driver is not None
+        trial._driver.put_away()
+        # What was begun on the loop around it would be done by now.
+        await asyncio.sleep(0.01)
+        assert begun == []
+        assert "a workflow can't use the event loop's run_in_executor" in caplog.text
+        trial.signal("never")
+        with pytest.raises(TrialFailed):
+            await trial.result()
 
 
 async def test_a_clean_up_that_raises_or_goes_on_for_ever_is_warned_of(

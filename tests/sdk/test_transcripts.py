@@ -1,5 +1,6 @@
 """Histories recorded by a service, replayed against code without one."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -131,3 +132,28 @@ async def test_a_clearance_that_a_step_had_not_or_another_is_a_difference(
     using = now
     with pytest.raises(Nondeterministic, match=difference):
         await trial.__aexit__(None, None, None)
+
+
+async def test_a_group_of_errors_is_the_same_end_without_its_members(
+    people: People, server: Server
+) -> None:
+    async def grouped(run: Run) -> None:
+        await run.step(str, "begun")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.signal(""))
+
+    engine = maker(server)()
+    engine.workflow(grouped)
+    async with engine:
+        execution_id = await started(people, engine, "grouped")
+        await people.ended(execution_id)
+    found = await (await people.get("operator")).transcript(execution_id)
+    assert found is not None
+    replay(found, grouped)
+    # So it was once recorded.
+    short = "ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)"
+    execution = msgspec.structs.replace(found.execution, error=short)
+    replay(msgspec.structs.replace(found, execution=execution), grouped)
+    execution = msgspec.structs.replace(found.execution, error=f"{short}: OSError: down")
+    with pytest.raises(Nondeterministic, match=r"and not with .* OSError"):
+        replay(msgspec.structs.replace(found, execution=execution), grouped)

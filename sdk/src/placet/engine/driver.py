@@ -90,6 +90,7 @@ class Driver:
         self._hold = Hold(claim.execution.id, service.submit, self.abandon)
         self._tasks: set[asyncio.Task[None]] = set()
         self._cleared: frozenset[asyncio.Task[None]] = frozenset()
+        self._parting: asyncio.Task[None] | None = None
         self._early: list[Event] = []
         self._told = claim.execution.woken_version
         self._seen = 0
@@ -255,10 +256,13 @@ class Driver:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Nondeterministic) and self.stage is not Stage.ENDING:
             self.park(str(error))
-        elif error is not None and task in self._cleared:
+        elif error is not None and self._parting not in {None, task}:
+            # It is about to be parked or given back, and a step with a clearance may be under way.
+            what = "a step with a clearance" if task in self._cleared else "what was under way"
             log.error(
-                "execution %s: how a step with a clearance ended is not recorded",
+                "execution %s: how %s ended is not recorded",
                 self.execution.id,
+                what,
                 exc_info=error,
             )
         elif error is not None:
@@ -307,7 +311,7 @@ class Driver:
         if self.stage is not Stage.ENDING:
             self._wind_up()
             if self._cleared:
-                self.spawn(self._give_back())
+                self._parting = self.spawn(self._give_back())
                 return
         self._leave()
         self._service.spare(self, parked=False)
@@ -324,7 +328,7 @@ class Driver:
         self._wind_up()
         when = ", once its steps with a clearance have ended" if self._cleared else ""
         log.error("execution %s is parked%s: %s", self.execution.id, when, reason)
-        self.spawn(self._park(reason))
+        self._parting = self.spawn(self._park(reason))
 
     async def _park(self, reason: str) -> None:
         await self._all_cleared()
@@ -338,14 +342,17 @@ class Driver:
     def _wind_up(self) -> None:
         """Stop the workflow and what is under way for it, but for steps with a clearance.
 
-        Those are begun once, so that cut short they would end in doubt.
+        Those are begun once, so that cut short they would end in doubt; and by a mark that is not
+        recorded yet one may have been begun, which without it no code would be at again.
         """
         self.stage = Stage.ENDING
         self._draining = True
+        kept: set[asyncio.Task[Any] | None] = {asyncio.current_task()}
         if self._play is not None:
             self._cleared = self._play.cleared
+            kept |= self._cleared | self._play.marking
             self._play.drop()
-        for task in self._tasks - self._cleared - {asyncio.current_task()}:
+        for task in self._tasks - kept:
             task.cancel()
 
     async def _all_cleared(self) -> None:

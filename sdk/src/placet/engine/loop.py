@@ -91,6 +91,15 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def drop(self) -> None:
         """Forget what is not done, without a word to its code but that its frames are closed."""
+        outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
+        # What a clean-up begins would otherwise be begun outside of the workflow, and done.
+        events._set_running_loop(self)  # noqa: SLF001
+        try:
+            self._drop()
+        finally:
+            events._set_running_loop(outer)  # noqa: SLF001
+
+    def _drop(self) -> None:
         self._ready.clear()
         # The clean-up of one may make another.
         while self._tasks:

@@ -77,6 +77,7 @@ class Play:
         self._between: dict[str, Any] = {}
         self._marks = record.marks
         self._unmarked: set[str] = set()
+        self.marking: frozenset[asyncio.Task[None]] = frozenset()
         self._over_already = record.state.final
         self._live = False
         self._closed = False
@@ -286,7 +287,7 @@ class Play:
             return False
         self._marks = self._marks | {key}
         if not self._closed:
-            self._owner.spawn(self._mark(key))
+            self.marking |= {self._owner.spawn(self._mark(key))}
         return True
 
     async def _mark(self, key: str) -> None:

@@ -91,10 +91,12 @@ class Workflows:
 def _takes_input(name: str, function: WorkflowFunction) -> bool:
     """Say whether it is called with (run, input) rather than (run); TypeError if with neither."""
     signature = inspect.signature(function)
-    for given in ((None, None), (None,)):
-        with suppress(TypeError):
-            signature.bind(*given)
-            return len(given) == _RUN_AND_INPUT
+    # A decorator may fill in what the function takes beyond these.
+    for each in (signature, inspect.signature(function, follow_wrapped=False)):
+        for given in ((None, None), (None,)):
+            with suppress(TypeError):
+                each.bind(*given)
+                return len(given) == _RUN_AND_INPUT
     msg = (
         f"workflow {name!r} is called with (run, input) or (run), which {signature} does not fit:"
         " whatever else it needs belongs in the input, or gets a default"

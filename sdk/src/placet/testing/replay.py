@@ -107,6 +107,9 @@ def _check_end(play: Play, execution: Execution) -> None:
     completed = isinstance(end, CompleteExecution)
     outcome = end.result if isinstance(end, CompleteExecution) else end.error
     recorded = execution.result if execution.state is _COMPLETED else execution.error
+    # The errors of a group were once not recorded with it.
+    if isinstance(play.raised, BaseExceptionGroup) and str(outcome).startswith(f"{recorded}: "):
+        outcome = recorded
     if (completed, outcome) != (execution.state is _COMPLETED, recorded):
         msg = f"the workflow ends with {outcome!r}, and not with {recorded!r} as recorded"
         raise Nondeterministic(msg)
