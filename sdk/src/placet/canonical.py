@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import rfc8785
 
+from placet.sets import in_order
+
 _encode_sorted = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
@@ -65,24 +67,7 @@ def plain(value: Any, what: str) -> Any:
 
 
 def _builtins(value: Any) -> Any:
-    """Give the value in builtin types, each set in an order that is the same in every process."""
-    found = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
-    try:
-        ordered = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode, order="deterministic")
-    except TypeError as error:
-        msg = f"it has a set of what can't be sorted ({error}); give a list in an order of yours"
-        raise TypeError(msg) from error
-    return found if found == ordered else _with_keys_as_found(found, ordered)
-
-
-def _with_keys_as_found(found: Any, ordered: Any) -> Any:
-    """Give what is ordered, but with the keys of objects where their author put them."""
-    match found, ordered:
-        case dict(), dict() if found.keys() == ordered.keys():
-            return {key: _with_keys_as_found(each, ordered[key]) for key, each in found.items()}
-        case ((list() | tuple()), (list() | tuple())) if len(found) == len(ordered):
-            return list(map(_with_keys_as_found, found, ordered))
-    return ordered
+    return in_order(value, msgspec.to_builtins(value, str_keys=True, enc_hook=_encode))
 
 
 def _encode(value: Any) -> Any:

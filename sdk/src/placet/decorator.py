@@ -14,11 +14,11 @@ from placet.engine.clearance import Clearance
 from placet.gate import Gate, name_of
 from placet.model import Approval
 from placet.policy import Policy
+from placet.question import MAX_TITLE
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
-MAX_TITLE = 500
 
 _INNERMOST = (
     "Let @requires_approval stand directly above the async def, below other decorators, or make"

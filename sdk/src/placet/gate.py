@@ -24,6 +24,7 @@ from placet.errors import (
 )
 from placet.model import Accepted, Approval, ApprovalRecord, ExecutionHead, Step
 from placet.policy import Policy
+from placet.question import check_question
 
 APPROVAL_KEY = "approval"
 STEP_KEY = "perform"
@@ -68,8 +69,9 @@ class Gate:
         ``name`` says what kind of thing is asked (the execution's workflow), ``key`` which one it
         is. The same again finds what was asked, whatever became of it; other content under the
         same key raises KeyReused. A failed execution that an operator retried is asked anew
-        unless it was granted. Raises ValueError for a payload that is None or not JSON. What the
-        service does not take (InvalidInput, LimitExceeded) fails the execution with that reason;
+        unless it was granted. Raises ValueError for a payload that is None or not JSON, and
+        InvalidInput for one, a title or a description that is too long; nothing is started then.
+        What the service does not take besides (InvalidInput) fails the execution with that reason;
         the key is used up then, unless an operator retries it: InvalidTransition. What was asked
         under it before goes on.
         """
@@ -78,6 +80,7 @@ class Gate:
             raise ValueError(msg)
         # Before anything is started, so that what can't be sent leaves nothing behind.
         payload = plain(payload, "payload")
+        check_question(title, description, payload)
         with self.unclaimed():
             started = await self.client.start(
                 name, key=key, queue=self.queue, labels=labels, on_behalf_of=on_behalf_of

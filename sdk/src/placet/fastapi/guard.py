@@ -16,7 +16,6 @@ from placet.errors import (
     InvalidInput,
     InvalidTransition,
     KeyReused,
-    LimitExceeded,
     NotCleared,
     Overloaded,
     StepFailed,
@@ -113,8 +112,8 @@ class Guarded:
         - 202 while people decide, with Location and Retry-After;
         - the recorded response, where it has been done;
         - 403 where it was rejected, expired or withdrawn, or granted and then cancelled; 422 where
-          the same key had another payload, or the service does not take this one; 413 where it is
-          too large; 409 while it is being done; 500 where it failed; 503 where the service is away.
+          the same key had another payload, or the service does not take this one; 409 while it is
+          being done; 500 where it failed; 503 where the service is away.
 
         ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
         ``name``: what kind of thing is asked, by default the method and the path as the route has
@@ -188,10 +187,6 @@ class Guarded:
         except InvalidInput as error:
             raise problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", error.message
-            ) from error
-        except LimitExceeded as error:
-            raise problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "LIMIT_EXCEEDED", str(error)
             ) from error
         except ValueError as error:
             # A type that JSON has no word for, or no payload at all, is the endpoint's own fault.

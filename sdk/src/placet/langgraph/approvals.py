@@ -16,10 +16,10 @@ from placet.gate import Gate
 from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import Answer, Request, shape_of
 from placet.model import Approval
+from placet.question import MAX_TEXT
 from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal_of, title_of
 
 MAX_THREAD = 150
-MAX_DESCRIPTION = 10_000
 CUT = "\n... (cut here; the payload is whole)"
 
 
@@ -160,6 +160,6 @@ def _text(thread_id: Any) -> str:
 
 def _shortened(description: str | None) -> str | None:
     """Give what the service takes: the middleware describes a call with all its arguments."""
-    if description is None or len(description) <= MAX_DESCRIPTION:
+    if description is None or len(description) <= MAX_TEXT:
         return description
-    return description[: MAX_DESCRIPTION - len(CUT)] + CUT
+    return description[: MAX_TEXT - len(CUT)] + CUT
