@@ -103,8 +103,8 @@ async def test_an_agent_refunds_what_was_approved_and_is_told_of_a_no(
 
     async def asked(euros: int) -> Approval:
         async def find() -> Approval | None:
-            where = ApprovalFilter(status=[ApprovalStatus.PENDING], decidable_by_viewer=True)
-            page = await approver.approvals(where, first=500)
+            where = ApprovalFilter(workflow=["refund"], status=[ApprovalStatus.PENDING])
+            page = await approver.approvals(where)
             titled = f"Refund {euros} euros to c-17"
             return next((each for each in page if each.title == titled), None)
 

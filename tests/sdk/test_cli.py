@@ -102,7 +102,8 @@ async def test_an_approval_is_found_shown_and_granted(people: People, server: Se
     await engine.approvals(first=1, at_least=asked.position)
 
     assert execution_id in run("operator", "executions", "--workflow", "trip")
-    pending = [json.loads(line) for line in run("approver-a", "approvals", "--json").splitlines()]
+    listed = run("approver-a", "approvals", "--json", "--first", "500")
+    pending = [json.loads(line) for line in listed.splitlines()]
     assert approval_id in [each["id"] for each in pending]
     shown = run("approver-a", "show", approval_id)
     assert '"cost": 12.5' in shown
