@@ -55,7 +55,9 @@ def main(
         list[int] | None,
         typer.Option(
             "--waiting",
-            help="Of lifecycle, how many wait: " + ", ".join(map(str, Sizes.waiting)),
+            help="Of lifecycle, how many wait: "
+            + ", ".join(map(str, Sizes.waiting))
+            + ", and with Placet 100000",
             min=1,
             show_default=False,
         ),
@@ -76,7 +78,7 @@ def main(
         "lifecycle": partial(
             lifecycle.run,
             contenders=contender or tuple(CONTENDERS),
-            sizes=Sizes(waiting=sorted(set(how_many or Sizes.waiting))),
+            sizes=Sizes(waiting=sorted(set(how_many))) if how_many else None,
         )
     }
     # As by Ctrl-C, so that nothing that was started is left behind.
