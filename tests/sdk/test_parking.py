@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from placet import Clearance, Engine, Run, require
+from placet import Clearance, Engine, ExecutionState, Run, require
+from placet.engine import driver
 from placet.errors import Internal
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People, until
@@ -100,6 +101,31 @@ async def test_a_step_with_a_clearance_ends_before_its_execution_is_parked(
     recorded = await steps(people, execution_id)
     assert [key for key, _ in recorded] == ["pay", "Parked"]
     assert recorded[0] == ("pay", outcome)
+
+
+async def test_one_that_hangs_is_warned_of_and_can_be_cancelled(
+    people: People,
+    engine: Made,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(driver, "REMIND_SECONDS", 0.01)
+    paying, only = Paying(), engine()
+
+    @only.workflow
+    async def hangs(run: Run) -> None:
+        await asyncio.gather(paying.both(run, await cleared(run)), asyncio.sleep(TOO_LONG))
+
+    async with only:
+        execution_id = await begin(people, only, "hangs")
+
+        async def warned() -> bool | None:
+            return f"{execution_id} can't go on here, and waits for a step" in caplog.text or None
+
+        await until(warned)
+        operator = await people.get("operator")
+        await operator.cancel(execution_id, "it hangs")
+        assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
 
 
 async def test_what_was_not_begun_is_not_begun_any_more(people: People, engine: Made) -> None:

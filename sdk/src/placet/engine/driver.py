@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -21,6 +21,7 @@ from placet.retry import retried
 log = logging.getLogger("placet.engine")
 
 MAX_REASON = 10_000
+REMIND_SECONDS = 60.0
 _STARTED_AND_CLAIMED = 2
 
 
@@ -357,8 +358,15 @@ class Driver:
 
     async def _all_cleared(self) -> None:
         """Wait until the steps with a clearance have ended, each within its own timeout."""
-        if self._cleared:
-            await asyncio.wait(self._cleared)
+        pending: Collection[asyncio.Task[None]] = self._cleared
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=REMIND_SECONDS)
+            if pending:
+                log.warning(
+                    "execution %s can't go on here, and waits for a step with a clearance to end;"
+                    " timeout= bounds such a step, and a person can cancel the execution",
+                    self.execution.id,
+                )
 
     def _leave(self) -> None:
         self.stage = Stage.CLOSED
