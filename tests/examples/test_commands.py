@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from examples import deployment_gate, long_wait, travel_permits
-from placet import Approval, ApprovalFilter, ApprovalStatus, ExecutionState
-from tests.sdk.people import SECONDS, People, Server, until
+from placet import Approval, ExecutionState
+from tests.examples.refunds import asked
+from tests.sdk.people import SECONDS, People, Server
 
 
 @asynccontextmanager
@@ -101,18 +102,9 @@ async def test_an_agent_refunds_what_was_approved_and_is_told_of_a_no(
 ) -> None:
     approver = await people.get("approver-a")
 
-    async def asked(euros: int) -> Approval:
-        async def find() -> Approval | None:
-            where = ApprovalFilter(workflow=["refund"], status=[ApprovalStatus.PENDING])
-            page = await approver.approvals(where)
-            titled = f"Refund {euros} euros to c-17"
-            return next((each for each in page if each.title == titled), None)
-
-        return await until(find)
-
     async with command(server, "agent_tools") as process:
-        await approver.grant(await asked(120))
-        await approver.reject(await asked(90_000), comment="far too much")
+        await approver.grant(await asked(approver, 120))
+        await approver.reject(await asked(approver, 90_000), comment="far too much")
         paid, refunded, refused = await end(process)
     assert (paid, refunded) == ("c-17 has paid 120 euros", "refunded 120 euros to c-17")
     assert "far too much" in refused

@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 
 from examples import agent_tools, deployment_gate
-from placet import Approval, ApprovalFilter, ApprovalStatus, ExecutionState, Gate
-from tests.sdk.people import People, Server, until
+from placet import ExecutionState, Gate
+from tests.examples.refunds import asked
+from tests.sdk.people import People, Server
 
 
 async def deployment(people: People, queue: str) -> str:
@@ -56,18 +57,9 @@ async def test_an_agent_waits_for_people_before_it_acts(people: People) -> None:
     async def talk() -> list[str]:
         return [told async for told in agent_tools.converse(tools, agent_tools.SCRIPT)]
 
-    async def asked(euros: int) -> Approval:
-        async def find() -> Approval | None:
-            where = ApprovalFilter(workflow=["refund"], status=[ApprovalStatus.PENDING])
-            page = await approver.approvals(where)
-            titled = f"Refund {euros} euros to c-17"
-            return next((each for each in page if each.title == titled), None)
-
-        return await until(find)
-
     talking = asyncio.create_task(talk())
-    await approver.grant(await asked(120))
-    await approver.reject(await asked(90_000), comment="far too much")
+    await approver.grant(await asked(approver, 120))
+    await approver.reject(await asked(approver, 90_000), comment="far too much")
     told = await talking
 
     assert told[:2] == ["c-17 has paid 120 euros", "refunded 120 euros to c-17"]

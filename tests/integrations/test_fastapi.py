@@ -115,6 +115,13 @@ async def granted_by(people: People, asked: httpx.Response) -> None:
     await approver.grant(approval)
 
 
+def acting(act: Any, path: str = "/") -> Starlette:
+    """Give an application with one endpoint, and the middleware."""
+    return Starlette(
+        routes=[Route(path, act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
+    )
+
+
 def serving(app: ASGIApp) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://bank")
@@ -334,10 +341,7 @@ async def test_in_starlette_it_does_the_same(people: People) -> None:
             f"did {clearance.payload}", background=BackgroundTask(note, "after")
         )
 
-    app = Starlette(
-        routes=[Route("/acts", act, methods=["POST"])],
-        middleware=[Middleware(ApprovalMiddleware)],
-    )
+    app = acting(act, "/acts")
     headers = {"idempotency-key": str(uuid4())}
     async with serving(app) as client:
         first = await client.post("/acts", json="thät", headers=headers)
@@ -359,10 +363,7 @@ async def test_a_response_that_is_no_text_is_answered_again_to_the_byte(people: 
         await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
         return Response(b"\xff\xfe", media_type="application/pdf")
 
-    app = Starlette(
-        routes=[Route("/acts", act, methods=["POST"])],
-        middleware=[Middleware(ApprovalMiddleware)],
-    )
+    app = acting(act, "/acts")
     headers = {"idempotency-key": str(uuid4())}
     async with serving(app) as client:
         first = await client.post("/acts", headers=headers)
@@ -395,10 +396,7 @@ async def test_what_a_server_takes_beside_a_body_is_recorded_all_the_same(
         await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
         return FileResponse(file) if kind == "file" else Template("receipt")
 
-    app = Starlette(
-        routes=[Route("/acts", act, methods=["POST"])],
-        middleware=[Middleware(ApprovalMiddleware)],
-    )
+    app = acting(act, "/acts")
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         async def plainly(message: Message) -> None:
@@ -552,9 +550,7 @@ async def test_what_was_never_cleared_is_logged(people: People) -> None:
         await guard(request)
         return PlainTextResponse("done")
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
@@ -572,9 +568,7 @@ async def test_people_see_the_number_that_the_endpoint_holds(people: People) -> 
         await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
         raise NotImplementedError
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     async with serving(app) as client:
         asked = await client.post("/", headers={"idempotency-key": str(uuid4())})
     approval = await (await people.get("approver-a")).approval(asked.json()["approval"])
@@ -668,9 +662,7 @@ async def test_an_endpoint_that_catches_its_answer_and_goes_on_does_not_succeed(
             return PlainTextResponse("done")
         raise NotImplementedError
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(RuntimeError, match="answered 200 and was never cleared"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
@@ -700,9 +692,7 @@ async def test_what_a_client_sends_that_can_not_be_asked_is_told(
         await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
         raise NotImplementedError
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     headers = {"idempotency-key": str(uuid4())}
     async with serving(app) as client:
         for _ in range(2):
@@ -726,9 +716,7 @@ async def test_a_payload_that_is_the_endpoints_fault_is_raised(
         await (await guard(request)).cleared(payload, title="Act", policy=FINANCE)
         raise NotImplementedError
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         with pytest.raises(ValueError, match="payload"):
             await client.post("http://bank/", headers={"idempotency-key": str(uuid4())})
@@ -747,9 +735,7 @@ async def test_a_second_approval_in_one_request_is_refused_before_anything_follo
         acted = True
         return PlainTextResponse("done")
 
-    app = Starlette(
-        routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(ApprovalMiddleware)]
-    )
+    app = acting(act)
     headers = {"idempotency-key": str(uuid4())}
     async with serving(app) as client:
         await granted_by(people, await client.post("/", headers=headers))

@@ -160,8 +160,17 @@ async def test_what_was_not_begun_is_not_begun_any_more(people: People, engine: 
     assert (paying.payments, history.approvals[0].redeemed_at) == (0, None)
 
 
-async def test_a_step_with_a_clearance_ends_before_a_fault_gives_its_execution_back(
-    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fault", "children"),
+    [(Internal("a fault of the service"), 1), (OSError("a fault of the client"), 2)],
+    ids=["one fault", "two at once"],
+)
+async def test_a_step_with_a_clearance_ends_before_faults_give_its_execution_back(
+    people: People,
+    engine: Made,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    children: int,
 ) -> None:
     monkeypatch.setattr("placet.engine.batcher._PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
@@ -170,45 +179,7 @@ async def test_a_step_with_a_clearance_ends_before_a_fault_gives_its_execution_b
 
     async def failing(operation: Any, variables: Any = None) -> Any:
         if not paying.go.is_set() and b"startChild" in b"".join(map(bytes, variables["inputs"])):
-            raise Internal("a fault of the service")
-        return await execute(operation, variables)
-
-    only.client.execute_once = failing  # type: ignore[method-assign]
-
-    @only.workflow
-    async def lodging(run: Run) -> str:
-        return await run.step(str, "lodged")
-
-    @only.workflow
-    async def faults(run: Run) -> list[str]:
-        async def later() -> str:
-            await run.signal("go")
-            return str(await run.child("lodging", queue=only.queues[0]))
-
-        return list(await asyncio.gather(paying.both(run, await cleared(run)), later()))
-
-    async with only:
-        execution_id = await begin(people, only, "faults")
-        await paying.begun.wait()
-        await (await people.get("operator")).signal(execution_id, "go")
-        await paying.cut.wait()
-        paying.go.set()
-        ended = await people.ended(execution_id)
-    assert ended.result == ["paid", "lodged"]
-    assert (paying.payments, ended.fence) == (1, 2)
-
-
-async def test_two_faults_at_once_do_not_cut_a_step_with_a_clearance_short(
-    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("placet.engine.fleet.GIVE_BACK_SECONDS", 0.05)
-    paying, only = Paying(), engine()
-    execute = only.client.execute_once
-
-    async def failing(operation: Any, variables: Any = None) -> Any:
-        if not paying.go.is_set() and b"startChild" in b"".join(map(bytes, variables["inputs"])):
-            msg = "a fault of the client"
-            raise OSError(msg)
+            raise fault
         return await execute(operation, variables)
 
     only.client.execute_once = failing  # type: ignore[method-assign]
@@ -221,7 +192,7 @@ async def test_two_faults_at_once_do_not_cut_a_step_with_a_clearance_short(
     async def faults(run: Run) -> list[str]:
         async def later() -> list[str]:
             await run.signal("go")
-            return list(await asyncio.gather(run.child("lodging"), run.child("lodging")))
+            return list(await asyncio.gather(*(run.child("lodging") for _ in range(children))))
 
         paid, lodged = await asyncio.gather(paying.both(run, await cleared(run)), later())
         return [paid, *lodged]
@@ -233,7 +204,7 @@ async def test_two_faults_at_once_do_not_cut_a_step_with_a_clearance_short(
         await paying.cut.wait()
         paying.go.set()
         ended = await people.ended(execution_id)
-    assert ended.result == ["paid", "lodged", "lodged"]
+    assert ended.result == ["paid"] + children * ["lodged"]
     assert (paying.payments, ended.fence) == (1, 2)
 
 

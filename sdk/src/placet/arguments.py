@@ -3,12 +3,12 @@
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 import msgspec
 
 from placet.canonical import digest, plain
+from placet.fields import json_names
 
 _RETURN = "return"
 
@@ -134,7 +134,7 @@ def _same(rebuilt: Any, given: Any) -> bool:
     elif isinstance(given, list | tuple) and isinstance(rebuilt, list | tuple):
         values = zip(rebuilt, given, strict=True)
     else:
-        names = _names(given)
+        names = json_names(given)
         shown = names.values() if isinstance(rebuilt, Mapping) else names
         values = zip(_fields(rebuilt, shown), _fields(given, names), strict=True)
     return all(_same(*each) for each in values)
@@ -148,13 +148,6 @@ def _is_model(rebuilt: Any, given: Any) -> bool:
         except ValueError:
             return False
     return bool(rebuilt == given)
-
-
-def _names(value: Any) -> dict[str, str]:
-    """Give what the fields of a dataclass or Struct are called, there and in JSON."""
-    if isinstance(value, msgspec.Struct):
-        return dict(zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True))
-    return {each.name: each.name for each in fields(value)} if is_dataclass(value) else {}
 
 
 def _fields(value: Any, names: Iterable[str]) -> list[Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from placet.fields import json_names
+
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -33,10 +35,8 @@ def in_order(value: Any, built: Any) -> Any:
 
 def _fields(value: Any, built: dict[str, Any]) -> dict[str, Any]:
     """Give what an object holds under the names under which it was written."""
-    names = {name: name for name in built}
-    if isinstance(value, msgspec.Struct):
-        names |= {field.encode_name: field.name for field in msgspec.structs.fields(value)}
-    return {name: getattr(value, names[name], None) for name in built}
+    held = {written: getattr(value, name) for name, written in json_names(value).items()}
+    return {written: held.get(written) for written in built}
 
 
 def _rank(item: Any) -> tuple[int, float, str]:

@@ -59,18 +59,27 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def pump(self) -> None:
         """Run what is ready, and what becomes ready by that, until nothing is."""
-        outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
-        events._set_running_loop(self)  # noqa: SLF001
         self._running = True
         try:
-            while self._ready:
-                ready, self._ready = self._ready, []
-                for handle in ready:
-                    if not handle.cancelled():
-                        self._run(handle)
+            self._within(self._run_ready)
         finally:
             self._running = False
+
+    def _within(self, work: Callable[[], None]) -> None:
+        """Do something while this is the loop that asyncio finds."""
+        outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
+        events._set_running_loop(self)  # noqa: SLF001
+        try:
+            work()
+        finally:
             events._set_running_loop(outer)  # noqa: SLF001
+
+    def _run_ready(self) -> None:
+        while self._ready:
+            ready, self._ready = self._ready, []
+            for handle in ready:
+                if not handle.cancelled():
+                    self._run(handle)
 
     def _run(self, handle: asyncio.Handle) -> None:
         try:
@@ -91,13 +100,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def drop(self) -> None:
         """Forget what is not done, without a word to its code but that its frames are closed."""
-        outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
         # What a clean-up begins would otherwise be begun outside of the workflow, and done.
-        events._set_running_loop(self)  # noqa: SLF001
-        try:
-            self._drop()
-        finally:
-            events._set_running_loop(outer)  # noqa: SLF001
+        self._within(self._drop)
 
     def _drop(self) -> None:
         self._ready.clear()

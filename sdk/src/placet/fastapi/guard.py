@@ -150,9 +150,7 @@ class Guarded:
             recorded = await self._redeemed(clearance)
         except KeyReused as error:
             detail = f"this {NAME} was used for another request"
-            raise problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "KEY_REUSED", detail, kind=IDEMPOTENCY
-            ) from error
+            raise _unprocessable("KEY_REUSED", detail, kind=IDEMPOTENCY) from error
         except Doubt as error:
             detail = "this request is being carried out, or it is not known whether it was"
             raise problem(HTTPStatus.CONFLICT, "OUTSTANDING", detail, kind=IDEMPOTENCY) from error
@@ -181,18 +179,14 @@ class Guarded:
             )
         except InvalidTransition as error:
             detail = f"the request that this {NAME} was used for ended before people were asked"
-            raise problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "KEY_REUSED", detail, kind=IDEMPOTENCY
-            ) from error
+            raise _unprocessable("KEY_REUSED", detail, kind=IDEMPOTENCY) from error
         except InvalidInput as error:
-            raise problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", error.message
-            ) from error
+            raise _unprocessable("INVALID_INPUT", error.message) from error
         except ValueError as error:
             # A type that JSON has no word for, or no payload at all, is the endpoint's own fault.
             if payload is None or isinstance(error.__cause__, TypeError):
                 raise
-            raise problem(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_INPUT", str(error)) from error
+            raise _unprocessable("INVALID_INPUT", str(error)) from error
 
     async def _redeemed(self, clearance: Clearance) -> Step | None:
         try:
@@ -233,3 +227,7 @@ class Guarded:
 
     def _again(self) -> dict[str, str]:
         return {"retry-after": str(self._retry_after)}
+
+
+def _unprocessable(code: str, detail: str, **more: Any) -> Answer:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, **more)
