@@ -155,7 +155,7 @@ TRANSCRIPT = f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfte
       edges {{ cursor node {{ ...PastFields }} }} {_PAGE_INFO}
     }}
     approvals(first: 500, after: $approvalsAfter) {{
-      edges {{ cursor node {{ ...ApprovalRecordFields }} }} {_PAGE_INFO} position
+      edges {{ cursor node {{ ...ApprovalRecordFields }} }} {_PAGE_INFO}
     }}
   }}
 }}
