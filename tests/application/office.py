@@ -7,8 +7,9 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
+from api.settings import Settings
+from api.storage import reading_pool
 from application.assignments import Assignments
 from application.cache import HeadCache
 from application.clock import Clock
@@ -75,15 +76,7 @@ class Office:
         self.url = url
         self.log = ExecutionLog(url)
         self.cache = HeadCache()
-        self.pool: AsyncConnectionPool = AsyncConnectionPool(
-            url,
-            min_size=1,
-            max_size=4,
-            kwargs={"autocommit": True},
-            check=AsyncConnectionPool.check_connection,
-            reconnect_timeout=1.0,
-            open=False,
-        )
+        self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
         self.reader = Reader(self.log, self.cache, self.pool)
         self.tail = Tail(url, self.reader)
         self.writer = Writer(
