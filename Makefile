@@ -17,7 +17,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 14
 
 demo: $(STAMP)  ## start everything and show an execution that stops for approval
-	@exec $(BIN)/python -m bench.demo
+	@exec $(BIN)/python -m examples.demo
 
 test: $(STAMP)  ## run every test against a real PostgreSQL
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from application.api_keys import ApiKeys
-from application.tasks import stop
+from application.background_tasks import stop
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)

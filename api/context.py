@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from strawberry.types import Info
 
-from application.assignments import Assignments
-from application.leases import Leases
-from application.polling import Polling
-from application.reader import Reader
-from application.tail import Tail
-from application.writer import Writer
+from application.command_handling.writer import Writer
+from application.event_store.reader import Reader
+from application.subscriptions.event_tail import Tail
+from application.workers.dispatcher import Assignments
+from application.workers.leases import Leases
+from application.workers.long_polling import Polling
 from domain.values import Principal
-from projections.approvals import Approvals
-from projections.executions import Executions
+from projections.approvals.query import Approvals
+from projections.executions.query import Executions
 
 # W3C Trace Context, section 3.2.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -7,9 +7,9 @@ from eventsourcing.persistence import PersistenceError
 from graphql import GraphQLError
 from psycopg_pool import PoolTimeout
 
-from application.leases import OverloadedError
-from application.outcomes import UnavailableError
-from projections.pages import BadCursorError, BadFilterError, BehindError
+from application.command_handling.outcomes import UnavailableError
+from application.workers.leases import OverloadedError
+from projections.querying.keyset_pages import BadCursorError, BadFilterError, BehindError
 
 
 class ErrorCode(StrEnum):

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from domain import inputs
+from domain import validation
 from domain.values import Principal, Role
 
 PREFIX = "placet_"
@@ -91,11 +91,11 @@ class ApiKeys:
         """
         owner, roles, groups = owner or name, sorted(set(roles)), sorted(set(groups))
         served = None if queues is None else sorted(set(queues))
-        problem = inputs.first(
-            inputs.name(name, "name"),
-            inputs.name(owner, "owner"),
-            *(inputs.name(group, "group") for group in groups),
-            *(inputs.name(queue, "queue") for queue in served or ()),
+        problem = validation.first(
+            validation.name(name, "name"),
+            validation.name(owner, "owner"),
+            *(validation.name(group, "group") for group in groups),
+            *(validation.name(queue, "queue") for queue in served or ()),
             None if roles else "a key needs at least one role",
         )
         if problem:

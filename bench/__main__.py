@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.embedded import embedded_database
+from api.embedded_postgres.supervisor import embedded_database
 from bench import (
     commands,
     folding,

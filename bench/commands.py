@@ -9,7 +9,7 @@ from uuid import uuid4
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from application.writer import Writer
+from application.command_handling.writer import Writer
 from bench.log_load import library_settings, request, start, writer
 from bench.measure import Claim, Result, median, milliseconds
 

@@ -7,14 +7,14 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
-from application.cache import HeadCache
-from application.log import ExecutionLog
-from application.reader import Reader
-from application.records import Head, Logged, advance
+from application.event_store.reader import Reader
+from application.event_store.recorded import Head, Logged, advance
+from application.event_store.state_cache import HeadCache
+from application.event_store.store import ExecutionLog
 from bench.log_load import send, start, step, writer
 from bench.measure import Result, median, milliseconds
-from domain.codec import decode
-from domain.evolve import fold
+from domain.execution.evolve import fold
+from domain.serialization.event_codec import decode
 
 SIZES = (10, 1_000, 10_000)
 ROUNDS = 5

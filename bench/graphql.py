@@ -15,11 +15,11 @@ from urllib.request import urlopen
 
 from graphql import parse, validate
 
-from api.bootstrap import serve
+from api.container import serve
 from api.context import Context
-from api.documents import Documents
-from api.execute import Executor
-from api.requests import GraphQLRequest
+from api.graphql.document_cache import Documents
+from api.graphql.executor import Executor
+from api.graphql.request import GraphQLRequest
 from api.schema import SERVED
 from api.settings import Settings
 from bench.load import Sent, request, send

@@ -7,13 +7,19 @@ from uuid import UUID, uuid4
 
 from psycopg.conninfo import conninfo_to_dict
 
-from api.storage import migrate
-from application.cache import HeadCache
-from application.log import ExecutionLog
-from application.outcomes import Accepted
-from application.requests import Request
-from application.writer import Writer
-from domain.commands import Command, CompleteExecution, RecordStep, RequestApproval, StartExecution
+from api.database import migrate
+from application.command_handling.outcomes import Accepted
+from application.command_handling.requests import Request
+from application.command_handling.writer import Writer
+from application.event_store.state_cache import HeadCache
+from application.event_store.store import ExecutionLog
+from domain.execution.commands import (
+    Command,
+    CompleteExecution,
+    RecordStep,
+    RequestApproval,
+    StartExecution,
+)
 from domain.values import Label, Policy, Principal, Requirement, Role
 
 OPERATOR = Principal(id="operator", name="operator", roles=frozenset({Role.OPERATOR}))

@@ -10,16 +10,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import placet
-from api.storage import loader
-from application.log import ExecutionLog
+from api.database import loader
+from application.event_store.store import ExecutionLog
 from bench.log_load import ask, complete, send, start, writer
 from bench.measure import Result, milliseconds
 from bench.stack import stack
 from placet import ApprovalFilter, ApprovalStatus, ExecutionFilter, ExecutionState
-from placet.commands import LabelInput
-from placet.enums import ApprovalOrder, ExecutionOrder
-from projections.models import MODELS
-from projections.rebuild import rebuild
+from placet.models.commands import LabelInput
+from placet.models.enums import ApprovalOrder, ExecutionOrder
+from projections.registry import MODELS
+from projections.runtime.rebuild import rebuild
 
 EXECUTIONS = 100_000
 PENDING = 10_000
@@ -63,8 +63,8 @@ async def run(url: str) -> Result:
         f"filled with {position:,} events in {seconds:.0f} s ({position / seconds:,.0f}/s)"
     )
     log = ExecutionLog(url)
-    for name in MODELS:
-        await asyncio.to_thread(rebuild, url, name, load=loader(log))
+    for model in MODELS.values():
+        await asyncio.to_thread(rebuild, url, model, load=loader(log))
     await asyncio.to_thread(log.close)
     with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
         async with (

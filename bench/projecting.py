@@ -18,21 +18,21 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 import placet
-from api.storage import loader
-from application.log import ExecutionLog
-from application.records import Chained
+from api.database import loader
+from application.event_store.recorded import Chained
+from application.event_store.store import ExecutionLog
 from bench.log_load import ask, library_settings, send, start, step, writer
 from bench.measure import Claim, Result, milliseconds
 from bench.stack import stack
 from bench.steady import steadily
-from domain.commands import Command
-from domain.evolve import evolve
-from domain.state import Execution
-from projections.model import Change
-from projections.models import MODELS
-from projections.positions import Positions
-from projections.projector import Projector
-from projections.rebuild import rebuild
+from domain.execution.commands import Command
+from domain.execution.evolve import evolve
+from domain.execution.state import Execution
+from projections.querying.checkpoints import Positions
+from projections.registry import MODELS
+from projections.runtime.projector import Projector
+from projections.runtime.read_model import Change
+from projections.runtime.rebuild import rebuild
 
 FEW = 500
 """Lifecycles that the slower side projects; its rate does not depend on their number."""
@@ -104,8 +104,8 @@ async def run(url: str) -> Result:
         **{"events/s": few / not_waiting, "events": few},
     )
     result.add("projector", **{"events/s": end / ours, "events": end})
-    for name in MODELS:
-        done = await asyncio.to_thread(rebuild, url, name, load=loader(log))
+    for name, model in MODELS.items():
+        done = await asyncio.to_thread(rebuild, url, model, load=loader(log))
         result.add(f"rebuild of {name}", **{"events/s": done.rate, "events": done.events})
     await asyncio.to_thread(log.close)
     ratio = (end / ours) / (few / waiting)
@@ -156,7 +156,7 @@ def _runner(url: str, end: int) -> float:
 
 def _projector(url: str, log: ExecutionLog, end: int) -> float:
     positions = Positions()
-    projector = Projector(url, load=loader(log), positions=positions)
+    projector = Projector(url, MODELS.values(), load=loader(log), positions=positions)
     began = time.perf_counter()
     projector.start()
     with psycopg.connect(url, autocommit=True) as connection:

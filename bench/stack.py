@@ -52,7 +52,7 @@ class Stack:
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
     """Run a command of administration and give what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "api.main", *arguments],
+        [sys.executable, "-m", "api.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -72,7 +72,7 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
     """
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
-    command = [sys.executable, "-m", "api.main", "up", f"--port={port}", f"--data={data}"]
+    command = [sys.executable, "-m", "api.cli", "up", f"--port={port}", f"--data={data}"]
     with (
         log.open("a") as errors,
         subprocess.Popen(

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import placet
 from bench.alternatives import Bus, Table
 from bench.stack import Stack, stack
-from placet.changes import LONG_POLL, Mode
-from placet.commands import RequestApproval, StartExecution
+from placet.client.changes import LONG_POLL, Mode
+from placet.models.commands import RequestApproval, StartExecution
 
 POLL_SECONDS = 0.5
 IN_ONE_SUBMIT = 100

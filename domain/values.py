@@ -61,7 +61,7 @@ class ExpiryAction(StrEnum):
 
 
 class Role(StrEnum):
-    """What a principal may do; see :mod:`domain.access`."""
+    """What a principal may do."""
 
     OPERATOR = "OPERATOR"
     ENGINE = "ENGINE"

@@ -14,8 +14,10 @@ from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.policies import ApprovalPolicy, Requirement
 from api.schema.scalars import JSON
-from domain import access, eligibility, quorum, state
-from domain.documents import document_of
+from domain import authorization
+from domain.approvals import eligibility, quorum
+from domain.approvals.document import document_of
+from domain.execution import state
 
 if TYPE_CHECKING:
     from api.schema.executions import Execution
@@ -131,7 +133,7 @@ class Approval(ApprovalView, Node):
         from api.schema.executions import Execution  # noqa: PLC0415
 
         context = context_of(info)
-        if not access.sees_execution(context.principal, self.of_execution):
+        if not authorization.sees_execution(context.principal, self.of_execution):
             return None
         if self.shown_in is not None:
             return self.shown_in

@@ -6,12 +6,12 @@ from datetime import timedelta
 import strawberry
 
 from api.context import Context
-from api.presence import while_there
+from api.graphql.disconnect import while_there
 from api.schema.bounds import check_wait
 from api.schema.executions import Execution
 from api.schema.reads import visible_execution
 from api.schema.subscription import still_allowed
-from domain import access
+from domain import authorization
 
 
 @strawberry.type(description="Whether an execution is still at a version, and if not, how it is.")
@@ -45,7 +45,7 @@ async def execution_after(
         principal = await still_allowed(context)
         if moved:
             execution = await visible_execution(replace(context, principal=principal), text)
-        elif not access.sees_execution(principal, execution):
+        elif not authorization.sees_execution(principal, execution):
             execution = None
         if execution is None:
             return None

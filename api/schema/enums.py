@@ -2,7 +2,7 @@
 
 import strawberry
 
-from domain.errors import RefusalCode
+from domain.refusals import RefusalCode
 from domain.values import (
     ApprovalStatus,
     ExecutionState,
@@ -11,8 +11,8 @@ from domain.values import (
     Role,
     Verdict,
 )
-from projections.approvals import ApprovalOrder
-from projections.executions import ExecutionOrder
+from projections.approvals.query import ApprovalOrder
+from projections.executions.query import ExecutionOrder
 
 for enumeration in (
     ApprovalOrder,

@@ -14,9 +14,9 @@ import strawberry
 from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.scalars import JSON
-from application.records import Logged
-from domain.documents import instant_json
-from domain.events import Event
+from application.event_store.recorded import Logged
+from domain.approvals.document import instant_json
+from domain.execution.events import Event
 
 
 def data_of(event: Event) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from api.schema.paging import PageInfo, number_of, page_size, slice_after
 from api.schema.people import Actor, Label
 from api.schema.scalars import JSON
 from domain import values
-from domain.state import Child as ChildState
-from domain.state import Execution as State
-from domain.state import Step as StepState
+from domain.execution.state import Child as ChildState
+from domain.execution.state import Execution as State
+from domain.execution.state import Step as StepState
 
 
 @strawberry.type(description="A step of the work, known by its key.")

@@ -18,13 +18,14 @@ from api.schema.waits import (
     TimerCancellationInput,
     TimerInput,
 )
-from application.reader import EventQuery
-from domain import commands, values
+from application.event_store.reader import EventQuery
+from domain import values
+from domain.execution import commands
 from domain.identifiers import parse_uuid
 from domain.values import Verdict
-from projections.approvals import ApprovalFilter
-from projections.conditions import storable
-from projections.executions import ExecutionFilter
+from projections.approvals.query import ApprovalFilter
+from projections.executions.query import ExecutionFilter
+from projections.querying.where_clause import storable
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from api.schema.node import Node
 from api.schema.paging import PageInfo, number_of, page_size
 from api.schema.people import Principal
 from api.schema.reads import event_query, visible_approval, visible_execution
-from domain.transitions import mermaid
+from domain.execution.transitions import mermaid
 
 
 @strawberry.type(description="What can be asked.")

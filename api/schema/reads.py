@@ -2,8 +2,9 @@
 
 from api.context import Context
 from api.schema.inputs import EventFilterInput
-from application.reader import EventQuery
-from domain import access, state
+from application.event_store.reader import EventQuery
+from domain import authorization
+from domain.execution import state
 from domain.identifiers import ApprovalId, parse_uuid
 from domain.values import Role
 
@@ -16,7 +17,7 @@ async def visible_execution(context: Context, text: str) -> state.Execution | No
     if execution_id is None:
         return None
     execution = await context.services.reader.execution(execution_id)
-    if execution is None or not access.sees_execution(context.principal, execution):
+    if execution is None or not authorization.sees_execution(context.principal, execution):
         return None
     return execution
 
@@ -32,7 +33,7 @@ async def visible_approval(
     if execution is None:
         return None
     approval = execution.approvals.get(approval_id.ordinal)
-    if approval is None or not access.sees_approval(context.principal, execution, approval):
+    if approval is None or not authorization.sees_approval(context.principal, execution, approval):
         return None
     return execution, approval
 
@@ -41,7 +42,7 @@ def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery
     """Give the query for the events that are wanted and that the viewer may see."""
     principal = context.principal
     queues: frozenset[str] | None
-    if access.sees_all(principal):
+    if authorization.sees_all(principal):
         queues = None
     else:
         queues = principal.queues if Role.ENGINE in principal.roles else NOTHING

@@ -10,10 +10,11 @@ from api.context import Context
 from api.schema.approvals import Approval
 from api.schema.enums import RefusalCode
 from api.schema.executions import Execution
-from application import outcomes
-from application.requests import Request
-from domain import access, state
-from domain.commands import Command
+from application.command_handling import outcomes
+from application.command_handling.requests import Request
+from domain import authorization
+from domain.execution import state
+from domain.execution.commands import Command
 
 
 @strawberry.interface(description="What became of a command.")
@@ -83,8 +84,8 @@ def _visible(
     principal = context.principal
     approval = None if ordinal is None else execution.approvals.get(ordinal)
     return (
-        Execution.of(execution) if access.sees_execution(principal, execution) else None,
+        Execution.of(execution) if authorization.sees_execution(principal, execution) else None,
         Approval.of(execution, approval)
-        if approval is not None and access.sees_approval(principal, execution, approval)
+        if approval is not None and authorization.sees_approval(principal, execution, approval)
         else None,
     )

@@ -7,7 +7,7 @@ import msgspec
 import strawberry
 from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 
-from domain.documents import instant_json
+from domain.approvals.document import instant_json
 
 JSON = NewType("JSON", object)
 

@@ -16,11 +16,12 @@ from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.paging import number_of
 from api.schema.reads import event_query, visible_execution
 from api.schema.workers import Claim
-from application import worker_stream
-from application.records import Logged
-from domain import access, state
+from application.event_store.recorded import Logged
+from application.workers import worker_stream
+from domain import authorization
+from domain.execution import state
 from domain.values import Principal
-from projections.approvals import ApprovalFilter
+from projections.approvals.query import ApprovalFilter
 
 # The contract asks for a message of `events` every 15 seconds. A batch comes every IDLE_SECONDS at
 # the latest, and the first one after QUIET_SECONDS without a message gives one.
@@ -194,7 +195,7 @@ class Subscription:
 
 async def _check_sight(context: Context, execution: state.Execution) -> None:
     principal = await still_allowed(context)
-    if not access.sees_execution(principal, execution):
+    if not authorization.sees_execution(principal, execution):
         raise forbidden("the token does not reach this execution any more")
 
 

@@ -7,7 +7,8 @@ import strawberry
 
 from api.schema.ids import execution_id_of
 from api.schema.scalars import JSON
-from domain import commands, values
+from domain import values
+from domain.execution import commands
 
 
 @strawberry.input(

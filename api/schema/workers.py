@@ -7,11 +7,11 @@ import strawberry
 
 from api.context import Context
 from api.errors import bad_request, forbidden
-from api.presence import while_there
+from api.graphql.disconnect import while_there
 from api.schema.bounds import NO_WAIT, check_wait
 from api.schema.executions import Execution
-from application import leases
-from domain import inputs
+from application.workers import leases
+from domain import validation
 from domain.identifiers import parse_uuid
 from domain.values import Role
 
@@ -111,7 +111,7 @@ def check_worker(context: Context, worker: str) -> None:
     """Raise FORBIDDEN without the role ENGINE, BAD_REQUEST for what is no name."""
     if Role.ENGINE not in context.principal.roles:
         raise forbidden("a worker needs the role ENGINE")
-    if problem := inputs.name(worker, "worker"):
+    if problem := validation.name(worker, "worker"):
         raise bad_request(problem)
 
 
@@ -125,7 +125,7 @@ def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
         if not context.principal.serves(queue):
             msg = f"this token does not serve the queue {queue!r}"
             raise forbidden(msg)
-        if problem := inputs.name(queue, "queues"):
+        if problem := validation.name(queue, "queues"):
             raise bad_request(problem)
     return wanted
 

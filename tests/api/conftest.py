@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.desk import Desk
-from tests.api.edge import Edge
+from tests.api.schema_server import Desk
+from tests.api.whole_server import Edge
 
 
 @pytest.fixture

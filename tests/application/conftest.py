@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.application.office import Office
+from tests.application.services import Office
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.access import SERVICE
-from domain.commands import (
+from domain.authorization import SERVICE
+from domain.execution.commands import (
     CancelExecution,
     CancelTimer,
     ClaimExecution,
@@ -33,7 +33,7 @@ from domain.commands import (
     UnparkExecution,
     WithdrawApproval,
 )
-from domain.state import Execution
+from domain.execution.state import Execution
 from domain.values import ExecutionState, Label, Policy, Principal, Requirement, Verdict
 from tests.domain.people import named
 

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from domain.access import SERVICE
-from domain.canonical import canonical, digest
-from domain.documents import document_digest, document_of
-from domain.eligibility import counted_groups, rule_for
-from domain.events import (
+from domain.approvals.document import document_digest, document_of
+from domain.approvals.eligibility import counted_groups, rule_for
+from domain.authorization import SERVICE
+from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
@@ -45,10 +44,11 @@ from domain.events import (
     TimerSet,
     Unparked,
 )
-from domain.evolve import evolve
-from domain.state import Approval, Execution
+from domain.execution.evolve import evolve
+from domain.execution.state import Approval, Execution
+from domain.execution.waits import child_id
+from domain.serialization.canonical_json import canonical, digest
 from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy
-from domain.waits import child_id
 from tests.domain.ask import EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy
 from tests.domain.people import named
 from tests.domain.recording import recorded

@@ -13,8 +13,7 @@ from uuid import UUID
 import msgspec
 from rpds import HashTrieMap
 
-from domain.codec import encode, hash_of
-from domain.events import (
+from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
@@ -52,7 +51,8 @@ from domain.events import (
     TimerSet,
     Unparked,
 )
-from domain.state import Execution
+from domain.execution.state import Execution
+from domain.serialization.event_codec import encode, hash_of
 from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy, Requirement
 
 DIRECTORY = Path(__file__).parents[1] / "golden"

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.codec import GENESIS_HASH
-from domain.events import Event, Recorded
-from domain.state import Execution
+from domain.execution.events import Event, Recorded
+from domain.execution.state import Execution
+from domain.serialization.event_codec import GENESIS_HASH
 from domain.values import Actor
 from tests.domain.ask import EXECUTION
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from domain.transitions import mermaid
+from domain.execution.transitions import mermaid
 
 PAGE = Path(__file__).parents[2] / "docs" / "state-diagram.md"
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 from hypothesis import strategies as st
 
-from domain.canonical import MAX_SAFE_INTEGER
-from domain.events import EVENT_TYPES, Recorded
+from domain.execution.events import EVENT_TYPES, Recorded
+from domain.serialization.canonical_json import MAX_SAFE_INTEGER
 
 json_values = st.recursive(
     st.none()

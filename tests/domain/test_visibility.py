@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.access import sees_all, sees_approval, sees_execution, sees_queue
-from domain.errors import RefusalCode
+from domain.authorization import sees_all, sees_approval, sees_execution, sees_queue
+from domain.refusals import RefusalCode
 from domain.values import Principal, Role
 from tests.domain.ask import (
     EXECUTION,

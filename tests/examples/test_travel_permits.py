@@ -9,10 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from bench import permit_log
-from bench.permit_log import Ask, Case, Decide, Step, Withdraw
 from bench.stack import Stack
-from examples import travel_permits
+from examples import permit_log, travel_permits
+from examples.permit_log import Ask, Case, Decide, Step, Withdraw
 from placet import Approval, ApprovalStatus, Client, errors
 from tests.sdk.people import People, until
 

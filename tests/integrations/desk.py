@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from placet import Approval, ApprovalStatus, ExecutionState, Gate
-from placet.commands import ExecutionFilter
+from placet.models.commands import ExecutionFilter
 from tests.sdk.people import People, until
 
 

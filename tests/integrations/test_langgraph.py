@@ -23,11 +23,11 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Interrupt, interrupt
 
 from placet import Client, Doubt, ExecutionState, Gate, Policy, Rejected, errors, require
+from placet.approvals.tool_calls import ToolCall
+from placet.client.transport.envelope import Operation
 from placet.langgraph import Approvals
 from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import shape_of
-from placet.toolcalls import ToolCall
-from placet.wire import Operation
 from tests.integrations.desk import Desk
 from tests.integrations.graphs import ALL, FINANCE, Graph, State, asking, graph, wish
 from tests.sdk.people import People, Server

@@ -16,8 +16,8 @@ from agents import Agent, ModelResponse, RunContextWrapper, function_tool
 from pydantic import BaseModel
 
 from placet import Approval, Doubt, ExecutionState, Policy, StepFailed, errors, require
+from placet.approvals.tool_calls import ToolCall
 from placet.openai_agents import Approvals
-from placet.toolcalls import ToolCall
 from tests.integrations.desk import Desk
 from tests.integrations.runs import FINANCE, UNTRACED, Script, Turn, agent, payer, wanted
 from tests.sdk.people import People, Server

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 from msgspec.structs import replace
 
-from domain.codec import GENESIS_HASH, encode, hash_of
-from domain.evolve import evolve
-from domain.state import Execution
+from domain.execution.evolve import evolve
+from domain.execution.state import Execution
+from domain.serialization.event_codec import GENESIS_HASH, encode, hash_of
 from tests.domain.facts import Fact
 from tests.domain.recording import NOON, recorded
 

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import psycopg
 
-from domain.snapshots import decode_state
-from domain.state import Approval, Execution
-from projections.feed import Feed
-from projections.model import header
-from projections.models import MODELS
+from domain.execution.state import Approval, Execution
+from domain.serialization.state_codec import decode_state
+from projections.registry import MODELS
+from projections.runtime.event_feed import Feed
+from projections.runtime.read_model import header
 
 TABLES = tuple(table for model in MODELS.values() for table in model.tables)
 

@@ -24,8 +24,8 @@ from placet import (
     require,
     sync,
 )
-from placet.model import Principal, RecordedEvent
-from placet.watch import Watch as AsyncWatch
+from placet.client.state_watch import Watch as AsyncWatch
+from placet.models.responses import Principal, RecordedEvent
 from tests.sdk.people import SECONDS, Server
 
 FINANCE = require(1, group="finance")

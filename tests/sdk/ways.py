@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from placet import Approval, Client, Execution, ExecutionState, require
-from placet.machine import FINAL
+from placet.models.transitions import FINAL
 from tests.sdk.people import People, until
 
 FINANCE = require(1, group="finance")

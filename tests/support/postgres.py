@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from api.embedded import binaries
-from api.postgres_server import PostgresServer
+from api.embedded_postgres.process import PostgresServer
+from api.embedded_postgres.supervisor import binaries
 
 OLDEST = 15
 

@@ -14,8 +14,9 @@ import psycopg
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier, Placeholder
 
-from application.tables import create_tables
-from projections.migrate import migrate
+from application.event_store.schema import create_tables
+from projections.registry import MODELS
+from projections.runtime.schema import migrate
 from tests.support.postgres import Postgres
 
 SECONDS_TO_END = 10
@@ -82,7 +83,7 @@ class Prepared:
     def _make(self) -> _Database:
         url = self._server.create()
         create_tables(url)
-        assert migrate(url) == ()
+        assert migrate(url, MODELS.values()) == ()
         with psycopg.connect(url) as connection:
             rows = {name: _rows(connection, name) for name in _written(connection)}
             return _Database(url, connection.execute(_SHAPE).fetchall(), rows)

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import psycopg
 
-from application.verify import Verification
-from domain.codec import decode
-from domain.events import Recorded
-from domain.evolve import fold
-from domain.snapshots import decode_state, encode_state, header_of
-from domain.state import Execution
+from application.event_store.verification import Verification
+from domain.execution.events import Recorded
+from domain.execution.evolve import fold
+from domain.execution.state import Execution
+from domain.serialization.event_codec import decode
+from domain.serialization.state_codec import decode_state, encode_state, header_of
 
 
 def folded(url: str) -> dict[UUID, Execution]:

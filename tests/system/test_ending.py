@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from application.recorder import lock_statement
+from application.event_store.recorder import lock_statement
 from bench.stack import stack
 from placet import Client
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.stack import Stack
 from placet import Client, Engine, Run, errors, require
-from placet.model import RecordedEvent
+from placet.models.responses import RecordedEvent
 from tests.sdk.people import SECONDS, People, until
 from tests.system.conftest import Opened
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import permit_log
-from bench.demo import MADE_UP
-from bench.permits import run
 from bench.stack import stack
+from examples import permit_log
+from examples.demo import MADE_UP
+from examples.permit_replay import run
 
 PERMITS = permit_log.find()
 

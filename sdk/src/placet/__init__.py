@@ -1,12 +1,11 @@
 """Placet: executions that stop for approval. The client, and an engine for workflows."""
 
 from placet import errors
-from placet.canonical import digest
-from placet.client import Client
-from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
-from placet.decorator import requires_approval
+from placet._util.canonical_json import digest
+from placet.approvals.decorator import requires_approval
+from placet.approvals.gate import Gate
+from placet.client.client import Client
 from placet.engine import Clearance, Engine, Run
-from placet.enums import ApprovalStatus, ExecutionState
 from placet.errors import (
     AlreadyRedeemed,
     DigestMismatch,
@@ -21,8 +20,9 @@ from placet.errors import (
     StepFailed,
     Withdrawn,
 )
-from placet.gate import Gate
-from placet.model import Accepted, Approval, ApprovalRecord, Execution
+from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import Accepted, Approval, ApprovalRecord, Execution
 from placet.policy import Policy, require
 
 __version__ = "0.1.0"

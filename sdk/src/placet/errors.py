@@ -5,7 +5,7 @@
 
 from typing import Any, ClassVar
 
-from placet.model import Approval, ApprovalRecord, ExecutionHead, RefusedResult
+from placet.models.responses import Approval, ApprovalRecord, ExecutionHead, RefusedResult
 
 
 class PlacetError(Exception):

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from placet.canonical import digest
-from placet.engine.calls import described
-from placet.engine.clearance import Clearance, clear
-from placet.enums import ApprovalStatus, ExecutionState
+from placet._util.canonical_json import digest
+from placet._util.invoke import described
+from placet._util.optional_imports import needs
+from placet.approvals.clearance import Clearance, clear
+from placet.approvals.gate import Gate
+from placet.approvals.tool_calls import Policies, ToolCall, policy_for, refusal_of, title_of
 from placet.errors import Internal, InvalidInput, LimitExceeded, NotFound, StepFailed
-from placet.extras import needs
-from placet.gate import Gate
-from placet.model import Approval, History
-from placet.toolcalls import Policies, ToolCall, policy_for, refusal_of, title_of
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import Approval, History
 
 with needs("openai-agents"):
     from agents import Agent, Runner, RunResult, RunState, ToolApprovalItem, TResponseInputItem

@@ -11,17 +11,17 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import placet.client
-import placet.watch
-from placet.blocking import Blocking
-from placet.changes import Mode
-from placet.enums import ExecutionState
-from placet.model import Execution, ExecutionHead
+import placet.client.client
+import placet.client.state_watch
+from placet._util.portal import Blocking
+from placet.client.changes import Mode
+from placet.models.enums import ExecutionState
+from placet.models.responses import Execution, ExecutionHead
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_Async = placet.client.Client
+_Async = placet.client.client.Client
 _END: Any = object()
 
 
@@ -155,9 +155,9 @@ class Client:
 
 
 class Watch:
-    """What :class:`placet.watch.Watch` is, as a plain context manager."""
+    """What :class:`placet.client.state_watch.Watch` is, as a plain context manager."""
 
-    def __init__(self, watch: placet.watch.Watch, loop: Blocking) -> None:
+    def __init__(self, watch: placet.client.state_watch.Watch, loop: Blocking) -> None:
         self._watch = watch
         self._loop = loop
 

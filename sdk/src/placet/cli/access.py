@@ -12,7 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from placet.client import Client
+from placet.client.client import Client
 from placet.errors import PlacetError
 
 T = TypeVar("T")

@@ -9,15 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
+from placet.approvals.gate import Gate
 from placet.cli import render
 from placet.cli.access import Access, anywhere, errors, run
 from placet.cli.waits import Waits, waits
-from placet.client import Client
-from placet.commands import ApprovalFilter, EventFilter, ExecutionFilter
-from placet.enums import ApprovalStatus, ExecutionState
+from placet.client.client import Client
 from placet.errors import PlacetError
-from placet.gate import Gate
-from placet.model import Accepted, Approval, Execution, History, Page, RecordedEvent, Transcript
+from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import (
+    Accepted,
+    Approval,
+    Execution,
+    History,
+    Page,
+    RecordedEvent,
+    Transcript,
+)
 from placet.policy import require
 
 app = typer.Typer(

@@ -10,10 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from placet.canonical import digest
+from placet._util.canonical_json import digest
 from placet.cli.waits import Waits
-from placet.enums import ApprovalStatus
-from placet.model import Accepted, Approval, Execution, History, RecordedEvent, Requirement
+from placet.models.enums import ApprovalStatus
+from placet.models.responses import (
+    Accepted,
+    Approval,
+    Execution,
+    History,
+    RecordedEvent,
+    Requirement,
+)
 
 out = Console(highlight=False)
 if not out.is_terminal:

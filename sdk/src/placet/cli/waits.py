@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from placet.client import Client
-from placet.commands import EventFilter
-from placet.model import RecordedEvent
+from placet.client.client import Client
+from placet.models.commands import EventFilter
+from placet.models.responses import RecordedEvent
 
 _TYPES = (
     "TimerSet",

@@ -1,7 +1,7 @@
 """Workflows in Python: steps that are recorded, and approvals that are waited for."""
 
-from placet.engine.clearance import Clearance
-from placet.engine.engine import Engine
-from placet.engine.run import Run
+from placet.approvals.clearance import Clearance
+from placet.engine.context import Run
+from placet.engine.worker import Engine
 
 __all__ = ["Clearance", "Engine", "Run"]

@@ -1,6 +1,6 @@
 """Endpoints of FastAPI and Starlette that wait for people: ask, answer 202, act once."""
 
-from placet.extras import needs
+from placet._util.optional_imports import needs
 
 with needs("fastapi"):
     from placet.fastapi.guard import Guard, Guarded

@@ -9,8 +9,8 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from placet.engine.clearance import Clearance
-from placet.enums import ApprovalStatus
+from placet.approvals.clearance import Clearance
+from placet.approvals.gate import Gate
 from placet.errors import (
     Doubt,
     InvalidInput,
@@ -25,8 +25,8 @@ from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
 from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
 from placet.fastapi.template import template_of
-from placet.gate import Gate
-from placet.model import Approval, Step
+from placet.models.enums import ApprovalStatus
+from placet.models.responses import Approval, Step
 from placet.policy import Policy
 
 

@@ -12,10 +12,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from placet.engine.clearance import Clearance
+from placet.approvals.clearance import Clearance
+from placet.approvals.gate import Gate
 from placet.errors import PlacetError
 from placet.fastapi.answer import Answer
-from placet.gate import Gate
 
 SLOT = "placet.cleared"
 

@@ -9,15 +9,22 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, Interrupt
 
-from placet.canonical import digest
-from placet.engine.clearance import Clearance
+from placet._util.canonical_json import digest
+from placet._util.validation import MAX_TEXT
+from placet.approvals.clearance import Clearance
+from placet.approvals.gate import Gate
+from placet.approvals.tool_calls import (
+    Policies,
+    ToolCall,
+    comment_of,
+    policy_for,
+    refusal_of,
+    title_of,
+)
 from placet.errors import NotCleared
-from placet.gate import Gate
 from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import Answer, Request, shape_of
-from placet.model import Approval
-from placet.question import MAX_TEXT
-from placet.toolcalls import Policies, ToolCall, comment_of, policy_for, refusal_of, title_of
+from placet.models.responses import Approval
 
 MAX_THREAD = 150
 CUT = "\n... (cut here; the payload is whole)"

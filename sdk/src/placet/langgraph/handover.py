@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from placet.canonical import digest, plain
-from placet.commands import CompleteExecution, RecordStep, RedeemApproval
-from placet.engine.clearance import Clearance
+from placet._util.canonical_json import digest, plain
+from placet.approvals.clearance import Clearance
+from placet.approvals.gate import STEP_KEY, Gate
+from placet.client.transport.retry import retried
 from placet.errors import AlreadyRedeemed, Doubt, Refused
-from placet.gate import STEP_KEY, Gate
 from placet.langgraph.shapes import Answer
-from placet.retry import retried
+from placet.models.commands import CompleteExecution, RecordStep, RedeemApproval
 
 STEP_NAME = "answer"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from langgraph.types import Interrupt
 
-from placet.canonical import digest, plain
-from placet.toolcalls import ToolCall
+from placet._util.canonical_json import digest, plain
+from placet.approvals.tool_calls import ToolCall
 
 Answer = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """An MCP server whose tools let an agent ask people before it acts."""
 
-from placet.extras import needs
+from placet._util.optional_imports import needs
 
 with needs("mcp"):
     from placet.mcp.server import serve

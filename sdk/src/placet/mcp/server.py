@@ -5,7 +5,7 @@ from importlib.metadata import version
 from mcp.server import MCPServer
 from mcp.types import ToolAnnotations
 
-from placet.gate import Gate
+from placet.approvals.gate import Gate
 from placet.mcp.tools import Tools
 from placet.policy import Policy
 

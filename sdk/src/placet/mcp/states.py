@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from placet.enums import ApprovalStatus
-from placet.model import ApprovalRecord
+from placet.models.enums import ApprovalStatus
+from placet.models.responses import ApprovalRecord
 
 _NEXT = {
     ApprovalStatus.PENDING: "People have not decided. Call await_approval; do not act yet.",

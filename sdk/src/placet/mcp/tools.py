@@ -10,19 +10,19 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from placet.canonical import digest
-from placet.engine.calls import described
-from placet.engine.clearance import clear
-from placet.enums import ApprovalStatus
+from placet._util.canonical_json import digest
+from placet._util.invoke import described
+from placet.approvals.clearance import clear
+from placet.approvals.gate import STEP_KEY, Gate
 from placet.errors import (
     DigestMismatch,
     KeyReused,
     NotCleared,
     PlacetError,
 )
-from placet.gate import STEP_KEY, Gate
 from placet.mcp.states import ApprovalState, Redemption, Report
-from placet.model import Approval, ApprovalRecord
+from placet.models.enums import ApprovalStatus
+from placet.models.responses import Approval, ApprovalRecord
 from placet.policy import Policy
 
 STEP_NAME = "agent"

@@ -10,8 +10,12 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
-from placet.canonical import digest
-from placet.commands import (
+from placet._util.canonical_json import digest
+from placet.engine.execution_runner import Driver
+from placet.engine.history import WAKES, Event, Record, arranged
+from placet.engine.registry import Workflows
+from placet.errors import REFUSALS, NotEligible
+from placet.models.commands import (
     CancelTimer,
     Command,
     CompleteExecution,
@@ -25,12 +29,14 @@ from placet.commands import (
     SuspendExecution,
     WithdrawApproval,
 )
-from placet.engine.driver import Driver
-from placet.engine.record import WAKES, Event, Record, arranged
-from placet.engine.workflows import Workflows
-from placet.enums import ApprovalStatus, ExecutionState, ExpiryAction, ResolutionCause, Verdict
-from placet.errors import REFUSALS, NotEligible
-from placet.model import (
+from placet.models.enums import (
+    ApprovalStatus,
+    ExecutionState,
+    ExpiryAction,
+    ResolutionCause,
+    Verdict,
+)
+from placet.models.responses import (
     Actor,
     ApprovalName,
     ApprovalPolicy,

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from placet.commands import Command, CompleteExecution
-from placet.engine.asks import Ask, StepAsk
-from placet.engine.owner import Told
-from placet.engine.play import Play
-from placet.engine.record import arranged
-from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.enums import ExecutionState
+from placet.engine.history import arranged
+from placet.engine.host import Told
+from placet.engine.pending import Ask, StepAsk
+from placet.engine.registry import WorkflowFunction, Workflows
+from placet.engine.workflow_instance import Play
 from placet.errors import Nondeterministic
-from placet.model import Execution, Noted, Past, Transcript
+from placet.models.commands import Command, CompleteExecution
+from placet.models.enums import ExecutionState
+from placet.models.responses import Execution, Noted, Past, Transcript
 
 _COMPLETED = ExecutionState.COMPLETED
 

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from placet.canonical import plain
-from placet.engine.driver import Driver
-from placet.engine.workflows import WorkflowFunction, Workflows
-from placet.enums import ExecutionState
+from placet._util.canonical_json import plain
+from placet.engine.execution_runner import Driver
+from placet.engine.registry import WorkflowFunction, Workflows
 from placet.errors import PlacetError
-from placet.model import Actor, ApprovalRecord, Claim, Execution, Past
+from placet.models.enums import ExecutionState
+from placet.models.responses import Actor, ApprovalRecord, Claim, Execution, Past
 from placet.testing.memory import Memory
 from placet.testing.replay import replay
 

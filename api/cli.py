@@ -1,0 +1,231 @@
+"""The command ``placet-server``."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import psycopg
+import typer
+
+from api import logs
+from api.database import loader, migrate, reading_pool
+from api.dev_tokens import dev_principals
+from api.embedded_postgres.supervisor import EmbeddedError, embedded_database
+from api.settings import ConfigurationError, Settings, describe
+from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
+from application.event_store.store import ExecutionLog
+from application.event_store.verification import Verification
+from domain.values import Role
+from projections.registry import MODELS
+from projections.runtime.rebuild import BusyError, rebuild
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    help="Placet: executions that stop for people.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+tokens = typer.Typer(
+    help="API keys, for machines and for people.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(tokens, name="token")
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data directory [default: .placet].", show_default=False),
+]
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Tell what the person can mend in one line, without a traceback."""
+    try:
+        yield
+    except (ConfigurationError, EmbeddedError, DuplicateNameError, BusyError, ValueError) as error:
+        _fail(str(error))
+    except psycopg.OperationalError as error:
+        _fail(f"the database can't be reached: {error}")
+    except psycopg.Error as error:
+        _fail(f"the database refuses: {error}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"placet-server: {message}", err=True)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _database(settings: Settings, *, share: bool) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
+    else:
+        with embedded_database(settings.data, share=share) as url:
+            yield url
+
+
+@cli.command(
+    help="Serve until a signal ends it.\n\nConfiguration is read once, from the environment; the "
+    "options go before it.\n\n\b\n" + describe(),
+)
+def up(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [default: 8000].")] = None,
+    data: Data = None,
+) -> None:
+    """Serve."""
+    # Importing the web's libraries takes longer than all that the other commands do.
+    from api.uvicorn_server import Signals, run  # noqa: PLC0415
+
+    with _plain_errors():
+        settings = Settings.read(host=host, port=port, data=data)
+        mode = settings.resolved_mode()
+        logs.configure(settings.log_level)
+        development = dev_principals(settings.data) if mode == "development" else {}
+        where = (
+            f"embedded PostgreSQL in {settings.data}"
+            if settings.database_url is None
+            else "PostgreSQL of PLACET_DATABASE_URL"
+        )
+        ready = f"placet-server is ready on {{url}} ({mode}, {where})"
+        signals = Signals()
+        with _database(settings, share=False) as url:
+            run(settings, url, development, ready, signals)
+
+
+@cli.command("migrate")
+def migrate_command(data: Data = None) -> None:
+    """Create the tables that are missing. It is safe to run it at any time."""
+    with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
+        stale = migrate(url)
+    for name in stale:
+        typer.echo(f"{name} is of another version; run: placet-server rebuild {name}")
+    if not stale:
+        typer.echo("all tables are there")
+
+
+@cli.command("rebuild")
+def rebuild_command(
+    name: Annotated[str, typer.Argument(help="Read model: " + ", ".join(MODELS))],
+    data: Data = None,
+) -> None:
+    """Build a read model anew from the log and swap it in, while reads go on."""
+    with _plain_errors():
+        if name not in MODELS:
+            _fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
+        with _database(Settings.read(data=data), share=True) as url:
+            log = ExecutionLog(url)
+            try:
+                done = rebuild(url, MODELS[name], load=loader(log))
+            finally:
+                log.close()
+    typer.echo(
+        f"{done.name}: {done.events} events in {done.seconds:.1f} s ({done.rate:.0f}/s), "
+        f"true up to position {done.position}"
+    )
+
+
+@cli.command()
+def verify(data: Data = None) -> None:
+    """Walk the whole log and name everything that was changed after it was recorded."""
+    found = 0
+    with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
+        verification = Verification(url)
+        for finding in verification.findings():
+            found += 1
+            typer.echo(str(finding))
+    seen = f"{verification.executions} executions, {verification.events} events"
+    if found:
+        _fail(f"{found} findings in {seen}")
+    typer.echo(f"{seen}: every hash and every digest is right")
+
+
+def _with_keys(data: Path | None, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
+    async def run_it(url: str, settings: Settings) -> T:
+        async with reading_pool(url, settings) as pool:
+            return await work(ApiKeys(pool))
+
+    with _plain_errors():
+        settings = Settings.read(data=data)
+        with _database(settings, share=True) as url:
+            migrate(url)
+            return asyncio.run(run_it(url, settings))
+
+
+@tokens.command("create")
+def create_token(
+    name: Annotated[str, typer.Option(help="Name of the key, unique.")],
+    role: Annotated[list[Role], typer.Option(help="Role; may be given again.")],
+    group: Annotated[
+        list[str] | None, typer.Option(help="Group of the owner; may be given again.")
+    ] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Queue that it may serve [default: every queue].")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="Whose decisions its decisions are [default: its name].")
+    ] = None,
+    days: Annotated[
+        float | None,
+        typer.Option(help="Days until it expires [default: never].", min=0.001, max=36_525),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Make an API key and print its token, which is shown only now."""
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+
+    async def work(keys: ApiKeys) -> str:
+        return await keys.create(
+            name,
+            owner=owner,
+            roles=frozenset(role),
+            groups=frozenset(group or ()),
+            queues=None if queue is None else frozenset(queue),
+            expires_at=expires_at,
+        )
+
+    typer.echo(_with_keys(data, work))
+
+
+@tokens.command("list")
+def list_tokens(data: Data = None) -> None:
+    """List all keys, one JSON object a line. Tokens are not kept, so none is shown."""
+
+    async def work(keys: ApiKeys) -> Sequence[ApiKey]:
+        return await keys.all()
+
+    for key in _with_keys(data, work):
+        typer.echo(json.dumps(key.shown()))
+
+
+@tokens.command("revoke")
+def revoke_token(
+    name: Annotated[str, typer.Argument(help="Name of the key.")], data: Data = None
+) -> None:
+    """Revoke a key. It is refused everywhere within a second.
+
+    A connection on which nothing happens is closed within five more.
+    """
+
+    async def work(keys: ApiKeys) -> str | None:
+        if await keys.revoke(name):
+            return None
+        known = any(key.name == name for key in await keys.all())
+        return f"{name!r} was revoked before" if known else f"there is no key {name!r}"
+
+    if problem := _with_keys(data, work):
+        _fail(problem)
+    typer.echo(f"{name} is revoked")
+
+
+if __name__ == "__main__":
+    sys.exit(cli())

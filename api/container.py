@@ -1,0 +1,131 @@
+"""The one place where objects are built and put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+from fastapi import FastAPI
+from psycopg_pool import AsyncConnectionPool
+
+from api.asgi import build_app
+from api.auth import Authenticator
+from api.context import Services
+from api.database import loader, migrate, reading_pool
+from api.graphql.document_cache import Documents
+from api.graphql.executor import Executor
+from api.graphql.http import GraphQLOverHttp
+from api.graphql.websocket import GraphQLOverWebSocket
+from api.schema import SERVED
+from api.settings import Settings
+from application.api_keys import ApiKeys
+from application.command_handling.writer import Writer
+from application.event_store.reader import Reader
+from application.event_store.state_cache import HeadCache
+from application.event_store.store import ExecutionLog
+from application.process_managers.children import Family
+from application.process_managers.timers import Clock
+from application.subscriptions.event_tail import Tail
+from application.workers.dispatcher import Assignments
+from application.workers.leases import Leases
+from application.workers.long_polling import Polling
+from domain.values import Principal
+from projections.approvals.query import Approvals
+from projections.executions.query import Executions
+from projections.querying.checkpoints import Positions
+from projections.registry import MODELS
+from projections.runtime.inbox import Inbox
+from projections.runtime.projector import Projector
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Everything of one server process, started."""
+
+    app: FastAPI
+    services: Services
+    pool: AsyncConnectionPool
+    sockets: GraphQLOverWebSocket
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings, database_url: str, development: Mapping[str, Principal]
+) -> AsyncIterator[Server]:
+    """Build a server and run it until the end of the block.
+
+    ``development`` maps tokens to principals, beside the API keys. Raises psycopg errors if the
+    database can't be reached.
+    """
+    await asyncio.to_thread(migrate, database_url)
+    pool = reading_pool(database_url, settings)
+    log = ExecutionLog(
+        database_url,
+        lock_timeout=settings.lock_timeout,
+        idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
+    )
+    cache, positions = HeadCache(), Positions()
+    reader = Reader(log, cache, pool)
+    inbox = Inbox(reader.known_after)
+    projector = Projector(
+        database_url, MODELS.values(), load=loader(log), inbox=inbox, positions=positions
+    )
+    tail = Tail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
+    writer = Writer(
+        log,
+        cache,
+        queue_limit=settings.max_queue,
+        batch_limit=settings.batch_max,
+        on_commit=tail.offer,
+        others=lambda: tail.others,
+    )
+    leases = Leases(pool, writer, reader)
+    services = Services(
+        writer=writer,
+        reader=reader,
+        tail=tail,
+        leases=leases,
+        assignments=Assignments(tail, reader, leases),
+        polling=Polling(leases, reader, tail),
+        executions=Executions(pool, positions),
+        approvals=Approvals(pool, positions),
+    )
+    authenticator = Authenticator(ApiKeys(pool), development)
+    background = (Clock(pool, writer, tail), Family(pool, writer, reader, tail), authenticator)
+    executor = Executor(SERVED, Documents(SERVED))
+    http = GraphQLOverHttp(
+        executor,
+        authenticator,
+        services,
+        max_body_bytes=settings.max_body_bytes,
+        graphiql=settings.resolved_mode() == "development",
+    )
+    sockets = GraphQLOverWebSocket(executor, authenticator, services)
+
+    async def unready() -> str | None:
+        try:
+            await reader.position()
+        except psycopg.Error as error:
+            return f"the database does not answer: {error}"
+        return None
+
+    await pool.open()
+    await tail.start()
+    writer.start()
+    projector.start()
+    await services.assignments.start()
+    tail.listen(lambda events, _: inbox.put(events))
+    for one in background:
+        await one.start()
+    try:
+        yield Server(build_app(http, sockets, unready), services, pool, sockets)
+    finally:
+        for one in background:
+            await one.close()
+        await services.assignments.close()
+        await writer.close()
+        await tail.close()
+        await asyncio.to_thread(projector.close)
+        await pool.close()
+        log.close()

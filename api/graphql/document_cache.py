@@ -1,0 +1,95 @@
+"""Documents, parsed, limited and validated once."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse, validate
+
+from api.errors import ErrorCode, bad_request, limit_exceeded
+from api.graphql import query_limits
+from api.graphql.fastpath.completion import Budget, Plans
+
+# How the parser begins to say that one of its own limits is broken.
+_TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Document is nested too")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that may be executed, or the errors because of which it may not.
+
+    ``operations`` are its operations by their names, kept here by whoever executes them.
+    """
+
+    document: DocumentNode | None
+    plans: Plans
+    errors: tuple[GraphQLError, ...] = ()
+    operations: dict[str | None, Any] = field(default_factory=dict)
+
+
+class Documents:
+    """The documents used last, up to ``max_documents`` and ``max_bytes`` of their text.
+
+    Refused ones are kept too: a client that repeats itself costs no validation.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        max_documents: int = 1_000,
+        max_bytes: int = 4 * 1024 * 1024,
+    ) -> None:
+        self._schema = schema
+        self._max_documents = max_documents
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._budget = Budget()
+        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+
+    def get(self, source: str) -> Prepared:
+        """Give the document of this text."""
+        prepared = self._kept.get(source)
+        if prepared is None:
+            prepared = self._prepare(source)
+            self._keep(source, prepared)
+        else:
+            self._kept.move_to_end(source)
+        return prepared
+
+    def _keep(self, source: str, prepared: Prepared) -> None:
+        self._kept[source] = prepared
+        self._bytes += len(source)
+        while self._bytes > self._max_bytes or len(self._kept) > self._max_documents:
+            dropped, _ = self._kept.popitem(last=False)
+            self._bytes -= len(dropped)
+
+    def _prepare(self, source: str) -> Prepared:
+        document, errors = self._read(source)
+        return Prepared(None if errors else document, self._budget.plans(), errors)
+
+    def _read(self, source: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
+        try:
+            document = parse(source, no_location=False, max_tokens=query_limits.MAX_TOKENS)
+        except GraphQLSyntaxError as error:
+            too_much = error.message.startswith(_TOO_MUCH)
+            return None, (limit_exceeded(error.message) if too_much else _located(error),)
+        try:
+            problem = query_limits.check(document)
+        except RecursionError:
+            problem = f"the document is nested more than {query_limits.MAX_DEPTH} levels deep"
+        if problem:
+            return None, (limit_exceeded(problem),)
+        errors = validate(self._schema, document, max_errors=20)
+        return document, tuple(_located(error) for error in errors)
+
+
+def _located(error: GraphQLError) -> GraphQLError:
+    shown = bad_request(error.message)
+    return GraphQLError(
+        shown.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        extensions={"code": ErrorCode.BAD_REQUEST.value},
+    )

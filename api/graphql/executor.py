@@ -1,0 +1,257 @@
+"""Executes prepared documents on the schema, and says what went wrong in the contract's codes."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from inspect import isawaitable
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    create_source_event_stream,
+    execute,
+    get_operation_ast,
+)
+
+from api import metrics
+from api.context import Context
+from api.errors import ApiError, ErrorCode, bad_request, internal, known
+from api.graphql.document_cache import Documents, Prepared
+from api.graphql.fastpath.completion import PlannedExecutor, Plans
+from api.graphql.fastpath.direct_calls import Call, find, resolved
+from api.graphql.request import GraphQLRequest
+
+_log = structlog.get_logger(__name__)
+
+
+class Answer(NamedTuple):
+    """A response."""
+
+    body: dict[str, Any]
+
+    @property
+    def code(self) -> ErrorCode | None:
+        """The code of the first error, None if there is none."""
+        for error in self.body.get("errors", ()):
+            return ErrorCode(error["extensions"]["code"])
+        return None
+
+
+class Operation(NamedTuple):
+    """One operation of a document that may be executed. ``field`` is its first root field."""
+
+    document: DocumentNode
+    plans: Plans
+    name: str | None
+    type: OperationType
+    field: str
+
+
+class InvalidRequestError(Exception):
+    """The request can't be executed; ``answer`` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.answer = answer
+
+
+class Executor:
+    """Executes operations of one schema."""
+
+    def __init__(self, schema: GraphQLSchema, documents: Documents) -> None:
+        self._schema = schema
+        self._documents = documents
+
+    def prepare(self, request: GraphQLRequest) -> Operation:
+        """Find the operation to execute. Raises InvalidRequestError."""
+        prepared = self._documents.get(request.query)
+        operation: Operation | None = prepared.operations.get(request.operation_name)
+        if operation is None:
+            operation = _operation(prepared, request.operation_name)
+            prepared.operations[request.operation_name] = operation
+        return operation
+
+    async def answer(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> Answer:
+        """Execute a query or mutation. Raises InvalidRequestError for variables that do not fit."""
+        answer = _shown(await self.execute(operation, variables, context))
+        metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
+        if "data" not in answer.body:
+            raise InvalidRequestError(answer)
+        return answer
+
+    async def execute(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> ExecutionResult:
+        """Execute a query or mutation, and give its result as graphql-core gives it."""
+        call = self._call(operation, variables)
+        if call is None:
+            return await self._execute(operation, variables, context)
+        try:
+            arguments = call.arguments(variables or {})
+        except Exception:  # noqa: BLE001 - the library takes it, or says what is wrong with it
+            return await self._execute(operation, variables, context)
+        info = call.info(context)
+        outcome: Any
+        try:
+            outcome = await call.resolve(arguments, info)
+        except Exception as error:  # noqa: BLE001 - the library says where it was raised
+            outcome = error
+        else:
+            try:
+                return ExecutionResult({call.name: call.complete(outcome, info)})
+            except Exception:  # noqa: BLE001, S110 - the library finds it again
+                pass
+        return await self._execute(operation, variables, context, resolved(outcome))
+
+    async def _execute(
+        self,
+        operation: Operation,
+        variables: dict[str, Any] | None,
+        context: Context,
+        *middleware: Callable[..., Any],
+    ) -> ExecutionResult:
+        result = execute(
+            self._schema,
+            operation.document,
+            context_value=context,
+            variable_values=variables,
+            operation_name=operation.name,
+            middleware=middleware or None,
+            executor_class=PlannedExecutor,
+            plans=operation.plans,
+        )
+        return await result if isawaitable(result) else result
+
+    def _call(self, operation: Operation, variables: dict[str, Any] | None) -> Call | None:
+        calls: dict[str | None, Call | None] = operation.plans.calls
+        if operation.name not in calls:
+            executor = self._build(operation, variables, None)
+            if isinstance(executor, list):
+                # It is these variables: others may fit.
+                return None
+            calls[operation.name] = find(executor, operation.plans)
+        return calls[operation.name]
+
+    def _build(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context | None
+    ) -> PlannedExecutor | list[GraphQLError]:
+        executor = PlannedExecutor.build(
+            self._schema,
+            operation.document,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation.name,
+            plans=operation.plans,
+        )
+        assert isinstance(executor, PlannedExecutor | list)
+        return executor
+
+    async def stream(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> AsyncGenerator[Answer, None]:
+        """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
+        executor = self._build(operation, variables, context)
+        if isinstance(executor, list):
+            raise InvalidRequestError(refusal(*executor))
+        source = create_source_event_stream(executor)
+        if isawaitable(source):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            raise InvalidRequestError(refusal(*(source.errors or ())))
+        assert isinstance(source, AsyncGenerator)
+        with metrics.SUBSCRIPTIONS.labels(operation.field).track_inprogress():
+            async with aclosing(source):
+                try:
+                    async for event in source:
+                        result = executor.message(event)
+                        yield _shown(
+                            result if isinstance(result, ExecutionResult) else await result
+                        )
+                except Exception as error:
+                    raise InvalidRequestError(refusal(error)) from error
+
+
+def refusal(*errors: Exception) -> Answer:
+    """Give the answer to a request that was not executed."""
+    return Answer({"errors": _formatted(errors)})
+
+
+def _operation(prepared: Prepared, name: str | None) -> Operation:
+    """Find an operation of a document. Raises InvalidRequestError."""
+    if prepared.document is None:
+        raise InvalidRequestError(refusal(*prepared.errors))
+    definition = get_operation_ast(prepared.document, name)
+    if definition is None:
+        raise InvalidRequestError(refusal(bad_request(_which(name))))
+    return Operation(
+        prepared.document, prepared.plans, name, definition.operation, _field(definition)
+    )
+
+
+def _which(name: str | None) -> str:
+    if name is None:
+        return "the document must have exactly one operation, or operationName must say which"
+    return f"the document has no operation {name[:100]!r}"
+
+
+def _field(definition: OperationDefinitionNode) -> str:
+    # Names of fragments are of the client's making, and would be labels without end.
+    names = (
+        node.name.value
+        for node in definition.selection_set.selections
+        if isinstance(node, FieldNode)
+    )
+    return next(names, "in a fragment")
+
+
+def _shown(result: ExecutionResult) -> Answer:
+    if not result.errors:
+        return Answer({"data": result.data})
+    if result.data is None and all(error.path is None for error in result.errors):
+        # Nothing was executed: the variables do not fit, for example.
+        return refusal(*result.errors)
+    return Answer({"errors": _formatted(result.errors), "data": result.data})
+
+
+def _formatted(errors: Iterable[Exception]) -> list[dict[str, Any]]:
+    return [_format(error) for error in errors]
+
+
+def _format(error: Exception) -> dict[str, Any]:
+    shown = _in_code(error)
+    formatted: dict[str, Any] = {
+        "message": shown.message,
+        "extensions": {"code": shown.code.value},
+    }
+    if isinstance(error, GraphQLError):
+        if error.locations:
+            formatted["locations"] = [location.formatted for location in error.locations]
+        if error.path is not None:
+            formatted["path"] = error.path
+    return formatted
+
+
+def _in_code(error: Exception) -> ApiError:
+    cause = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    foreseen = known(cause)
+    if foreseen is not None:
+        return foreseen
+    if isinstance(cause, GraphQLError):
+        # Of the library itself: a value that does not fit the schema, or one of ours without path.
+        code = (cause.extensions or {}).get("code", ErrorCode.BAD_REQUEST)
+        return ApiError(ErrorCode(code), cause.message)
+    reference = uuid4().hex
+    path = error.path if isinstance(error, GraphQLError) else None
+    _log.error("unforeseen_fault", reference=reference, path=path, exc_info=cause)
+    return internal(reference)

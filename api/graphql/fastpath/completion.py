@@ -1,0 +1,296 @@
+"""Values completed by plans that are made once for each selection of a document.
+
+graphql-core looks at types, directives and arguments anew for each field of each object, which was
+most of what an answer or a message cost. Where a selection has no directive, and its fields neither
+arguments nor anything to wait for, all of that is known beforehand.
+
+A resolver that asks for ``info`` is given that of the value which the plan is for: the context in
+it is the request's, the path is not the field's.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
+from weakref import WeakSet
+
+from graphql import (
+    ExecutionResult,
+    Executor,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLCompositeType,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    SelectionSetNode,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution import execute_subscription_event
+from graphql.execution.collect_fields import FieldDetails
+from graphql.pyutils import AwaitableOrValue, Path
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
+from strawberry.types import Info as StrawberryInfo
+from strawberry.types.field import StrawberryField
+
+from api.graphql.fastpath import serializers
+from api.graphql.fastpath.serializers import Convert, Field, Info, Plan
+
+# How strawberry leaves its definitions in the types, fields and arguments that it makes.
+DEFINITION = "strawberry-definition"
+MAX_FIELDS = 20_000
+"""So many may be planned at once, of all documents together: about a kilobyte each."""
+
+
+class Budget:
+    """Bounds what plans take in memory. Once it is spent, all plans are made anew.
+
+    ``spent`` is in fields, and in the nodes that selections are found by.
+    """
+
+    def __init__(self, max_fields: int = MAX_FIELDS) -> None:
+        self._max_fields = max_fields
+        self.spent = 0
+        self._plans: WeakSet[Plans] = WeakSet()
+
+    def plans(self) -> "Plans":
+        """Give a document a place for its plans."""
+        plans = Plans(self)
+        self._plans.add(plans)
+        return plans
+
+    def spend(self, fields: int) -> None:
+        """Take note of so many fields more, and forget all plans if these are too many."""
+        self.spent += fields
+        if self.spent > self._max_fields:
+            self.spent = fields
+            for plans in self._plans:
+                plans.clear()
+
+
+class Plans:
+    """The plans of one document, by type and selection. None: there is no plan for it.
+
+    ``calls`` are its operations' by their names, kept here by whoever makes them.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.calls: dict[str | None, Any] = {}
+        self._budget = budget
+        self._made: dict[tuple[int, ...], Plan | None] = {}
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._made.clear()
+        self.calls.clear()
+
+    def spend(self, fields: int) -> None:
+        """Take note of what takes as much memory as the plans of so many fields."""
+        self._budget.spend(fields)
+
+    def find(
+        self, executor: "PlannedExecutor", type_: GraphQLOutputType, details: Any
+    ) -> Plan | None:
+        """Give the plan by which values of a type are completed. ``details``: the selection.
+
+        The document and the schema, whose parts the plan is found by, must outlive it.
+        """
+        key = (id(type_), *(id(each.node) for each in details))
+        try:
+            return self._made[key]
+        except KeyError:
+            planner = _Planner(executor, self)
+            plan = planner.plan(type_, details)
+            # Directives can make as many selections of a document as they have values.
+            self.spend(planner.fields + len(key))
+            self._made[key] = plan
+            return plan
+
+
+class PlannedExecutor(Executor[Any]):
+    """Completes by a plan what it can, and leaves the rest to the library.
+
+    ``plans``: of the document that is executed.
+    """
+
+    def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._plans = plans
+        self._root: Root | None = None
+
+    def complete_value(
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: Any,
+        info: Info,
+        path: Any,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """Complete a value."""
+        selected = field_details_list[0].node.selection_set is not None
+        if selected and result is not None and not isinstance(result, Exception):
+            plan = self._plans.find(self, return_type, field_details_list)
+            if plan is not None:
+                try:
+                    return plan.complete(result, info)
+                except Exception:  # noqa: BLE001, S110 - the library finds it again, and says where
+                    pass
+        return super().complete_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """Give the library an executor for one event, which keeps nothing of it."""
+        executor = super().build_per_event_executor(payload)
+        # Shared by the copies, it would keep an entry for each event: by the lists of that event.
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no name for it
+        return executor
+
+    def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
+        """Complete an event of a subscription."""
+        try:
+            root = self.root()
+            plan = self._plans.find(self, root.definition.type, root.details)
+            if plan is not None:
+                # The event is the field's value: that is how strawberry resolves it.
+                return ExecutionResult({root.name: plan.complete(event, root.info)})
+        except Exception:  # noqa: BLE001, S110 - as above
+            pass
+        return execute_subscription_event(self.build_per_event_executor(event))
+
+    def root(self) -> "Root":
+        """Give the operation's one field. Raises LookupError if that takes the library."""
+        if self._root is None:
+            self._root = self._find_root()
+        return self._root
+
+    def _find_root(self) -> "Root":
+        type_ = self.schema.get_root_type(self.operation.operation)
+        selections = self.operation.selection_set.selections
+        node = selections[0]
+        plain = isinstance(node, FieldNode) and not (node.directives or self.operation.directives)
+        if type_ is None or len(selections) > 1 or not plain:
+            raise LookupError(selections)
+        assert isinstance(node, FieldNode)
+        definition = type_.fields[node.name.value]
+        name = (node.alias or node.name).value
+        info = self.build_resolve_info(definition, [node], type_, Path(None, name, type_.name))
+        return Root(name, definition, [FieldDetails(node, None)], info)
+
+
+class Root(NamedTuple):
+    """The field that an operation is about. ``name`` is that in the answer."""
+
+    name: str
+    definition: GraphQLField
+    details: list[FieldDetails]
+    info: Info
+
+
+class _Planner:
+    """Makes one plan; what it selects from is planned, once, by others. ``fields``: its own."""
+
+    def __init__(self, executor: PlannedExecutor, plans: Plans) -> None:
+        self.fields = 0
+        self._executor = executor
+        self._plans = plans
+
+    def plan(self, type_: GraphQLOutputType, details: Any) -> Plan | None:
+        """Give the plan for a type with a selection, None if there can be none."""
+        if is_non_null_type(type_):
+            return self._plan(type_.of_type, details)
+        plan = self._plan(type_, details)
+        return None if plan is None else plan.or_null()
+
+    def _plan(self, type_: Any, details: Any) -> Plan | None:
+        """Give the plan for values that are not null."""
+        if isinstance(type_, CustomGraphQLEnumType):
+            return serializers.member(type_)
+        if is_leaf_type(type_):
+            return serializers.leaf(type_)
+        if is_list_type(type_):
+            item = self.plan(type_.of_type, details)
+            return None if item is None else serializers.each(item)
+        if any(self._has_directives(each.node.selection_set) for each in details):
+            return None
+        selected: dict[type, list[Field]] = {}
+        for possible in self._possible(type_):
+            definition = possible.extensions.get(DEFINITION)
+            fields = None if definition is None else self._selected(possible, details)
+            if definition is None or fields is None:
+                # Introspection is the library's own.
+                return None
+            selected[definition.origin] = fields
+        return serializers.objects(selected)
+
+    def _has_directives(self, selections: SelectionSetNode) -> bool:
+        """Whether directives have a say in which fields are selected."""
+        for node in selections.selections:
+            parts: list[Any] = [node]
+            if isinstance(node, FragmentSpreadNode):
+                parts.append(self._executor.fragment_definitions[node.name.value])
+            if any(part.directives for part in parts):
+                return True
+            if not isinstance(node, FieldNode) and self._has_directives(parts[-1].selection_set):
+                return True
+        return False
+
+    def _possible(self, type_: GraphQLCompositeType) -> Sequence[GraphQLObjectType]:
+        if is_object_type(type_):
+            return [type_]
+        assert is_abstract_type(type_)
+        return self._executor.schema.get_possible_types(type_)
+
+    def _selected(self, type_: GraphQLObjectType, details: Any) -> list[Field] | None:
+        selected = self._executor.collect_subfields(type_, details).grouped_field_set
+        self.fields += len(selected)
+        fields: list[Field] = []
+        for name, chosen in selected.items():
+            field = self._field(name, type_, chosen)
+            if field is None:
+                return None
+            fields.append(field)
+        return fields
+
+    def _field(self, name: str, type_: GraphQLObjectType, details: Any) -> Field | None:
+        """Give the plan of a field of the objects of a type."""
+        node = details[0].node
+        if node.name.value == "__typename":
+            return Field(name, None, frozenset(), lambda *_: type_.name)
+        field = type_.fields[node.name.value]
+        definition: StrawberryField = field.extensions[DEFINITION]
+        if not _known_at_once(definition):
+            return None
+        if node.selection_set is None:
+            plan = self.plan(field.type, details)
+        else:
+            plan = self._plans.find(self._executor, field.type, details)
+        if plan is None:
+            return None
+        if definition.is_basic_field:
+            return Field(name, attrgetter(definition.python_name), *plan)
+        return Field(name, None, frozenset(), _resolved(definition, plan.complete))
+
+
+def _known_at_once(field: StrawberryField) -> bool:
+    """Whether the object is enough to resolve a field, with nothing to wait for."""
+    resolver = field.base_resolver
+    if resolver is None:
+        return field.is_basic_field
+    return not (resolver.is_async or field.arguments or field.extensions)
+
+
+def _resolved(field: StrawberryField, complete: Convert) -> Convert:
+    """Give what completes a field with a resolver."""
+    resolver = field.base_resolver
+    assert resolver is not None
+    resolve = cast("Callable[..., Any]", resolver.wrapped_func)
+    if resolver.info_parameter is None:
+        return lambda value, info: complete(resolve(value), info)
+    return lambda value, info: complete(
+        resolve(value, StrawberryInfo(_raw_info=info, _field=field)), info
+    )

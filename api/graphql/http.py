@@ -1,0 +1,259 @@
+"""GraphQL over HTTP, as the specification of that name says, straight on ASGI.
+
+https://graphql.github.io/graphql-over-http/draft/
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+from strawberry.http.ides import get_graphql_ide_html
+
+from api.auth import Authenticator, bearer
+from api.context import Context, Services, trace_of
+from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
+from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
+from api.graphql.json_body import decode_json
+from api.graphql.request import GraphQLRequest
+from domain.values import Principal
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+
+# Of requests that came to no execution, where the media type allows other statuses than 200.
+_STATUS = {
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.OVERLOADED: 503,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.INTERNAL: 500,
+}
+_MAX_FIELDS = 10
+
+
+class _HttpError(Exception):
+    """What HTTP itself has a status for, whatever media type the client accepts."""
+
+    def __init__(self, status: int, error: ApiError, **headers: str) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+        self.headers = headers
+
+
+class _ClientGoneError(Exception):
+    """Nobody is left to be answered."""
+
+
+class _Response(NamedTuple):
+    status: int
+    body: bytes
+    media_type: str
+    headers: dict[str, str]
+
+
+class GraphQLOverHttp:
+    """An ASGI application for POST and GET. ``graphiql`` shows that to browsers."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        authenticator: Authenticator,
+        services: Services,
+        *,
+        max_body_bytes: int,
+        graphiql: bool = False,
+    ) -> None:
+        self._executor = executor
+        self._authenticator = authenticator
+        self._services = services
+        self._max_body_bytes = max_body_bytes
+        self._page = get_graphql_ide_html("graphiql").encode() if graphiql else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            response = await self._respond(scope, Headers(scope=scope), receive)
+        except _ClientGoneError:
+            return
+        headers = {
+            "content-type": f"{response.media_type}; charset=utf-8",
+            "content-length": str(len(response.body)),
+            "cache-control": "no-store",
+            "vary": "accept, authorization",
+            **response.headers,
+        }
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _respond(self, scope: Scope, headers: Headers, receive: Receive) -> _Response:
+        if self._page is not None and _asks_for_page(scope, headers):
+            return _Response(200, self._page, "text/html", {})
+        media_type = accepted(headers.get("accept"))
+        more: dict[str, str] = {}
+        try:
+            answer = await self._answer(scope, headers, receive)
+            status = 200
+        except InvalidRequestError as error:
+            answer = error.answer
+            status = 200 if media_type == JSON else _status(answer)
+        except _HttpError as error:
+            answer, status, more = refusal(error.error), error.status, error.headers
+        except _ClientGoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
+            answer = refusal(error)
+            status = _status(answer)
+        return _Response(status, dumps(answer.body), media_type, more)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+        token = bearer(headers.get("authorization"))
+        principal = await self._authenticator.authenticate(token)
+        if principal is None:
+            raise _HttpError(401, unauthenticated(), **{"www-authenticate": "Bearer"})
+        match scope["method"]:
+            case "POST":
+                request = await self._posted(headers, receive)
+            case "GET":
+                request = _from_query(scope["query_string"])
+            case method:
+                message = f"{method} is not for GraphQL; send a POST"
+                raise _HttpError(405, bad_request(message), allow="GET, POST")
+        operation = self._executor.prepare(request)
+        if operation.type is OperationType.SUBSCRIPTION:
+            message = "a subscription goes over a WebSocket, by the protocol graphql-transport-ws"
+            raise _HttpError(400, bad_request(message))
+        if operation.type is OperationType.MUTATION and scope["method"] == "GET":
+            raise _HttpError(405, bad_request("a mutation goes by POST"), allow="POST")
+
+        async def recheck() -> Principal | None:
+            return await self._authenticator.authenticate(token)
+
+        async def gone() -> None:
+            # After the body nothing else comes.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        context = Context(principal, self._services, recheck, trace_of(headers), gone)
+        return await self._executor.answer(operation, request.variables, context)
+
+    async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:
+        if not _is_json(headers.get("content-type")):
+            message = f"the body must be {JSON} in UTF-8, and Content-Type must say so"
+            raise _HttpError(415, bad_request(message))
+        if headers.get("content-encoding", "identity") != "identity":
+            raise _HttpError(415, bad_request("the body must not be compressed"))
+        body = await self._body(headers, receive)
+        try:
+            given = decode_json(body)
+        except ValueError as error:
+            raise _HttpError(400, bad_request(f"the body is no JSON: {error}")) from error
+        return _request(given)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        told = headers.get("content-length", "")
+        if told.isdecimal() and int(told) > self._max_body_bytes:
+            raise self._too_large()
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise self._too_large()
+            parts.append(part)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self) -> _HttpError:
+        message = f"the body is larger than {self._max_body_bytes} bytes"
+        return _HttpError(413, limit_exceeded(message))
+
+
+def dumps(value: Any) -> bytes:
+    """Encode a response as JSON in UTF-8."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Half a surrogate pair of a client's, quoted in a message, has no form but an escape.
+        return json.dumps(value).encode()
+
+
+@lru_cache(256)
+def accepted(header: str | None) -> str:
+    """Choose the media type of a response by the Accept header (RFC 9110, section 12.5.1).
+
+    What neither media type of GraphQL satisfies is answered in JSON all the same.
+    """
+    best, chosen = 0.0, JSON
+    for item in (header or "*/*").lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        quality = _quality(parameters)
+        if name == GRAPHQL_JSON and quality >= best and quality > 0:
+            best, chosen = quality, GRAPHQL_JSON
+        elif name in {JSON, "application/*", "*/*"} and quality > best:
+            best, chosen = quality, JSON
+    return chosen
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _status(answer: Answer) -> int:
+    return 400 if answer.code is None else _STATUS.get(answer.code, 400)
+
+
+def _asks_for_page(scope: Scope, headers: Headers) -> bool:
+    return scope["method"] == "GET" and "text/html" in headers.get("accept", "").lower()
+
+
+@lru_cache(256)
+def _is_json(content_type: str | None) -> bool:
+    name, *parameters = (part.strip() for part in (content_type or "").lower().split(";"))
+    charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
+    return name == JSON and all(charset in {"utf-8", "utf8"} for charset in charsets)
+
+
+def _from_query(query: bytes) -> GraphQLRequest:
+    try:
+        given: dict[str, Any] = dict(
+            parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=_MAX_FIELDS)
+            if query
+            else ()
+        )
+        for name in ("variables", "extensions"):
+            if name in given:
+                given[name] = decode_json(given[name].encode())
+    except ValueError as error:
+        message = f"the parameters in the URL can't be read: {error}"
+        raise _HttpError(400, bad_request(message)) from error
+    return _request(given)
+
+
+def _request(given: object) -> GraphQLRequest:
+    try:
+        return GraphQLRequest.of(given)
+    except ApiError as error:
+        raise _HttpError(400, error) from error

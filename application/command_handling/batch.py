@@ -1,0 +1,301 @@
+"""One commit's worth of requests, decided in order against the heads. No input or output."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from application.command_handling.outcomes import Accepted, Outcome, Refused
+from application.command_handling.requests import Call, Request
+from application.event_store.recorded import Chained, Head, advance
+from domain.execution.commands import (
+    ApprovalCommand,
+    ClaimExecution,
+    Command,
+    RequestApproval,
+    StartExecution,
+)
+from domain.execution.decide import decide
+from domain.execution.events import Cancelled, Claimed, Completed, Event, Failed, Parked, Recorded
+from domain.execution.idempotency import first_version
+from domain.execution.state import Execution
+from domain.refusals import Refusal, RefusalCode
+from domain.serialization.event_codec import GENESIS_HASH, encode, hash_of
+
+_log = structlog.get_logger(__name__)
+
+ENDS = (Completed, Failed, Cancelled)
+
+
+class StartKey(NamedTuple):
+    """What a start with an idempotency key is known by."""
+
+    owner: str
+    workflow: str
+    key: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Who holds an execution. ``alive``: the holder's lease has not run out."""
+
+    owner: str | None
+    worker: str | None
+    alive: bool
+    released_version: int
+
+
+_FREE = Hold(None, None, alive=False, released_version=0)
+
+
+class Repeat(NamedTuple):
+    """A request that was carried out at this version of the execution before."""
+
+    execution_id: UUID
+    version: int
+
+
+class Place(NamedTuple):
+    """Where an event lies in the log, and its time, None if it can't be read."""
+
+    position: int
+    at: datetime | None
+
+
+def start_key(command: Command) -> StartKey | None:
+    """Give the key of a start that has one, and that may be looked up: its input is well-formed."""
+    if isinstance(command, StartExecution) and command.key is not None and not command.problem:
+        return StartKey(command.by.id, command.workflow, command.key)
+    return None
+
+
+class Batch:
+    """Decides requests one after the other, each on the state that the one before left.
+
+    ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
+    ``folded`` the head after each event of it, ``touched`` the executions that have new events,
+    ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost`` who lost
+    what by that, ``ended`` what came to an end, ``parked`` what was parked, and :meth:`outcomes`
+    gives the answers once the positions are known. ``damaged`` names the executions whose log
+    can't be folded, with the reason; requests for them fail with it.
+    """
+
+    def __init__(
+        self,
+        heads: dict[UUID, Head],
+        keys: dict[StartKey, UUID],
+        holds: dict[UUID, Hold],
+        damaged: dict[UUID, Exception],
+        now: datetime,
+    ) -> None:
+        self.heads = heads
+        self.before = dict(heads)
+        self.appended: list[Chained] = []
+        self.folded: list[Head] = []
+        self.touched: set[UUID] = set()
+        self.started: dict[StartKey, UUID] = {}
+        self.claimed: dict[UUID, tuple[str, str, int]] = {}
+        self.lost: list[tuple[str, str, UUID]] = []
+        self.ended: set[UUID] = set()
+        self.parked: set[UUID] = set()
+        self.repeats: set[Repeat] = set()
+        self._keys = keys
+        self._holds = holds
+        self._damaged = damaged
+        self._answers: dict[Call, list[_Answer]] = {}
+        self.at = max([now, *(head.execution.updated_at for head in heads.values())])
+
+    def decide_all(self, calls: Sequence[Call]) -> None:
+        """Decide every request of every call, in order."""
+        for call in calls:
+            self._answers[call] = self._decide_call(call)
+
+    def outcomes(
+        self, positions: Sequence[int], repeats: dict[Repeat, Place]
+    ) -> dict[Call, list[Outcome]]:
+        """Give each call's outcomes, now that it is known where the events lie in the log."""
+        return {
+            call: [answer.outcome(positions, repeats) for answer in answers]
+            for call, answers in self._answers.items()
+        }
+
+    def _decide_call(self, call: Call) -> list["_Answer"]:
+        answers: list[_Answer] = []
+        refused: set[UUID] = set()
+        for request in call.requests:
+            execution_id = self._stream_of(request.command)
+            # A start with a key of before may be about another execution than the id it names.
+            about = (execution_id, request.command.execution_id)
+            if refused and not refused.isdisjoint(about):
+                answer = self._skipped(execution_id)
+            else:
+                answer = self._decide_one(execution_id, request)
+            if call.chained and answer.refusal is not None:
+                refused.update(about)
+            answers.append(answer)
+        return answers
+
+    def _stream_of(self, command: Command) -> UUID:
+        key = start_key(command)
+        if key is None:
+            return command.execution_id
+        return self._keys.get(key, command.execution_id)
+
+    def _skipped(self, execution_id: UUID) -> "_Answer":
+        head = self.heads.get(execution_id)
+        return _Answer(
+            refusal=Refusal(
+                RefusalCode.SKIPPED,
+                "an earlier command of this execution in the same request was refused",
+            ),
+            execution=None if head is None else head.execution,
+        )
+
+    def _decide_one(self, execution_id: UUID, request: Request) -> "_Answer":
+        command, head = request.command, self.heads.get(execution_id)
+        state = None if head is None else head.execution
+        mark = len(self.appended)
+        try:
+            self._check_damage(execution_id)
+            events = decide(state, command)
+            if isinstance(command, ClaimExecution) and state is not None:
+                self._check_hold(state)
+            for event in events:
+                head = self._append(execution_id, head, event, request)
+        except Refusal as refusal:
+            return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
+        except Exception as error:  # noqa: BLE001 - it is the caller's answer
+            # One request that runs into a fault of ours must not take the others down with it.
+            _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
+            del self.appended[mark:]
+            del self.folded[mark:]
+            return _Answer(fault=error)
+        assert head is not None
+        if not events:
+            assert state is not None
+            repeat = Repeat(execution_id, first_version(state, command))
+            self.repeats.add(repeat)
+            return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
+        self.heads[execution_id] = head
+        self.touched.add(execution_id)
+        self._keep_books(execution_id, request, events)
+        return _Answer(
+            index=len(self.appended) - 1,
+            execution=head.execution,
+            ordinal=_ordinal(head.execution, command),
+        )
+
+    def _keep_books(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
+        if key := start_key(request.command):
+            self._keys[key] = self.started[key] = execution_id
+        for event in events:
+            if isinstance(event, Claimed):
+                self._hand_over(execution_id, request.command.by.id, event.worker, event.fence)
+            elif isinstance(event, ENDS):
+                # Said in so many words: after a retry in the same batch it does not show.
+                self.ended.add(execution_id)
+                self._free(execution_id)
+            elif isinstance(event, Parked):
+                self.parked.add(execution_id)
+                self._free(execution_id)
+
+    def _free(self, execution_id: UUID) -> None:
+        self._holds[execution_id] = _FREE
+        self.claimed.pop(execution_id, None)
+
+    def _append(
+        self, execution_id: UUID, head: Head | None, event: Event, request: Request
+    ) -> Head:
+        recorded = Recorded(
+            execution_id=execution_id,
+            version=1 if head is None else head.version + 1,
+            at=self.at,
+            actor=request.command.by.actor,
+            command_id=request.command_id,
+            correlation_id=execution_id,
+            causation_id=request.causation_id,
+            trace=request.trace,
+            previous_hash=GENESIS_HASH if head is None else head.hash,
+            event=event,
+        )
+        stored = encode(recorded)
+        chained = Chained(
+            recorded=recorded,
+            topic=event.topic,
+            stored=stored,
+            hash=hash_of(execution_id, recorded.version, event.topic, stored),
+        )
+        folded = advance(head, chained)
+        self.appended.append(chained)
+        self.folded.append(folded)
+        return folded
+
+    def _check_damage(self, execution_id: UUID) -> None:
+        if damage := self._damaged.get(execution_id):
+            raise damage
+
+    def _check_hold(self, state: Execution) -> None:
+        hold = self._holds.get(state.id, _FREE)
+        if hold.worker is not None:
+            if not hold.alive:
+                return
+            message = f"{state.id} is held by the worker {hold.worker!r}"
+        elif state.workable or state.woken_version > hold.released_version:
+            return
+        else:
+            message = f"{state.id} is {state.state}: there is nothing to do on it yet"
+        raise Refusal(RefusalCode.INVALID_TRANSITION, message)
+
+    def _hand_over(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
+        hold = self._holds.get(execution_id)
+        if hold is not None and hold.owner is not None and hold.worker is not None:
+            before, after = (hold.owner, hold.worker), (owner, worker)
+            if before != after:
+                self.lost.append((*before, execution_id))
+        self._holds[execution_id] = Hold(owner, worker, alive=True, released_version=0)
+        self.claimed[execution_id] = (owner, worker, fence)
+
+
+def _ordinal(state: Execution | None, command: Command) -> int | None:
+    if isinstance(command, ApprovalCommand):
+        return command.ordinal
+    if isinstance(command, RequestApproval) and state is not None:
+        return state.rounds.get(command.key)
+    return None
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What will become an outcome once it is known where the events lie in the log."""
+
+    refusal: Refusal | None = None
+    fault: Exception | None = None
+    index: int = -1
+    repeat: Repeat | None = None
+    execution: Execution | None = None
+    ordinal: int | None = None
+
+    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, Place]) -> Outcome:
+        if self.fault is not None:
+            return self.fault
+        if self.refusal is not None:
+            return Refused(
+                code=self.refusal.code,
+                message=self.refusal.message,
+                execution=self.execution,
+                ordinal=self.ordinal,
+            )
+        assert self.execution is not None
+        if self.repeat is None:
+            position, at = positions[self.index], self.execution.updated_at
+        else:
+            position, first_at = repeats[self.repeat]
+            at = first_at or self.execution.updated_at
+        return Accepted(
+            position=position,
+            at=at,
+            repeated=self.repeat is not None,
+            execution=self.execution,
+            ordinal=self.ordinal,
+        )

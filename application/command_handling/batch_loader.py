@@ -1,0 +1,174 @@
+"""One attempt to decide a batch's commands, on what is known of the log or under its lock."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from application.command_handling.batch import Batch, StartKey, start_key
+from application.command_handling.requests import Call
+from application.command_handling.unit_of_work import Session, Situation, logged
+from application.event_store.recorded import DAMAGE, Head, advance
+from application.event_store.state_cache import HeadCache
+from application.event_store.store import (
+    SNAPSHOT_INTERVAL,
+    Snapshot,
+    fold_heads,
+    read_snapshot,
+    resume,
+)
+from domain.execution.commands import ClaimExecution, FireTimer, SetTimer, StartExecution
+
+LONG = 2 * SNAPSHOT_INTERVAL
+
+# The head of each execution; why there is none; None where the snapshot was of no use.
+Folded = dict[UUID, Head | Exception | None]
+
+
+class Attempt:
+    """Gathers the heads that the calls are about, from the cache and else from the log.
+
+    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
+    """
+
+    def __init__(self, session: Session, cache: HeadCache, calls: Sequence[Call]) -> None:
+        self._session = session
+        self._cache = cache
+        self._calls = calls
+        self._commands = [request.command for call in calls for request in call.requests]
+        self._keys = [key for command in self._commands if (key := start_key(command))]
+        self._ids = {command.execution_id for command in self._commands}
+        self._mapped: dict[StartKey, UUID] = {}
+        self._heads: dict[UUID, Head] = {}
+        self._damaged: dict[UUID, Exception] = {}
+
+    async def gather(self) -> None:
+        """Find the heads."""
+        # As a rule these do not exist yet; one that does is found under the lock.
+        new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
+        await self._session.connect()
+        if self._keys:
+            self._mapped = await self._session.mapped(self._keys)
+            self._ids.update(self._mapped.values())
+            new.difference_update(self._mapped.values())
+        cold: set[UUID] = set()
+        for id_ in self._ids:
+            if (head := self._cache.get(id_)) is not None:
+                self._heads[id_] = head
+            elif id_ not in new:
+                cold.add(id_)
+        if cold:
+            await self._load(cold)
+
+    @property
+    def versions(self) -> dict[UUID, int]:
+        """What :meth:`foreseen` takes for the last version of each execution, 0 for none."""
+        return {
+            id_: head.version if (head := self._heads.get(id_)) is not None else 0
+            for id_ in self._ids
+        }
+
+    def foreseen(self) -> Batch | None:
+        """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
+
+        None if it takes the lock to know. Who holds an execution changes without an event when it
+        is given back, so that is known of those only that were never claimed. A timer must not
+        fire, or seem to, before its time, as it might by a time that is a little behind.
+        """
+        now = self._session.time.now()
+        if now is None or self._damaged:
+            return None
+        for command in self._commands:
+            if isinstance(command, SetTimer | FireTimer):
+                return None
+            if isinstance(command, ClaimExecution):
+                head = self._heads.get(command.execution_id)
+                if head is not None and head.execution.fence:
+                    return None
+        batch = Batch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
+        batch.decide_all(self._calls)
+        return batch
+
+    async def under_lock(self) -> Batch:
+        """Take the lock, fold in what other processes added, and decide."""
+        claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
+        situation = await self._session.begin(self._ids, self._keys, claims)
+        long = {
+            id_
+            for id_, version in situation.versions.items()
+            if version > LONG and id_ not in self._heads and id_ not in self._damaged
+        }
+        if long:
+            # Folding these would take too long while all others wait for the lock.
+            await self._session.rollback()
+            await self._load(long)
+            situation = await self._session.begin(self._ids, self._keys, claims)
+        await self._catch_up(situation)
+        batch = Batch(
+            self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
+        )
+        batch.decide_all(self._calls)
+        return batch
+
+    async def _load(self, ids: set[UUID]) -> None:
+        """Load cold streams, many in two round trips."""
+        found = await self._session.snapshots(ids)
+        snapshots = {
+            id_: snapshot for id_, stored in found.items() if (snapshot := read_snapshot(stored))
+        }
+        after = {id_: snapshot.originator_version - 1 for id_, snapshot in snapshots.items()}
+        folded = await self._folded(dict.fromkeys(ids, 0) | after, snapshots)
+        if unusable := [id_ for id_, head in folded.items() if head is None]:
+            folded |= await self._folded(dict.fromkeys(unusable, 0), {})
+        for id_, head in folded.items():
+            if isinstance(head, Exception):
+                self._damaged[id_] = head
+            elif head is not None:
+                self._heads[id_] = head
+
+    async def _folded(self, after: dict[UUID, int], snapshots: dict[UUID, Snapshot]) -> Folded:
+        rows = await self._session.events_after(after)
+        if len(rows) < SNAPSHOT_INTERVAL:
+            return _fold(rows, snapshots)
+        # The loop has others to serve meanwhile.
+        return await asyncio.to_thread(_fold, rows, snapshots)
+
+    async def _catch_up(self, situation: Situation) -> None:
+        """Fold in what other processes added, under the lock."""
+        for execution_id, head in list(self._heads.items()):
+            if head.version > situation.versions.get(execution_id, 0):
+                # The log went back behind what was seen of it: only the log counts.
+                del self._heads[execution_id]
+        known = {id_: head.version for id_, head in self._heads.items()}
+        behind = {
+            id_: known.get(id_, 0)
+            for id_ in {*situation.versions, *situation.keys.values()}
+            if id_ not in known or known[id_] != situation.versions[id_]
+        }
+        if not behind:
+            return
+        for row in await self._session.events_after(behind):
+            execution_id = row["originator_id"]
+            if execution_id in self._damaged:
+                continue
+            try:
+                self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
+            except DAMAGE as error:
+                self._damaged[execution_id] = error
+
+
+def _fold(rows: Sequence[DictRow], snapshots: Mapping[UUID, Snapshot]) -> Folded:
+    folded: Folded = {}
+    for id_, of_one in groupby(rows, key=itemgetter("originator_id")):
+        events = map(logged, of_one)
+        try:
+            if id_ in snapshots:
+                folded[id_] = resume(snapshots[id_], events)
+            else:
+                folded[id_] = fold_heads(None, events)
+        except DAMAGE as error:
+            folded[id_] = error
+    return folded

@@ -1,0 +1,59 @@
+"""What is handed to the writer, and the calls that wait for its answers."""
+
+from asyncio import Future, TimerHandle, get_running_loop
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from application.command_handling.outcomes import Outcome, Refused, UnavailableError
+from domain.execution.commands import Command
+from domain.refusals import RefusalCode
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A command with the id under which it is recorded. ``trace`` is a W3C traceparent.
+
+    ``causation_id`` is that of the command which was the reason for it.
+    """
+
+    command: Command
+    command_id: UUID
+    causation_id: UUID | None = None
+    trace: str | None = None
+
+
+class Call:
+    """Requests that are handed over together and answered together.
+
+    ``chained``: after a refusal, later requests for the same execution are skipped. ``taken``
+    says that the writer has begun with it.
+    """
+
+    __slots__ = ("_timer", "chained", "future", "requests", "taken")
+
+    def __init__(self, requests: Sequence[Request], *, chained: bool) -> None:
+        self.requests = requests
+        self.chained = chained
+        self.taken = False
+        self.future: Future[list[Outcome]] = get_running_loop().create_future()
+        self._timer: TimerHandle | None = None
+
+    def expire_after(self, seconds: float, expire: Callable[["Call"], None]) -> None:
+        """Call ``expire`` if there is no answer by then."""
+        self._timer = get_running_loop().call_later(seconds, expire, self)
+
+    def answer(self, outcomes: list[Outcome]) -> None:
+        """Hand the outcomes to whoever waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.future.done():
+            self.future.set_result(outcomes)
+
+    def all_refused(self, code: RefusalCode, message: str) -> list[Outcome]:
+        """Give one refusal for each request."""
+        return [Refused(code=code, message=message) for _ in self.requests]
+
+    def all_unavailable(self, message: str) -> list[Outcome]:
+        """Give one fault for each request."""
+        return [UnavailableError(message) for _ in self.requests]

@@ -1,0 +1,309 @@
+"""The writer's connection: what it reads under the log's lock, and what it commits."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from select import POLLIN, poll
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow
+
+from application.command_handling.batch import Batch, Hold, Place, Repeat, StartKey
+from application.event_store.database_clock import DatabaseTime
+from application.event_store.recorded import DAMAGE, Logged, read
+from application.event_store.recorder import Appended, LogRecorder
+from application.event_store.side_tables import books
+from domain.execution.events import Resumed
+
+_CLOCK = "SELECT clock_timestamp() AS now"
+# One statement for all that each batch asks, because each statement costs the driver more than the
+# server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
+_SITUATION = """
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT clock.now, ids.id, e.originator_version AS version
+    FROM clock, unnest(%s::uuid[]) AS ids (id) LEFT JOIN LATERAL (
+        SELECT originator_version FROM execution_events
+        WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
+    ) AS e ON true
+"""
+_EVENTS = """
+    SELECT e.* FROM unnest(%s::uuid[], %s::bigint[]) AS known (id, version)
+    CROSS JOIN LATERAL (
+        SELECT * FROM execution_events
+        WHERE originator_id = known.id AND originator_version > known.version
+        ORDER BY originator_version
+    ) AS e
+"""
+_SNAPSHOTS = """
+    SELECT s.originator_id, s.state FROM unnest(%s::uuid[]) AS ids (id) CROSS JOIN LATERAL (
+        SELECT originator_id, state FROM execution_snapshots
+        WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
+    ) AS s
+"""
+_KEYS = """
+    SELECT owner, workflow, key, execution_id
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (owner, workflow, key)
+    JOIN start_keys USING (owner, workflow, key)
+"""
+_HOLDS = """
+    SELECT execution_id, owner, worker, released_version,
+        coalesce(expires_at > clock_timestamp(), false) AS alive
+    FROM execution_holds LEFT JOIN worker_leases USING (owner, worker)
+    WHERE execution_id = ANY (%s)
+"""
+_REPEATS = """
+    SELECT e.* FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (id, version)
+    JOIN execution_events AS e ON e.originator_id = wanted.id
+        AND e.originator_version = ANY (ARRAY[wanted.version, wanted.version + 1])
+"""
+
+
+class OvertakenError(Exception):
+    """The log is not as a batch expected it to be; nothing was committed."""
+
+
+class Committed(NamedTuple):
+    """Where a commit's events and the repeats' last events lie in the log.
+
+    ``after`` is the position of the log's last event before it, None if that is not known.
+    """
+
+    after: int | None
+    positions: Sequence[int]
+    repeats: dict[Repeat, Place]
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What is true while the lock is held."""
+
+    now: datetime
+    versions: dict[UUID, int]
+    keys: dict[StartKey, UUID]
+    holds: dict[UUID, Hold]
+
+
+class Session:
+    """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
+
+    ``on_connect`` is called whenever it was opened: behind it may be another server by now.
+    ``others`` says whether another process may want to hear of a commit.
+    """
+
+    def __init__(
+        self,
+        recorder: LogRecorder,
+        on_connect: Callable[[], None] = lambda: None,
+        *,
+        others: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._recorder = recorder
+        self._others = others
+        self._on_connect = on_connect
+        self.time = DatabaseTime()
+        self._connection: AsyncConnection[DictRow] | None = None
+        self._appending: AsyncCursor[str] | None = None
+
+    async def drop(self) -> None:
+        """Close the connection, and with it roll back whatever it was in."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = self._appending = None
+            self.time.forget()
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The process id of the database's end of the connection, None if there is none."""
+        return None if self._connection is None else self._connection.info.backend_pid
+
+    async def look(self) -> None:
+        """Look at the database's clock, so that the next commit can be sent without it."""
+        await self.connect()
+        [row] = await self._fetch(_CLOCK, [])
+        self.time.hear(row["now"])
+
+    async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
+        """Give the executions that these keys began, without the lock."""
+        return _mapping(await self._fetch(_KEYS, _columns(keys, 3)))
+
+    async def connect(self) -> None:
+        """Open the connection if there is none, or if the server has ended it meanwhile.
+
+        Found out later, nobody could say whether what was sent had been committed.
+        """
+        if self._connection is not None and _spoken_to(self._connection):
+            await self.drop()
+        await self._connected()
+
+    async def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """Give the latest snapshot of each of these executions that has one, as it is stored."""
+        rows = await self._fetch(_SNAPSHOTS, [list(ids)])
+        return {row["originator_id"]: bytes(row["state"]) for row in rows}
+
+    async def rollback(self) -> None:
+        """Give the lock back, with nothing done."""
+        await (await self._connected()).execute("ROLLBACK")
+
+    async def begin(
+        self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
+    ) -> Situation:
+        """Begin a transaction, take the lock and read.
+
+        ``ids`` are the streams that the commands are about, at least one.
+        """
+        await self._recorder.begin(await self._connected())
+        streams = await self._fetch(_SITUATION, [list(ids)])
+        mapped = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
+        holds = await self._fetch(_HOLDS, [claims]) if claims else []
+        now = streams[0]["now"].astimezone(UTC)
+        self.time.hear(now)
+        return Situation(
+            now=now,
+            versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
+            keys=_mapping(mapped),
+            holds={
+                row["execution_id"]: Hold(
+                    row["owner"], row["worker"], row["alive"], row["released_version"]
+                )
+                for row in holds
+            },
+        )
+
+    async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
+        """Give the rows of these executions after the version known of each, in order."""
+        return await self._fetch(_EVENTS, [list(known), list(known.values())])
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Insert what the batch decided under the lock and commit."""
+        appended = await self._append(batch, {}, None) if batch.appended else None
+        repeats = await self._repeats(batch)
+        await (await self._connected()).execute("COMMIT")
+        if appended is None:
+            return Committed(None, (), repeats)
+        return Committed(appended.last, appended.positions, repeats)
+
+    async def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
+        """Take the lock, insert what the batch decided and commit, in one statement.
+
+        ``versions`` is what the batch took for the last version of each execution, 0 for none.
+        Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
+        key was taken meanwhile; the connection can be used on after it.
+        """
+        try:
+            appended = await self._append(batch, versions, batch.at)
+        except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
+            raise OvertakenError from error
+        return Committed(appended.last, appended.positions, await self._repeats(batch))
+
+    async def look_up(self, batch: Batch) -> Committed | None:
+        """Say what a commit whose answer was lost came to: None if it never happened.
+
+        Takes the lock first, since the commit may still be in flight.
+        """
+        first = batch.appended[0]
+        base = {
+            id_: 0 if (head := batch.before.get(id_)) is None else head.version
+            for id_ in batch.touched
+        }
+        connection = await self._connected()
+        await self._recorder.begin(connection)
+        found = await self._fetch(_EVENTS, [list(base), list(base.values())])
+        repeats = await self._repeats(batch)
+        await connection.execute("COMMIT")
+        rows = {(row["originator_id"], row["originator_version"]): row for row in found}
+        row = rows.get((first.originator_id, first.originator_version))
+        if row is None or bytes(row["state"]) != first.stored:
+            return None
+        positions = [
+            rows[e.originator_id, e.originator_version]["notification_id"] for e in batch.appended
+        ]
+        return Committed(None, positions, repeats)
+
+    async def _append(
+        self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
+    ) -> Appended:
+        connection = await self._connected()
+        if self._appending is None:
+            self._appending = self._recorder.cursor(connection)
+        appended = await self._recorder.append(
+            self._appending,
+            batch.appended,
+            books(batch),
+            expected=versions,
+            at=at,
+            loud=self._others(),
+        )
+        self.time.hear(appended.at)
+        return appended
+
+    async def _connected(self) -> AsyncConnection[DictRow]:
+        if self._connection is None:
+            self._connection = await self._recorder.connect()
+            self._on_connect()
+        return self._connection
+
+    async def _fetch(self, query: str, params: list[Any]) -> list[DictRow]:
+        connection = await self._connected()
+        return await (await connection.execute(query, params, prepare=True)).fetchall()
+
+    async def _repeats(self, batch: Batch) -> dict[Repeat, Place]:
+        """Give where the last event of each command lies that was carried out before."""
+        if not batch.repeats:
+            return {}
+        return _repeat_places(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
+
+
+def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
+    """Say whether there is something to read, though nothing was asked: a last word, or the end."""
+    readable = poll()
+    readable.register(connection.fileno(), POLLIN)
+    return bool(readable.poll(0))
+
+
+def logged(row: DictRow) -> Logged:
+    """Decode a row of the log."""
+    return read(
+        row["originator_id"],
+        row["originator_version"],
+        row["topic"],
+        bytes(row["state"]),
+        row["notification_id"],
+    )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
+    """Give rows as so many arrays, for unnest()."""
+    arrays = [list(column) for column in zip(*rows, strict=True)]
+    return arrays or [[] for _ in range(width)]
+
+
+def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
+    return {
+        StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
+    }
+
+
+def _repeat_places(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
+    by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
+    places: dict[Repeat, Place] = {}
+    for repeat in batch.repeats:
+        first = by_version[repeat.execution_id, repeat.version]
+        after = by_version.get((repeat.execution_id, repeat.version + 1))
+        same_command = (
+            after is not None
+            and after["topic"] == Resumed.topic
+            and logged(after).recorded.command_id == logged(first).recorded.command_id
+        )
+        last = after if same_command and after is not None else first
+        places[repeat] = Place(last["notification_id"], _time(first))
+    return places
+
+
+def _time(row: DictRow) -> datetime | None:
+    """Give when an event was recorded, None if it can't be read: the others must not pay for it."""
+    try:
+        return logged(row).recorded.at
+    except DAMAGE:
+        return None

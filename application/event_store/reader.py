@@ -1,0 +1,254 @@
+"""Reads from the log itself: the present, the past, and the events as they were recorded."""
+
+import asyncio
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg.rows import DictRow, dict_row
+from psycopg.sql import SQL, Composable, Composed
+from psycopg_pool import AsyncConnectionPool
+
+from application.command_handling.unit_of_work import logged
+from application.event_store.recorded import Head, Logged, advance
+from application.event_store.state_cache import HeadCache
+from application.event_store.store import ExecutionLog
+from domain.execution.events import EVENT_TYPES, Started
+from domain.execution.state import Execution
+
+MAX_QUEUES = 100_000
+TOPICS = {event_type.__name__: event_type.topic for event_type in EVENT_TYPES}
+
+_ENVELOPE = SQL("convert_from(e.state, 'UTF8')::json")
+_QUEUE = SQL("convert_from(s.state, 'UTF8')::json -> 'data' ->> 'queue'")
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events are wanted; None means any.
+
+    ``types`` are names of event types (``Started``), ``actors`` ids; ``since`` and ``until``
+    include their own instant. ``queues`` limits it to executions of these queues.
+    """
+
+    execution_id: UUID | None = None
+    types: frozenset[str] | None = None
+    actors: frozenset[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    queues: frozenset[str] | None = None
+
+    def matches(self, event: Logged, queue: str | None) -> bool:
+        """Whether an event is wanted. Only ``queues`` asks for the execution's queue."""
+        recorded = event.recorded
+        return (
+            (self.execution_id is None or recorded.execution_id == self.execution_id)
+            and (self.types is None or type(recorded.event).__name__ in self.types)
+            and (self.actors is None or recorded.actor.id in self.actors)
+            and (self.since is None or recorded.at >= self.since)
+            and (self.until is None or recorded.at <= self.until)
+            and (self.queues is None or queue in self.queues)
+        )
+
+    @property
+    def impossible(self) -> bool:
+        """Whether no event can be wanted, so that the log need not be asked."""
+        return (
+            self.queues == frozenset()
+            or self.actors == frozenset()
+            or (self.types is not None and self.types.isdisjoint(TOPICS))
+        )
+
+    def conditions(self) -> tuple[list[Composable], list[Any]]:
+        """Give the same as SQL over the events ``e``."""
+        conditions: list[Composable] = []
+        params: list[Any] = []
+        if self.execution_id is not None:
+            conditions.append(SQL("e.originator_id = %s"))
+            params.append(self.execution_id)
+        if self.types is not None:
+            conditions.append(SQL("e.topic = ANY (%s)"))
+            params.append([TOPICS[name] for name in self.types if name in TOPICS])
+        if self.actors is not None:
+            conditions.append(SQL("{} ->> 'actor' = ANY (%s)").format(_ENVELOPE))
+            params.append(list(self.actors))
+        for operator, instant in ((SQL(">="), self.since), (SQL("<="), self.until)):
+            if instant is not None:
+                conditions.append(
+                    SQL("({} ->> 'at')::timestamptz {} %s").format(_ENVELOPE, operator)
+                )
+                params.append(instant)
+        if self.queues is not None:
+            conditions.append(
+                SQL(
+                    "EXISTS (SELECT FROM execution_events AS s WHERE"
+                    " s.originator_id = e.originator_id AND s.originator_version = 1"
+                    " AND {} = ANY (%s))"
+                ).format(_QUEUE)
+            )
+            params.append(list(self.queues))
+        return conditions, params
+
+
+class Reader:
+    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
+
+    def __init__(self, log: ExecutionLog, cache: HeadCache, pool: AsyncConnectionPool) -> None:
+        self._log = log
+        self._cache = cache
+        self._pool = pool
+        self._queues: OrderedDict[UUID, str] = OrderedDict()
+
+    async def execution(self, execution_id: UUID) -> Execution | None:
+        """Give the execution as it stands, None if there is none."""
+        head = self._cache.get(execution_id)
+        if head is None:
+            head = await self._load(execution_id)
+        else:
+            for event in await self._history(execution_id, head.version, None):
+                head = advance(head, event)
+        if head is None:
+            return None
+        self._cache.put(head)
+        return head.execution
+
+    async def at_version(self, execution_id: UUID, version: int) -> Execution | None:
+        """Give the execution after that many events, None if it never had so many."""
+        head = await self._head_at(execution_id, version)
+        return None if head is None else head.execution
+
+    async def at_moment(self, execution_id: UUID, as_of: datetime) -> Execution | None:
+        """Give the execution with all events up to and including that instant.
+
+        None if it had not started. The times of an execution's events never go back, so the last
+        of them is found by halving.
+        """
+        low, high = 0, await self._last_version(execution_id)
+        while low < high:
+            middle = (low + high + 1) // 2
+            [event] = await self._history(execution_id, middle - 1, 1)
+            if event.recorded.at <= as_of:
+                low = middle
+            else:
+                high = middle - 1
+        return await self.at_version(execution_id, low) if low else None
+
+    async def history(
+        self, execution_id: UUID, *, after: int = 0, limit: int = 100
+    ) -> list[Logged]:
+        """Give the events of an execution after a version, in order."""
+        return await self._history(execution_id, after, limit)
+
+    async def events(
+        self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
+    ) -> list[Logged]:
+        """Give events after a position (and up to one, inclusive), in the order of the log."""
+        if query.impossible:
+            return []
+        conditions, params = query.conditions()
+        conditions.insert(0, SQL("e.notification_id > %s"))
+        params.insert(0, after)
+        if upto is not None:
+            conditions.append(SQL("e.notification_id <= %s"))
+            params.append(upto)
+        statement = SQL(
+            "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
+        ).format(SQL(" AND ").join(conditions))
+        rows = await self._rows(statement, [*params, limit])
+        return [logged(row) for row in rows]
+
+    async def before(self, event: Logged) -> Execution | None:
+        """Give the state before an event, None before the first."""
+        recorded = event.recorded
+        head = await self._head_at(recorded.execution_id, recorded.version - 1)
+        return None if head is None else head.execution
+
+    async def after(self, event: Logged) -> Execution:
+        """Give the state right after an event."""
+        known = self.known_after(event)
+        if known is not None:
+            return known
+        head = await self._head_at(event.recorded.execution_id, event.recorded.version)
+        assert head is not None, "an event that was read is in the log"
+        return head.execution
+
+    def known_after(self, event: Logged) -> Execution | None:
+        """Give the state right after an event if no log has to be read for it, else None."""
+        execution_id, version = event.recorded.execution_id, event.recorded.version
+        head = self._cache.at(execution_id, version)
+        if head is not None and head.hash != event.hash:
+            # The database that took over has lost commits, and with them what was seen of it.
+            self._cache.clear()
+            head = None
+        if head is None:
+            before = self._cache.at(execution_id, version - 1)
+            if before is None and version > 1:
+                return None
+            head = advance(before, event)
+            self._cache.put_past(head)
+        return head.execution
+
+    async def queue_of(self, event: Logged) -> str:
+        """Give the queue of the event's execution, which never changes."""
+        execution_id, started = event.recorded.execution_id, event.recorded.event
+        if isinstance(started, Started):
+            queue = started.queue
+        elif (known := self._queues.get(execution_id)) is not None:
+            return known
+        elif (head := self._cache.get(execution_id)) is not None:
+            queue = head.execution.queue
+        else:
+            [first] = await self._history(execution_id, 0, 1)
+            assert isinstance(first.recorded.event, Started)
+            queue = first.recorded.event.queue
+        self._queues[execution_id] = queue
+        if len(self._queues) > MAX_QUEUES:
+            self._queues.popitem(last=False)
+        return queue
+
+    async def position(self) -> int:
+        """Give the position of the last event in the log, 0 if there is none."""
+        statement = SQL("SELECT coalesce(max(notification_id), 0) AS p FROM execution_events")
+        [row] = await self._rows(statement, [])
+        return int(row["p"])
+
+    async def _head_at(self, execution_id: UUID, version: int) -> Head | None:
+        if version < 1:
+            return None
+        head = self._cache.at(execution_id, version)
+        if head is None:
+            head = await self._load(execution_id, version)
+            if head is None or head.version != version:
+                return None
+            self._cache.put_past(head)
+        return head
+
+    async def _load(self, execution_id: UUID, version: int | None = None) -> Head | None:
+        # Asked first, because here all who wait for a database that is away wait at once, while
+        # there are only a few threads.
+        async with self._pool.connection():
+            pass
+        return await asyncio.to_thread(self._log.repository.head, execution_id, version)
+
+    async def _last_version(self, execution_id: UUID) -> int:
+        statement = SQL(
+            "SELECT coalesce(max(originator_version), 0) AS v FROM execution_events"
+            " WHERE originator_id = %s"
+        )
+        [row] = await self._rows(statement, [execution_id])
+        return int(row["v"])
+
+    async def _history(self, execution_id: UUID, after: int, limit: int | None) -> list[Logged]:
+        statement = SQL(
+            "SELECT * FROM execution_events WHERE originator_id = %s AND originator_version > %s"
+            " ORDER BY originator_version LIMIT %s"
+        )
+        rows = await self._rows(statement, [execution_id, after, limit])
+        return [logged(row) for row in rows]
+
+    async def _rows(self, statement: SQL | Composed, params: list[Any]) -> list[DictRow]:
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(statement, params, prepare=True)
+            return await cursor.fetchall()

@@ -1,0 +1,94 @@
+"""Events and states together with their place in the hash chain."""
+
+from uuid import UUID
+
+import msgspec
+
+from domain.execution.events import Recorded
+from domain.execution.evolve import evolve
+from domain.execution.state import Execution
+from domain.refusals import DamagedEventError, IllegalTransitionError, UnknownTopicError
+from domain.serialization.event_codec import GENESIS_HASH, decode, hash_of
+
+DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
+"""What reading or folding an execution raises if its log is not as it was recorded."""
+
+
+class Chained(msgspec.Struct, frozen=True, gc=False):
+    """An event, the bytes that the log holds for it, and their hash (hex SHA-256)."""
+
+    recorded: Recorded
+    topic: str
+    stored: bytes
+    hash: str
+
+    @property
+    def originator_id(self) -> UUID:
+        """The execution's id, under the name that the event store uses."""
+        return self.recorded.execution_id
+
+    @property
+    def originator_version(self) -> int:
+        """The version, under the name that the event store uses."""
+        return self.recorded.version
+
+
+class Logged(Chained, frozen=True):
+    """A chained event with its position in the log, a number that only grows."""
+
+    position: int
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """An execution as it stands, and the hash that its next event must name.
+
+    ``size`` is about what it takes in memory: the bytes of the events folded.
+    """
+
+    execution: Execution
+    hash: str
+    size: int
+
+    @property
+    def id(self) -> UUID:
+        """The execution's id."""
+        return self.execution.id
+
+    @property
+    def version(self) -> int:
+        """The number of events folded."""
+        return self.execution.version
+
+
+class BrokenChainError(DamagedEventError):
+    """An event that does not name the hash of the event before: the log was changed."""
+
+
+def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: int) -> Logged:
+    """Decode a row of the log. Raises DamagedEventError or UnknownTopicError."""
+    return Logged(
+        recorded=decode(execution_id, version, topic, stored),
+        topic=topic,
+        stored=stored,
+        hash=hash_of(execution_id, version, topic, stored),
+        position=position,
+    )
+
+
+def advance(head: Head | None, chained: Chained) -> Head:
+    """Fold the next event into a head.
+
+    Raises BrokenChainError if the event does not follow the head's hash, and
+    IllegalTransitionError if the domain does not allow it.
+    """
+    recorded = chained.recorded
+    expected = GENESIS_HASH if head is None else head.hash
+    if recorded.previous_hash != expected:
+        msg = (
+            f"{recorded.execution_id} version {recorded.version} names the previous hash "
+            f"{recorded.previous_hash}, but the event before has {expected}"
+        )
+        raise BrokenChainError(msg)
+    if head is None:
+        return Head(evolve(None, recorded), chained.hash, len(chained.stored))
+    return Head(evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored))

@@ -1,0 +1,21 @@
+"""The tables of the log and of what the writer keeps beside it."""
+
+from importlib.resources import files
+
+import psycopg
+from psycopg.sql import SQL
+
+from application.event_store.store import ExecutionLog
+
+# Any number that nothing else in this database locks.
+_MIGRATION_LOCK = 0x706C6163
+
+
+def create_tables(conninfo: str) -> None:
+    """Create what is missing; safe to run again, and by two processes at once."""
+    statements = files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        connection.execute("SET client_min_messages = warning")
+        ExecutionLog(conninfo, create_table=True).close()
+        connection.execute(SQL(statements))

@@ -1,0 +1,168 @@
+"""The audit: walks the whole log and names what is not as it was recorded.
+
+Snapshots are audited too: the hash in one names the event, and only a fold tells of the state.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from application.command_handling.unit_of_work import logged
+from application.event_store.recorded import BrokenChainError, Head, Logged, advance
+from application.event_store.store import read_snapshot
+from domain.approvals.document import document_digest, document_of
+from domain.execution.events import (
+    ApprovalGranted,
+    ApprovalRedeemed,
+    ApprovalRejected,
+    ApprovalRequested,
+)
+from domain.refusals import DamagedEventError, IllegalTransitionError, UnknownTopicError
+from domain.serialization.canonical_json import canonical, digest
+from domain.serialization.event_codec import GENESIS_HASH, hash_of
+from domain.serialization.state_codec import decode_state, encode_state
+
+_ALL = """
+    SELECT originator_id, originator_version, topic, state, notification_id
+    FROM execution_events ORDER BY originator_id, originator_version
+"""
+_SNAPSHOTTED = "SELECT DISTINCT originator_id FROM execution_snapshots"
+_SNAPSHOTS_OF = """
+    SELECT originator_version, state FROM execution_snapshots WHERE originator_id = %s
+"""
+_CHUNK = 1_000
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong, at one event of one execution."""
+
+    execution_id: UUID
+    version: int
+    position: int
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution_id} version {self.version} "
+            f"(position {self.position}): {self.message}"
+        )
+
+
+class Verification:
+    """A walk over the log. ``executions`` and ``events`` count what :meth:`findings` has seen."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self.executions = 0
+        self.events = 0
+
+    def findings(self) -> Iterator[Finding]:
+        """Walk all executions in one snapshot of the database, and give what is wrong."""
+        chain: _Chain | None = None
+        with (
+            psycopg.connect(self._conninfo) as connection,
+            connection.cursor("verify", row_factory=dict_row) as cursor,
+        ):
+            cursor.itersize = _CHUNK
+            snapshotted = {id_ for (id_,) in connection.execute(_SNAPSHOTTED)}
+            for row in cursor.execute(_ALL):
+                if chain is None or chain.execution_id != row["originator_id"]:
+                    id_ = row["originator_id"]
+                    snapshots: dict[int, bytes] = {}
+                    if id_ in snapshotted:
+                        snapshots = dict(connection.execute(_SNAPSHOTS_OF, [id_]).fetchall())
+                    chain = _Chain(id_, snapshots)
+                    self.executions += 1
+                self.events += 1
+                yield from chain.check(row)
+
+
+class _Chain:
+    """The chain of one execution, as far as it was walked.
+
+    After a break the state is unknown, so only the links are checked from there on.
+    """
+
+    def __init__(self, execution_id: UUID, snapshots: dict[int, bytes]) -> None:
+        self.execution_id = execution_id
+        self._snapshots = snapshots
+        self._version = 0
+        self._hash = GENESIS_HASH
+        self._head: Head | None = None
+        self._foldable = True
+
+    def check(self, row: DictRow) -> Iterator[Finding]:
+        version, position = row["originator_version"], row["notification_id"]
+        for message in self._flaws(row):
+            yield Finding(self.execution_id, version, position, message)
+        self._version = version
+        self._hash = hash_of(self.execution_id, version, row["topic"], bytes(row["state"]))
+
+    def _flaws(self, row: DictRow) -> Iterator[str]:
+        version = row["originator_version"]
+        if version != self._version + 1:
+            self._foldable = False
+            yield f"versions {self._version + 1} to {version - 1} are missing"
+        try:
+            event = logged(row)
+        except (DamagedEventError, UnknownTopicError) as error:
+            self._foldable = False
+            yield f"the stored bytes were changed: {error}"
+            return
+        named = event.recorded.previous_hash
+        if version == self._version + 1 and named != self._hash:
+            self._foldable = False
+            yield (
+                f"names the previous hash {named}, but version {version - 1} has {self._hash}: "
+                f"version {version - 1} or this one was changed after it was recorded"
+            )
+        if self._foldable:
+            yield from self._fold(event)
+
+    def _fold(self, event: Logged) -> Iterator[str]:
+        try:
+            self._head = advance(self._head, event)
+        except (BrokenChainError, IllegalTransitionError) as error:
+            self._foldable = False
+            yield f"can't follow the events before it: {error}"
+            return
+        yield from _digest_flaws(self._head, event)
+        stored = self._snapshots.get(self._head.version)
+        if stored is not None and not _says(stored, self._head):
+            yield (
+                "the snapshot of this version is not what the events say; "
+                "delete it from execution_snapshots, nothing is lost by that"
+            )
+
+
+def _says(stored: bytes, head: Head) -> bool:
+    snapshot = read_snapshot(stored)
+    if snapshot is None or snapshot.hash != head.hash:
+        return False
+    try:
+        state = decode_state(bytes(snapshot.state))
+    except DamagedEventError:
+        return False
+    # Through the same form, because a snapshot tells apart no list from a tuple.
+    return state == decode_state(encode_state(head.execution))
+
+
+def _digest_flaws(head: Head, event: Logged) -> Iterator[str]:
+    recorded, execution = event.recorded.event, head.execution
+    match recorded:
+        case ApprovalRequested(ordinal=ordinal):
+            approval = execution.approvals[ordinal]
+            payload = canonical(approval.payload)
+            if digest(payload) != approval.payload_digest:
+                yield "the payload is not what its digest says"
+            if document_digest(document_of(execution, approval), payload) != approval.digest:
+                yield "the document is not what its digest says"
+        case ApprovalGranted(ordinal=ordinal) | ApprovalRejected(ordinal=ordinal):
+            if recorded.digest != execution.approvals[ordinal].digest:
+                yield "the decision is about another document than the one asked about"
+        case ApprovalRedeemed(ordinal=ordinal):
+            if recorded.payload_digest != execution.approvals[ordinal].payload_digest:
+                yield "what was redeemed is not what was granted"

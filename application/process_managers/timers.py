@@ -1,0 +1,144 @@
+"""The clock: lets timers fire when the database's time has come to them, never before.
+
+One process does it for all. A timer fires by an ordinary command, so that the event, the row that
+is due no more and the wake-up of the worker are one commit.
+"""
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from application.background_tasks import stop
+from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
+from application.command_handling.requests import Request
+from application.command_handling.writer import Writer
+from application.metrics import TIMER_SECONDS
+from application.process_managers.leader_lease import Duty
+from application.subscriptions.event_tail import Tail
+from domain.authorization import SERVICE
+from domain.execution.commands import FireTimer
+from domain.execution.events import TimerSet
+from domain.refusals import RefusalCode
+
+_log = structlog.get_logger(__name__)
+
+LONGEST = 1.0
+PAUSE = 0.1
+LIMIT = 256
+SPARE_DAMAGED = 60.0
+
+_DUE = """
+    SELECT execution_id, key, extract(epoch FROM clock_timestamp() - fires_at)::float8
+    FROM execution_timers
+    WHERE fires_at <= clock_timestamp() AND execution_id <> ALL (%s::uuid[])
+    ORDER BY fires_at LIMIT %s
+"""
+_NEXT = """
+    SELECT extract(epoch FROM min(fires_at) - clock_timestamp())::float8 FROM execution_timers
+    WHERE execution_id <> ALL (%s::uuid[])
+"""
+
+
+class Clock:
+    """One for a process; of all that run, one acts."""
+
+    def __init__(self, pool: AsyncConnectionPool, writer: Writer, tail: Tail) -> None:
+        self._pool = pool
+        self._writer = writer
+        self._tail = tail
+        self._duty = Duty("clock", pool)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sooner = asyncio.Event()
+        self._damaged: dict[UUID, float] = {}
+
+    async def start(self) -> None:
+        """Begin to look for timers that are due."""
+        self._tasks = [
+            asyncio.create_task(self._run(), name="placet-clock"),
+            asyncio.create_task(self._hear(), name="placet-clock-hear"),
+        ]
+
+    async def close(self) -> None:
+        """Stop, and leave the rest to another process."""
+        await stop(self._tasks)
+        with suppress(psycopg.Error, PoolTimeout):
+            await self._duty.lay_down()
+
+    async def _hear(self) -> None:
+        """Look anew when a timer was set: it may be due before the one that is waited for."""
+        position = self._tail.position
+        while True:
+            try:
+                async for batch in self._tail.follow(position):
+                    position = batch.position
+                    if any(isinstance(each.recorded.event, TimerSet) for each in batch.events):
+                        self._sooner.set()
+            except Exception:  # noqa: BLE001 - logged; without it a timer is a moment late at most
+                _log.exception("clock_does_not_hear")
+                position = self._tail.position
+                await asyncio.sleep(LONGEST)
+
+    async def _run(self) -> None:
+        while True:
+            pause = LONGEST
+            try:
+                if await self._duty.take():
+                    pause = await self._tick()
+            except (psycopg.Error, PoolTimeout) as error:
+                _log.warning("clock_unreachable", error=str(error))
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                _log.exception("clock_failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._sooner.wait()
+            self._sooner.clear()
+
+    async def _tick(self) -> float:
+        """Let fire what is due. Gives the seconds after which to look again."""
+        now = monotonic()
+        self._damaged = {id_: until for id_, until in self._damaged.items() if until > now}
+        spared = list(self._damaged)
+        async with self._pool.connection() as connection:
+            due = await (await connection.execute(_DUE, (spared, LIMIT), prepare=True)).fetchall()
+            if not due:
+                row = await (await connection.execute(_NEXT, (spared,), prepare=True)).fetchone()
+                seconds = None if row is None else row[0]
+                return LONGEST if seconds is None else min(max(seconds, 0.0), LONGEST)
+        outcomes = await self._writer.handle(
+            [
+                Request(
+                    command=FireTimer(by=SERVICE, execution_id=execution_id, key=key),
+                    command_id=uuid4(),
+                )
+                for execution_id, key, _ in due
+            ]
+        )
+        fine = [
+            self._settle(execution_id, late, outcome)
+            for (execution_id, _, late), outcome in zip(due, outcomes, strict=True)
+        ]
+        return 0.0 if all(fine) else PAUSE
+
+    def _settle(self, execution_id: UUID, late: float, outcome: Outcome) -> bool:
+        """Take note of what became of a timer; False if it should be tried again a little later."""
+        match outcome:
+            case Accepted():
+                TIMER_SECONDS.observe(late)
+                return True
+            case Refused(code=RefusalCode.OVERLOADED | RefusalCode.OUTCOME_UNKNOWN):
+                return False
+            case Refused():
+                # It came to its end, or the timer was cancelled, after this was read.
+                return True
+            case UnavailableError():
+                return False
+            case _:
+                id_ = str(execution_id)
+                _log.error("timer_can_not_fire", execution_id=id_, error=str(outcome))
+                self._damaged[execution_id] = monotonic() + SPARE_DAMAGED
+                return True

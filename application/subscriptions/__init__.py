@@ -1,0 +1,4 @@
+"""Following the log: every event once, in order and without a gap.
+
+Imports ``domain``, ``application.event_store`` and ``application.command_handling``.
+"""

@@ -1,0 +1,281 @@
+"""The tail: what is appended to the log, handed to whoever follows it, in order and without a gap.
+
+This process's writer hands its commits over directly. For those of other processes there is
+LISTEN, and a poll for what a notification missed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from application import metrics
+from application.background_tasks import stop
+from application.command_handling.writer import Commit
+from application.event_store.reader import EventQuery, Reader
+from application.event_store.recorded import Logged
+from application.subscriptions.notifications import RECONNECT_AFTER, Listening
+from domain.execution.state import Execution
+
+_log = structlog.get_logger(__name__)
+
+PAGE = 500
+SOON = 0.003
+_ANY = EventQuery()
+
+Listener = Callable[[tuple[Logged, ...], tuple[Execution, ...] | None], None]
+"""Takes events and the state after each, None: for events of other processes."""
+
+
+class Batch(NamedTuple):
+    """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
+
+    events: tuple[Logged, ...]
+    position: int
+
+
+class Tail:
+    """Keeps the latest events in memory, up to ``buffer_limit`` bytes and what came last.
+
+    ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
+    called on the loop soon after there are new events, when those who wait for them have them:
+    whoever is woken by it takes no time from them.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        reader: Reader,
+        *,
+        poll: float = 1.0,
+        buffer_limit: int = 1024 * 1024,
+        on_events: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.position = 0
+        self._reader = reader
+        self._poll = poll
+        self._on_events = on_events
+        self._will_tell = False
+        self._listeners: list[Listener] = []
+        self._buffer: deque[Logged] = deque()
+        self._buffer_from = 0
+        self._buffer_size = 0
+        self._buffer_limit = buffer_limit
+        self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
+        self._wake = asyncio.Event()
+        self._listening = Listening(conninfo, self._wake.set)
+        self._draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin at the log's end. Raises psycopg errors if the database is away."""
+        self.position = self._buffer_from = await self._reader.position()
+        self._tasks = [
+            asyncio.create_task(self._listening.run(), name="placet-tail-listen"),
+            asyncio.create_task(self._read(), name="placet-tail-read"),
+        ]
+
+    async def close(self) -> None:
+        """Stop. Those who follow wait until they are cancelled."""
+        await stop(self._tasks)
+
+    def drain(self) -> None:
+        """Have everyone answered who waits in :meth:`happens`, now and later: the server is ending.
+
+        Those who follow go on until they are cancelled.
+        """
+        self._draining = True
+        for key in tuple(self._waiting):
+            self._release(key)
+
+    def offer(self, commit: Commit) -> None:
+        """Take a commit of this process's writer."""
+        self._listening.writer_pid = commit.writer_pid
+        if commit.after == self.position:
+            self._publish(commit.events, commit.states)
+        else:
+            self._wake.set()
+
+    def listen(self, listener: Listener) -> None:
+        """Have all events handed over in the moment in which they are known, before all followers.
+
+        In order and without a gap, from the position at the start. It must neither raise nor wait.
+        """
+        self._listeners.append(listener)
+
+    async def follow(
+        self,
+        after: int | None = None,
+        *,
+        execution_id: UUID | None = None,
+        idle: float = 15.0,
+    ) -> AsyncGenerator[Batch, None]:
+        """Give events after a position (None: from now on), first from the log and then live.
+
+        A batch without events comes when there were none for ``idle`` seconds. Never ends.
+        """
+        position = self.position if after is None else after
+        while True:
+            idled = position >= self.position and not await self._wait(execution_id, idle)
+            # Also after an idle time it is looked: something may have come at its very end.
+            batch = self._from_buffer(position, execution_id)
+            if batch is None:
+                batch = await self._from_log(position, execution_id)
+            position = batch.position
+            if batch.events or idled:
+                yield batch
+
+    @property
+    def others(self) -> bool:
+        """Whether another process may want to hear of what this one commits."""
+        return self._listening.others
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is ending, so that nobody should wait any more."""
+        return self._draining
+
+    async def moves(self, execution_id: UUID, version: int, *, after: int, seconds: float) -> bool:
+        """Say whether the execution goes past a version within so many seconds.
+
+        ``after``: a position of the log from before that version was read. Says no before the
+        time is up if the server is ending.
+        """
+
+        def past(event: Logged) -> bool:
+            return event.recorded.version > version
+
+        return await self.happens(past, execution_id=execution_id, after=after, seconds=seconds)
+
+    async def happens(
+        self,
+        wanted: Callable[[Logged], bool],
+        *,
+        execution_id: UUID | None = None,
+        after: int,
+        seconds: float,
+    ) -> bool:
+        """Say whether such an event comes after a position within so many seconds.
+
+        Says no before the time is up if the server is ending.
+        """
+        clock, position = asyncio.get_running_loop().time, after
+        until = clock() + seconds
+        while True:
+            batch = self._from_buffer(position, execution_id)
+            if batch is None:
+                batch = await self._from_log(position, execution_id)
+            if any(wanted(event) for event in batch.events):
+                return True
+            position = batch.position
+            left = until - clock()
+            if left <= 0 or self._draining:
+                return False
+            if position >= self.position:
+                await self._wait(execution_id, left)
+
+    def _from_buffer(self, after: int, execution_id: UUID | None) -> Batch | None:
+        if after < self._buffer_from:
+            return None
+        found: list[Logged] = []
+        for event in reversed(self._buffer):
+            if event.position <= after:
+                break
+            if execution_id is None or event.recorded.execution_id == execution_id:
+                found.append(event)
+        return Batch(tuple(reversed(found)), max(after, self.position))
+
+    async def _from_log(self, after: int, execution_id: UUID | None) -> Batch:
+        upto = self.position
+        query = _ANY if execution_id is None else EventQuery(execution_id=execution_id)
+        events = await self._reader.events(query, after=after, upto=upto, limit=PAGE)
+        return Batch(tuple(events), events[-1].position if len(events) == PAGE else upto)
+
+    async def _wait(self, execution_id: UUID | None, idle: float) -> bool:
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(execution_id, set())
+        waiting.add(future)
+        try:
+            async with asyncio.timeout(idle):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            waiting.discard(future)
+            if not waiting and self._waiting.get(execution_id) is waiting:
+                del self._waiting[execution_id]
+        return True
+
+    def _publish(
+        self, events: tuple[Logged, ...], states: tuple[Execution, ...] | None = None
+    ) -> None:
+        if not events:
+            return
+        now = datetime.now(UTC)
+        for event in events:
+            self._buffer.append(event)
+            self._buffer_size += len(event.stored)
+        self.position = events[-1].position
+        # What was published just now stays, or all who follow would read it from the log at once.
+        while self._buffer_size > self._buffer_limit and len(self._buffer) > len(events):
+            dropped = self._buffer.popleft()
+            self._buffer_size -= len(dropped.stored)
+            self._buffer_from = dropped.position
+        for listener in self._listeners:
+            try:
+                listener(events, states)
+            except Exception:  # noqa: BLE001 - logged
+                # The others must not miss what one could not take.
+                _log.exception("listener_failed", position=self.position)
+        for key in {None, *(event.recorded.execution_id for event in events)}:
+            self._release(key)
+        # After those who wait for it went on.
+        asyncio.get_running_loop().call_soon(_observe, events, now)
+        if not self._will_tell:
+            self._will_tell = True
+            asyncio.get_running_loop().call_later(SOON, self._tell)
+
+    def _release(self, key: UUID | None) -> None:
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _tell(self) -> None:
+        self._will_tell = False
+        self._on_events()
+
+    async def _read(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._read_all()
+            except psycopg.Error as error:
+                _log.warning("tail_unreachable", error=str(error))
+                await asyncio.sleep(RECONNECT_AFTER)
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                # An event that can't be read stops those who follow, but never quietly.
+                _log.exception("tail_failed", position=self.position)
+                await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _read_all(self) -> None:
+        while True:
+            events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
+            # Meanwhile the writer may have handed over some of them.
+            self._publish(tuple(event for event in events if event.position > self.position))
+            if len(events) < PAGE:
+                return
+
+
+def _observe(events: Sequence[Logged], delivered: datetime) -> None:
+    for event in events:
+        lag = (delivered - event.recorded.at).total_seconds()
+        metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))

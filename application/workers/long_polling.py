@@ -1,0 +1,128 @@
+"""Claims of workers that poll: each is answered as soon as there is something to say."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+
+from application.event_store.reader import Reader
+from application.event_store.recorded import DAMAGE, Logged
+from application.subscriptions.event_tail import Tail
+from application.workers.dispatcher import FREEING
+from application.workers.leases import Grant, Leases
+from domain.values import Principal
+
+_log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 1.0
+# A busy log must not make every poll look all the time.
+LOOK_AT_MOST_EVERY = 0.01
+MOST_NEWS = 500
+
+
+class Poll(NamedTuple):
+    """``lost``: what the worker takes for its own, and is not any more."""
+
+    grants: list[Grant]
+    lost: list[UUID]
+
+
+class Polling:
+    """One for a process. Raises psycopg errors if the database is away."""
+
+    def __init__(self, leases: Leases, reader: Reader, tail: Tail) -> None:
+        self._leases = leases
+        self._reader = reader
+        self._tail = tail
+
+    async def claim(
+        self,
+        principal: Principal,
+        worker: str,
+        queues: Sequence[str],
+        limit: int,
+        lease: timedelta,
+        *,
+        wait: timedelta,
+        holding: Mapping[UUID, int | None] | None,
+        trace: str | None = None,
+    ) -> Poll:
+        """Claim up to ``limit`` executions, waiting for the first of them; keeps the lease.
+
+        ``holding``: what the worker knows that it holds, with the version of the last wake-up of
+        which it knows, None if it need not be told of more. What has a later one, and what else it
+        holds, because an answer was lost, is given like a claim; what it holds no longer is
+        ``lost``. News of what it knows that it holds does not count to the limit, so that a worker
+        which can take nothing more hears of what it has by a limit of 0. A server that is ending
+        answers at once. Raises UnavailableError or OverloadedError.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + wait.total_seconds()
+        third = lease.total_seconds() / 3
+        if holding is None:
+            expires_at = await self._leases.renew(principal.id, worker, lease)
+        else:
+            # It hears of everything by its polls, so a stream that is still open is none of its.
+            expires_at = await self._leases.take_over(principal.id, worker, lease, None)
+        renewed_at = clock()
+        while True:
+            # Fixed before it is looked, so that nothing falls between the two.
+            position = self._tail.position
+            news, grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
+            wanted = limit - len(grants)
+            if wanted and await self._leases.candidates(queues, 1):
+                grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
+            left = until - clock()
+            if news or grants or lost or left <= 0 or self._tail.draining:
+                return Poll(news + grants, lost)
+            longest = min(left, LOOK_EVERY, third)
+            await self._tail.happens(_frees, after=position, seconds=longest)
+            await asyncio.sleep(LOOK_AT_MOST_EVERY)
+            if clock() - renewed_at >= third:
+                expires_at = await self._leases.renew(principal.id, worker, lease)
+                renewed_at = clock()
+
+    async def _told(
+        self,
+        owner: str,
+        worker: str,
+        limit: int,
+        holding: Mapping[UUID, int | None] | None,
+        expires_at: datetime,
+    ) -> tuple[list[Grant], list[Grant], list[UUID]]:
+        """Give news of what the worker knows, what else it holds, and what it holds no longer."""
+        if holding is None:
+            return [], [], []
+        held = await self._leases.woken(owner, worker)
+        news = [id_ for id_, woken in held.items() if _is_news(holding, id_, woken)]
+        unknown = [id_ for id_ in held if id_ not in holding]
+        return (
+            await self._grants(news[:MOST_NEWS], expires_at),
+            await self._grants(unknown[:limit], expires_at),
+            [id_ for id_ in holding if id_ not in held],
+        )
+
+    async def _grants(self, ids: Sequence[UUID], expires_at: datetime) -> list[Grant]:
+        grants: list[Grant] = []
+        for id_ in ids:
+            try:
+                execution = await self._reader.execution(id_)
+            except DAMAGE as error:
+                # Nobody can work on it, and the others must not wait for it.
+                _log.error("held_but_damaged", id=str(id_), error=str(error))
+                continue
+            if execution is not None and not execution.state.final:
+                grants.append(Grant(execution, execution.fence, expires_at))
+        return grants
+
+
+def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
+    seen = holding.get(id_)
+    return seen is not None and woken > seen
+
+
+def _frees(event: Logged) -> bool:
+    return isinstance(event.recorded.event, FREEING)

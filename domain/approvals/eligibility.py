@@ -1,0 +1,74 @@
+"""Who may decide an approval: a list of small rules, each with its reason."""
+
+from collections.abc import Callable, Iterator
+
+from domain import authorization
+from domain.execution.state import Approval, Execution
+from domain.values import Principal
+
+Rule = Callable[[Principal, Execution, Approval], str | None]
+
+
+def role_allows(principal: Principal, _execution: Execution, _approval: Approval) -> str | None:
+    """Only approvers decide, and an engine never does."""
+    return None if authorization.may_decide(principal) else "the roles do not allow deciding"
+
+
+def named_by_policy(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
+    """A requirement has to name the person or one of the person's groups."""
+    if authorization.eligible(principal, approval):
+        return None
+    return "no requirement names this person or a group of this person"
+
+
+def not_initiator(principal: Principal, execution: Execution, approval: Approval) -> str | None:
+    """Four eyes: who started the execution does not decide."""
+    if approval.policy.allow_initiator or execution.initiator.id != principal.id:
+        return None
+    return "four eyes: this person started the execution"
+
+
+def not_beneficiary(principal: Principal, execution: Execution, approval: Approval) -> str | None:
+    """Four eyes: for whom the execution was started does not decide."""
+    if approval.policy.allow_initiator or execution.on_behalf_of != principal.id:
+        return None
+    return "four eyes: the execution was started on behalf of this person"
+
+
+def not_requester(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
+    """Four eyes: who asked for the approval does not decide."""
+    if approval.policy.allow_initiator or approval.requested_by.id != principal.id:
+        return None
+    return "four eyes: this person asked for the approval"
+
+
+RULES: tuple[Rule, ...] = (
+    role_allows,
+    named_by_policy,
+    not_initiator,
+    not_beneficiary,
+    not_requester,
+)
+
+
+def objections(principal: Principal, execution: Execution, approval: Approval) -> Iterator[str]:
+    """Give each reason why the principal may not decide the approval; none if it may."""
+    return (reason for rule in RULES if (reason := rule(principal, execution, approval)))
+
+
+def rule_for(principal: Principal, approval: Approval) -> str:
+    """Say what makes an eligible principal so, by the earliest requirement: user or group."""
+    for requirement in approval.policy.requirements:
+        if principal.id in requirement.users:
+            return f"user:{principal.id}"
+        for group in requirement.groups:
+            if group in principal.groups:
+                return f"group:{group}"
+    msg = f"{principal.id} is not eligible for {approval.id}"
+    raise ValueError(msg)
+
+
+def counted_groups(principal: Principal, approval: Approval) -> tuple[str, ...]:
+    """Give the principal's groups that the policy names, sorted: what a decision freezes."""
+    named = {group for r in approval.policy.requirements for group in r.groups}
+    return tuple(sorted(named & principal.groups))

@@ -1,0 +1,283 @@
+"""What can be asked of an execution.
+
+A command checks its own input when it is built, outside the log's lock and once; ``problem`` holds
+the first broken rule. It is told only when the command's turn comes, after the checks of role and
+visibility, because who may not see an execution must not learn more than that.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain import validation
+from domain.identifiers import parse_uuid
+from domain.serialization.canonical_json import canonical, digest
+from domain.validation import Problem, first, optional
+from domain.values import ExecutionState, Label, Parent, Policy, Principal, Verdict
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all commands: who asks, and of which execution."""
+
+    by: Principal
+    execution_id: UUID
+    problem: Problem = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "problem", self.check())
+
+    def check(self) -> Problem:
+        """Give the first rule that the input breaks."""
+        return None
+
+
+class WorkerCommand(Command, frozen=True, kw_only=True):
+    """What a worker sends: guarded by the fencing token once the execution was claimed."""
+
+    fence: int | None = None
+
+
+class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
+    """What a worker sends about the approval with this ordinal."""
+
+    ordinal: int
+
+
+class StartExecution(Command, frozen=True, kw_only=True):
+    """``given_id``: the caller chose ``execution_id``, so that it is part of the content."""
+
+    workflow: str
+    workflow_version: str | None = None
+    queue: str = "default"
+    input: Any = None
+    labels: tuple[Label, ...] = ()
+    on_behalf_of: str | None = None
+    key: str | None = None
+    given_id: str | None = None
+    parent: Parent | None = None
+
+    def check(self) -> Problem:
+        if self.given_id is not None and parse_uuid(self.given_id) != self.execution_id:
+            return "id must be a UUID in its form of 36 characters"
+        return first(
+            validation.name(self.workflow, "workflow"),
+            optional(validation.name, self.workflow_version, "workflowVersion"),
+            validation.name(self.queue, "queue"),
+            optional(validation.name, self.on_behalf_of, "onBehalfOf"),
+            optional(validation.name, self.key, "idempotencyKey"),
+            validation.labels(self.labels),
+            validation.json(self.input, "input"),
+        )
+
+
+class ClaimExecution(Command, frozen=True, kw_only=True):
+    worker: str
+
+    def check(self) -> Problem:
+        return validation.name(self.worker, "worker")
+
+
+class RecordStep(WorkerCommand, frozen=True, kw_only=True):
+    """A step's result, or with ``error`` one attempt that failed."""
+
+    key: str
+    name: str
+    attempt: int = 1
+    result: Any = None
+    error: str | None = None
+
+    def check(self) -> Problem:
+        if self.error is not None and self.result is not None:
+            return "result and error exclude each other: a failed attempt has no result"
+        return first(
+            validation.name(self.key, "key"),
+            validation.name(self.name, "name"),
+            validation.at_least(1, self.attempt, "attempt"),
+            validation.json(self.result, "result"),
+            optional(validation.required_text, self.error, "error"),
+        )
+
+
+class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
+    """``form`` and ``deadline`` are in the contract but refused: nothing acts on them yet."""
+
+    key: str
+    title: str
+    description: str | None = None
+    payload: Any
+    form: Any = None
+    policy: Policy
+    deadline: Any = None
+    canonical_payload: bytes = b""
+    payload_digest: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.problem is None:
+            data = canonical(self.payload)
+            msgspec.structs.force_setattr(self, "canonical_payload", data)
+            msgspec.structs.force_setattr(self, "payload_digest", digest(data))
+
+    def check(self) -> Problem:
+        return first(
+            validation.name(self.key, "key"),
+            validation.required_text(self.title, "title", validation.MAX_TITLE),
+            optional(validation.text, self.description, "description"),
+            validation.unsupported(self.form, "form", "a form"),
+            validation.unsupported(self.deadline, "deadline", "a deadline"),
+            validation.policy(self.policy),
+            validation.json(self.payload, "payload"),
+        )
+
+
+class WithdrawApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return validation.required_text(self.reason, "reason")
+
+
+class Decide(Command, frozen=True, kw_only=True):
+    """One person's verdict on the document with this digest."""
+
+    ordinal: int
+    verdict: Verdict
+    digest: str
+    comment: str | None = None
+    answers: Any = None
+    amended_payload: Any = None
+
+    def check(self) -> Problem:
+        if self.verdict is Verdict.REJECTED and not (self.comment or "").strip():
+            return "comment must not be empty: a rejection says why"
+        return first(
+            validation.name(self.digest, "digest"),
+            optional(validation.text, self.comment, "comment"),
+            validation.unsupported(self.answers, "answers", "a form"),
+            validation.unsupported(self.amended_payload, "amendedPayload", "an amendment"),
+        )
+
+
+class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
+    payload_digest: str
+    redemption_key: str
+
+    def check(self) -> Problem:
+        return first(
+            validation.name(self.payload_digest, "payloadDigest"),
+            validation.name(self.redemption_key, "redemptionKey"),
+        )
+
+
+class SetTimer(WorkerCommand, frozen=True, kw_only=True):
+    """A timer that fires after ``delay``, or at ``until``: exactly one of them."""
+
+    key: str
+    delay: timedelta | None = None
+    until: datetime | None = None
+
+    def check(self) -> Problem:
+        if (self.delay is None) == (self.until is None):
+            return "a timer takes exactly one of delay and until"
+        return first(
+            validation.name(self.key, "key"), optional(validation.delay, self.delay, "delay")
+        )
+
+
+class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
+    key: str
+
+
+class FireTimer(Command, frozen=True, kw_only=True):
+    """Sent by the clock, once the timer is due."""
+
+    key: str
+
+
+class SendSignal(Command, frozen=True, kw_only=True):
+    name: str
+    key: str
+    payload: Any = None
+
+    def check(self) -> Problem:
+        return first(
+            validation.name(self.name, "name"),
+            validation.name(self.key, "key"),
+            validation.json(self.payload, "payload"),
+        )
+
+
+class StartChild(WorkerCommand, frozen=True, kw_only=True):
+    key: str
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    input: Any = None
+
+    def check(self) -> Problem:
+        return first(
+            validation.name(self.key, "key"),
+            validation.name(self.workflow, "workflow"),
+            optional(validation.name, self.workflow_version, "workflowVersion"),
+            validation.name(self.queue, "queue"),
+            validation.json(self.input, "input"),
+        )
+
+
+class EndChild(Command, frozen=True, kw_only=True):
+    """Sent by the service itself, once the child is over."""
+
+    key: str
+    round: int
+    outcome: ExecutionState
+    result: Any = None
+    error: str | None = None
+
+
+class SuspendExecution(WorkerCommand, frozen=True, kw_only=True):
+    """``seen`` is the version of the last wake-up that the worker has dealt with, 0 if of none."""
+
+    seen: int
+
+
+class ParkExecution(WorkerCommand, frozen=True, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return validation.required_text(self.reason, "reason")
+
+
+class UnparkExecution(Command, frozen=True, kw_only=True):
+    pass
+
+
+class CompleteExecution(WorkerCommand, frozen=True, kw_only=True):
+    result: Any = None
+
+    def check(self) -> Problem:
+        return validation.json(self.result, "result")
+
+
+class FailExecution(WorkerCommand, frozen=True, kw_only=True):
+    error: str
+
+    def check(self) -> Problem:
+        return validation.required_text(self.error, "error")
+
+
+class CancelExecution(Command, frozen=True, kw_only=True):
+    reason: str
+
+    def check(self) -> Problem:
+        return validation.required_text(self.reason, "reason")
+
+
+class RetryExecution(Command, frozen=True, kw_only=True):
+    """``expected_version`` is the version at which the caller saw the execution FAILED."""
+
+    expected_version: int
+
+
+ApprovalCommand = WorkerApprovalCommand | Decide

@@ -1,0 +1,121 @@
+"""The transition table: the one place that says which event may follow which state.
+
+``evolve`` moves by it, commands are refused by it, the diagram in the documentation is drawn
+from it and the tests enumerate it.
+"""
+
+from itertools import groupby
+
+from domain.execution.events import (
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRedeemed,
+    ApprovalRejected,
+    ApprovalRequested,
+    ApprovalWithdrawn,
+    Cancelled,
+    ChildEnded,
+    ChildStarted,
+    Claimed,
+    Completed,
+    Event,
+    Failed,
+    Parked,
+    Resumed,
+    Retried,
+    SignalReceived,
+    Started,
+    StepCompleted,
+    StepFailed,
+    Suspended,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+    Unparked,
+)
+from domain.execution.state import Execution
+from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
+from domain.values import ExecutionState
+
+RUNNING = ExecutionState.RUNNING
+WAITING = ExecutionState.WAITING_APPROVAL
+RESUMED = ExecutionState.RESUMED
+COMPLETED = ExecutionState.COMPLETED
+FAILED = ExecutionState.FAILED
+CANCELLED = ExecutionState.CANCELLED
+
+_Moves = dict[ExecutionState | None, ExecutionState]
+
+_PROGRESS: _Moves = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
+_OPEN: _Moves = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
+_WHILE_PENDING: _Moves = {WAITING: WAITING}
+
+_MOVES: dict[type[Event], _Moves] = {
+    Started: {None: RUNNING},
+    Claimed: {**_OPEN},
+    StepCompleted: {**_PROGRESS},
+    StepFailed: {**_PROGRESS},
+    ApprovalRequested: {RUNNING: WAITING, RESUMED: WAITING, WAITING: WAITING},
+    ApprovalGranted: {**_WHILE_PENDING},
+    ApprovalRejected: {**_WHILE_PENDING},
+    ApprovalExpired: {**_WHILE_PENDING},
+    ApprovalWithdrawn: {**_WHILE_PENDING},
+    ApprovalDelegated: {**_WHILE_PENDING},
+    ApprovalEscalated: {**_WHILE_PENDING},
+    Resumed: {WAITING: RESUMED},
+    ApprovalRedeemed: {**_PROGRESS},
+    TimerSet: {**_PROGRESS},
+    TimerFired: {**_OPEN},
+    TimerCancelled: {**_PROGRESS},
+    SignalReceived: {**_OPEN},
+    ChildStarted: {**_PROGRESS},
+    ChildEnded: {**_OPEN},
+    Suspended: {RUNNING: RUNNING, RESUMED: RUNNING},
+    Parked: {**_OPEN},
+    Unparked: {**_OPEN},
+    Completed: {RUNNING: COMPLETED, RESUMED: COMPLETED},
+    Failed: {RUNNING: FAILED, RESUMED: FAILED, WAITING: FAILED},
+    Cancelled: {RUNNING: CANCELLED, RESUMED: CANCELLED, WAITING: CANCELLED},
+    Retried: {FAILED: RUNNING},
+}
+
+TRANSITIONS: dict[tuple[ExecutionState | None, type[Event]], ExecutionState] = {
+    (source, event): target for event, moves in _MOVES.items() for source, target in moves.items()
+}
+
+
+def allowed(state: ExecutionState | None, event: type[Event]) -> bool:
+    """Whether an event of this type may follow the state (None: not started)."""
+    return (state, event) in TRANSITIONS
+
+
+def target(state: ExecutionState | None, event: type[Event]) -> ExecutionState:
+    """Give the state after the event. Raises IllegalTransitionError if it may not happen."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        where = "before the start" if state is None else f"in state {state}"
+        msg = f"{event.__name__} can't happen {where}"
+        raise IllegalTransitionError(msg) from None
+
+
+def check_transition(state: Execution, event: type[Event]) -> None:
+    """Refuse a command whose event may not follow. Raises Refusal."""
+    if not allowed(state.state, event):
+        message = f"{event.__name__} is not possible: {state.id} is {state.state}"
+        raise Refusal(RefusalCode.INVALID_TRANSITION, message)
+
+
+def mermaid() -> str:
+    """Draw the table as a Mermaid state diagram, one arrow for each pair of states."""
+    arrows = sorted(
+        (str(source or "[*]"), str(to), event.__name__)
+        for (source, event), to in TRANSITIONS.items()
+    )
+    lines = ["stateDiagram-v2"]
+    for (source, to), group in groupby(arrows, key=lambda arrow: arrow[:2]):
+        lines.append(f"    {source} --> {to}: {', '.join(name for _, _, name in group)}")
+    lines += [f"    {state} --> [*]" for state in ExecutionState if state.final]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,123 @@
+"""How an event lies in the log: JSON bytes, chained by hashes.
+
+The bytes hold the structure in the open and everything that people wrote or sent, with the
+actor's name, in ``sealed``: base64 of JSON. The hash of an event is the hex SHA-256 over the 16
+bytes of the execution's UUID, the version as 8 bytes big-endian, the topic in UTF-8, one zero
+byte and the stored bytes, which hold the hash before.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from domain.execution.events import EVENT_TYPES, Content, Event, Recorded
+from domain.refusals import DamagedEventError, UnknownTopicError
+from domain.values import Actor
+
+GENESIS_HASH = "0" * 64
+
+
+class _Envelope(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    previous_hash: str
+    at: datetime
+    actor: str
+    command_id: UUID
+    correlation_id: UUID
+    data: Any
+    sealed: bytes = b""
+    causation_id: UUID | None = None
+    trace: str | None = None
+
+
+class _StoredEnvelope(_Envelope, frozen=True):
+    data: msgspec.Raw
+
+
+class _Sealed(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    actor_name: str | None = None
+    content: Any = None
+
+
+class _Decoders:
+    """The two decoders of one event type: of its structure, and of its sealed part."""
+
+    def __init__(self, event_type: type[Event]) -> None:
+        default = next(
+            field.default for field in msgspec.structs.fields(event_type) if field.name == "content"
+        )
+        self.no_content: Content = default
+        self.structure = msgspec.json.Decoder(event_type)
+        self.sealed: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Sealed",
+                [("actor_name", str | None, None), ("content", type(default), default)],
+                rename="camel",
+            )
+        )
+
+
+_DECODERS = {event_type.topic: _Decoders(event_type) for event_type in EVENT_TYPES}
+_encode = msgspec.json.Encoder().encode
+_decode_envelope = msgspec.json.Decoder(_StoredEnvelope).decode
+
+
+def encode(recorded: Recorded) -> bytes:
+    """Give the bytes that are stored for the event."""
+    event, actor = recorded.event, recorded.actor
+    no_content = _DECODERS[event.topic].no_content
+    content = None if event.content is no_content else event.content
+    return _encode(
+        _Envelope(
+            previous_hash=recorded.previous_hash,
+            at=recorded.at,
+            actor=actor.id,
+            command_id=recorded.command_id,
+            correlation_id=recorded.correlation_id,
+            # The default is left out of the bytes, so this takes the content out of the structure.
+            data=replace(event, content=no_content),
+            sealed=_encode(_Sealed(actor_name=actor.name, content=content)),
+            causation_id=recorded.causation_id,
+            trace=recorded.trace,
+        )
+    )
+
+
+def decode(execution_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
+    """Read an event back.
+
+    Raises UnknownTopicError for a topic that the catalogue does not have, and DamagedEventError
+    for bytes that are not what :func:`encode` writes.
+    """
+    decoders = _DECODERS.get(topic)
+    if decoders is None:
+        msg = f"{execution_id} version {version} has the unknown topic {topic!r}"
+        raise UnknownTopicError(msg)
+    try:
+        envelope = _decode_envelope(stored)
+        event = decoders.structure.decode(envelope.data)
+        sealed = decoders.sealed.decode(envelope.sealed)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        msg = f"{execution_id} version {version} ({topic}) can't be read: {error}"
+        raise DamagedEventError(msg) from error
+    return Recorded(
+        execution_id=execution_id,
+        version=version,
+        at=envelope.at,
+        actor=Actor(id=envelope.actor, name=sealed.actor_name),
+        command_id=envelope.command_id,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        trace=envelope.trace,
+        previous_hash=envelope.previous_hash,
+        event=replace(event, content=sealed.content),
+    )
+
+
+def hash_of(execution_id: UUID, version: int, topic: str, stored: bytes) -> str:
+    """Give the hash that the next version must name as its previous one."""
+    head = execution_id.bytes + version.to_bytes(8, "big") + topic.encode() + b"\x00"
+    return hashlib.sha256(head + stored).hexdigest()

@@ -1,0 +1,63 @@
+"""How a folded state is put away and read back: a copy of what the log says, never the truth."""
+
+import msgspec
+from msgspec.structs import replace
+from rpds import HashTrieMap
+
+from domain.execution.state import EMPTY, Approval, Child, Execution, Signal, Step, Timer
+from domain.refusals import DamagedEventError
+
+
+class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``execution`` with its maps taken out, which msgspec has no form for."""
+
+    execution: Execution
+    steps: list[Step] = []
+    approvals: list[Approval] = []
+    timers: list[Timer] = []
+    signals: list[Signal] = []
+    children: list[Child] = []
+
+
+_NO_MAPS = {
+    field.name: EMPTY for field in msgspec.structs.fields(Execution) if field.default is EMPTY
+}
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Stored).decode
+
+
+def header_of(execution: Execution) -> Execution:
+    """Give the execution without its maps."""
+    return replace(execution, **_NO_MAPS)
+
+
+def encode_state(execution: Execution) -> bytes:
+    """Give the JSON bytes of a state."""
+    return _encode(
+        _Stored(
+            execution=header_of(execution),
+            steps=execution.steps_in_order(),
+            approvals=execution.approvals_in_order(),
+            timers=list(execution.timers.values()),
+            signals=list(execution.signals.values()),
+            children=list(execution.children.values()),
+        )
+    )
+
+
+def decode_state(data: bytes) -> Execution:
+    """Read a state back. Raises DamagedEventError for what :func:`encode_state` never wrote."""
+    try:
+        stored = _decode(data)
+    except msgspec.MsgspecError as error:
+        msg = f"a stored state can't be read: {error}"
+        raise DamagedEventError(msg) from error
+    return replace(
+        stored.execution,
+        steps=HashTrieMap((step.key, step) for step in stored.steps),
+        approvals=HashTrieMap((approval.ordinal, approval) for approval in stored.approvals),
+        rounds=HashTrieMap((approval.key, approval.ordinal) for approval in stored.approvals),
+        timers=HashTrieMap((timer.key, timer) for timer in stored.timers),
+        signals=HashTrieMap((signal.key, signal) for signal in stored.signals),
+        children=HashTrieMap((child.key, child) for child in stored.children),
+    )

@@ -1,0 +1,1 @@
+"""The read model of approvals: its tables, its projection, its query."""

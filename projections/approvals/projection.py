@@ -1,0 +1,51 @@
+"""The read model of approvals: a row for each approval, rendered from the fold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rpds import HashTrieMap
+
+from domain.execution.state import Approval, Execution
+from domain.serialization.state_codec import encode_state
+from projections.querying.full_text import approval_text
+from projections.querying.hashed_terms import array, audience, barred
+from projections.runtime.read_model import Change, ReadModel, header
+
+
+def _render(changes: Sequence[Change]) -> dict[str, Any]:
+    touched = [
+        (state, state.approvals[ordinal], change.before)
+        for change in changes
+        for ordinal, state in change.touched.items()
+    ]
+    worded = [
+        (state, approval)
+        for state, approval, before in touched
+        if before is None or approval.ordinal not in before.approvals
+    ]
+    return {
+        "execution_id": [state.id for state, _, _ in touched],
+        "ordinal": [approval.ordinal for _, approval, _ in touched],
+        "version": [state.version for state, _, _ in touched],
+        "status": [approval.status.value for _, approval, _ in touched],
+        "workflow": [state.workflow for state, _, _ in touched],
+        "queue": [state.queue for state, _, _ in touched],
+        "audience": [array(audience(approval)) for _, approval, _ in touched],
+        "barred": [array(barred(state, approval)) for state, approval, _ in touched],
+        "requested_at": [approval.requested_at for _, approval, _ in touched],
+        "deadline": [approval.deadline for _, approval, _ in touched],
+        "body": [_body(state, approval) for state, approval, _ in touched],
+        "term_execution_id": [state.id for state, _ in worded],
+        "term_ordinal": [approval.ordinal for _, approval in worded],
+        "document": [approval_text(state, approval) for state, approval in worded],
+    }
+
+
+def _body(execution: Execution, approval: Approval) -> bytes:
+    only = HashTrieMap({approval.ordinal: approval})
+    return encode_state(header(execution, approvals=only))
+
+
+APPROVALS = ReadModel(
+    "approvals", version=2, tables=("approvals", "approval_terms"), render=_render
+)

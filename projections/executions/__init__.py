@@ -1,0 +1,1 @@
+"""The read model of executions: its tables, its projection, its query."""

@@ -1,0 +1,159 @@
+"""Executions, found by state, workflow, queue, initiator, labels and words."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from domain.authorization import sees_all
+from domain.execution.state import Execution
+from domain.serialization.state_codec import decode_state
+from domain.values import ExecutionState, Label, Principal, Role
+from projections.querying.checkpoints import Positions
+from projections.querying.full_text import query_text
+from projections.querying.hashed_terms import label_terms, person_term
+from projections.querying.keyset_pages import (
+    Cursor,
+    Instant,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    page_of,
+)
+from projections.querying.page_query import Pool, Source
+from projections.querying.where_clause import Conditions, storable
+
+
+class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds of all executions of a page; None asks for nothing.
+
+    Any of the states, workflows, queues and initiators, but all of the labels. The bounds of time
+    are exclusive. ``text`` is in the syntax of web searches.
+    """
+
+    states: tuple[ExecutionState, ...] | None = None
+    parked: bool | None = None
+    workflows: tuple[str, ...] | None = None
+    queues: tuple[str, ...] | None = None
+    initiators: tuple[str, ...] | None = None
+    labels: tuple[Label, ...] | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    text: str | None = None
+
+
+class ExecutionOrder(StrEnum):
+    """Executions of the same instant are in the order of their ids."""
+
+    STARTED_DESC = "STARTED_DESC"
+    STARTED_ASC = "STARTED_ASC"
+    UPDATED_DESC = "UPDATED_DESC"
+
+
+class _Cursor(Cursor[ExecutionOrder], frozen=True):
+    instant: Instant
+    id: UUID
+
+
+class Executions:
+    """Pages of executions. A row is an execution without steps and approvals."""
+
+    def __init__(self, pool: Pool, positions: Positions | None = None) -> None:
+        self._source = Source("executions", pool, positions)
+
+    async def page(
+        self,
+        principal: Principal,
+        filter: ExecutionFilter,  # noqa: A002 - the name that the contract gives it
+        order: ExecutionOrder = ExecutionOrder.STARTED_DESC,
+        *,
+        first: int,
+        after: str | None = None,
+        at_least: int | None = None,
+    ) -> Page[Execution]:
+        """Give up to ``first`` executions that the principal sees, after the cursor.
+
+        Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
+        than 500 characters, and BehindError if the read model does not reach the position
+        ``at_least`` within five seconds.
+        """
+        conditions = _conditions(principal, filter)
+        _seek(conditions, order, after)
+        key = "updated_at" if order is ExecutionOrder.UPDATED_DESC else "started_at"
+        position, bodies = await self._source.rows(
+            conditions,
+            [key, "id"],
+            descending=order is not ExecutionOrder.STARTED_ASC,
+            limit=first + 1,
+            at_least=at_least,
+        )
+        rows = [decode_state(body) for body in bodies]
+        cursors = [encode_cursor(_Cursor(order, getattr(row, key), row.id)) for row in rows]
+        return page_of(rows, cursors, first=first, after=after, position=position)
+
+    async def count(self, principal: Principal, filter: ExecutionFilter) -> int | None:  # noqa: A002
+        """Count the executions that the principal sees; None if there are more than 10,000."""
+        return await self._source.count(_conditions(principal, filter))
+
+
+def _conditions(principal: Principal, wanted: ExecutionFilter) -> Conditions:
+    conditions = Conditions()
+    _visible(conditions, principal)
+    if wanted.initiators is not None:
+        conditions.one_of("initiator", map(person_term, wanted.initiators))
+    if wanted.workflows is not None:
+        conditions.one_of("workflow", storable(wanted.workflows))
+    if wanted.queues is not None:
+        conditions.one_of("queue", storable(wanted.queues))
+    if wanted.states is not None:
+        conditions.one_of("state", wanted.states)
+    if wanted.parked is not None:
+        conditions.add("item.parked" if wanted.parked else "NOT item.parked")
+    if wanted.started_after is not None:
+        conditions.add("item.started_at > %(started_after)s", started_after=wanted.started_after)
+    if wanted.started_before is not None:
+        conditions.add("item.started_at < %(started_before)s", started_before=wanted.started_before)
+    if wanted.labels:
+        conditions.add(
+            "EXISTS (SELECT FROM execution_terms AS terms WHERE terms.id = item.id"
+            " AND terms.labels @> %(labels)s::uuid[])",
+            labels=label_terms(wanted.labels),
+        )
+    if wanted.text and wanted.text.strip():
+        conditions.add(
+            "EXISTS (SELECT FROM execution_terms AS terms WHERE terms.id = item.id"
+            " AND terms.search @@ websearch_to_tsquery('simple', %(text)s))",
+            text=query_text(wanted.text),
+        )
+    return conditions
+
+
+def _visible(conditions: Conditions, principal: Principal) -> None:
+    """Say what :func:`domain.authorization.sees_execution` says."""
+    if sees_all(principal):
+        return
+    if Role.ENGINE not in principal.roles:
+        conditions.add("false")
+    elif principal.queues is not None:
+        conditions.one_of("queue", storable(sorted(principal.queues)))
+
+
+def _seek(conditions: Conditions, order: ExecutionOrder, after: str | None) -> None:
+    if after is None:
+        return
+    cursor = decode_cursor(after, _Cursor, order)
+    params = {"after_instant": cursor.instant, "after_id": cursor.id}
+    match order:
+        case ExecutionOrder.STARTED_DESC:
+            conditions.add(
+                "(item.started_at, item.id) < (%(after_instant)s, %(after_id)s)", **params
+            )
+        case ExecutionOrder.STARTED_ASC:
+            conditions.add(
+                "(item.started_at, item.id) > (%(after_instant)s, %(after_id)s)", **params
+            )
+        case ExecutionOrder.UPDATED_DESC:
+            conditions.add(
+                "(item.updated_at, item.id) < (%(after_instant)s, %(after_id)s)", **params
+            )

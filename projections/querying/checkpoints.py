@@ -1,0 +1,105 @@
+"""How far each read model has come, and waiting until it has come far enough."""
+
+import asyncio
+from collections import defaultdict
+from threading import Event, Lock
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from projections.querying.keyset_pages import BehindError
+from projections.querying.sql_files import statements
+
+POSITIONS = statements("projections.querying", "checkpoints.sql")
+
+MAX_WAIT = 5.0
+POLL = 0.1
+
+
+class _Waiter(NamedTuple):
+    position: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
+
+
+class Positions:
+    """Told by the projector of this process, if there is one; else the database is asked.
+
+    ``max_wait`` and ``poll`` are in seconds.
+    """
+
+    def __init__(self, *, max_wait: float = MAX_WAIT, poll: float = POLL) -> None:
+        self._max_wait = max_wait
+        self._poll = poll
+        self._lock = Lock()
+        self._known: dict[str, int] = {}
+        self._waiting: dict[str, list[_Waiter]] = defaultdict(list)
+        self._wanted = Event()
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, but none while somebody waits for a read model. For the projector."""
+        self._wanted.clear()
+        with self._lock:
+            awaited = any(self._waiting.values())
+        if not awaited:
+            self._wanted.wait(seconds)
+
+    def hurry(self) -> None:
+        """End a pause. Any thread may call it."""
+        self._wanted.set()
+
+    def reached(self, name: str, position: int) -> None:
+        """Take note that a read model has come to this position. Any thread may call it."""
+        with self._lock:
+            self._known[name] = position
+            waiters = self._waiting[name]
+            ready = [waiter for waiter in waiters if waiter.position <= position]
+            if ready:
+                self._waiting[name] = [w for w in waiters if w.position > position]
+        for waiter in ready:
+            try:
+                waiter.loop.call_soon_threadsafe(_finish, waiter.future)
+            except RuntimeError:
+                # Its loop was closed meanwhile, so nobody waits any more.
+                continue
+
+    async def wait(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], name: str, position: int
+    ) -> None:
+        """Wait until a read model has come to ``position``. Raises BehindError if it takes long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._max_wait
+        while self._known.get(name, -1) < position:
+            async with pool.connection() as connection:
+                cursor = await connection.execute(POSITIONS["read_one"], {"name": name})
+                row = await cursor.fetchone()
+            stands = 0 if row is None else row[0]
+            if stands >= position:
+                return
+            left = until - loop.time()
+            if left <= 0:
+                msg = f"{name} stands at {stands} and did not reach {position} in time"
+                raise BehindError(msg)
+            await self._told(loop, name, position, min(left, self._poll))
+
+    async def _told(
+        self, loop: asyncio.AbstractEventLoop, name: str, position: int, longest: float
+    ) -> None:
+        waiter = _Waiter(position, loop, loop.create_future())
+        with self._lock:
+            if self._known.get(name, -1) >= position:
+                return
+            self._waiting[name].append(waiter)
+        self.hurry()
+        try:
+            await asyncio.wait([waiter.future], timeout=longest)
+        finally:
+            with self._lock:
+                if waiter in self._waiting[name]:
+                    self._waiting[name].remove(waiter)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

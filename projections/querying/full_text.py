@@ -1,0 +1,100 @@
+"""The words by which executions and approvals are found.
+
+Documents and queries go through the same replacement of signs, because PostgreSQL's parser takes
+``PO-4711`` for a word and a negative number, ``a/b`` for the name of a file, drops what looks like
+a tag, and takes 15 seconds to read 256 KiB of words that are joined by underscores.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from domain.execution.state import Approval, Execution
+from projections.querying.keyset_pages import BadFilterError
+
+# A tsvector holds 1 MiB at most. It takes less than three times the bytes of a text without the
+# signs that are replaced here, so a document never reaches that limit.
+MAX_BYTES = 256 * 1024
+
+# A word of a query holds some 2,000 bytes at most, and a character takes up to four.
+MAX_QUERY = 500
+
+_SIGNS = "\x00/\\@<>&_"
+_IN_QUERY = str.maketrans(dict.fromkeys(_SIGNS, " "))
+_IN_DOCUMENT = str.maketrans(dict.fromkeys(_SIGNS + "-", " "))
+_INNER_HYPHEN = re.compile(r"(?<=[^\s\"])-")
+
+
+def execution_text(execution: Execution) -> str:
+    """Give the document of an execution: workflow, labels, and titles and payloads of approvals.
+
+    The titles come before the payloads, so that a large payload does not hide a later title.
+    """
+    approvals = execution.approvals_in_order()
+    return _document(_about(execution), *map(_title, approvals), *map(_payload, approvals))
+
+
+def approval_text(execution: Execution, approval: Approval) -> str:
+    """Give the document of an approval: workflow and labels, its title and its payload."""
+    return _document(_about(execution), _title(approval), _payload(approval))
+
+
+def query_text(text: str) -> str:
+    """Give a query, in the syntax of ``websearch_to_tsquery``, that fits the documents.
+
+    Raises BadFilterError for one of more than 500 characters.
+    """
+    if len(text) > MAX_QUERY:
+        msg = f"text has {len(text)} characters, the limit is {MAX_QUERY}"
+        raise BadFilterError(msg)
+    plain = text.encode("utf-8", "replace").decode().translate(_IN_QUERY)
+    return _INNER_HYPHEN.sub(" ", plain)
+
+
+def _about(execution: Execution) -> Iterator[str]:
+    yield execution.workflow
+    for label in execution.labels:
+        yield label.name
+        yield label.value
+
+
+def _title(approval: Approval) -> Iterator[str]:
+    if approval.title is not None:
+        yield approval.title
+
+
+def _payload(approval: Approval) -> Iterator[str]:
+    return _words(approval.payload)
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Give the names and values of a JSON value; true, false and null are no words."""
+    match value:
+        case str():
+            yield value
+        case None | bool():
+            return
+        case int() | float():
+            yield str(value)
+        case dict():
+            for name, member in value.items():
+                yield name
+                yield from _words(member)
+        case _:
+            for item in value:
+                yield from _words(item)
+
+
+def _document(*parts: Iterable[str]) -> str:
+    size, words = 0, []
+    for part in parts:
+        for word in part:
+            words.append(word)
+            size += len(word) + 1
+            if size >= MAX_BYTES:
+                break
+    text = "\n".join(words).translate(_IN_DOCUMENT)
+    # A character takes four bytes at most.
+    if len(text) * 4 <= MAX_BYTES:
+        return text
+    return text.encode()[:MAX_BYTES].decode(errors="ignore")

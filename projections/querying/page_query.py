@@ -1,0 +1,91 @@
+"""What the queries of all read models share: one statement for rows and position, and a count."""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg_pool import AsyncConnectionPool
+
+from projections.querying.checkpoints import Positions
+from projections.querying.keyset_pages import BehindError
+from projections.querying.where_clause import Conditions
+
+COUNTED = 10_000
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+class Source:
+    """The rows of one read model, under the name ``item`` in all conditions."""
+
+    def __init__(self, name: LiteralString, pool: Pool, positions: Positions | None) -> None:
+        self._name = name
+        self._pool = pool
+        self._positions = positions or Positions()
+
+    async def rows(
+        self,
+        conditions: Conditions,
+        keys: Sequence[str],
+        *,
+        descending: bool,
+        limit: int,
+        at_least: int | None,
+    ) -> tuple[int, list[bytes]]:
+        """Give the position and, true of just that, the bodies of up to ``limit`` rows in order.
+
+        Raises BehindError if the read model does not reach ``at_least`` in time.
+        """
+        if at_least is not None:
+            await self._positions.wait(self._pool, self._name, at_least)
+        order = SQL(", ").join(
+            SQL("{} {}").format(Identifier(key), SQL("DESC" if descending else "ASC"))
+            for key in keys
+        )
+        columns = SQL(", ").join(Identifier("item", key) for key in keys)
+        limited = SQL(" ORDER BY {} LIMIT {}").format(order, Literal(limit))
+        select = SQL("SELECT item.body, {} FROM {} AS item WHERE ").format(
+            columns, Identifier(self._name)
+        )
+        branches = [SQL("({}{}{})").format(select, where, limited) for where in conditions.each()]
+        statement = SQL(
+            "SELECT stands.position, page.body FROM projection_positions AS stands"
+            " LEFT JOIN (SELECT * FROM ({}) AS branches {}) AS page ON true"
+            " WHERE stands.name = {} ORDER BY {}"
+        ).format(SQL(" UNION ALL ").join(branches), limited, Literal(self._name), order)
+        found = await self._fetch(statement, conditions.params)
+        if not found:
+            msg = f"the read model {self._name!r} is not there; run: placet-server migrate"
+            raise BehindError(msg)
+        position: int = found[0][0]
+        if at_least is not None and position < at_least:
+            msg = f"{self._name} fell back to {position}; the database lost what it had"
+            raise BehindError(msg)
+        return position, [body for _, body in found if body is not None]
+
+    async def count(self, conditions: Conditions) -> int | None:
+        """Count the rows exactly up to 10,000; None if there are more."""
+        limited = SQL(" LIMIT {}").format(Literal(COUNTED + 1))
+        branches = [
+            SQL("(SELECT 1 FROM {} AS item WHERE {}{})").format(
+                Identifier(self._name), where, limited
+            )
+            for where in conditions.each()
+        ]
+        statement = SQL("SELECT count(*) FROM (SELECT 1 FROM ({}) AS branches{}) AS found").format(
+            SQL(" UNION ALL ").join(branches), limited
+        )
+        [(number,)] = await self._fetch(statement, conditions.params)
+        return None if number > COUNTED else number
+
+    async def holds(self, condition: LiteralString, params: dict[str, Any]) -> bool:
+        """Ask the database whether a condition on values alone holds."""
+        [(answer,)] = await self._fetch(SQL("SELECT {}").format(SQL(condition)), params)
+        return bool(answer)
+
+    async def _fetch(self, statement: Composed, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            # Not prepared: a plan has to know the values, since few of them are alike.
+            cursor = await connection.execute(statement, params, prepare=False)
+            return await cursor.fetchall()

@@ -1,0 +1,46 @@
+"""How far the read models are behind the log, and for how long."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+from projections.querying.sql_files import statements
+from projections.runtime.metrics import LAG_EVENTS, LAG_SECONDS
+
+_END = statements("projections.runtime", "log.sql")["end"]
+_INTERVAL = 0.25
+
+
+class _Mark(NamedTuple):
+    end: int
+    seen: float
+
+
+class Lag:
+    """Looks at the end of the log now and then, and remembers when it saw it first."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.events = dict.fromkeys(names, 0)
+        self._marks: dict[str, _Mark] = {}
+        self._looked = -_INTERVAL
+
+    def observe(
+        self, connection: Connection[Any], stands: Mapping[str, int], *, busy: bool = False
+    ) -> dict[str, int]:
+        """Take note of where the read models stand; while ``busy``, four times a second at most."""
+        now = time.monotonic()
+        if busy and now - self._looked < _INTERVAL:
+            return self.events
+        self._looked = now
+        cursor = connection.execute(_END, prepare=True)
+        end = next(iter(cursor))[0]
+        for name, position in stands.items():
+            mark = self._marks.get(name)
+            if mark is None or position >= mark.end:
+                mark = self._marks[name] = _Mark(end, now)
+            self.events[name] = max(end - position, 0)
+            LAG_EVENTS.labels(name).set(self.events[name])
+            LAG_SECONDS.labels(name).set(0 if position >= mark.end else now - mark.seen)
+        return self.events

@@ -1,0 +1,315 @@
+"""Keeps the read models up with the log: a thread with a connection of its own."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from threading import Event, Thread
+from typing import Any, NamedTuple
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from projections.querying.checkpoints import POSITIONS, Positions
+from projections.runtime.connections import connect, try_lock
+from projections.runtime.event_feed import BATCH, Feed, Load
+from projections.runtime.inbox import Inbox
+from projections.runtime.lag_monitor import Lag
+from projections.runtime.metrics import STOPPED
+from projections.runtime.model_writer import Writer
+from projections.runtime.read_model import ReadModel
+
+POLL = 1.0
+RETRY = 10.0
+STALLED = 3.0
+MAX_BACK_OFF = 5.0
+PACE = 0.05
+"""The seconds from one round to the next, while nobody waits and all of the log was read."""
+
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+log = structlog.get_logger(__name__)
+
+
+class _MovedError(Exception):
+    """A read model does not stand where this projector left it."""
+
+
+class _Pending(NamedTuple):
+    """What is being written of a feed, which has gone on already."""
+
+    after: int
+    writes: list[tuple[ReadModel, Future[bool]]]
+
+
+class Projector:
+    """Projects in a thread of its own, from :meth:`start` to :meth:`close`.
+
+    Of several processes on one database one projects, the one with an advisory lock; the others
+    take over when it ends, or when it stands still although the log goes on. Two at once do no
+    harm: a position moves only from where its projector left it.
+
+    ``load`` gives an execution at a version, of those with a long history (None: all are folded
+    from the log). ``inbox`` has what was appended lately. ``positions`` is told where the read
+    models stand. ``poll`` is in seconds.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        models: Iterable[ReadModel],
+        *,
+        load: Load | None = None,
+        inbox: Inbox[Any] | None = None,
+        positions: Positions | None = None,
+        batch: int = BATCH,
+        poll: float = POLL,
+    ) -> None:
+        self._conninfo = conninfo
+        self._load = load
+        self._inbox = inbox
+        self._positions = positions or Positions()
+        self._models = {model.name: model for model in models}
+        self._batch = batch
+        self._poll = poll
+        self._wake = Event()
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="placet-projector", daemon=True)
+        self._feeds: list[Feed] = []
+        self._pending: dict[Feed, _Pending] = {}
+        self._writers: dict[str, Writer] = {}
+        self._leads = False
+        self._deputy = False
+        self._unready: dict[str, int] = {}
+        self._reopen_at = 0.0
+        self._watched: tuple[dict[str, int], float] = ({}, 0.0)
+        self._lag = Lag(self._models)
+        self._more = False
+
+    def start(self) -> None:
+        """Begin to project."""
+        self._thread.start()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """End after the current batch, waiting up to ``timeout`` seconds for it."""
+        self._closing.set()
+        self._wake.set()
+        self._positions.hurry()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def wake(self) -> None:
+        """Say that the log has grown. Any thread may call it."""
+        self._wake.set()
+
+    @property
+    def lag(self) -> dict[str, int]:
+        """By how many positions each read model was behind the log at the last look."""
+        return self._lag.events
+
+    def _run(self) -> None:
+        back_off = 0.1
+        while not self._closing.is_set():
+            try:
+                with ExitStack() as stack:
+                    connection = stack.enter_context(
+                        connect(self._conninfo, application_name="placet-projector")
+                    )
+                    self._writers = {
+                        name: stack.enter_context(Writer(self._conninfo, model, self._positions))
+                        for name, model in self._models.items()
+                    }
+                    self._leads = self._deputy = False
+                    if self._inbox is not None:
+                        # A server that took over may lack what was appended last.
+                        self._inbox.forget()
+                    self._open(connection)
+                    back_off = 0.1
+                    self._serve(connection)
+            except _LOST as error:
+                log.warning("projector lost the database", error=str(error), retry_in=back_off)
+            except Exception:
+                log.exception("projector failed", retry_in=back_off)
+            self._closing.wait(back_off)
+            back_off = min(back_off * 2, MAX_BACK_OFF)
+
+    def _serve(self, connection: Connection[Any]) -> None:
+        while not self._closing.is_set():
+            self._wake.clear()
+            began = time.monotonic()
+            busy = self._more = False
+            if self._unready and time.monotonic() >= self._reopen_at:
+                # It may have been rebuilt meanwhile.
+                self._open(connection)
+            if self._may_project(connection):
+                try:
+                    busy = self._round(connection)
+                except _MovedError:
+                    # Whoever holds the lock goes on; without it there is another who does.
+                    self._deputy = False
+                    self._watched = ({}, time.monotonic())
+                    self._open(connection)
+                    busy = self._leads
+            self._lag.observe(connection, self._stands(), busy=busy)
+            if not busy:
+                # Without the lock there is nothing to be woken for.
+                projects = self._leads or self._deputy
+                (self._wake if projects else self._closing).wait(self._poll)
+            elif not self._more:
+                # What comes meanwhile is projected together, and an execution once for all of it.
+                self._positions.pause(max(began + PACE - time.monotonic(), 0.0))
+
+    def _may_project(self, connection: Connection[Any]) -> bool:
+        if not self._leads:
+            self._leads = try_lock(connection, "projector")
+            if self._leads:
+                self._open(connection)
+            elif not self._deputy:
+                self._deputy = self._stalled(connection)
+        return self._leads or self._deputy
+
+    def _stalled(self, connection: Connection[Any]) -> bool:
+        """Whether the process with the lock has stood still although the log went on.
+
+        A stopped process keeps its session and with it the lock, for as long as it is stopped.
+        """
+        self._open(connection)
+        now, stands = time.monotonic(), self._stands()
+        seen, since = self._watched
+        if stands != seen or not any(self._lag.observe(connection, stands).values()):
+            self._watched = (stands, now)
+            return False
+        if now - since < STALLED:
+            return False
+        log.warning("projector takes over from one that stands still", positions=stands)
+        return True
+
+    def _open(self, connection: Connection[Any]) -> None:
+        """Read where the read models stand, and forget the states of before."""
+        wait([write for pending in self._pending.values() for _, write in pending.writes])
+        self._pending.clear()
+        found = connection.execute(POSITIONS["read"]).fetchall()
+        at: dict[int, list[ReadModel]] = defaultdict(list)
+        unready: dict[str, int] = {}
+        for name, position, version in found:
+            model = self._models.get(name)
+            if model is None:
+                continue
+            if version != model.version:
+                unready[name] = version
+                continue
+            at[position].append(model)
+            self._positions.reached(name, position)
+        for name in unready.keys() - self._unready.keys():
+            log.error("read model of another version", model=name, do="placet-server rebuild")
+        self._unready = unready
+        self._reopen_at = time.monotonic() + RETRY
+        kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
+        self._feeds = [self._feed(models, position) for position, models in at.items()]
+        for feed in self._feeds:
+            feed.resume_at = max(kept.get(name, 0.0) for name in _names(feed))
+
+    def _feed(self, models: Sequence[ReadModel], position: int) -> Feed:
+        return Feed(models, position, load=self._load, inbox=self._inbox)
+
+    def _stands(self) -> dict[str, int]:
+        return {name: feed.position for feed in self._feeds for name in _names(feed)}
+
+    def _round(self, connection: Connection[Any]) -> bool:
+        """Give each feed a turn. True if any of them got on."""
+        now = time.monotonic()
+        ready = [feed for feed in self._feeds if feed.resume_at <= now]
+        busy = [self._step(connection, feed) for feed in ready]
+        self._merge()
+        return any(busy)
+
+    def _step(self, connection: Connection[Any], feed: Feed) -> bool:
+        """Fold the next rows while those before are written. True if there was anything to do."""
+        ahead = [other.position for other in self._feeds if other.position > feed.position]
+        try:
+            rows = feed.read(connection, limit=self._batch, upto=min(ahead, default=None))
+            folded = feed.fold(connection, rows) if rows else None
+            self._more = self._more or len(rows) >= self._batch
+        except _LOST:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of the log or the code stops the models
+            self._settle(feed)
+            self._stop(feed, error)
+            return False
+        settled = self._settle(feed)
+        if folded is None or not feed.models:
+            return settled
+        writes = [
+            (
+                model,
+                self._writers[model.name].submit(
+                    folded.changes,
+                    after=feed.position,
+                    position=folded.position,
+                    events=len(rows),
+                ),
+            )
+            for model in feed.models
+        ]
+        self._pending[feed] = _Pending(feed.position, writes)
+        feed.accept(folded)
+        return True
+
+    def _settle(self, feed: Feed) -> bool:
+        """Wait until what was folded before is written. True if there was anything.
+
+        A read model that could not be written stays behind in a feed of its own. Raises
+        _MovedError if somebody else has moved one.
+        """
+        pending = self._pending.pop(feed, None)
+        if pending is None:
+            return False
+        for model, write in pending.writes:
+            try:
+                written = write.result()
+            except _LOST:
+                raise
+            except Exception as error:  # noqa: BLE001 - the other models go on
+                feed.models.remove(model)
+                behind = self._feed([model], pending.after)
+                self._feeds.append(behind)
+                self._stop(behind, error)
+                continue
+            if not written:
+                raise _MovedError
+        if not feed.models:
+            self._feeds.remove(feed)
+        return True
+
+    def _stop(self, feed: Feed, error: Exception) -> None:
+        """Leave a feed alone for a while: the fault may be mended, but not by trying at once."""
+        feed.resume_at = time.monotonic() + RETRY
+        for name in _names(feed):
+            STOPPED.labels(name).set(1)
+            log.error(
+                "projection stopped",
+                model=name,
+                position=feed.position,
+                error=f"{type(error).__name__}: {error}",
+                retry_in=RETRY,
+            )
+
+    def _merge(self) -> None:
+        """Let feeds go on together that have come to the same position."""
+        positions = Counter(feed.position for feed in self._feeds)
+        for feed in [feed for feed in self._feeds if positions[feed.position] > 1]:
+            self._settle(feed)
+        merged: dict[tuple[int, bool], Feed] = {}
+        now = time.monotonic()
+        for feed in self._feeds:
+            first = merged.setdefault((feed.position, feed.resume_at <= now), feed)
+            if first is not feed:
+                first.models += feed.models
+                first.resume_at = max(first.resume_at, feed.resume_at)
+        self._feeds = list(merged.values())
+
+
+def _names(feed: Feed) -> list[str]:
+    return [model.name for model in feed.models]

@@ -1,0 +1,183 @@
+"""Builds a read model anew beside the one in use, and puts it in its place.
+
+The new tables grow in a schema of their own, under the names that they will have, so the same
+statements fill them; at the end they move over in one transaction.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+from psycopg import Connection, Cursor
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from projections.runtime.connections import connect, try_lock
+from projections.runtime.event_feed import Feed, Load
+from projections.runtime.read_model import ReadModel
+from projections.runtime.schema import create
+
+BATCH = 5_000
+STATES = 100_000
+
+# Shorter than deadlock_timeout, so that a swap that waits for readers gives way, not they.
+_SWAP_LOCK = "500ms"
+_SWAP_ATTEMPTS = 120
+_SWAP_PAUSE = 0.25
+
+
+class BusyError(Exception):
+    """Another process rebuilds this read model already."""
+
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """``events`` were projected in ``seconds``; the new tables are true up to ``position``."""
+
+    name: str
+    events: int
+    seconds: float
+    position: int
+
+    @property
+    def rate(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds if self.seconds else 0.0
+
+
+Report = Callable[[int, int], None]
+
+
+def rebuild(
+    conninfo: str,
+    model: ReadModel,
+    *,
+    load: Load | None = None,
+    report: Report | None = None,
+    batch: int = BATCH,
+) -> Rebuilt:
+    """Rebuild a read model while it is read and projected. It can be interrupted and run again.
+
+    ``report`` is called after each batch with the number of events so far and the position.
+    Raises BusyError if somebody else is at it, PoisonedEventError
+    for an event that can't be folded, and psycopg.Error; the tables in use are then as before.
+    """
+    with connect(conninfo, application_name="placet-rebuild") as connection:
+        create(connection, [model])
+        if not try_lock(connection, f"rebuild/{model.name}"):
+            msg = f"{model.name} is being rebuilt by another process"
+            raise BusyError(msg)
+        return _Rebuild(connection, model, load, batch, report or _silent).run()
+
+
+class _Rebuild:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        model: ReadModel,
+        load: Load | None,
+        batch: int,
+        report: Report,
+    ) -> None:
+        self._connection = connection
+        self._model = model
+        self._batch = batch
+        self._report = report
+        [(live,)] = connection.execute("SELECT current_schema()").fetchall()
+        self._live = Identifier(live)
+        self._shadow = Identifier(f"{live}_rebuild_{model.name}")
+        self._load = load
+        self._feed = self._new_feed(0)
+        self._events = 0
+
+    def run(self) -> Rebuilt:
+        began = time.monotonic()
+        self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+        self._do("CREATE SCHEMA {shadow}")
+        try:
+            # New tables are made in the first of these, the log is found in the second.
+            self._do("SET search_path = {shadow}, {live}")
+            self._model.create_tables(self._connection)
+            self._catch_up()
+            self._model.create_indexes(self._connection)
+            for table in self._model.tables:
+                self._do("ANALYZE {shadow}.{table}", table=Identifier(table))
+            self._catch_up()
+            self._swap_when_possible()
+        finally:
+            if not self._connection.broken:
+                self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+                # The database notices the end of a connection a little late, and the next rebuild
+                # would be refused until then.
+                self._do("SELECT pg_advisory_unlock_all()")
+        seconds = time.monotonic() - began
+        return Rebuilt(self._model.name, self._events, seconds, self._feed.position)
+
+    def _catch_up(self, upto: int | None = None) -> None:
+        while rows := self._feed.read(self._connection, limit=self._batch, upto=upto):
+            folded = self._feed.fold(self._connection, rows)
+            written = self._model.write(
+                self._connection, folded.changes, self._feed.position, folded.position
+            )
+            if not written:
+                msg = f"somebody else writes to the tables that {self._model.name} is rebuilt in"
+                raise BusyError(msg)
+            self._feed.accept(folded)
+            self._events += len(rows)
+            self._report(self._events, folded.position)
+
+    def _swap_when_possible(self) -> None:
+        for attempt in range(_SWAP_ATTEMPTS):
+            before = self._feed.position
+            try:
+                with self._connection.transaction():
+                    self._swap()
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                # What was projected within the transaction is gone with it.
+                self._feed = self._new_feed(before)
+                if attempt + 1 == _SWAP_ATTEMPTS:
+                    raise
+                time.sleep(_SWAP_PAUSE)
+                self._catch_up()
+            else:
+                return
+
+    def _swap(self) -> None:
+        self._do("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
+        # The tables before the row, which is the order in which whoever projects takes them. Reads
+        # go on; writes wait here, before they hold anything.
+        self._do(
+            "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
+            tables=SQL(", ").join(
+                SQL("{}.{}").format(self._live, Identifier(table)) for table in self._model.tables
+            ),
+        )
+        # Whoever projects waits for this row, so the tables in use stand still from here on.
+        stands = self._do(
+            "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"
+        ).fetchall()
+        self._catch_up(upto=stands[0][0])
+        for table in self._model.tables:
+            self._do("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
+        for table in self._model.tables:
+            self._do("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
+        self._do(
+            "UPDATE {live}.projection_positions AS live"
+            " SET position = shadow.position, version = shadow.version"
+            " FROM {shadow}.projection_positions AS shadow"
+            " WHERE live.name = {name} AND shadow.name = live.name"
+        )
+
+    def _do(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
+        """Run a statement with the schemas and the name of the read model put in."""
+        composed = SQL(statement).format(
+            live=self._live, shadow=self._shadow, name=Literal(self._model.name), **names
+        )
+        return self._connection.execute(composed)
+
+    def _new_feed(self, position: int) -> Feed:
+        return Feed([self._model], position, load=self._load, states=STATES)
+
+
+def _silent(_events: int, _position: int) -> None:
+    pass

@@ -1,0 +1,41 @@
+"""Creates the tables of the read models."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg import Connection
+
+from projections.querying.checkpoints import POSITIONS
+from projections.runtime.connections import connect
+from projections.runtime.read_model import ReadModel
+
+
+def migrate(conninfo: str, models: Iterable[ReadModel]) -> tuple[str, ...]:
+    """Create what is missing. Any number of processes may do so at once, and again.
+
+    Gives the names of the read models whose tables have the shape of another version of this
+    program: they are left as they are until somebody rebuilds them.
+    """
+    with connect(conninfo, application_name="placet-migrate") as connection:
+        return create(connection, models)
+
+
+def create(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[str, ...]:
+    """Do what :func:`migrate` does, on a connection without an open transaction."""
+    with connection.transaction():
+        # Two sessions that create the same table at once would fail on the catalogue's keys.
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))",
+            ["/placet/migrate"],
+        )
+        connection.execute(POSITIONS["tables"])
+        stands = connection.execute(POSITIONS["read"]).fetchall()
+        versions = {name: version for name, _, version in stands}
+        stale = []
+        for model in models:
+            if versions.get(model.name, model.version) != model.version:
+                stale.append(model.name)
+                continue
+            model.create_tables(connection)
+            model.create_indexes(connection)
+        return tuple(stale)

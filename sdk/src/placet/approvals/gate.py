@@ -1,0 +1,285 @@
+"""Approvals for code that is no workflow: ask, wait, and do once what was approved."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+from uuid import uuid4
+
+from placet._util.canonical_json import digest, plain
+from placet._util.invoke import call, described
+from placet._util.validation import check_question
+from placet.approvals.clearance import Clearance, clear
+from placet.client.client import Client
+from placet.errors import (
+    AlreadyRedeemed,
+    DigestMismatch,
+    Doubt,
+    Fenced,
+    Internal,
+    InvalidInput,
+    InvalidTransition,
+    LimitExceeded,
+    NotCleared,
+    StepFailed,
+)
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import Accepted, Approval, ApprovalRecord, ExecutionHead, Step
+from placet.policy import Policy
+
+APPROVAL_KEY = "approval"
+STEP_KEY = "perform"
+
+_STANDING = frozenset({ApprovalStatus.PENDING, ApprovalStatus.GRANTED})
+
+
+class Gate:
+    """Approval for code that is not a workflow: each use is an execution of its own.
+
+    The client's token needs the role ENGINE. No Engine may serve ``queue``: the executions in it
+    are never claimed and so need no fencing number; one that was claimed raises Fenced. What is
+    asked survives the process: with the same key, any process finds it and goes on. A gate belongs
+    to the event loop that it is used in first; RuntimeError in another: see ``apart``.
+
+    All methods raise RequestError, and Refused for what the service does not take.
+    """
+
+    def __init__(self, client: Client, *, queue: str = "gates") -> None:
+        _check_client(client)
+        self.client = client
+        self.queue = queue
+
+    def apart(self) -> Self:
+        """Give the gate with connections of its own, for another event loop; close its client."""
+        return type(self)(self.client.apart(), queue=self.queue)
+
+    async def ask(
+        self,
+        name: str,
+        key: str,
+        *,
+        title: str,
+        payload: Any,
+        policy: Policy,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_behalf_of: str | None = None,
+    ) -> Approval:
+        """Ask people for approval of ``payload``, without waiting for it.
+
+        ``name`` says what kind of thing is asked (the execution's workflow), ``key`` which one it
+        is. The same again finds what was asked, whatever became of it; other content under the
+        same key raises KeyReused. A failed execution that an operator retried is asked anew
+        unless it was granted. Raises ValueError for a payload that is None or not JSON, and
+        InvalidInput for one, a title or a description that is too long; nothing is started then.
+        What the service does not take besides (InvalidInput) fails the execution with that reason;
+        the key is used up then, unless an operator retries it: InvalidTransition. What was asked
+        under it before goes on.
+        """
+        if payload is None:
+            msg = "payload must not be None: approvers must see what they approve"
+            raise ValueError(msg)
+        # Before anything is started, so that what can't be sent leaves nothing behind.
+        payload = plain(payload, "payload")
+        check_question(title, description, payload)
+        with self.unclaimed():
+            started = await self.client.start(
+                name, key=key, queue=self.queue, labels=labels, on_behalf_of=on_behalf_of
+            )
+            if started.execution is None:
+                msg = f"the service did not say which execution {name!r}, {key!r} is"
+                raise Internal(msg)
+            asked = await self._requested(
+                started.execution, title, payload=payload, policy=policy, description=description
+            )
+        if asked.approval is None:
+            msg = f"the service did not say which approval was asked for in {started.execution.id}"
+            raise Internal(msg)
+        return asked.approval
+
+    async def _requested(
+        self, execution: ExecutionHead, title: str, *, payload: Any, **more: Any
+    ) -> Accepted:
+        try:
+            return await self.client.request_approval(
+                execution.id, APPROVAL_KEY, title, payload=payload, **more
+            )
+        except (InvalidInput, LimitExceeded) as refused:
+            await self._abandon(execution.id, described(refused))
+            raise
+        except InvalidTransition as over:
+            if not execution.state.final:
+                raise
+            msg = (
+                f"execution {execution.id}, which this key names, is {execution.state} and people"
+                " were never asked; give another key, or have an operator retry it"
+            )
+            raise InvalidTransition(over.code, msg, over.execution, over.approval) from over
+
+    async def _abandon(self, execution_id: str, error: str) -> None:
+        """Fail an execution that nobody goes on with, because nothing could be asked in it."""
+        history = await self.client.history(execution_id)
+        if history is None or history.execution.state is not ExecutionState.RUNNING:
+            return
+        # It is RUNNING, too, while what was granted under this key before is being done.
+        if any(each.status in _STANDING for each in history.approvals):
+            return
+        # It may be cancelled meanwhile.
+        with suppress(InvalidTransition):
+            await self.client.fail(execution_id, error)
+
+    async def clearance(self, approval: ApprovalRecord) -> Clearance:
+        """Wait until the approval is resolved, as long as it takes.
+
+        Raises Rejected, Expired or Withdrawn; the execution is then failed with that reason.
+        """
+        approval = await self.client.wait_for(approval)
+        try:
+            return clear(approval)
+        except NotCleared as refused:
+            await self._end(approval, described(refused))
+            raise
+
+    async def perform(
+        self, clearance: Clearance, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Use the clearance, call the function and record its result; once, whoever calls.
+
+        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, and comes back
+        as JSON says it. The clearance is redeemed first: unless its payload is what was granted,
+        to the byte, DigestMismatch is raised and nothing is done.
+
+        What ``fn`` raises is recorded, fails the execution and is raised. A later call does not
+        run ``fn``: it gives the recorded result, or raises StepFailed with the recorded error.
+        If there is neither, because the first call is not over or its process ended, Doubt.
+        """
+        recorded = await self.redeem(clearance)
+        if recorded is not None:
+            return recorded.result
+        name = name_of(fn)
+        try:
+            result = await call(fn, *args, **kwargs)
+        except Exception as error:
+            await self.fail(clearance, name, error)
+            raise
+        return await self.complete(clearance, name, result)
+
+    async def redeem(self, clearance: Clearance, *, key: str | None = None) -> Step | None:
+        """Use the clearance: None says go, and ``complete`` or ``fail`` must follow.
+
+        Where it was used before, gives the step that was recorded, or raises as ``perform`` does.
+        With ``key`` it was not, if it was used under this very key: for what is decided elsewhere.
+        """
+        try:
+            # As a rule a key of this call alone: sent twice because an answer was lost it is still
+            # this call's, and nobody else's use can pass for it.
+            with self.unclaimed():
+                await self.client.redeem(
+                    clearance.approval.id, clearance.payload, key or f"{STEP_KEY}-{uuid4()}"
+                )
+        except AlreadyRedeemed as used:
+            return await self._recorded(clearance, used)
+        return None
+
+    async def complete(self, clearance: Clearance, name: str, result: Any) -> Any:
+        """Record the result of what was cleared, complete the execution, give the result as JSON.
+
+        ``name`` says what was done. A result that can't be recorded fails the execution: ValueError
+        if it is not JSON, InvalidInput or LimitExceeded if it is too large.
+        """
+        execution_id = clearance.approval.execution_id
+        try:
+            result = plain(result, f"the result of {name}")
+            with self.unclaimed():
+                await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
+        except (ValueError, InvalidInput, LimitExceeded) as error:
+            await self.fail(clearance, name, error)
+            raise
+        with self.unclaimed():
+            await self.client.complete(execution_id, result)
+        return result
+
+    async def fail(self, clearance: Clearance, name: str, error: BaseException) -> None:
+        """Record how what was cleared failed, and fail the execution with it."""
+        execution_id, text = clearance.approval.execution_id, described(error)
+        with self.unclaimed():
+            await self.client.record_step(execution_id, STEP_KEY, name=name, error=text)
+            await self.client.fail(execution_id, text)
+
+    async def withdraw(self, approval: ApprovalRecord, reason: str) -> None:
+        """Take the request back and end its execution. Raises AlreadyDecided if it is too late."""
+        with self.unclaimed():
+            withdrawn = await self.client.withdraw(approval.id, reason)
+        await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
+
+    async def _end(self, approval: ApprovalRecord, error: str) -> None:
+        """Fail the execution, unless it has gone on since the approval was resolved."""
+        history = await self.client.history(approval.execution_id)
+        if history is None or history.approvals[-1].id != approval.id:
+            return
+        # Anything else is an end, or a retry whose next round another caller is about to ask for.
+        if history.execution.state is not ExecutionState.RESUMED:
+            return
+        try:
+            with self.unclaimed():
+                await self.client.fail(approval.execution_id, error)
+        except InvalidTransition as over:
+            if over.execution is None or not over.execution.state.final:
+                raise
+
+    async def _recorded(self, clearance: Clearance, used: AlreadyRedeemed) -> Step:
+        approval = clearance.approval
+        history = await self.client.history(approval.execution_id)
+        if history is None:
+            raise used
+        standing = next(each for each in history.approvals if each.id == approval.id)
+        if digest(clearance.payload) != standing.payload_digest:
+            msg = f"what was granted and done has the payload digest {standing.payload_digest}"
+            raise DigestMismatch("DIGEST_MISMATCH", msg, used.execution, standing) from used
+        step = next((each for each in history.steps if each.key == STEP_KEY), None)
+        if step is None:
+            msg = (
+                f"approval {approval.id} was redeemed and there is no result: what it allows is"
+                " being done, or may have been done by a process that ended; it is not begun again"
+            )
+            raise Doubt(msg) from used
+        return await self._settled(approval.execution_id, step, history.execution.state)
+
+    async def _settled(self, execution_id: str, step: Step, state: ExecutionState) -> Step:
+        """Give what the step recorded, and end the execution if the one who did it could not."""
+        if step.completed_at is not None:
+            if not state.final:
+                with self.unclaimed():
+                    await self.client.complete(execution_id, step.result)
+            return step
+        error = step.error or ""
+        if not state.final:
+            with self.unclaimed():
+                await self.client.fail(execution_id, error)
+        raise StepFailed(step.key, error)
+
+    @contextmanager
+    def unclaimed(self) -> Iterator[None]:
+        """Say in the error of a command in this block what is wrong if an engine has claimed."""
+        try:
+            yield
+        except Fenced as fenced:
+            msg = (
+                f"an engine has claimed an execution of this gate: no Engine may serve the queue"
+                f" {self.queue!r}; stop that engine, or give the gate a queue of its own"
+            )
+            raise Fenced(fenced.code, msg, fenced.execution, fenced.approval) from fenced
+
+
+def _check_client(client: object) -> None:
+    if not isinstance(client, Client):
+        kind = f"{type(client).__module__}.{type(client).__qualname__}"
+        msg = (
+            f"a gate takes a placet.Client and not a {kind}. That is right for functions that are"
+            " not async, too: each call of one behind @requires_approval gets its own event loop"
+        )
+        raise TypeError(msg)
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """Give a function's name, and that of its type for any other callable."""
+    return str(getattr(fn, "__name__", type(fn).__name__))

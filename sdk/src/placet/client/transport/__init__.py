@@ -1,0 +1,1 @@
+"""How operations reach the service: HTTP, WebSocket, retries, and the operations themselves."""

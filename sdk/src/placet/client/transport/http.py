@@ -1,0 +1,251 @@
+"""One aiohttp session: queries by HTTP POST, streams over one WebSocket, commands over either."""
+
+import asyncio
+from collections.abc import Mapping
+from io import BytesIO
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from placet.client.transport.envelope import ErrorInfo, Operation, Request
+from placet.client.transport.graphql_ws import Link, LinkLostError, told
+from placet.client.transport.reconnecting import Socket
+from placet.client.transport.retry import PAUSE_SECONDS, retried
+from placet.errors import (
+    REQUEST_ERRORS,
+    BadRequest,
+    Internal,
+    LimitExceeded,
+    Overloaded,
+    RequestError,
+    Unauthenticated,
+    Unavailable,
+)
+
+T = TypeVar("T")
+
+_STATUS: dict[int, type[RequestError]] = {
+    401: Unauthenticated,
+    404: BadRequest,
+    405: BadRequest,
+    413: LimitExceeded,
+    429: Overloaded,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+CONNECTIONS = 100
+"""At most, for what is answered at once."""
+
+MANY = 16
+"""Commands under way at once by HTTP, from which on a WebSocket is opened for those that follow."""
+
+LARGE = 64 * 1024
+_JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
+_CLIENT_ERRORS = range(400, 500)
+_encode = msgspec.json.Encoder().encode
+
+
+class Transport:
+    """A connection to one service for one token.
+
+    ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
+    again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
+    ``url`` that is none.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+    ) -> None:
+        base = url.strip().rstrip("/")
+        parts = urlsplit(base)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            msg = f"a service's address is a URL such as http://127.0.0.1:8000, not {url!r}"
+            raise ValueError(msg)
+        self.url = base if base.endswith("/graphql") else base + "/graphql"
+        self._token = token.strip()
+        self._authorization = f"Bearer {self._token}"
+        self._timeout = timeout
+        self.retry_for = retry_for
+        self._open_session: aiohttp.ClientSession | None = None
+        self._open_waiting: aiohttp.ClientSession | None = None
+        self._open_socket: Socket | None = None
+        self._changing = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def apart(self) -> Self:
+        """Give a client for the same service and token with connections of its own."""
+        return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
+
+    async def close(self) -> None:
+        """End all streams and connections. The object can't be used afterwards."""
+        if self._open_socket is not None:
+            await self._open_socket.close()
+        for session in (self._open_session, self._open_waiting):
+            if session is not None:
+                await session.close()
+
+    async def execute(
+        self,
+        operation: Operation[T],
+        variables: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = True,
+        pause: float = PAUSE_SECONDS,
+    ) -> T:
+        """Send a query or mutation and give its result. Raises RequestError.
+
+        ``pause``: the longest between two attempts, in seconds. What is not idempotent is sent
+        once, and by HTTP, where a server that ends still answers.
+        """
+        if not idempotent:
+            return _result(operation.read(await self._post(_body(operation, variables))))
+        once = self.execute_once
+        return await retried(self.retry_for, once, operation, variables, pause=pause)
+
+    async def execute_once(
+        self, operation: Operation[T], variables: Mapping[str, Any] | None = None
+    ) -> T:
+        """Send a query or mutation a single time. Raises RequestError."""
+        body = _body(operation, variables)
+        # Answers to queries may be large, and so may commands: others must not wait behind them.
+        if operation.changes and len(body) <= LARGE:
+            return _result(operation.read(await self._change(body)))
+        return _result(operation.read(await self._post(body)))
+
+    async def find(
+        self, operation: Operation[T], variables: Mapping[str, Any], *, wait: float = 0
+    ) -> T | None:
+        """Send a query that may find nothing. Raises RequestError.
+
+        ``wait``: for how many seconds the service may put off its answer.
+        """
+        body = _body(operation, variables)
+
+        async def find_once() -> T | None:
+            return operation.read(await self._post(body, wait))
+
+        return await retried(self.retry_for, find_once)
+
+    async def _change(self, body: bytes) -> bytes | msgspec.Raw:
+        self._check_loop()
+        link = None if self._open_socket is None else self._open_socket.link
+        if link is not None:
+            return await self._ask(link, body)
+        self._changing += 1
+        try:
+            if self._changing >= MANY:
+                self.socket.dial()
+            return await self._post(body)
+        finally:
+            self._changing -= 1
+
+    async def _ask(self, link: Link, body: bytes) -> msgspec.Raw:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await link.ask(msgspec.Raw(body))
+        except LinkLostError as error:
+            raise Unavailable(f"no answer from {self.url}: {error}") from error
+        except TimeoutError as error:
+            msg = f"no answer from {self.url} within {self._timeout:g} s"
+            raise Unavailable(msg) from error
+
+    async def _post(self, body: bytes, wait: float = 0) -> bytes:
+        self._check_loop()
+        session = self._waiting if wait else self._session
+        timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
+        # What is large is handed over in parts, so that other connections have their turn between.
+        data = body if len(body) <= LARGE else BytesIO(body)
+        try:
+            async with session.post(self.url, data=data, timeout=timeout) as response:
+                status, answer = response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"no answer from {self.url}: {told(error)}") from error
+        if status in _STATUS or response.content_type not in _JSON_TYPES:
+            raise _failure(self.url, status, answer)
+        return answer
+
+    def _check_loop(self) -> None:
+        """Say what is wrong where connections would be used that belong to another loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            msg = (
+                f"this client of {self.url} belongs to another event loop, in which it was used"
+                " first: make one here, or take client.apart() or gate.apart(), which has"
+                " connections of its own, and close it here"
+            )
+            raise RuntimeError(msg)
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        # Not in __init__: a session belongs to the event loop that it is made in.
+        if self._open_session is None:
+            self._open_session = self._make_session(CONNECTIONS)
+        return self._open_session
+
+    @property
+    def _waiting(self) -> aiohttp.ClientSession:
+        # What is put off must not keep a connection from what is not, nor from one another.
+        if self._open_waiting is None:
+            self._open_waiting = self._make_session(0)
+        return self._open_waiting
+
+    def _make_session(self, connections: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections),
+            headers={
+                "authorization": self._authorization,
+                "content-type": "application/json",
+                "accept": "application/graphql-response+json, application/json;q=0.9",
+            },
+        )
+
+    @property
+    def socket(self) -> Socket:
+        """The WebSocket that streams and commands share, dialled when it is needed."""
+        self._check_loop()
+        if self._open_socket is None:
+            self._open_socket = Socket(self._session, self.url, self._authorization)
+        return self._open_socket
+
+
+def _body(operation: Operation[Any], variables: Mapping[str, Any] | None) -> bytes:
+    return _encode(Request(query=operation.document, variables=variables or {}))
+
+
+def _result(found: T | None) -> T:
+    if found is None:
+        raise Internal("the service answered neither a result nor an error")
+    return found
+
+
+class _Errors(msgspec.Struct, frozen=True):
+    errors: tuple[ErrorInfo, ...]
+
+
+def _failure(url: str, status: int, body: bytes) -> RequestError:
+    """Give the exception for an answer that its HTTP status explains, in the body's own words."""
+    kind = _STATUS.get(status) or (BadRequest if status in _CLIENT_ERRORS else Internal)
+    try:
+        first = msgspec.json.decode(body, type=_Errors).errors[0]
+    except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
+        # Not the service but something before it, a proxy say: its words are all there is.
+        said = body[:200].decode(errors="replace").strip()
+        return kind(f"{url} answered HTTP {status}{': ' if said else ''}{said}")
+    return REQUEST_ERRORS.get(first.extensions.code, kind)(first.message)

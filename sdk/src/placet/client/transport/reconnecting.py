@@ -1,0 +1,161 @@
+"""The WebSocket that never gives up: it is dialled anew, and each stream goes on where it was."""
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from time import monotonic
+from typing import Any, TypeVar
+
+import aiohttp
+
+from placet.client.transport.envelope import Operation
+from placet.client.transport.graphql_ws import Link, LinkLostError
+from placet.client.transport.retry import retried
+from placet.client.transport.websocket_health import Reach
+from placet.errors import PlacetError, transient
+
+T = TypeVar("T")
+
+log = logging.getLogger("placet")
+
+REFUSED_SECONDS = 60.0
+"""After a connection that was refused, none is opened for the sake of commands alone."""
+
+PAUSE_SECONDS = 1.0
+"""At most this long before a stream that was refused or cut short is asked for again."""
+
+
+def pause_seconds() -> float:
+    """Give a pause, each stream another one."""
+    return random.uniform(0, PAUSE_SECONDS)  # noqa: S311 - jitter, no secret
+
+
+class StreamCutError(PlacetError):
+    """The connection could not be opened, or was lost, which ended a stream that is not patient."""
+
+
+class Socket:
+    """One connection for all streams of a client, and for its commands while it is open."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
+        self.reach = Reach(url)
+        self._session = session
+        self._url = url
+        self._authorization = authorization
+        self._dialling = asyncio.Lock()
+        self._patience = asyncio.Lock()
+        self._link: Link | None = None
+        self._dial: asyncio.Task[None] | None = None
+        self._opened_at = 0.0
+        self._refused_at = -math.inf
+        self._refusal: Exception | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """The connection, if it is open at this moment and not busy."""
+        link = self._link
+        return None if link is None or link.lost or link.busy else link
+
+    def dial(self) -> None:
+        """Begin to open the connection, if there is none, for a caller who can do without it."""
+        waiting = monotonic() - self._refused_at < REFUSED_SECONDS
+        open_ = self._link is not None and not self._link.lost
+        if not (open_ or waiting or self._dial or self.reach.blocked):
+            self._dial = asyncio.create_task(self._try(), name="placet-dial")
+
+    async def _try(self) -> None:
+        try:
+            await self._dialled()
+        except PlacetError as error:
+            log.info("no WebSocket to %s, commands go by HTTP: %s", self._url, error)
+        finally:
+            self._dial = None
+
+    async def close(self) -> None:
+        """End the connection; streams that are still read fail."""
+        if self._dial is not None:
+            self._dial.cancel()
+            await asyncio.wait([self._dial])
+        if self._link is not None:
+            await self._link.close()
+
+    async def stream(
+        self,
+        operation: Operation[T],
+        variables: Callable[[], Mapping[str, Any]],
+        on_open: Callable[[], Awaitable[None]] | None = None,
+        *,
+        ends: bool = False,
+        patient: bool = True,
+    ) -> AsyncGenerator[T, None]:
+        """Give the messages of a subscription for ever, over as many connections as it takes.
+
+        ``ends``: it is over when the service completes it without a single message. ``patient``
+        False: it is over with its connection, or if there is none to be had (StreamCutError).
+
+        ``variables`` is asked at each beginning, so that it can name where to go on; ``on_open``
+        runs at each beginning. Raises RequestError for what trying again can't cure.
+        """
+        while True:
+            link, told = await self._live(patient=patient), False
+            messages = link.subscribe(operation.document, variables())
+            try:
+                async with aclosing(messages):
+                    if on_open is not None:
+                        await on_open()
+                    async for payload in messages:
+                        told = True
+                        message = operation.read(payload)
+                        if message is not None:
+                            yield message
+                if ends and not told:
+                    return
+            except Exception as error:
+                if link.lost and not patient:
+                    self._note_lost()
+                    raise StreamCutError(str(error)) from error
+                if not (isinstance(error, LinkLostError) or transient(error)):
+                    raise
+            # Also a service that ends each stream at once must not be asked in a tight loop.
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Wait a moment, each stream another one."""
+        await asyncio.sleep(pause_seconds())
+
+    async def _live(self, *, patient: bool) -> Link:
+        if patient:
+            # One of them tries again and again, and says so, for all.
+            async with self._patience:
+                return await retried(None, self._dialled)
+        try:
+            return await self._dialled()
+        except PlacetError as error:
+            raise StreamCutError(str(error)) from error
+
+    async def _dialled(self) -> Link:
+        """Give the connection that is open, or open one. Raises what the attempt raised."""
+        asked_at = monotonic()
+        async with self._dialling:
+            self._note_lost()
+            if self._link is not None:
+                return self._link
+            if self._refusal is not None and self._refused_at >= asked_at:
+                # While this stream stood in line, it was tried in vain.
+                raise self._refusal
+            try:
+                self._link = await Link.open(self._session, self._url, self._authorization)
+            except PlacetError as error:
+                self._refused_at, self._refusal = monotonic(), error
+                self.reach.refused()
+                raise
+            self._opened_at = monotonic()
+            return self._link
+
+    def _note_lost(self) -> None:
+        if self._link is not None and self._link.lost:
+            self._link = None
+            self.reach.lost(monotonic() - self._opened_at)

@@ -1,0 +1,140 @@
+"""Waiting for an execution or an approval: by push, by polling, or on a state kept in-process."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from placet._util.time_limit import limited
+from placet.client.changes import Mode, News, changes, existing
+from placet.client.state_watch import Watch
+from placet.client.subscriptions import Streams
+from placet.client.transport.retry import retried
+from placet.errors import NotFound
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import Approval, ApprovalRecord, Execution, ExecutionHead, Move
+from placet.models.transitions import may_end, may_resolve, target
+
+APPROVAL_POLL_SECONDS = 1.0
+
+
+def ended(execution: Execution) -> bool:
+    """Whether the execution is final."""
+    return execution.state.final
+
+
+class Waits(Streams):
+    """What can be waited for.
+
+    ``mode`` "push" listens to the execution's events on the client's one WebSocket, and goes over
+    to polling where WebSockets do not get through, saying so in the log. "poll" asks by HTTP:
+    ``poll`` None by long polls, each of which is answered at once when something happens, and else
+    every ``poll`` seconds. Each way ends the same for the same history. Lost connections and a
+    service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError,
+    which says what was waited for and how it was last seen.
+    """
+
+    async def wait(
+        self,
+        execution: Execution | ExecutionHead | str,
+        *,
+        until: Callable[[Execution], bool] = ended,
+        mode: Mode = "push",
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
+    ) -> Execution:
+        """Wait until the execution is final, or until ``until`` says so, and give it as it stands.
+
+        ``execution`` may be its id. ``until`` is asked of the execution as it is read after a
+        change: what it passed through in between is not shown to it. Raises NotFound and
+        RequestError.
+        """
+        execution_id = _id_of(execution)
+        aim = "end" if until is ended else "be as `until` wants it"
+        seen: ExecutionState | None = None
+        async with limited(timeout, f"execution {execution_id} to {aim}", lambda: seen):
+            execution = await existing(self, execution_id)
+            seen = execution.state
+            if until(execution):
+                return execution
+            async with aclosing(self._changes(execution, mode, poll)) as news:
+                async for each in news:
+                    if each.version <= execution.version:
+                        continue
+                    if isinstance(each, Execution):
+                        execution = each
+                    elif until is not ended or may_end(each.type):
+                        execution = await retried(None, existing, self, execution_id)
+                    else:
+                        # It is not read for this, but the state is no secret.
+                        seen = target(seen, each.type) or seen
+                        continue
+                    seen = execution.state
+                    if until(execution):
+                        return execution
+        raise AssertionError("changes never end")
+
+    async def wait_for(
+        self,
+        approval: ApprovalRecord,
+        *,
+        mode: Mode = "push",
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
+    ) -> Approval:
+        """Wait until the approval is resolved, in whatever way, and give it.
+
+        Whoever sees the approval but not its execution, an approver that is, polls it every
+        ``poll`` seconds, by default 1, in either mode. Raises NotFound and RequestError.
+        """
+        seen: ApprovalStatus | None = None
+        async with limited(timeout, f"approval {approval.id} to be resolved", lambda: seen):
+            execution = await self.execution(approval.execution_id)
+            # Read after the execution, so that nothing falls between the two.
+            found = await self._approval(approval.id)
+            seen = found.status
+            if found.status is not ApprovalStatus.PENDING:
+                return found
+            signals = (
+                self._polled(poll) if execution is None else self._changes(execution, mode, poll)
+            )
+            async with aclosing(signals):
+                async for each in signals:
+                    if isinstance(each, Move) and not may_resolve(each.type):
+                        continue
+                    found = await retried(None, self._approval, approval.id)
+                    if found.status is not ApprovalStatus.PENDING:
+                        return found
+        raise AssertionError("changes never end")
+
+    def watch(
+        self,
+        execution: Execution | ExecutionHead | str,
+        *,
+        mode: Mode = "push",
+        poll: float | None = None,
+    ) -> Watch:
+        """Keep an execution's state in this process, for as long as the block takes.
+
+        ``async with client.watch(execution) as watch: ...``; ``execution`` may be its id.
+        """
+        return Watch(self, _id_of(execution), mode, poll)
+
+    def _changes(
+        self, execution: Execution, mode: Mode, poll: float | None
+    ) -> AsyncGenerator[News, None]:
+        return changes(self, execution.id, execution.version, mode=mode, poll=poll)
+
+    async def _polled(self, poll: float | None) -> AsyncGenerator[None, None]:
+        while True:
+            await asyncio.sleep(APPROVAL_POLL_SECONDS if poll is None else poll)
+            yield None
+
+    async def _approval(self, approval_id: str) -> Approval:
+        found = await self.approval(approval_id)
+        if found is None:
+            raise NotFound("NOT_FOUND", f"there is no approval {approval_id!r} that you may see")
+        return found
+
+
+def _id_of(execution: Execution | ExecutionHead | str) -> str:
+    return execution if isinstance(execution, str) else execution.id

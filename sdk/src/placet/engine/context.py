@@ -1,0 +1,334 @@
+"""One execution in the hands of its workflow: what ``run`` is to the code of a workflow."""
+
+import inspect
+import random
+from asyncio import Future, events
+from collections.abc import Awaitable, Callable, Coroutine
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar, overload
+from uuid import UUID, uuid4
+
+from placet._util.canonical_json import plain
+from placet._util.invoke import call_in
+from placet._util.names import check_name
+from placet._util.serde import converter, returned
+from placet.approvals.clearance import Clearance
+from placet.engine.pending import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.models.commands import RequestApproval, StartChild
+from placet.models.responses import Execution
+from placet.policy import Policy
+
+T = TypeVar("T")
+
+
+class Asked(Protocol):
+    """Where what a workflow asks for is had."""
+
+    @property
+    def loop(self) -> Any:
+        """The workflow's own loop."""
+
+    def key(self, given: str | None, name: str) -> str:
+        """Give the key that was given, or ``name-n`` by order of call.
+
+        Raises ValueError for one that is reserved, or that the service does not take.
+        """
+
+    def ask(self, ask: Ask) -> "Future[Any]":
+        """Ask for something. Raises ValueError if its key is used already."""
+
+    def signal(self, name: str) -> "Future[Any]":
+        """Wait for the next signal of a name."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+
+    def patched(self, name: str) -> bool:
+        """Say whether the changed code is to be run."""
+
+
+class Run:
+    """Steps, approvals and waits of one execution.
+
+    A workflow is run again from its start after a crash, and when it was put away while it waited.
+    Everything that it awaits is then given back in the order of the record, so its code must do
+    the same again: what may differ from time to time, reading a clock or a file say, belongs into
+    a step. What it finds changed parks the execution.
+    """
+
+    def __init__(self, asked: Asked, execution: Execution, fence: int) -> None:
+        self._asked = asked
+        self._execution = execution
+        self._fence = fence
+        # A workflow that changes its input must find it unchanged when it is replayed.
+        self._input = deepcopy(execution.input)
+
+    @property
+    def execution_id(self) -> str:
+        """The id of the execution."""
+        return self._execution.id
+
+    @property
+    def input(self) -> Any:
+        """What the execution was started with, as JSON gives it."""
+        return self._input
+
+    @overload
+    def step(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *args: Any,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def step(
+        self,
+        fn: Callable[..., T],
+        *args: Any,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, T]: ...
+    def step(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, Any]:
+        """Do a piece of work and record its result, or give back the result recorded before.
+
+        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, or something
+        that is written as JSON and read back by the annotation of what it returns: a dataclass, a
+        msgspec Struct, a model of pydantic, a datetime. Without an annotation it comes back as
+        JSON says it: a tuple as a list. ``fn`` must not change its arguments: in a replay it is
+        not called, so what the workflow is to know of it is what it returns. ``name``: by default
+        the function's. ``key``: by default ``name-n`` by order of call.
+
+        A failed attempt is recorded, and tried again ``retries`` times, after ``pause`` seconds,
+        twice as long each time up to a minute. An attempt that takes longer than ``timeout``
+        seconds has failed; a thread can't be stopped, and is left to itself.
+
+        With ``clearance`` the step is the one use of that approval: the payload in hand must be
+        what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
+        nothing is done. Only ``clearance.payload`` is held against what was granted, other
+        arguments are not: let ``fn`` act on the payload alone. ``fn`` gets a copy of the payload
+        where that is an argument. Such a step is begun once: if it is not known how it ended,
+        Doubt. So it has no retries.
+
+        Raises StepFailed when the last attempt failed, TypeError for what is no function, and
+        ValueError if a key is used twice, if key or name are not 1 to 200 printable characters, or
+        if a step with a clearance is to be tried again.
+        """
+        _check_callable(fn)
+        if clearance is not None and retries:
+            msg = "a step with a clearance is begun once, so it can't have retries"
+            raise ValueError(msg)
+        if name is None:
+            name = str(getattr(fn, "__name__", type(fn).__name__))
+        check_name(name, "the name of the step", "give it a shorter, printable one by name=")
+        if clearance is not None:
+            # What is redeemed is what is done: nobody else can change this copy in between.
+            shown, payload = clearance.payload, deepcopy(clearance.payload)
+            clearance = replace(clearance, payload=payload)
+            args = tuple(payload if each is shown else each for each in args)
+            kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
+        ask = StepAsk(
+            # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
+            # first.
+            key=self._asked.key(key, name),
+            named=name,
+            call=lambda threads: call_in(threads, fn, *args, **kwargs),
+            convert=returned(fn),
+            clearance=clearance,
+            attempts=retries + 1,
+            pause=pause,
+            timeout=timeout,
+        )
+        return self._have(ask)
+
+    def approval(
+        self,
+        title: str,
+        *,
+        payload: Any,
+        policy: Policy,
+        key: str | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Clearance]:
+        """Ask people for approval of ``payload`` and wait, as long as it takes.
+
+        Several can be waited for at once through ``asyncio.gather``. One that is no longer waited
+        for, because of a timeout say, is withdrawn. ``key``: by default ``approval-n`` by order of
+        call. Raises Rejected, Expired or Withdrawn, and ValueError if a key is used twice or not 1
+        to 200 printable characters, or the payload is not JSON.
+        """
+        if payload is None:
+            msg = "payload must not be None: approvers must see what they approve"
+            raise ValueError(msg)
+        key = self._asked.key(key, "approval")
+        request = RequestApproval(
+            execution_id=self.execution_id,
+            fence=self._fence,
+            key=key,
+            title=title,
+            description=description,
+            payload=plain(payload, "payload"),
+            policy=policy,
+        )
+        return self._have(ApprovalAsk(key=key, request=request))
+
+    def sleep(
+        self, delay: timedelta | float, *, key: str | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Wait for a time, in seconds if it is a number, also for months.
+
+        It is a timer of the log: it survives every restart, and fires by the service's clock.
+        ``asyncio.sleep`` and ``asyncio.timeout`` are timers too in a workflow. ``key``: by default
+        ``timer-n`` by order of call. Raises ValueError for a key that is not 1 to 200 printable
+        characters.
+        """
+        span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+        return self._have(TimerAsk(key=self._asked.key(key, "timer"), delay=max(span, timedelta())))
+
+    def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait until a moment. Raises ValueError for one without a time zone.
+
+        ``key`` is as for :meth:`sleep`.
+        """
+        if when.tzinfo is None:
+            msg = "sleep_until needs a time with a time zone: another machine may read it"
+            raise ValueError(msg)
+        return self._have(TimerAsk(key=self._asked.key(key, "timer"), until=when))
+
+    @overload
+    async def signal(self, name: str) -> Any: ...
+    @overload
+    async def signal(self, name: str, kind: type[T]) -> T: ...
+    async def signal(self, name: str, kind: Any = None) -> Any:
+        """Wait for the next signal of that name and give what was sent, as ``kind`` if given.
+
+        Each signal is given once, in the order in which they came, also if they came before.
+        Raises ValueError for one that is not of that kind, and for a name that none can have: it
+        must be 1 to 200 printable characters.
+        """
+        self._check_inside("signal")
+        check_name(name, "the name of the signal", "none could ever come; wait for another")
+        return converter(kind)(await self._asked.signal(name))
+
+    def child(
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002 - the contract's name
+        *,
+        key: str | None = None,
+        version: str | None = None,
+        queue: str | None = None,
+        kind: Any = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Start another execution for this one, wait for its end, and give its result.
+
+        It has the same initiator, so four eyes bars the same people in both. ``queue``: by default
+        that of this execution. ``kind`` is the type to read the result as. ``key``: by default
+        ``workflow-n`` by order of call. Raises ChildFailed if it fails or is cancelled, and
+        ValueError if a key is used twice, or if it, the workflow's name, the version or the queue
+        are not 1 to 200 printable characters. A child that is no longer waited for goes on.
+        """
+        check_name(workflow, "the workflow's name of a child", "no workflow can be called so")
+        if version is not None:
+            check_name(version, f"the version of child {workflow!r}", "no workflow can have it")
+        if queue is not None:
+            check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
+        key = self._asked.key(key, workflow)
+        command = StartChild(
+            execution_id=self.execution_id,
+            fence=self._fence,
+            key=key,
+            workflow=workflow,
+            workflow_version=version,
+            queue=self._execution.queue if queue is None else queue,
+            input=plain(input, "input"),
+        )
+        ask = ChildAsk(
+            key=key, command=command, convert=converter(kind), on_any_queue=queue is None
+        )
+        return self._have(ask)
+
+    def now(self) -> Coroutine[Any, Any, datetime]:
+        """Give the time, in UTC, recorded as a step."""
+
+        async def now() -> datetime:
+            return self._asked.now()
+
+        return self.step(now)
+
+    def random(self) -> Coroutine[Any, Any, float]:
+        """Give a random number from 0 to 1, recorded as a step."""
+        return self.step(_random, name="random")
+
+    def uuid(self) -> Coroutine[Any, Any, UUID]:
+        """Give a random UUID, recorded as a step."""
+        return self.step(_uuid, name="uuid")
+
+    def patched(self, name: str) -> bool:
+        """Say whether to run the changed code at this place.
+
+        False where an execution had passed this place before the change, so that it must do what
+        it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
+        the change; all places that ask by one name get the answer of the first. The question can
+        go, with the old code, once no execution is left that has been told False. Raises ValueError
+        for a name that is not 1 to 192 printable characters.
+        """
+        self._check_inside("patched")
+        return self._asked.patched(name)
+
+    async def _have(self, ask: Ask) -> Any:
+        self._check_inside(ask.kind)
+        return await self._asked.ask(ask)
+
+    def _check_inside(self, what: str) -> None:
+        if events._get_running_loop() is not self._asked.loop:  # noqa: SLF001 - see WorkflowLoop
+            msg = (
+                f"run.{what} is for the workflow itself, while it runs; it was awaited in a step,"
+                " outside of the workflow, or in the clean-up of one that was put away"
+            )
+            raise RuntimeError(msg)
+
+
+def _check_callable(fn: object) -> None:
+    if callable(fn):
+        return
+    msg = f"run.step takes a function and its arguments, as in run.step(f, x), and not {fn!r}"
+    if inspect.iscoroutine(fn):
+        # It will not be awaited, and that is said here.
+        fn.close()
+        msg = (
+            f"run.step was given the coroutine of {fn.__qualname__}, which is called already: pass"
+            " the function and its arguments: run.step(f, x)"
+        )
+    raise TypeError(msg)
+
+
+async def _random() -> float:
+    return random.random()  # noqa: S311 - for workflows, not for secrets
+
+
+async def _uuid() -> UUID:
+    return uuid4()

@@ -1,0 +1,54 @@
+"""A worker's hold on one execution, which ends when another worker gets it or it is over."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
+from placet.models.commands import Command, CompleteExecution, FailExecution
+from placet.models.responses import Noted
+
+log = logging.getLogger("placet.engine")
+
+Submit = Callable[[Command], Awaitable[Noted]]
+
+
+class Hold:
+    """Sends the commands of a run for as long as the execution is this worker's.
+
+    ``lost`` is called when it turns out to be so no longer.
+    """
+
+    __slots__ = ("_execution_id", "_lost", "_submit", "abandoned")
+
+    def __init__(self, execution_id: str, submit: Submit, lost: Callable[[], None]) -> None:
+        self.abandoned = False
+        self._execution_id = execution_id
+        self._submit = submit
+        self._lost = lost
+
+    async def send(self, command: Command) -> Noted:
+        """Send a command. Raises Refused and RequestError; CancelledError once abandoned."""
+        if self.abandoned:
+            raise asyncio.CancelledError
+        try:
+            accepted = await self._submit(command)
+        except (Fenced, Unauthenticated, Forbidden) as error:
+            self._lose(error)
+        except InvalidTransition as error:
+            if error.execution is not None and error.execution.state.final:
+                self._lose(error)
+            raise
+        if accepted.repeated and not isinstance(command, CompleteExecution | FailExecution):
+            # What was done before the end is still answered after it.
+            execution = accepted.execution
+            if execution is not None and execution.state.final:
+                self._lose(f"it is {execution.state}")
+        return accepted
+
+    def _lose(self, why: object) -> NoReturn:
+        log.info("execution %s is abandoned: %s", self._execution_id, why)
+        self.abandoned = True
+        self._lost()
+        raise asyncio.CancelledError

@@ -1,0 +1,182 @@
+"""What an execution has recorded: what a replay gives back to its workflow, and in which order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from placet.client.queries import Queries
+from placet.errors import Internal, Nondeterministic
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.responses import ApprovalRecord, Past, Transcript
+
+RESOLUTIONS = frozenset(
+    {"ApprovalGranted", "ApprovalRejected", "ApprovalExpired", "ApprovalWithdrawn"}
+)
+WAKES = RESOLUTIONS | {"TimerFired", "SignalReceived", "ChildEnded"}
+_ASKED = {"ApprovalRequested", "ChildStarted", "TimerSet", "TimerCancelled"}
+_PLAYED = WAKES | {
+    "StepCompleted",
+    "StepFailed",
+    "ApprovalRequested",
+    "TimerSet",
+    "TimerCancelled",
+    "ChildStarted",
+}
+
+MARKER = "patched:"
+
+
+class Event(NamedTuple):
+    """An event as a run takes it in. ``approval``: the one that was requested or resolved."""
+
+    version: int
+    position: int
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+    approval: ApprovalRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An execution's record up to ``version``.
+
+    A workflow is replayed along ``first``, then along ``last``. Where the execution failed and was
+    retried there is ``between``, by key: what came after the first failure that the retry is meant
+    to repeat. The workflow may now take another way, so this is given back whenever it is asked
+    for again, in whatever order. Failed attempts and approvals that were not granted are left out
+    of it: they are had anew.
+
+    ``tried`` is the highest number of an attempt of each step, ``names`` holds by key under which
+    name each was recorded, ``redeemed`` the ids of the approvals that were redeemed, and ``marks``
+    the keys of steps by which changed code was passed. ``woken`` is the version of the last event
+    for which a worker may have waited.
+    """
+
+    version: int
+    woken: int = 0
+    state: ExecutionState = ExecutionState.RUNNING
+    first: Sequence[Event] = ()
+    between: Mapping[str, Sequence[Event]] = field(default_factory=dict)
+    last: Sequence[Event] = ()
+    tried: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    redeemed: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
+
+    def wakes(self, after: int) -> list[Event]:
+        """Give those for which a worker may have waited, past a version."""
+        return [e for e in (*self.first, *self.last) if e.version > after and e.type in WAKES]
+
+
+async def load(client: Queries, execution_id: str) -> Record:
+    """Read an execution's record from the log. Raises RequestError."""
+    transcript = await client.transcript(execution_id)
+    if transcript is None:
+        # Without its record the workflow would do again what was done.
+        msg = f"the record of execution {execution_id} can't be read"
+        raise Internal(msg)
+    return arranged(transcript)
+
+
+def arranged(transcript: Transcript) -> Record:
+    """Arrange events for a replay. Raises Nondeterministic if their content was destroyed."""
+    approvals = transcript.approvals
+    events = [_event(each, approvals) for each in transcript.events]
+    played = [e for e in events if _played(e)]
+    retried = max((e.version for e in events if e.type == "Retried"), default=0)
+    first: list[Event] = played
+    between: dict[str, list[Event]] = {}
+    last: list[Event] = []
+    if retried:
+        first, between = _before(played, _first_end(events), retried)
+        last = [e for e in played if e.version > retried]
+    tried: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for event in events:
+        if event.type in {"StepCompleted", "StepFailed"}:
+            key = event.data["key"]
+            names[key] = event.data["name"]
+            tried[key] = max(tried.get(key, 0), event.data["attempt"])
+    return Record(
+        version=events[-1].version,
+        woken=max((e.version for e in events if _woke(e)), default=0),
+        state=transcript.execution.state,
+        first=first,
+        between=between,
+        last=last,
+        tried=tried,
+        names=names,
+        marks=frozenset(key for key in tried if key.startswith(MARKER)),
+        redeemed=frozenset(a.id for a in approvals if a.redeemed_at is not None),
+    )
+
+
+def _event(past: Past, approvals: Sequence[ApprovalRecord]) -> Event:
+    if past.data is None:
+        msg = f"the content of version {past.version} was destroyed, so it can't be replayed"
+        raise Nondeterministic(msg)
+    ordinal = past.data.get("ordinal")
+    approval = approvals[ordinal - 1] if ordinal and ordinal <= len(approvals) else None
+    return Event(past.version, int(past.position), past.type, past.at, past.data, approval)
+
+
+def _played(event: Event) -> bool:
+    return event.type in _PLAYED and event.data.get("resolves", True)
+
+
+def _woke(event: Event) -> bool:
+    return (event.type in WAKES and event.data.get("resolves", True)) or event.type == "Unparked"
+
+
+def _first_end(events: Iterable[Event]) -> int:
+    return min(e.version for e in events if e.type == "Failed")
+
+
+def _before(
+    played: Sequence[Event], failed: int, retried: int
+) -> tuple[list[Event], dict[str, list[Event]]]:
+    """Give what was recorded before a retry: up to the turn in its order, and then by key."""
+    lost = {
+        (e.data["key"], e.data["round"])
+        for e in played
+        if e.type == "ChildEnded" and e.data["outcome"] != ExecutionState.COMPLETED
+    }
+    completed = {e.data["key"] for e in played if e.version < failed and e.type == "StepCompleted"}
+    cancelled = {
+        e.data["key"]: e.version
+        for e in played
+        if e.version < retried and e.type == "TimerCancelled"
+    }
+
+    def repeated(event: Event) -> bool:
+        """Say whether the retry repeats what this event tells of."""
+        if event.type.startswith("Child"):
+            return (event.data["key"], event.data["round"]) in lost
+        if event.type.startswith("Timer"):
+            # It is set anew where it is asked for again, so that a retry has its time too. One
+            # that an earlier retry had set anew may have fired.
+            return event.version <= cancelled.get(event.data["key"], 0)
+        granted = event.approval is None or event.approval.status is ApprovalStatus.GRANTED
+        return event.type == "StepFailed" or not granted
+
+    def told(event: Event) -> bool:
+        """Say whether the workflow was told of it, and not only asked for it."""
+        again = event.type == "StepFailed" and event.data["key"] in completed
+        return event.type not in _ASKED and not again
+
+    turn = min((e.version for e in played if repeated(e) and told(e)), default=failed)
+    turn = min(turn, failed)
+    first: list[Event] = []
+    between: dict[str, list[Event]] = {}
+    for event in played:
+        if event.version > retried or repeated(event):
+            continue
+        # A signal is asked for by its name, so it stays where it was.
+        if event.version < turn or event.type == "SignalReceived":
+            first.append(event)
+        else:
+            key = event.approval.key if event.approval is not None else event.data["key"]
+            between.setdefault(key, []).append(event)
+    return first, between

@@ -1,0 +1,104 @@
+"""The workflows that an engine knows, by name and version."""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from placet._util.names import check_name
+from placet._util.serde import Convert, as_it_is, taken
+from placet.engine.context import Run
+from placet.errors import PlacetError
+
+WorkflowFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+_RUN_AND_INPUT = 2
+
+
+class UnknownWorkflowError(PlacetError):
+    """An execution was claimed of a workflow that this engine does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """An async function of (run, input), or of (run) alone."""
+
+    name: str
+    function: WorkflowFunction
+    takes_input: bool
+    convert: Convert = as_it_is
+
+    async def __call__(self, run: Run) -> Any:
+        """Run the function. Raises ValueError for an input that is not of the type it takes."""
+        if not self.takes_input:
+            return await self.function(run)
+        try:
+            given = self.convert(run.input)
+        except (ValueError, TypeError) as error:
+            msg = f"the input is not what workflow {self.name!r} takes: {error}"
+            raise ValueError(msg) from error
+        return await self.function(run, given)
+
+
+class Workflows:
+    """A registry: (name, version) -> workflow."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None], Workflow] = {}
+
+    def add(self, function: WorkflowFunction, name: str | None, version: str | None) -> None:
+        """Register a function.
+
+        Raises TypeError if it is not async or can't be called with (run, input) or (run),
+        ValueError if its name and version are taken, or are none that an execution can have.
+        """
+        if name is None:
+            name = str(getattr(function, "__name__", function))
+        if not inspect.iscoroutinefunction(function):
+            msg = f"workflow {name!r} must be an async function, and is {function!r}"
+            raise TypeError(msg)
+        check_name(name, "the name of the workflow", "give it another by name=")
+        if version is not None:
+            check_name(version, f"the version of workflow {name!r}", "give it another")
+        if (name, version) in self._known:
+            msg = f"workflow {name!r}, version {version!r}, is registered already"
+            raise ValueError(msg)
+        takes_input = _takes_input(name, function)
+        positional = [
+            each.name
+            for each in inspect.signature(function).parameters.values()
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+        named = takes_input and len(positional) >= _RUN_AND_INPUT
+        convert = taken(function, positional[1]) if named else as_it_is
+        self._known[name, version] = Workflow(name, function, takes_input, convert)
+
+    def find(self, name: str, version: str | None) -> Workflow:
+        """Give the workflow of that version, else the one without a version.
+
+        Raises UnknownWorkflowError.
+        """
+        workflow = self._known.get((name, version)) or self._known.get((name, None))
+        if workflow is None:
+            known = ", ".join(sorted({known for known, _ in self._known})) or "none"
+            wanted = f"{name!r}" if version is None else f"{name!r}, version {version!r}"
+            msg = f"this engine has no workflow {wanted}; it has: {known}"
+            raise UnknownWorkflowError(msg)
+        return workflow
+
+
+def _takes_input(name: str, function: WorkflowFunction) -> bool:
+    """Say whether it is called with (run, input) rather than (run); TypeError if with neither."""
+    signature = inspect.signature(function)
+    # A decorator may fill in what the function takes beyond these.
+    for each in (signature, inspect.signature(function, follow_wrapped=False)):
+        for given in ((None, None), (None,)):
+            with suppress(TypeError):
+                each.bind(*given)
+                return len(given) == _RUN_AND_INPUT
+    msg = (
+        f"workflow {name!r} is called with (run, input) or (run), which {signature} does not fit:"
+        " whatever else it needs belongs in the input, or gets a default"
+    )
+    raise TypeError(msg)

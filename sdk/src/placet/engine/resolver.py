@@ -1,0 +1,239 @@
+"""What a workflow has asked for, and what it is told of it: the same live and in a replay."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from placet._util.canonical_json import digest
+from placet.approvals.clearance import clear
+from placet.engine.failure_codec import failure, is_final
+from placet.engine.history import MARKER, RESOLUTIONS, Event
+from placet.engine.pending import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.errors import ChildFailed, Nondeterministic, NotCleared
+from placet.models.enums import ExecutionState
+from placet.models.responses import ApprovalRecord
+
+A = TypeVar("A", bound=Ask)
+
+
+class Answers:
+    """Resolves what was asked for by the events of the log.
+
+    ``open`` is what is waited for, by key in the order asked, ``given_up`` what is no longer waited
+    for and not taken back yet, and ``keys`` all keys that were used.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self.open: dict[str, Ask] = {}
+        self.given_up: dict[str, Ask] = {}
+        self._signals: dict[str, deque[Any]] = {}
+        self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
+
+    def __str__(self) -> str:
+        """Name what is waited for."""
+        waits = [*map(str, self.open.values()), *(f"signal {n!r}" for n in self._listened())]
+        return ", ".join(waits) or "nothing"
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anything is waited for."""
+        return bool(self.open or self._listened())
+
+    def waits_for(self, kind: type[Ask]) -> bool:
+        """Say whether something of a kind is waited for."""
+        return any(isinstance(ask, kind) for ask in self.open.values())
+
+    def signal(self, name: str, future: "asyncio.Future[Any]") -> None:
+        """Give the next signal of a name to a future."""
+        if signals := self._signals.get(name):
+            future.set_result(signals.popleft())
+        else:
+            self._listening.setdefault(name, deque()).append(future)
+
+    def _listened(self) -> list[str]:
+        return [n for n, waiting in self._listening.items() if any(not f.done() for f in waiting)]
+
+    def apply(self, event: Event, cause: BaseException | None) -> None:
+        """Tell the workflow of an event. Raises Nondeterministic if it had not asked for it."""
+        data = event.data
+        match event.type:
+            case "StepCompleted" if not data["key"].startswith(MARKER):
+                self._complete(event, self._find(event, StepAsk, data["key"]))
+            case "StepFailed":
+                self._fail(event, self._find(event, Ask, data["key"]), cause)
+            case "ApprovalRequested":
+                self._requested(event, self._find(event, ApprovalAsk, data["key"]))
+            case "TimerSet" | "TimerFired" | "TimerCancelled":
+                self._timed(event, self._find(event, TimerAsk, data["key"]))
+            case "ChildStarted" | "ChildEnded":
+                self._child(event, self._find(event, ChildAsk, data["key"]))
+            case "SignalReceived":
+                self._receive(data["name"], data["payload"])
+            case _ if event.type in RESOLUTIONS and event.approval is not None:
+                approval = event.approval
+                self._resolved(self._find(event, ApprovalAsk, approval.key), approval)
+
+    def _find(self, event: Event, kind: type[A], key: str) -> A | None:
+        """Give what the workflow waits for under a key, None if it has stopped waiting for it."""
+        ask = self.open.get(key) or self.given_up.get(key)
+        if ask is None and key in self.keys:
+            return None
+        if not isinstance(ask, kind):
+            msg = (
+                f"the record goes on with {told(event)}, but the workflow asks for {self}:"
+                " its code was changed under a running execution, or it asks for another each time"
+            )
+            raise Nondeterministic(msg)
+        return ask
+
+    def _complete(self, event: Event, ask: StepAsk | None) -> None:
+        if ask is None:
+            return
+        check_recorded_name(ask, event.data["name"])
+        self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+
+    def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
+        if ask is None:
+            return
+        text = event.data["error"]
+        if isinstance(ask, StepAsk):
+            check_recorded_name(ask, event.data["name"])
+            ask.failures += 1
+            if ask.failures < ask.attempts and not is_final(text):
+                return
+        error = failure(ask.key, text)
+        error.__cause__ = cause
+        self._reject(ask, error)
+
+    def _requested(self, event: Event, ask: ApprovalAsk | None) -> None:
+        if ask is None or event.approval is None:
+            return
+        changed = _changed(ask, event.approval, event.data["policy"])
+        if changed:
+            msg = f"{ask} was asked for with another {changed} (version {event.version})"
+            raise Nondeterministic(msg)
+        ask.known = True
+        ask.approval_id = event.approval.id
+
+    def _resolved(self, ask: ApprovalAsk | None, approval: ApprovalRecord) -> None:
+        if ask is None:
+            return
+        # A replay must show it as it was shown the first time: not redeemed yet.
+        approval = msgspec.structs.replace(approval, redeemed_at=None)
+        try:
+            clearance = clear(approval)
+        except NotCleared as refused:
+            self._reject(ask, refused)
+        else:
+            self._resolve(ask, clearance)
+
+    def _timed(self, event: Event, ask: TimerAsk | None) -> None:
+        if ask is None:
+            return
+        ask.known = True
+        if event.type == "TimerFired":
+            self._resolve(ask, None)
+        elif event.type == "TimerCancelled":
+            if ask.open:
+                msg = f"{ask} was cancelled (version {event.version}), the workflow waits for it"
+                raise Nondeterministic(msg)
+            self._over(ask)
+
+    def _child(self, event: Event, ask: ChildAsk | None) -> None:
+        if ask is None:
+            return
+        if event.type == "ChildEnded":
+            self._child_ended(event, ask)
+            return
+        wanted, was = ask.command, event.data
+        same = (wanted.workflow, wanted.workflow_version, wanted.input) == (
+            was["workflow"], was["workflowVersion"], was["input"],
+        )  # fmt: skip
+        # Without a queue a child was once started on the queue "default".
+        same = same and (ask.on_any_queue or wanted.queue == was["queue"])
+        if not same:
+            msg = f"{ask} was started with other content (version {event.version})"
+            raise Nondeterministic(msg)
+        ask.known = True
+
+    def _child_ended(self, event: Event, ask: ChildAsk) -> None:
+        if event.data["outcome"] == ExecutionState.COMPLETED:
+            self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+        else:
+            error = ChildFailed(ask.key, event.data["outcome"], event.data["error"])
+            self._reject(ask, error)
+
+    def _receive(self, name: str, payload: Any) -> None:
+        listening = self._listening.get(name)
+        while listening:
+            future = listening.popleft()
+            if not future.done():
+                future.set_result(payload)
+                return
+        self._signals.setdefault(name, deque()).append(payload)
+
+    def _resolve(self, ask: Ask, result: Any) -> None:
+        if self._over(ask):
+            ask.future.set_result(result)
+
+    def _reject(self, ask: Ask, error: Exception) -> None:
+        if self._over(ask):
+            ask.future.set_exception(error)
+
+    def _over(self, ask: Ask) -> bool:
+        """Note that nothing more comes for an ask; False if nobody waits for it."""
+        self.open.pop(ask.key, None)
+        self.given_up.pop(ask.key, None)
+        return ask.open
+
+
+def told(event: Event) -> str:
+    """Name an event for a message."""
+    key = event.approval.key if event.approval is not None else event.data.get("key")
+    return f"{event.type} {key!r} (version {event.version})"
+
+
+def check_recorded_name(ask: StepAsk, recorded: str) -> None:
+    """Raise Nondeterministic if a step is recorded under another name than it now has."""
+    if recorded != ask.name:
+        msg = (
+            f"{ask} was recorded under the name {recorded!r}, the workflow now calls it"
+            f" {ask.name!r}: what is another step needs another key"
+        )
+        raise Nondeterministic(msg)
+
+
+def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return convert(value)
+    except Exception as error:
+        msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
+        raise Nondeterministic(msg) from error
+
+
+def _changed(ask: ApprovalAsk, approval: ApprovalRecord, policy: dict[str, Any]) -> str | None:
+    """Name what differs between an approval and what is asked for now."""
+    request = ask.request
+    if approval.erased:
+        return None
+    if approval.title != request.title:
+        return "title"
+    if approval.description != request.description:
+        return "description"
+    if approval.payload_digest != digest(request.payload):
+        return "payload"
+    if _terms(policy) != _terms(msgspec.to_builtins(request.policy)):
+        return "policy"
+    return None
+
+
+def _terms(policy: dict[str, Any]) -> tuple[Any, ...]:
+    requirements = [
+        (each["count"], sorted(each.get("groups", ())), sorted(each.get("users", ())))
+        for each in policy["requirements"]
+    ]
+    return requirements, policy["rejections"], policy["allowInitiator"]

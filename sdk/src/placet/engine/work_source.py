@@ -1,0 +1,156 @@
+"""How an engine gets its work: pushed over the WebSocket, or polled for where there is none."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
+from time import monotonic
+
+from placet.client.changes import Mode
+from placet.client.client import Client
+from placet.client.transport.reconnecting import StreamCutError
+from placet.client.transport.retry import retried
+from placet.engine.execution_pool import Fleet
+from placet.engine.execution_runner import Driver
+from placet.models.responses import Poll
+
+log = logging.getLogger("placet.engine")
+
+
+LONG_POLL = timedelta(seconds=20)
+MOST_AT_ONCE = 500
+CONFIRM_SECONDS = 2.0
+SHORT_SECONDS = 5.0
+
+
+class Intake:
+    """Hands what the service gives a worker to its fleet, and keeps the lease meanwhile."""
+
+    def __init__(
+        self,
+        client: Client,
+        fleet: Fleet,
+        *,
+        worker: str,
+        queues: Sequence[str],
+        capacity: int,
+        lease: timedelta,
+        grace: timedelta | None,
+        mode: Mode,
+    ) -> None:
+        self._client = client
+        self._fleet = fleet
+        self._worker = worker
+        self._queues = queues
+        self._capacity = capacity
+        self._lease = lease
+        self._grace = grace
+        self._mode = mode
+        self._confirming: asyncio.Task[None] | None = None
+        self._cut_level = logging.WARNING
+
+    async def run(self) -> None:
+        """Go on until cancelled. Raises RequestError if the service turns the worker away."""
+        try:
+            while True:
+                if self._polls:
+                    await self._poll()
+                else:
+                    await self._push()
+        finally:
+            if self._confirming is not None:
+                self._confirming.cancel()
+
+    @property
+    def _polls(self) -> bool:
+        return self._mode == "poll" or self._client.socket.reach.blocked
+
+    async def _push(self) -> None:
+        self._fleet.keep(waiting=True)
+        begun = monotonic()
+        assignments = self._client.assignments(
+            self._worker,
+            queues=self._queues,
+            capacity=self._capacity,
+            lease=self._lease,
+            grace=self._grace,
+            on_open=self._find_lost,
+            patient=False,
+        )
+        try:
+            async with aclosing(assignments):
+                async for assignment in assignments:
+                    self._fleet.take(assignment)
+        except StreamCutError as error:
+            # Told once, until there was one: a wrong address must not look like an engine at work.
+            log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
+            self._cut_level = logging.INFO
+        await self._beat()
+        self._client.socket.reach.http_works()
+        # One that lasted is dialled anew at once: decisions may have been made meanwhile.
+        if monotonic() - begun < SHORT_SECONDS:
+            await self._client.socket.pause()
+
+    async def _poll(self) -> None:
+        self._fleet.keep(waiting=False)
+        await self._fleet.returned()
+        while self._polls:
+            room = self._capacity - len(self._fleet)
+            poll = await (self._ask(room) if room > 0 else self._hear())
+            # One answer may tell of an execution that it was lost, and then claimed anew.
+            for execution_id in poll.lost:
+                self._fleet.abandon(execution_id)
+            for claim in poll.claims:
+                self._fleet.claim(claim)
+
+    async def _ask(self, limit: int) -> Poll:
+        ask = partial(
+            self._client.poll,
+            self._worker,
+            queues=self._queues,
+            limit=min(limit, MOST_AT_ONCE),
+            lease=self._lease,
+            wait=LONG_POLL,
+            holding=self._fleet.holding(),
+        )
+        return await retried(None, ask)
+
+    async def _hear(self) -> Poll:
+        """Claim nothing, but hear of what comes for what is held, until there is room for more."""
+        asking = asyncio.ensure_future(self._ask(0))
+        waiting = asyncio.ensure_future(self._fleet.room(self._capacity))
+        try:
+            await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            # An answer that is not waited for is given again: it is known what was not heard of.
+            return asking.result() if asking.done() else Poll(claims=[], lost=[])
+        finally:
+            asking.cancel()
+            waiting.cancel()
+
+    async def _beat(self) -> None:
+        """Keep the lease by a request, and abandon what was lost."""
+        beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
+        before = {driver.execution.id: driver for driver in self._fleet.held()}
+        for execution_id in (await retried(None, beat)).lost:
+            # One that was claimed anew in the meantime has another driver.
+            if execution_id in before:
+                before[execution_id].abandon()
+
+    async def _find_lost(self) -> None:
+        """Abandon what was lost while there was no stream to say so, and what has ended."""
+        self._cut_level = logging.WARNING
+        before = self._fleet.held()
+        if not before:
+            return
+        await self._beat()
+        if self._confirming is not None:
+            self._confirming.cancel()
+        self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
+
+    async def _confirm(self, before: Sequence[Driver]) -> None:
+        """Ask about those that the stream does not tell of again, once it has had time to."""
+        self._fleet.doubt(before)
+        await asyncio.sleep(CONFIRM_SECONDS)
+        await self._fleet.confirm()

@@ -1,0 +1,192 @@
+"""The engine: claims executions and runs their workflows, in one process and one event loop."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, overload
+from uuid import uuid4
+
+import msgspec
+
+from placet.client.changes import Mode, check_mode
+from placet.client.client import Client
+from placet.client.leases import GRACE, LEASE, SHORTEST_LEASE
+from placet.client.mutations import settled
+from placet.client.transport import operations
+from placet.engine.command_batcher import Batcher, Result
+from placet.engine.execution_pool import Fleet
+from placet.engine.loop_watchdog import watch
+from placet.engine.registry import WorkflowFunction, Workflows
+from placet.engine.work_source import Intake
+
+log = logging.getLogger("placet.engine")
+
+PUT_AWAY = timedelta(minutes=1)
+DRAIN = timedelta(seconds=10)
+
+
+class Engine:
+    """Runs workflows for one service.
+
+    ``worker`` names this process to the service and must be its alone; by default it is made up.
+    ``capacity``: how many executions it takes at once, not counting those that wait, and how many
+    steps get a thread at once. ``lease``: for how long its executions stay its own when it is
+    neither connected nor heard of. ``grace``: for how long when its connection broke off, as it
+    does when this process is killed, and it was not heard of since; None: for all of the lease.
+    ``wait``: how it hears of work and of what is waited for; where WebSockets do not get through,
+    push goes over to polling by itself. ``put_away``: for how long a workflow waits before its
+    frames are dropped; it is replayed when something comes for it. ``drain``: for how long steps
+    that are under way may go on after :meth:`close` or SIGTERM.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        queues: Sequence[str] = ("default",),
+        worker: str | None = None,
+        capacity: int = 100,
+        lease: timedelta = LEASE,
+        grace: timedelta | None = GRACE,
+        wait: Mode = "push",
+        put_away: timedelta = PUT_AWAY,
+        drain: timedelta = DRAIN,
+    ) -> None:
+        check_mode(wait)
+        _check_length("lease", lease, SHORTEST_LEASE)
+        _check_length("grace", timedelta(0) if grace is None else grace)
+        _check_length("put_away", put_away)
+        _check_length("drain", drain)
+        if isinstance(queues, str):
+            msg = f"queues are several names, such as [{queues!r}]"
+            raise TypeError(msg)
+        self.client = Client(url, token)
+        self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self.queues = tuple(queues)
+        self._drain = drain
+        self._lease = lease
+        self._grace = grace
+        self._workflows = Workflows()
+        self._batcher = Batcher(self._submit)
+        self.fleet = Fleet(
+            self.client,
+            self.worker,
+            self._workflows,
+            self._batcher.submit,
+            threads=capacity,
+            put_away_after=put_away.total_seconds(),
+        )
+        self._intake = Intake(
+            self.client,
+            self.fleet,
+            worker=self.worker,
+            queues=self.queues,
+            capacity=capacity,
+            lease=lease,
+            grace=grace,
+            mode=wait,
+        )
+        self._following: asyncio.Task[None] | None = None
+
+    @overload
+    def workflow(self, function: WorkflowFunction) -> WorkflowFunction: ...
+    @overload
+    def workflow(
+        self, *, name: str | None = None, version: str | None = None
+    ) -> Callable[[WorkflowFunction], WorkflowFunction]: ...
+    def workflow(
+        self,
+        function: WorkflowFunction | None = None,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+    ) -> WorkflowFunction | Callable[[WorkflowFunction], WorkflowFunction]:
+        """Register an async function of (run, input) or (run), by default under its own name.
+
+        It runs the executions of that name and version; one without a version also those for
+        whose version there is no other.
+        """
+
+        def register(function: WorkflowFunction) -> WorkflowFunction:
+            self._workflows.add(function, name, version)
+            return function
+
+        return register if function is None else register(function)
+
+    async def serve(self) -> None:
+        """Work until SIGTERM, SIGINT or :meth:`close`.
+
+        What the process has loaded by now is taken out of the garbage collector's rounds, which
+        would otherwise stop all workflows for some 50 ms again and again (``gc.freeze``).
+
+        Raises RequestError if the service turns this engine away, for its token say.
+        """
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            gc.collect()
+            gc.freeze()
+            stack.callback(gc.unfreeze)
+            following = self._follow_on()
+            stack.push_async_callback(self.close)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, following.cancel)
+                stack.callback(loop.remove_signal_handler, number)
+            await asyncio.wait([following])
+            if not following.cancelled():
+                following.result()
+
+    async def close(self) -> None:
+        """Take nothing more, let steps that are under way end, and give the executions back."""
+        if self._following is None:
+            return
+        following, self._following = self._following, None
+        following.cancel()
+        await asyncio.wait([following])
+        await self.fleet.close(self._drain.total_seconds(), self._lease, self._grace)
+        await self._batcher.close()
+        await self.client.close()
+
+    async def __aenter__(self) -> Self:
+        self._follow_on()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        following = self._following
+        await self.close()
+        if error is None and following is not None and not following.cancelled():
+            following.result()
+
+    def _follow_on(self) -> asyncio.Task[None]:
+        if self._following is None:
+            log.info("the engine %s works on the queues %s", self.worker, ", ".join(self.queues))
+            self._following = asyncio.create_task(self._intake.run(), name="placet-assignments")
+            watching = asyncio.create_task(watch(), name="placet-stall")
+            self._following.add_done_callback(lambda _: watching.cancel())
+        return self._following
+
+    async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
+        outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
+        return [settled(outcome) for outcome in outcomes]
+
+
+def _check_length(name: str, length: object, least: timedelta = timedelta(0)) -> None:
+    if not isinstance(length, timedelta):
+        msg = f"{name} is a timedelta, such as timedelta(seconds=5), not {length!r}"
+        raise TypeError(msg)
+    if length < least:
+        seconds, bound = length.total_seconds(), least.total_seconds()
+        msg = f"{name} is {seconds:g} s, it must be {bound:g} s or more"
+        raise ValueError(msg)

@@ -1,0 +1,274 @@
+"""What can be sent: one Struct for each input of the contract.
+
+Fields left None are not sent, so that the service's defaults hold. The commands of workers, those
+with a ``field``, can also go together in one ``submit``.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.policy import Policy
+
+
+class Input(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Base of all inputs."""
+
+
+class Command(Input, frozen=True):
+    """A command that ``submit`` takes; ``field`` is its name there."""
+
+    field: ClassVar[str]
+
+
+class LabelInput(Input, kw_only=True, frozen=True):
+    """A name and a value to put on an execution."""
+
+    name: str
+    value: str
+
+
+class StartExecution(Command, kw_only=True, frozen=True):
+    """Start an execution; known by (owner, workflow, key) or by its id, so it can be repeated."""
+
+    field: ClassVar[str] = "startExecution"
+    id: str | None = None
+    workflow: str
+    workflow_version: str | None = None
+    queue: str = "default"
+    input: Any = None
+    labels: Sequence[LabelInput] | None = None
+    on_behalf_of: str | None = None
+    idempotency_key: str | None = None
+
+
+class RecordStep(Command, kw_only=True, frozen=True):
+    """Record a step's result, or with ``error`` one attempt that failed."""
+
+    field: ClassVar[str] = "recordStep"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    name: str
+    attempt: int = 1
+    result: Any = None
+    error: str | None = None
+
+
+class RequestApproval(Command, kw_only=True, frozen=True):
+    """Ask people for approval of a payload; known by (execution, key, round)."""
+
+    field: ClassVar[str] = "requestApproval"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    title: str
+    description: str | None = None
+    payload: Any
+    policy: Policy
+
+
+class WithdrawApproval(Command, kw_only=True, frozen=True):
+    """Take a request for approval back."""
+
+    field: ClassVar[str] = "withdrawApproval"
+    approval_id: str
+    fence: int | None = None
+    reason: str
+
+
+class RedeemApproval(Command, kw_only=True, frozen=True):
+    """Use a granted approval, once, for the payload with this digest."""
+
+    field: ClassVar[str] = "redeemApproval"
+    approval_id: str
+    fence: int | None = None
+    payload_digest: str
+    redemption_key: str
+
+
+class SetTimer(Command, kw_only=True, frozen=True):
+    """Set a timer; exactly one of ``delay``, an ISO 8601 duration, and ``until``."""
+
+    field: ClassVar[str] = "setTimer"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    delay: str | None = None
+    until: datetime | None = None
+
+
+class CancelTimer(Command, kw_only=True, frozen=True):
+    """Take a timer back."""
+
+    field: ClassVar[str] = "cancelTimer"
+    execution_id: str
+    fence: int | None = None
+    key: str
+
+
+class SendSignal(Command, kw_only=True, frozen=True):
+    """Hand data to an execution; known by its key."""
+
+    field: ClassVar[str] = "sendSignal"
+    execution_id: str
+    name: str
+    payload: Any = None
+    key: str
+
+
+class StartChild(Command, kw_only=True, frozen=True):
+    """Have another execution started for this one, under a key."""
+
+    field: ClassVar[str] = "startChild"
+    execution_id: str
+    fence: int | None = None
+    key: str
+    workflow: str
+    workflow_version: str | None = None
+    queue: str = "default"
+    input: Any = None
+
+
+class SuspendExecution(Command, kw_only=True, frozen=True):
+    """Say that the worker waits for nothing but timers, signals and children.
+
+    ``seen`` is the ``woken_version`` up to which it has dealt with what came.
+    """
+
+    field: ClassVar[str] = "suspendExecution"
+    execution_id: str
+    fence: int | None = None
+    seen: int
+
+
+class ParkExecution(Command, kw_only=True, frozen=True):
+    """Keep every worker from an execution until a person lets it go on."""
+
+    field: ClassVar[str] = "parkExecution"
+    execution_id: str
+    fence: int | None = None
+    reason: str
+
+
+class CompleteExecution(Command, kw_only=True, frozen=True):
+    """End an execution with its result."""
+
+    field: ClassVar[str] = "completeExecution"
+    execution_id: str
+    fence: int | None = None
+    result: Any = None
+
+
+class FailExecution(Command, kw_only=True, frozen=True):
+    """End an execution with an error; pending approvals are withdrawn."""
+
+    field: ClassVar[str] = "failExecution"
+    execution_id: str
+    fence: int | None = None
+    error: str
+
+
+class Grant(Input, kw_only=True, frozen=True):
+    """Say yes to the document with this digest."""
+
+    approval_id: str
+    digest: str
+    comment: str | None = None
+
+
+class Rejection(Input, kw_only=True, frozen=True):
+    """Say no to the document with this digest, and why."""
+
+    approval_id: str
+    digest: str
+    comment: str
+
+
+class Cancellation(Input, kw_only=True, frozen=True):
+    """Cancel an execution."""
+
+    execution_id: str
+    reason: str
+
+
+class Unparking(Input, kw_only=True, frozen=True):
+    """Let workers go on with a parked execution."""
+
+    execution_id: str
+
+
+class Retry(Input, kw_only=True, frozen=True):
+    """Run a failed execution on, if it is still as the caller saw it."""
+
+    execution_id: str
+    expected_version: int
+
+
+class Holding(Input, kw_only=True, frozen=True):
+    """An execution that a worker knows to hold, and the ``woken_version`` of which it knows."""
+
+    execution_id: str
+    seen: int | None = None
+
+
+class ClaimRequest(Input, kw_only=True, frozen=True):
+    """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations."""
+
+    worker: str
+    queues: Sequence[str]
+    limit: int
+    lease: str
+    wait: str | None = None
+    holding: Sequence[Holding] | None = None
+
+
+class Release(Input, kw_only=True, frozen=True):
+    """An execution to give back.
+
+    ``seen`` is the ``woken_version`` up to which the worker has dealt with what came; None: there
+    is work left. ``fence`` is that of the claim that is given back; None: whatever claim it is.
+    """
+
+    execution_id: str
+    seen: int | None = None
+    fence: int | None = None
+
+
+class ExecutionFilter(Input, kw_only=True, frozen=True):
+    """Which executions: all conditions that are given must hold."""
+
+    state: Sequence[ExecutionState] | None = None
+    workflow: Sequence[str] | None = None
+    queue: Sequence[str] | None = None
+    parked: bool | None = None
+    initiator: Sequence[str] | None = None
+    labels: Sequence[LabelInput] | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    text: str | None = None
+
+
+class ApprovalFilter(Input, kw_only=True, frozen=True):
+    """Which approvals: all conditions that are given must hold."""
+
+    status: Sequence[ApprovalStatus] | None = None
+    decidable_by_viewer: bool | None = None
+    group: Sequence[str] | None = None
+    workflow: Sequence[str] | None = None
+    execution_id: str | None = None
+    deadline_before: datetime | None = None
+    text: str | None = None
+
+
+class EventFilter(Input, kw_only=True, frozen=True):
+    """Which events: all conditions that are given must hold. ``types`` such as "Started"."""
+
+    execution_id: str | None = None
+    types: Sequence[str] | None = None
+    actor: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None

@@ -1,0 +1,409 @@
+"""What the service answers: one Struct for each type of the contract that the client selects.
+
+Fields have the contract's names in snake case and its meaning. JSON values are plain Python values.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from placet.models.enums import (
+    ApprovalStatus,
+    ExecutionState,
+    ExpiryAction,
+    ResolutionCause,
+    Role,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, rename="camel"):
+    """Base of all answers. Fields that the contract may gain later are passed over."""
+
+
+class Actor(Record, kw_only=True, frozen=True):
+    """The person or owner who did something, as authenticated."""
+
+    id: str
+    name: str | None = None
+
+
+class Principal(Record, kw_only=True, frozen=True):
+    """Who the token belongs to. ``queues`` None: not bound to queues."""
+
+    id: str
+    name: str | None = None
+    roles: list[Role]
+    groups: list[str]
+    queues: list[str] | None = None
+
+
+class Label(Record, kw_only=True, frozen=True):
+    """A name and a value put on an execution at its start."""
+
+    name: str
+    value: str
+
+
+class PageInfo(Record, kw_only=True, frozen=True):
+    """Where a page begins and ends."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None = None
+    end_cursor: str | None = None
+
+
+class Edge(Record, Generic[T], kw_only=True, frozen=True):
+    """One row of a page with its cursor."""
+
+    cursor: str
+    node: T
+
+
+class Page(Record, Generic[T], kw_only=True, frozen=True):
+    """One page. Iterating gives its rows.
+
+    ``position`` is the log up to which a page of a read model is true: a stream from there misses
+    nothing. ``total_count`` is there if asked for, exact to 10,000 and None above.
+    """
+
+    edges: list[Edge[T]]
+    page_info: PageInfo
+    total_count: int | None = None
+    position: str | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return (edge.node for edge in self.edges)
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    @property
+    def next(self) -> str | None:
+        """The cursor to ask for the next page with, None at the end."""
+        return self.page_info.end_cursor if self.page_info.has_next_page else None
+
+
+class Step(Record, kw_only=True, frozen=True):
+    """A recorded step. ``error`` is that of the last attempt while none succeeded."""
+
+    key: str
+    name: str
+    attempts: int
+    result: Any = None
+    error: str | None = None
+    completed_at: datetime | None = None
+
+
+class ExecutionHead(Record, kw_only=True, frozen=True):
+    """The little that each command's answer says of its execution."""
+
+    id: str
+    workflow: str
+    state: ExecutionState
+    version: int
+    fence: int
+    updated_at: datetime
+    woken_version: int = 0
+
+
+class Parent(Record, kw_only=True, frozen=True):
+    """The execution for which another one was started, under a key."""
+
+    execution_id: str
+    key: str
+    round: int
+
+
+class ExecutionBody(Record, kw_only=True, frozen=True):
+    """What an execution has in common with how it once was.
+
+    ``asleep``: its worker waits for nothing but a timer, a signal or a child. ``parked`` says why
+    no worker goes on with it. ``woken_version`` is that of the latest event for which a worker may
+    have waited, 0 if there was none.
+    """
+
+    workflow: str
+    workflow_version: str | None = None
+    queue: str
+    state: ExecutionState
+    version: int
+    fence: int
+    worker: str | None = None
+    input: Any = None
+    result: Any = None
+    error: str | None = None
+    labels: list[Label]
+    initiator: Actor
+    on_behalf_of: str | None = None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    asleep: bool = False
+    parked: str | None = None
+    woken_version: int = 0
+    parent: Parent | None = None
+
+
+class Execution(ExecutionBody, kw_only=True, frozen=True):
+    """An execution as it stands."""
+
+    id: str
+
+
+class Requirement(Record, kw_only=True, frozen=True):
+    """So many people of any of the groups, or among the users."""
+
+    count: int
+    groups: list[str]
+    users: list[str]
+
+
+class ApprovalPolicy(Record, kw_only=True, frozen=True):
+    """Who has to agree, and how many rejections reject."""
+
+    requirements: list[Requirement]
+    rejections: int
+    allow_initiator: bool
+    on_expiry: ExpiryAction
+    escalate_to: list[str]
+
+
+class Decision(Record, kw_only=True, frozen=True):
+    """One person's verdict, with the digest of what this person saw."""
+
+    verdict: Verdict
+    by: Actor
+    on_behalf_of: Actor | None = None
+    at: datetime
+    comment: str | None = None
+    answers: Any = None
+    digest: str
+    rule: str
+
+
+class Eligibility(Record, kw_only=True, frozen=True):
+    """Whether the viewer may decide, and if not, why."""
+
+    allowed: bool
+    reasons: list[str]
+
+
+class ApprovalBody(Record, kw_only=True, frozen=True):
+    """What an approval has in common with how it once was."""
+
+    key: str
+    round: int
+    title: str | None = None
+    description: str | None = None
+    payload: Any = None
+    payload_digest: str
+    document: Any = None
+    digest: str
+    form: Any = None
+    erased: bool
+    policy: ApprovalPolicy
+    status: ApprovalStatus
+    resolution: ResolutionCause | None = None
+    decisions: list[Decision]
+    outstanding: list[Requirement]
+    requested_at: datetime
+    deadline: datetime | None = None
+    resolved_at: datetime | None = None
+    redeemed_at: datetime | None = None
+
+
+class ApprovalRecord(ApprovalBody, kw_only=True, frozen=True):
+    """An approval as it stands, the same for whoever looks.
+
+    ``digest`` is of ``document``: all that an approver is shown.
+    """
+
+    id: str
+    execution_id: str
+    workflow: str
+    initiator: Actor
+
+
+class Approval(ApprovalRecord, kw_only=True, frozen=True):
+    """An approval as it stands, for one viewer."""
+
+    viewer_may_decide: Eligibility
+
+
+class ApprovalSnapshot(ApprovalBody, kw_only=True, frozen=True):
+    """An approval as it was."""
+
+
+class ExecutionSnapshot(ExecutionBody, kw_only=True, frozen=True):
+    """An execution as it was; ``as_of`` is the time of the last event folded."""
+
+    execution_id: str
+    as_of: datetime
+    steps: Page[Step]
+    approvals: list[ApprovalSnapshot]
+
+
+class History(Record, kw_only=True, frozen=True):
+    """An execution with all its steps and approvals, each in the order first seen."""
+
+    execution: Execution
+    steps: list[Step]
+    approvals: list[Approval]
+
+
+class RecordedEvent(Record, kw_only=True, frozen=True):
+    """An event of the log. ``stored_bytes`` is what ``hash`` covers; ``data`` is None if erased."""
+
+    position: str
+    execution_id: str
+    version: int
+    type: str
+    topic: str
+    data: Any = None
+    actor: Actor
+    at: datetime
+    command_id: str
+    correlation_id: str
+    causation_id: str | None = None
+    previous_hash: str
+    hash: str
+    stored_bytes: bytes
+
+
+class Claim(Record, kw_only=True, frozen=True):
+    """An execution claimed for a worker, and the fencing number that its commands carry."""
+
+    execution: Execution
+    fence: int
+    lease_expires_at: datetime
+
+
+class Poll(Record, kw_only=True, frozen=True):
+    """What was claimed, and of what the worker named as held, what it holds no longer."""
+
+    claims: list[Claim]
+    lost: list[str]
+
+
+class Heartbeat(Record, kw_only=True, frozen=True):
+    """Until when a worker's lease runs, and what it lost since the last heartbeat."""
+
+    worker: str
+    lease_expires_at: datetime
+    executions: int
+    lost: list[str]
+
+
+class EventMessage(Record, kw_only=True, frozen=True):
+    """A message of the stream of events. No event: the cursor has moved on, nothing matched."""
+
+    cursor: str
+    event: RecordedEvent | None = None
+
+
+class ApprovalMessage(Record, kw_only=True, frozen=True):
+    """A message of the stream of approvals. ``removed_id``: this one no longer matches."""
+
+    cursor: str
+    approval: Approval | None = None
+    removed_id: str | None = None
+
+
+class Past(Record, kw_only=True, frozen=True):
+    """The part of an event that a workflow's replay needs."""
+
+    position: str
+    version: int
+    type: str
+    at: datetime
+    data: Any = None
+
+
+class Happening(Past, kw_only=True, frozen=True):
+    """A TimerFired, SignalReceived or ChildEnded of an execution."""
+
+    execution_id: str
+
+
+class Transcript(Record, kw_only=True, frozen=True):
+    """All that a replay of an execution needs: its events by version, its approvals as requested.
+
+    It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
+    """
+
+    execution: Execution
+    events: list[Past]
+    approvals: list[ApprovalRecord]
+
+
+class Assignment(Record, kw_only=True, frozen=True):
+    """A message to a worker: one of claim, resolved, happened, ended and lost is set.
+
+    ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
+    """
+
+    claim: Claim | None = None
+    resolved: ApprovalRecord | None = None
+    happened: Happening | None = None
+    version: int | None = None
+    position: str | None = None
+    ended: str | None = None
+    lost: str | None = None
+
+
+class Accepted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
+    """A command was carried out. ``repeated``: an earlier call had done so already."""
+
+    position: str
+    repeated: bool
+    execution: ExecutionHead | None = None
+    approval: Approval | None = None
+
+
+class ApprovalName(Record, kw_only=True, frozen=True):
+    """Which approval it is."""
+
+    id: str
+
+
+class Noted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
+    """A command was carried out, as an engine is told: of an approval no more than its id.
+
+    ``at`` is the time of the event at ``position``, which is an earlier one if it is ``repeated``.
+    """
+
+    position: str
+    at: datetime
+    repeated: bool
+    execution: ExecutionHead | None = None
+    approval: ApprovalName | None = None
+
+
+class RefusedResult(Record, kw_only=True, tag_field="__typename", tag="Refused", frozen=True):
+    """A command was refused, as the wire says it; callers meet it as :class:`placet.Refused`."""
+
+    code: str
+    message: str
+    execution: ExecutionHead | None = None
+    approval: Approval | None = None
+
+
+class Move(Record, kw_only=True, frozen=True):
+    """The little of an event that moves a state machine."""
+
+    version: int
+    type: str
+
+
+class ExecutionChange(Record, kw_only=True, frozen=True):
+    """What an execution has become since a version. ``execution`` None: it is still at that one."""
+
+    changed: bool
+    version: int
+    execution: Execution | None = None

@@ -1,0 +1,154 @@
+"""A server without its edge, asked in GraphQL by whoever is named."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+from graphql import (
+    ExecutionResult,
+    OperationType,
+    create_source_event_stream,
+    execute,
+    get_operation_ast,
+    parse,
+    validate,
+)
+from graphql.execution import execute_subscription_event
+
+from api.context import Context, Services
+from api.graphql.document_cache import Documents
+from api.graphql.executor import Executor, Operation
+from api.graphql.fastpath.completion import Budget, PlannedExecutor
+from api.schema import SERVED
+from domain.values import Principal
+from projections.approvals.query import Approvals
+from projections.executions.query import Executions
+from projections.querying.checkpoints import Positions
+from projections.registry import MODELS
+from projections.runtime.projector import Projector
+from tests.application.services import Office
+from tests.domain.people import OLIVIA
+
+
+class Desk:
+    """Use it as ``async with Desk.open(url)``, on a database with all tables.
+
+    Queries that do not wait are executed twice: by plans, and as graphql-core does it alone.
+    ``revoked`` are ids whose tokens have ended, ``became`` says who a principal is when its token
+    is looked at again.
+    """
+
+    def __init__(self, office: Office, services: Services) -> None:
+        self.office = office
+        self.services = services
+        self.revoked: set[str] = set()
+        self.became: dict[str, Principal] = {}
+        self._executor = Executor(SERVED, Documents(SERVED))
+        self._operations: dict[str, Operation] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator["Desk"]:
+        positions = Positions()
+        projector = Projector(url, MODELS.values(), positions=positions)
+        async with Office.open(url) as office:
+            projector.start()
+            try:
+                yield cls(
+                    office,
+                    Services(
+                        writer=office.writer,
+                        reader=office.reader,
+                        tail=office.tail,
+                        leases=office.leases,
+                        assignments=office.assignments,
+                        polling=office.polling,
+                        executions=Executions(office.pool, positions),
+                        approvals=Approvals(office.pool, positions),
+                    ),
+                )
+            finally:
+                projector.close()
+
+    async def answer(self, by: Principal, document: str, **variables: Any) -> ExecutionResult:
+        """Execute a query or mutation, which must be valid."""
+        operation, context = self.prepare(document), self._context(by)
+        assert validate(SERVED, operation.document) == []
+        result = await self._executor.execute(operation, variables, context)
+        if operation.type is OperationType.QUERY and "executionAfter" not in document:
+            plain = execute(
+                SERVED, operation.document, context_value=context, variable_values=variables
+            )
+            assert result == (plain if isinstance(plain, ExecutionResult) else await plain)
+        return result
+
+    def prepare(self, document: str) -> Operation:
+        """Give the operation of a document, however much it asks for."""
+        if document not in self._operations:
+            parsed = parse(document)
+            definition = get_operation_ast(parsed)
+            assert definition is not None
+            plans, type_ = Budget().plans(), definition.operation
+            self._operations[document] = Operation(parsed, plans, None, type_, "")
+        return self._operations[document]
+
+    async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:
+        """Execute a query or mutation without an error, and give its only field."""
+        result = await self.answer(by, document, **variables)
+        assert result.errors is None, result.errors
+        assert result.data is not None
+        [value] = result.data.values()
+        return value
+
+    async def code(self, document: str, by: Principal = OLIVIA, **variables: Any) -> str:
+        """Execute what must end in one error, and give its code."""
+        result = await self.answer(by, document, **variables)
+        [error] = result.errors or []
+        code: str = (error.extensions or {})["code"]
+        return code
+
+    @asynccontextmanager
+    async def follow(
+        self, document: str, by: Principal = OLIVIA, **variables: Any
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """Subscribe. Gives the values of the only field, one after the other."""
+        operation = self.prepare(document)
+        executor: Any = PlannedExecutor.build(
+            SERVED,
+            operation.document,
+            context_value=self._context(by),
+            raw_variable_values=variables,
+            plans=operation.plans,
+        )
+        assert not isinstance(executor, list), executor
+        stream: Any = create_source_event_stream(executor)
+        if isawaitable(stream):
+            stream = await stream
+        assert not isinstance(stream, ExecutionResult), stream.errors
+
+        async def values() -> AsyncIterator[Any]:
+            async for event in stream:
+                result, plain = [
+                    await each if isawaitable(each) else each
+                    for each in (
+                        executor.message(event),
+                        execute_subscription_event(executor.build_per_event_executor(event)),
+                    )
+                ]
+                assert result == plain
+                assert result.errors is None, result.errors
+                assert result.data is not None
+                [value] = result.data.values()
+                yield value
+
+        try:
+            yield values()
+        finally:
+            await stream.aclose()
+
+    def _context(self, by: Principal) -> Context:
+        async def recheck() -> Principal | None:
+            return None if by.id in self.revoked else self.became.get(by.id, by)
+
+        return Context(principal=by, services=self.services, recheck=recheck)

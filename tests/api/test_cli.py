@@ -1,0 +1,179 @@
+"""The command ``placet-server``: what it prints, and how it fails."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import psycopg
+import pytest
+
+from api.database import migrate
+from tests.application.services import Office
+
+
+def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    given = {"PATH": "", **({"PLACET_DATABASE_URL": url} if url else {}), **env}
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=given,
+    )
+
+
+async def record(url: str) -> None:
+    """Put a few executions into the log, one with an approval."""
+    migrate(url)
+    async with Office.open(url) as office:
+        execution = await office.start()
+        await office.ask(execution.id)
+        await office.start()
+
+
+def test_the_help_lists_every_command_and_variable() -> None:
+    listed = run("--help").stdout
+    for command in ("up", "migrate", "rebuild", "verify", "token"):
+        assert command in listed
+    up = run("up", "--help").stdout
+    for variable in ("PLACET_DATABASE_URL", "PLACET_MODE", "PLACET_MAX_QUEUE"):
+        assert variable in up
+
+
+async def test_tables_are_created_and_read_models_rebuilt(database_url: str) -> None:
+    assert run("migrate", url=database_url).stdout == "all tables are there\n"
+    await record(database_url)
+    for name in ("executions", "approvals"):
+        rebuilt = run("rebuild", name, url=database_url)
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert rebuilt.stdout.startswith(f"{name}: 3 events")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM executions").fetchall() == [(2,)]
+
+
+async def test_verify_names_what_was_changed(database_url: str) -> None:
+    await record(database_url)
+    sound = run("verify", url=database_url)
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert sound.stdout == "2 executions, 3 events: every hash and every digest is right\n"
+    with psycopg.connect(database_url) as connection:
+        [(execution_id,)] = connection.execute(
+            "UPDATE execution_events SET state = convert_to(replace(convert_from(state, 'UTF8'),"
+            " '\"finance\"', '\"gardeners\"'), 'UTF8')"
+            " WHERE topic = 'execution.approval-requested.v1' RETURNING originator_id"
+        ).fetchall()
+    changed = run("verify", url=database_url)
+    assert changed.returncode == 1
+    assert str(execution_id) in changed.stdout
+    assert "version 2" in changed.stdout
+
+
+def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
+    made = run(
+        *("token", "create", "--name", "ann", "--role", "APPROVER", "--role", "AUDITOR"),
+        *("--group", "finance", "--owner", "ann-b", "--days", "30", "--queue", "travel"),
+        url=database_url,
+    )
+    token = made.stdout.strip()
+    assert token.startswith("placet_")
+    again = run("token", "create", "--name=ann", "--role=ADMIN", url=database_url)
+    assert again.returncode == 1
+    assert again.stderr == (
+        "placet-server: there is a key named 'ann' already; names are not used twice\n"
+    )
+    [listed] = run("token", "list", url=database_url).stdout.splitlines()
+    key = json.loads(listed)
+    assert (key["name"], key["owner"], key["roles"]) == ("ann", "ann-b", ["APPROVER", "AUDITOR"])
+    assert (key["groups"], key["queues"]) == (["finance"], ["travel"])
+    assert token not in listed
+    assert run("token", "revoke", "ann", url=database_url).stdout == "ann is revoked\n"
+    for name, said in (("ann", "'ann' was revoked before"), ("bob", "there is no key 'bob'")):
+        failed = run("token", "revoke", name, url=database_url)
+        assert (failed.returncode, failed.stderr) == (1, f"placet-server: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "said"),
+    [
+        (["rebuild", "nothing"], {}, "there are executions, approvals"),
+        (["up"], {"PLACET_PORT": "no"}, "PLACET_PORT"),
+        (["up", "--host", "0.0.0.0"], {}, "PLACET_MODE must be said"),
+        (["up"], {"PLACET_DATABASE_URL": "mysql://x"}, "PLACET_DATABASE_URL"),
+        (["migrate"], {"PLACET_DATABASE_URL": "postgresql:///x?host=/nowhere"}, "can't be reached"),
+    ],
+)
+def test_what_a_person_can_mend_is_said_in_a_line(
+    arguments: list[str], env: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    failed = run(*arguments, PLACET_DATA=str(tmp_path), **env)
+    assert failed.returncode == 1
+    assert said in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert failed.stdout == ""
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = run(
+            *("up", f"--port={port}", f"--data={tmp_path}"),
+            url=database_url,
+            PLACET_MODE="development",
+        )
+    assert failed.returncode == 1
+    assert f"placet-server: port {port} of 127.0.0.1 is in use" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1", "0"])
+def test_a_key_that_never_ends_is_made_by_saying_nothing(days: str) -> None:
+    failed = run("token", "create", "--name=n", "--role=ADMIN", f"--days={days}")
+    assert failed.returncode == 2
+    assert "--days" in failed.stderr
+
+
+def test_a_second_server_on_the_same_data_says_who_is_there(tmp_path: Path) -> None:
+    name = str(uuid4())
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "api.cli", "up", "--port=0", f"--data={tmp_path}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as first,
+    ):
+        assert first.stdout is not None
+        try:
+            assert first.stdout.readline().startswith("placet-server is ready on http://127.0.0.1:")
+            second = run("up", "--port=0", f"--data={tmp_path}")
+            assert second.returncode == 1
+            assert f"in use by process {first.pid}" in second.stderr
+            # Administration shares the database that runs.
+            made = run("token", "create", f"--name={name}", "--role=ADMIN", f"--data={tmp_path}")
+            assert made.returncode == 0
+            assert name in run("token", "list", f"--data={tmp_path}").stdout
+        finally:
+            first.terminate()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.7, 0.9, 1.2])
+def test_a_signal_while_it_starts_ends_it_in_order(tmp_path: Path, seconds: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "api.cli", "up", "--port=0", f"--data={tmp_path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        time.sleep(seconds)
+        children = psutil.Process(server.pid).children(recursive=True)
+        server.terminate()
+        # Before Python has come to our code, the signal ends it as it does any process.
+        assert server.wait(30) in {0, -signal.SIGTERM}
+    # What initdb had started itself ends a moment after it.
+    _, left = psutil.wait_procs(children, timeout=10)
+    assert left == []

@@ -1,0 +1,141 @@
+"""A whole server in this process, reached as uvicorn would reach it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import psycopg
+
+from api.container import Server, serve
+from api.settings import Settings
+from application.api_keys import ApiKeys
+from domain.values import Principal
+from tests.domain.people import ANN, ENGINE, OLIVIA
+
+TOKENS = {"olivia": OLIVIA, "ann": ANN, "engine": ENGINE}
+"""Tokens as in development, each the name of who has it."""
+
+START = """
+mutation ($input: StartExecutionInput!) {
+  startExecution(input: $input) {
+    __typename
+    ... on Refused { code message }
+    execution { id }
+  }
+}
+"""
+
+
+class Edge:
+    """Use it as ``async with Edge.open(url)``."""
+
+    def __init__(self, url: str, built: Server, http: httpx.AsyncClient) -> None:
+        self.url = url
+        self.http = http
+        self.keys = ApiKeys(built.pool)
+        self.assignments = built.services.assignments
+        self._app = built.app
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, mode: str = "development") -> AsyncIterator["Edge"]:
+        settings = Settings.read(database_url=url, mode=mode)
+        people: dict[str, Principal] = TOKENS if mode == "development" else {}
+        async with serve(settings, url, people) as built:
+            transport = httpx.ASGITransport(built.app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://placet", timeout=60
+            ) as http:
+                yield cls(url, built, http)
+
+    async def post(self, body: Any, token: str | None = "olivia", **headers: str) -> httpx.Response:
+        """Post to ``/graphql``: an object as JSON, or bytes as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"content-type": "application/json"}
+        if token is not None:
+            given["authorization"] = f"Bearer {token}"
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(
+            "/graphql", content=content, headers={n: v for n, v in given.items() if v}
+        )
+
+    def recorded(self) -> int:
+        """Give the number of events in the log."""
+        with psycopg.connect(self.url) as connection:
+            [number] = connection.execute("SELECT count(*) FROM execution_events").fetchone() or ()
+            return int(number)
+
+    @asynccontextmanager
+    async def socket(
+        self, token: str | None = "olivia", *, protocol: str = "graphql-transport-ws"
+    ) -> AsyncIterator["Socket"]:
+        """Open a WebSocket; with a token, up to its acknowledgement."""
+        socket = Socket()
+        serving = asyncio.create_task(self._serve(socket, protocol))
+        try:
+            assert (await socket.sent())["type"] == "websocket.accept"
+            if token is not None:
+                await socket.say("connection_init", payload={"authorization": f"Bearer {token}"})
+                assert await socket.heard() == {"type": "connection_ack"}
+            yield socket
+        finally:
+            socket.end(1000)
+            async with asyncio.timeout(10):
+                await serving
+
+    async def _serve(self, socket: "Socket", protocol: str) -> None:
+        scope = {
+            "type": "websocket",
+            "path": "/graphql",
+            "headers": [],
+            "query_string": b"",
+            "subprotocols": [protocol],
+        }
+        with suppress(asyncio.CancelledError):
+            await self._app(scope, socket.received.get, socket.deliver)
+
+
+class Socket:
+    """The client's end of a WebSocket. Once it is ``broken``, nothing can be sent to it."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.failed = asyncio.Event()
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.received.put_nowait({"type": "websocket.connect"})
+
+    async def deliver(self, message: Any) -> None:
+        if self.broken:
+            self.failed.set()
+            raise OSError
+        await self.told.put(message)
+
+    def end(self, code: int) -> None:
+        """Let the server hear that the connection has ended, with this code."""
+        self.received.put_nowait({"type": "websocket.disconnect", "code": code})
+
+    async def say(self, kind: str, **message: Any) -> None:
+        await self.say_text(json.dumps({"type": kind, **message}))
+
+    async def say_text(self, text: str) -> None:
+        self.received.put_nowait({"type": "websocket.receive", "text": text})
+
+    async def sent(self) -> Any:
+        async with asyncio.timeout(30):
+            return await self.told.get()
+
+    async def heard(self) -> Any:
+        """Give the next message of the protocol."""
+        message = await self.sent()
+        assert message["type"] == "websocket.send", message
+        return json.loads(message["text"])
+
+    async def closed(self) -> tuple[int, str]:
+        """Give the code and reason with which the server closes the connection."""
+        message = await self.sent()
+        assert message["type"] == "websocket.close", message
+        return message["code"], message["reason"]

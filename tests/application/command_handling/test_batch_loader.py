@@ -1,0 +1,279 @@
+"""What is decided before the lock is told only if it is true under the lock."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+from unittest.mock import AsyncMock
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from application import metrics
+from application.command_handling.batch import Batch
+from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
+from application.command_handling.unit_of_work import Committed
+from application.event_store import database_clock
+from application.event_store.database_clock import FRESH_SECONDS, DatabaseTime
+from domain.execution.commands import CancelExecution, Command, SetTimer, StartExecution
+from domain.execution.events import TimerFired
+from domain.refusals import RefusalCode
+from tests.application.services import (
+    HANGS,
+    Office,
+    accepted,
+    claim,
+    complete,
+    grant,
+    refused,
+    step,
+)
+from tests.domain.people import ENGINE, OLIVIA
+from tests.support.proxy import Wire
+
+
+async def database_now(url: str) -> datetime:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+    assert row is not None
+    return cast("datetime", row[0])
+
+
+SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def overtaken() -> float:
+    """Give how many batches were decided anew."""
+    return float(metrics.OVERTAKEN._value.get())
+
+
+async def test_alone_nothing_is_decided_twice(log_url: str) -> None:
+    before = overtaken()
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await office.do(claim(execution.id))
+        approval = await office.ask(execution.id, fence=1)
+        await office.do(grant(approval))
+        await office.do(complete(execution.id, fence=1))
+    assert overtaken() == before
+
+
+@pytest.mark.parametrize(
+    "command", [lambda id_: step(id_, "one"), complete], ids=["repeat", "refusal"]
+)
+async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
+    log_url: str, command: Callable[[UUID], Command]
+) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+        await one.do(step(execution.id, "one"))
+        await two.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        before = overtaken()
+        [outcome] = await one.send(command(execution.id))
+        assert overtaken() == before + 1
+        assert isinstance(outcome, Accepted | Refused)
+        assert outcome.execution is not None
+        assert outcome.execution.state.final
+
+
+async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start() -> StartExecution:
+        return StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="k")
+
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        await one.start()
+        first = await two.do(start())
+        # As if it had been looked for a moment earlier.
+        monkeypatch.setattr(one.writer._session, "mapped", AsyncMock(return_value={}))
+        second = await one.do(start())
+    assert second.repeated
+    assert second.execution.id == first.execution.id
+
+
+async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: str) -> None:
+    """A deferred constraint is looked at after the last statement was answered."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("""
+                CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE check_violation; END $$
+            """)
+            connection.execute("""
+                CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON execution_events
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()
+            """)
+            [outcome] = await office.send(step(execution.id, "one"))
+            assert isinstance(outcome, UnavailableError)
+            connection.execute("DROP TRIGGER fails ON execution_events")
+        assert (await office.do(step(execution.id, "one"))).execution.version == 2
+
+
+async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: str) -> None:
+    """What was sent on it might have been committed, for all that anybody could say."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(%s, 5000)",
+                (office.writer._session.backend_pid,),
+            )
+        looked_up: list[object] = []
+        office.writer._look_up = looked_up.append  # type: ignore[assignment,method-assign]
+        assert not (await office.do(step(execution.id, "one"))).repeated
+        assert not looked_up
+
+
+async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        executions = [await one.start() for _ in range(3)]
+
+        async def work(office: Office) -> list[Outcome]:
+            outcomes = []
+            for n in range(60):
+                each = executions[n % 3]
+                outcomes += await office.send(step(each.id, str(n)), step(each.id, f"{n} again"))
+            return outcomes
+
+        found = await asyncio.gather(work(one), work(two))
+        for first, second in zip(*found, strict=True):
+            assert [accepted(first).repeated, accepted(second).repeated].count(False) == 1
+            assert accepted(first).position == accepted(second).position
+        for each in executions:
+            history = await one.reader.history(each.id)
+            assert [event.recorded.version for event in history] == list(range(1, 42))
+            times = [event.recorded.at for event in history]
+            assert times == sorted(times)
+
+
+def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    monkeypatch.setattr(database_clock, "monotonic", lambda: clock)
+    here = DatabaseTime()
+    assert here.now() is None
+    here.hear(SOME_TIME)
+    clock = FRESH_SECONDS
+    assert here.now() is not None
+    clock += 0.001
+    assert here.now() is None
+    here.hear(SOME_TIME - timedelta(hours=1))
+    clock += 1
+    then = SOME_TIME - timedelta(hours=1) + timedelta(seconds=1)
+    # Of two clocks that go apart, the other is never taken to be later than it is.
+    now = here.now()
+    assert now is not None
+    assert then - timedelta(milliseconds=1) <= now < then
+    here.forget()
+    assert here.now() is None
+
+
+async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        execution = await one.start()
+        first = claim(execution.id, worker="first")
+        await one.do(first)
+        await one.leases.renew(first.by.id, "first", timedelta(seconds=30))
+        await one.leases.release(first.by, "first", [execution.id])
+        second = await two.do(claim(execution.id, worker="second"))
+        await two.leases.renew(first.by.id, "second", timedelta(seconds=30))
+        assert second.execution.fence > 1
+        [outcome] = await one.send(claim(execution.id, worker="third"))
+        refused(outcome, RefusalCode.INVALID_TRANSITION)
+
+
+@pytest.mark.parametrize(
+    "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=1)]
+)
+async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timedelta) -> None:
+    """The machine slept, or a clock was set."""
+    async with Office.open(log_url) as office:
+        await office.start()
+        # The look at the clock with which a writer begins may come after its first commit.
+        await office.start()
+        before, real = overtaken(), await database_now(log_url)
+        office.writer._session.time.hear(real + wrong)
+        started = await office.start()
+        assert overtaken() == before + 1
+        assert real <= started.updated_at <= await database_now(log_url)
+        await office.start()
+        assert overtaken() == before + 1
+
+
+async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        delay = timedelta(milliseconds=30)
+        real = await database_now(log_url)
+        late = timedelta(milliseconds=-90)
+        office.writer._session.time.hear(real + late)
+        timer = SetTimer(by=ENGINE, execution_id=execution.id, key="t", delay=delay)
+        [outcome] = await office.send(timer)
+        assert accepted(outcome).execution.updated_at >= real
+        for _ in range(20):
+            office.writer._session.time.hear(await database_now(log_url) + late)
+        [fired] = await office.until(execution.id, TimerFired)
+        assert fired.at >= accepted(outcome).execution.updated_at + delay
+
+
+async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_url: str) -> None:
+    async with Office.open(log_url, look_every=0.05) as office:
+        session = office.writer._session
+        async with asyncio.timeout(HANGS):
+            # Nobody has commanded anything yet.
+            while session.time.now() is None:
+                await asyncio.sleep(0.01)
+            before = session.backend_pid
+            with psycopg.connect(log_url, autocommit=True) as connection:
+                connection.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
+            while session.backend_pid in {None, before} or session.time.now() is None:
+                await asyncio.sleep(0.01)
+        begin = AsyncMock(wraps=session.begin)
+        session.begin = begin  # type: ignore[method-assign]
+        await office.start()
+        begin.assert_not_awaited()
+
+
+async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        await office.start()
+        assert office.writer._session.time.now() is not None
+        await office.writer._session.drop()
+        assert office.writer._session.time.now() is None
+
+
+async def test_what_was_sent_and_is_not_found_may_come_yet(
+    log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on its way still, for all that anybody knows, so nobody says that nothing was done."""
+    with Wire.open(log_url, tmp_path) as wire:
+        async with Office.open(wire.url) as office:
+            execution = await office.start()
+            look_up = office.writer._look_up
+
+            async def looked_up(batch: Batch) -> Committed | None:
+                # As if the commit had not come to the database yet.
+                assert await look_up(batch) is not None
+                wire.down = True
+                wire.cut()
+                return None
+
+            monkeypatch.setattr(office.writer, "_look_up", looked_up)
+            wire.lose_replies_to = b"execution.step-completed"
+            [outcome] = await office.send(step(execution.id, "one"))
+            refused(outcome, RefusalCode.OUTCOME_UNKNOWN)
+            wire.down = False
+            monkeypatch.undo()
+            assert (await office.do(step(execution.id, "one"))).repeated
+
+
+async def test_an_execution_that_the_log_lost_is_not_continued(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("DELETE FROM execution_events")
+        [outcome] = await office.send(step(execution.id, "one"))
+        refused(outcome, RefusalCode.NOT_FOUND)

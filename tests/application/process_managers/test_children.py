@@ -1,0 +1,113 @@
+"""A child is started for its parent, and its end is told to the parent, once."""
+
+from typing import Any
+from uuid import UUID
+
+from application.command_handling.outcomes import Accepted
+from domain.execution.commands import CancelExecution, FailExecution, StartChild
+from domain.execution.events import Cancelled, ChildEnded, Started
+from domain.execution.waits import child_id
+from domain.values import ExecutionState
+from tests.application.services import Office, complete
+from tests.domain.people import ENGINE, OLIVIA
+
+
+async def bear(office: Office, parent: UUID, key: str = "hotel", **rest: Any) -> UUID:
+    """Have a child started, and give its id once the parent has recorded it."""
+    await office.do(
+        StartChild(
+            by=ENGINE, execution_id=parent, key=key, workflow="lodging", queue="default", **rest
+        )
+    )
+    return child_id(parent, key, 1)
+
+
+async def test_a_child_is_started_by_who_started_its_parent(office: Office) -> None:
+    parent = await office.start(on_behalf_of="ann")
+    child = await bear(office, parent.id, input={"nights": 2})
+
+    [started] = await office.until(child, Started)
+
+    execution = await office.reader.execution(child)
+    assert execution is not None
+    assert (execution.initiator.id, execution.on_behalf_of) == (OLIVIA.id, "ann")
+    assert execution.input == {"nights": 2}
+    assert execution.parent is not None
+    assert execution.parent.execution_id == parent.id
+    assert started.causation_id is not None
+
+
+async def test_the_end_of_a_child_is_told_to_its_parent(office: Office) -> None:
+    parent = await office.start()
+    done, broken = await bear(office, parent.id, "a"), await bear(office, parent.id, "b")
+    await office.until(done, Started)
+    await office.until(broken, Started)
+
+    await office.do(complete(done, result=5))
+    await office.do(FailExecution(by=ENGINE, execution_id=broken, error="no room"))
+
+    first, second = await office.until(parent.id, ChildEnded, 2)
+    assert isinstance(first.event, ChildEnded)
+    assert isinstance(second.event, ChildEnded)
+    assert (first.event.outcome, first.event.content.result) == (ExecutionState.COMPLETED, 5)
+    assert (second.event.outcome, second.event.content.error) == (ExecutionState.FAILED, "no room")
+
+
+async def test_with_a_parent_its_children_are_cancelled(office: Office) -> None:
+    parent = await office.start()
+    child = await bear(office, parent.id)
+    await office.until(child, Started)
+
+    await office.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no trip"))
+
+    [cancelled] = await office.until(child, Cancelled)
+    assert isinstance(cancelled.event, Cancelled)
+    assert cancelled.event.content.reason == "its parent was cancelled"
+
+
+async def test_a_child_that_can_not_be_started_has_failed(office: Office) -> None:
+    parent = await office.start()
+    taken = child_id(parent.id, "hotel", 1)
+    await office.start(execution_id=taken, given_id=str(taken))
+
+    await bear(office, parent.id)
+
+    [ended] = await office.until(parent.id, ChildEnded)
+    assert isinstance(ended.event, ChildEnded)
+    assert ended.event.outcome is ExecutionState.FAILED
+    assert "could not be started" in str(ended.event.content.error)
+
+
+async def test_what_no_process_was_there_for_is_done_later(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        parent = await office.start()
+        await office.family.close()
+        child = await bear(office, parent.id)
+    async with Office.open(log_url) as another:
+        await another.until(child, Started)
+        await another.do(complete(child))
+        await another.until(parent.id, ChildEnded)
+
+
+async def test_two_processes_start_a_child_once(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        parent = await one.start()
+        children = [await bear(two, parent.id, f"child-{n}") for n in range(5)]
+        for child in children:
+            await two.until(child, Started)
+            [outcome] = await one.send(complete(child))
+            assert isinstance(outcome, Accepted)
+        ends = await one.until(parent.id, ChildEnded, 5)
+        assert len(ends) == 5
+
+
+async def test_a_damaged_relative_does_not_hold_up_others(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        parent, sound = await office.start(), await office.start()
+        child = await bear(office, parent.id)
+        await office.until(child, Started)
+        await office.family.close()
+        await office.do(complete(child))
+        office.damage(parent.id)
+    async with Office.open(log_url) as fresh:
+        await fresh.until(await bear(fresh, sound.id), Started)

@@ -1,0 +1,123 @@
+"""Many timers that are due around one moment: how late, by whom, and how often each fires."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from application.command_handling.outcomes import Outcome
+from application.command_handling.requests import Request
+from domain.execution.commands import FireTimer, SetTimer
+from domain.execution.events import TimerFired, TimerSet
+from tests.application.services import HANGS, Office, accepted
+from tests.domain.people import ENGINE
+
+LATEST = timedelta(seconds=1)
+AHEAD = timedelta(seconds=1.5)
+WAVES, IN_A_WAVE = 30, 10
+APART = timedelta(milliseconds=30)
+
+
+def now(office: Office) -> datetime:
+    """Give the database's time."""
+    with psycopg.connect(office.url) as connection:
+        [moment] = connection.execute("SELECT clock_timestamp()").fetchone() or ()
+        assert isinstance(moment, datetime)
+        return moment
+
+
+async def many(office: Office) -> dict[UUID, datetime]:
+    """Set a timer for each of many executions, in waves, and give when each is due."""
+    executions = await asyncio.gather(*(office.start() for _ in range(WAVES * IN_A_WAVE)))
+    first = now(office) + AHEAD
+    due = {each.id: first + n // IN_A_WAVE * APART for n, each in enumerate(executions)}
+    for outcome in await office.send(
+        *(
+            SetTimer(by=ENGINE, execution_id=execution_id, key="due", until=until)
+            for execution_id, until in due.items()
+        )
+    ):
+        accepted(outcome)
+    return due
+
+
+async def fired(office: Office, ids: Iterable[UUID]) -> dict[UUID, tuple[datetime, datetime]]:
+    """Wait until the timers of these have fired; give when each was set and when it fired."""
+    left, was_set, all_fired = set(ids), {}, {}
+    async with asyncio.timeout(HANGS):
+        async for batch in office.tail.follow(0):
+            for event in (each.recorded for each in batch.events):
+                match event.event:
+                    case TimerSet():
+                        was_set[event.execution_id] = event.at
+                    case TimerFired() if event.execution_id in left:
+                        left.discard(event.execution_id)
+                        all_fired[event.execution_id] = was_set[event.execution_id], event.at
+            if not left:
+                break
+    return all_fired
+
+
+@asynccontextmanager
+async def busy(office: Office) -> AsyncIterator[None]:
+    """Keep the writer at work meanwhile."""
+
+    async def work() -> None:
+        while True:
+            await asyncio.gather(*(office.start() for _ in range(IN_A_WAVE)))
+
+    working = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+
+
+async def test_under_load_none_fires_early_and_none_more_than_a_second_late(
+    office: Office,
+) -> None:
+    due = await many(office)
+    async with busy(office):
+        times = await fired(office, due)
+    late = [at - max(due[id_], was_set) for id_, (was_set, at) in times.items()]
+    assert min(at - due[id_] for id_, (_, at) in times.items()) >= timedelta(0)
+    assert max(late) < LATEST
+
+
+def count(office: Office, monkeypatch: pytest.MonkeyPatch) -> Counter[UUID]:
+    """Count how often the clock of this process tries to let each execution's timer fire."""
+    attempts: Counter[UUID] = Counter()
+    handle = office.writer.handle
+
+    async def counted(requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
+        commands = [each.command for each in requests]
+        attempts.update(each.execution_id for each in commands if isinstance(each, FireTimer))
+        return await handle(requests, chained=chained)
+
+    monkeypatch.setattr(office.writer, "handle", counted)
+    return attempts
+
+
+async def test_of_two_processes_one_lets_all_fire_and_when_it_stops_the_other_goes_on(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as other:
+        attempts = {each: count(each, monkeypatch) for each in (one, other)}
+        due = await many(one)
+        await fired(other, due)
+        [leader] = [each for each, tried in attempts.items() if tried]
+        assert attempts[leader] == dict.fromkeys(due, 1)
+
+        # As one leaves it that is killed with the turn in hand.
+        for task in leader.clock._tasks:
+            task.cancel()
+        [follower] = attempts.keys() - {leader}
+        due = await many(leader)
+        await fired(leader, due)
+        assert attempts[follower] == dict.fromkeys(due, 1)

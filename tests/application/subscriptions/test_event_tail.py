@@ -1,0 +1,121 @@
+"""Whoever follows the log gets every event once, in order, whatever happens on the way."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from application.event_store.recorded import Logged
+from tests.application.services import Office, step
+from tests.support.proxy import Wire
+
+
+async def take(office: Office, number: int, **options: object) -> list[Logged]:
+    """Follow until that many events have come."""
+    events: list[Logged] = []
+    async with asyncio.timeout(20):
+        async for batch in office.tail.follow(**options):  # type: ignore[arg-type]
+            events += batch.events
+            if len(events) >= number:
+                break
+    return events
+
+
+async def test_events_of_every_process_come_in_the_order_of_the_log(log_url: str) -> None:
+    async with Office.open(log_url) as one, Office.open(log_url) as two:
+        following = [asyncio.create_task(take(office, 200, after=0)) for office in (one, two, one)]
+        executions = [await office.start() for office in (one, two) for _ in range(10)]
+        await asyncio.gather(
+            *(
+                (one, two)[n % 2].do(step(execution.id, str(n)))
+                for execution in executions
+                for n in range(9)
+            )
+        )
+        for events in await asyncio.gather(*following):
+            positions = [event.position for event in events]
+            assert positions == sorted(set(positions))
+            assert len(positions) == 200
+
+
+async def test_a_late_follower_misses_nothing(office: Office) -> None:
+    execution = await office.start()
+    await office.do(step(execution.id, "one"))
+    later = asyncio.create_task(take(office, 3, after=0))
+    await office.do(step(execution.id, "two"))
+    assert [event.recorded.version for event in await later] == [1, 2, 3]
+
+
+async def test_without_a_position_it_is_from_now_on(office: Office) -> None:
+    execution = await office.start()
+    following = asyncio.create_task(take(office, 1))
+    await asyncio.sleep(0)
+    await office.do(step(execution.id, "one"))
+    assert [event.recorded.version for event in await following] == [2]
+
+
+async def test_one_execution_can_be_followed_alone(office: Office) -> None:
+    mine, other = await office.start(), await office.start()
+    following = asyncio.create_task(take(office, 3, after=0, execution_id=mine.id))
+    for n in range(3):
+        await office.do(step(other.id, str(n)))
+        await office.do(step(mine.id, str(n)))
+    assert {event.recorded.execution_id for event in await following} == {mine.id}
+
+
+async def test_the_position_moves_on_though_nothing_matches(office: Office) -> None:
+    mine, other = await office.start(), await office.start()
+    await office.do(step(other.id, "one"))
+    async with asyncio.timeout(10):
+        async for batch in office.tail.follow(
+            office.tail.position, execution_id=mine.id, idle=0.05
+        ):
+            assert batch.events == ()
+            assert batch.position == office.tail.position
+            break
+
+
+async def test_what_left_the_memory_is_read_from_the_log(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        office.tail._buffer_limit = 2_000
+        execution = await office.start()
+        await office.send(*[step(execution.id, str(n)) for n in range(50)])
+        assert len(await take(office, 51, after=0)) == 51
+
+
+async def test_it_comes_back_by_itself_when_its_connections_die(
+    log_url: str, tmp_path: Path
+) -> None:
+    with Wire.open(log_url, tmp_path) as wire:
+        async with Office.open(wire.url) as cut, Office.open(log_url) as other:
+            following = asyncio.create_task(take(cut, 40, after=0))
+            execution = await other.start()
+            for n in range(39):
+                await other.do(step(execution.id, str(n)))
+                if n % 13 == 0:
+                    wire.cut()
+            assert [event.recorded.version for event in await following] == list(range(1, 41))
+
+
+async def test_a_missed_notification_costs_no_more_than_a_poll(log_url: str) -> None:
+    async with Office.open(log_url) as deaf, Office.open(log_url) as other:
+        following = asyncio.create_task(take(deaf, 1, after=0))
+        # Nothing listens for it any more.
+        deaf.tail._tasks[0].cancel()
+        await other.start()
+        assert len(await following) == 1
+
+
+async def test_what_comes_at_the_very_end_of_an_idle_time_is_not_lost(office: Office) -> None:
+    """The event is published between the timer and the task that it wakes."""
+    execution = await office.start()
+    following = office.tail.follow(office.tail.position, execution_id=execution.id, idle=0.02)
+    waiting = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)
+    position = (await office.do(step(execution.id, "late"))).position
+    # Until here the loop was free; now both are due at once.
+    time.sleep(0.05)  # noqa: ASYNC251 - that is the point
+    seen = list((await waiting).events)
+    while not seen:
+        seen = list((await anext(following)).events)
+    assert [event.position for event in seen] == [position]
+    await following.aclose()

@@ -1,0 +1,172 @@
+"""A worker whose connection broke off is not waited for until the end of its lease."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from application.event_store.schema import create_tables
+from tests.application.services import Office
+from tests.application.workers.test_dispatcher import LEASE, Worker, worker
+from tests.domain.people import ENGINE
+
+SOON = timedelta(seconds=0.05)
+SHORT = timedelta(seconds=1)
+
+
+def left(office: Office) -> timedelta:
+    """Give for how long the first worker's lease still runs, by the database's clock."""
+    with psycopg.connect(office.url) as connection:
+        found = connection.execute(
+            "SELECT expires_at - clock_timestamp() FROM worker_leases WHERE worker = 'one'"
+        ).fetchone()
+    assert found is not None
+    remaining: timedelta = found[0]
+    return remaining
+
+
+async def settled(office: Office) -> None:
+    """Wait until whoever was cut off has been dealt with."""
+    await asyncio.gather(*office.assignments._ending)
+
+
+async def ended(one: Worker) -> None:
+    """Wait until the stream ends by itself."""
+    with pytest.raises(StopAsyncIteration):
+        await one.next()
+
+
+async def test_another_takes_over_after_the_grace(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
+    monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
+    sweep, next_end = office.assignments._sweep, office.leases.next_end
+    closed, under_way = asyncio.Event(), 0
+
+    async def begun() -> None:
+        nonlocal under_way
+        under_way += 1
+        await sweep()
+
+    async def over() -> float | None:
+        nonlocal under_way
+        under_way -= 1
+        return await next_end() if closed.is_set() else None
+
+    monkeypatch.setattr(office.assignments, "_sweep", begun)
+    monkeypatch.setattr(office.leases, "next_end", over)
+    execution = await office.start()
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(worker(office, capacity=1, grace=SOON, cut=True))
+        await one.claimed()
+        async with worker(office, "two") as two:
+            claimed = asyncio.create_task(two.claimed())
+            await office.start()
+            await claimed
+            while under_way or office.assignments._sweep_now.is_set():
+                await asyncio.sleep(0.01)
+            closed.set()
+            await stack.aclose()
+            granted = await two.claimed()
+    assert (granted.execution.id, granted.fence) == (execution.id, 2)
+
+
+@pytest.mark.parametrize(
+    ("grace", "cut"), [(None, True), (SOON, False), (LEASE * 2, True)], ids=str
+)
+async def test_the_lease_runs_on(office: Office, grace: timedelta | None, *, cut: bool) -> None:
+    await office.start()
+    async with worker(office, grace=grace, cut=cut) as one:
+        await one.claimed()
+    await settled(office)
+    assert LEASE - timedelta(seconds=20) < left(office) <= LEASE
+
+
+async def test_whoever_was_heard_of_since_is_not_missing(office: Office) -> None:
+    await office.start()
+    async with worker(office, grace=SOON, cut=True) as one:
+        await one.claimed()
+        await office.leases.heartbeat(ENGINE, "one", LEASE)
+    await settled(office)
+    assert left(office) > SOON
+
+
+async def test_whoever_has_a_later_stream_is_not_missing(log_url: str) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        await office.start()
+        for there in (office, other):
+            async with AsyncExitStack() as stack:
+                first = await stack.enter_async_context(worker(office, grace=SOON, cut=True))
+                await first.claimed()
+                async with worker(there) as second:
+                    await second.claimed()
+                    await stack.aclose()
+                    await settled(office)
+                    assert left(office) > SOON
+
+
+async def test_a_stream_that_the_worker_has_left_for_another_process_ends(log_url: str) -> None:
+    async with Office.open(log_url) as office, Office.open(log_url) as other:
+        await office.start()
+        async with worker(office, lease=SHORT, grace=SOON, cut=True) as first:
+            await first.claimed()
+            async with worker(other) as second:
+                await second.claimed()
+                await ended(first)
+                assert left(office) > SHORT
+
+
+async def test_a_stream_that_the_worker_has_left_for_polling_ends(office: Office) -> None:
+    execution = await office.start()
+    async with worker(office, lease=SHORT, grace=SOON, cut=True) as one:
+        await one.claimed()
+        await office.polling.claim(
+            ENGINE, "one", ["none"], 1, LEASE, wait=timedelta(0), holding={execution.id: None}
+        )
+        await ended(one)
+    await settled(office)
+    assert left(office) > SHORT
+
+
+async def test_a_lease_of_before_it_named_its_stream_is_kept_by_the_next(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        await office.leases.claim(ENGINE, "one", ["default"], 1, SHORT)
+        with psycopg.connect(log_url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE worker_leases DROP COLUMN stream")
+        create_tables(log_url)
+        async with worker(office, lease=SHORT) as one:
+            granted = await one.claimed()
+            assert (granted.execution.id, granted.fence) == (execution.id, 1)
+            end = granted.lease_expires_at
+            async with asyncio.timeout(10):
+                while await office.leases.renew(ENGINE.id, "other", timedelta(0)) < end:
+                    await asyncio.sleep(0.05)
+            assert left(office) > timedelta(0)
+
+
+async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        await office.start()
+        async with worker(office, grace=SOON, cut=True) as one:
+            await one.claimed()
+            await office.assignments.close()
+        assert not office.assignments._ending
+        assert left(office) > SOON
+
+
+async def test_a_server_that_ends_shortens_nothing_more(log_url: str) -> None:
+    async with Office.open(log_url) as office:
+        await office.start()
+        async with await psycopg.AsyncConnection.connect(office.url) as other:
+            async with worker(office, grace=SOON, cut=True) as one:
+                await one.claimed()
+                await other.execute("SELECT FROM worker_leases FOR UPDATE")
+            [ending] = office.assignments._ending
+            async with asyncio.timeout(10):
+                await office.assignments.close()
+            assert ending.done()
+        assert left(office) > SOON

@@ -1,0 +1,92 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from psycopg import AsyncConnection, connect
+from psycopg_pool import AsyncConnectionPool
+
+from domain.execution.state import Approval
+from projections.approvals.projection import APPROVALS
+from projections.approvals.query import ApprovalFilter, ApprovalOrder, Approvals
+from projections.querying.keyset_pages import BadCursorError
+from projections.runtime.read_model import Change, header
+from tests.domain.facts import completed, granted, requested, resumed, started, step_completed
+from tests.domain.people import ADAM, ANN, CLEO
+from tests.projections.log import Log
+from tests.projections.tables import project
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+async def test_a_row_has_the_execution_as_of_the_last_event_of_the_approval(
+    pool: Pool, log: Log
+) -> None:
+    waiting = log.append(started(), requested(), granted())
+    log.append(resumed(), step_completed(), completed(), to=waiting.id)
+    project(log.url)
+    page = await Approvals(pool).page(ADAM, ApprovalFilter(), first=10)
+    [row] = page.rows
+    assert row.execution == header(waiting)
+    assert row.approval == waiting.approvals[1]
+    assert page.position == log.position
+
+
+async def test_who_decided_still_sees_the_approval(pool: Pool, log: Log) -> None:
+    log.append(started(), requested(), granted(by=ANN))
+    project(log.url)
+    approvals = Approvals(pool)
+    no_longer = replace(ANN, groups=frozenset())
+    assert await approvals.count(no_longer, ApprovalFilter()) == 1
+    assert await approvals.count(replace(no_longer, id="zoe"), ApprovalFilter()) == 0
+    assert await approvals.count(CLEO, ApprovalFilter()) == 0
+
+
+@pytest.mark.parametrize("order", ApprovalOrder)
+async def test_pages_together_hold_each_row_once_in_order(
+    pool: Pool, log: Log, order: ApprovalOrder
+) -> None:
+    state = log.append(started(), *(requested(f"key-{n}") for n in range(9)))
+    approvals = [
+        replace(
+            approval,
+            # Three by three of one instant, and every other one without a deadline.
+            requested_at=state.started_at + timedelta(seconds=approval.ordinal // 3),
+            deadline=None
+            if approval.ordinal % 2
+            else state.started_at + timedelta(days=5 - approval.ordinal // 4),
+        )
+        for approval in state.approvals_in_order()
+    ]
+    for approval in approvals:
+        state = replace(state, approvals=state.approvals.insert(approval.ordinal, approval))
+    with connect(log.url) as connection:
+        change = Change(None, state, {approval.ordinal: state for approval in approvals})
+        assert APPROVALS.write(connection, [change], 0, log.position)
+
+    def key(approval: Approval) -> tuple[Any, ...]:
+        requested = (approval.requested_at, approval.id)
+        if order is not ApprovalOrder.DEADLINE_ASC:
+            return requested
+        return (approval.deadline is None, approval.deadline, *requested)
+
+    expected = sorted(approvals, key=key, reverse=order is ApprovalOrder.REQUESTED_DESC)
+    rows: list[Approval] = []
+    after = None
+    while True:
+        page = await Approvals(pool).page(ADAM, ApprovalFilter(), order, first=2, after=after)
+        rows += [row.approval for row in page.rows]
+        if not page.has_next:
+            break
+        after = page.cursors[-1]
+    assert rows == expected
+
+
+async def test_a_cursor_of_another_order_is_refused(pool: Pool, log: Log) -> None:
+    log.append(started(), requested())
+    project(log.url)
+    page = await Approvals(pool).page(ADAM, ApprovalFilter(), first=1)
+    with pytest.raises(BadCursorError):
+        await Approvals(pool).page(
+            ADAM, ApprovalFilter(), ApprovalOrder.DEADLINE_ASC, first=1, after=page.cursors[0]
+        )

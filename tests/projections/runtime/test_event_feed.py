@@ -1,0 +1,135 @@
+import random
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from domain.execution.state import Execution
+from projections.approvals.projection import APPROVALS
+from projections.executions.projection import EXECUTIONS
+from projections.runtime.event_feed import Feed, PoisonedEventError
+from tests.domain.facts import (
+    Fact,
+    completed,
+    failed,
+    granted,
+    requested,
+    resumed,
+    retried,
+    started,
+    step_completed,
+    withdrawn,
+)
+from tests.projections.log import Log
+from tests.projections.tables import assert_equal_to_fold, contents, project
+
+STORY: tuple[Fact, ...] = (
+    started(),
+    step_completed("estimate", result={"cost": 120}),
+    requested("a", title="Trip"),
+    requested("b", title="Visa"),
+    granted(ordinal=1),
+    withdrawn(2),
+    resumed(),
+    failed(),
+    retried(),
+    requested("b", title="Visa", round=2),
+    granted(),
+    resumed(),
+    completed(),
+)
+
+
+def shuffled(log: Log, number: int, seed: int = 1) -> None:
+    """Append stories of which each has got somewhere, mixed with one another."""
+    chance = random.Random(seed)
+    left = {uuid4(): list(STORY[: chance.randint(1, len(STORY))]) for _ in range(number)}
+    events: list[tuple[UUID, list[Fact]]] = []
+    while left:
+        id_ = chance.choice(list(left))
+        events.append((id_, [left[id_].pop(0)]))
+        if not left[id_]:
+            del left[id_]
+    log.append_all(events)
+
+
+@pytest.mark.both_servers
+@pytest.mark.parametrize("batch", [1, 7, 500])
+def test_the_tables_equal_the_fold(log: Log, batch: int) -> None:
+    shuffled(log, 12)
+    project(log.url, batch=batch)
+    assert_equal_to_fold(log.url, log.states)
+
+
+def test_where_a_run_of_events_ends_does_not_matter(log: Log) -> None:
+    shuffled(log, 12)
+    project(log.url, batch=5)
+    before = contents(log.url)
+    with psycopg.connect(log.url) as connection:
+        connection.execute("TRUNCATE executions, approvals, execution_terms, approval_terms")
+        connection.execute("UPDATE projection_positions SET position = 0")
+    project(log.url)
+    assert contents(log.url) == before
+
+
+@pytest.mark.parametrize("states", [1, 100])
+def test_states_that_are_not_kept_are_read_from_the_log(log: Log, states: int) -> None:
+    shuffled(log, 5)
+    with psycopg.connect(log.url, autocommit=True) as connection:
+        feed = Feed([EXECUTIONS, APPROVALS], 0, states=states)
+        while rows := feed.read(connection, limit=3):
+            folded = feed.fold(connection, rows)
+            for model in feed.models:
+                assert model.write(connection, folded.changes, feed.position, folded.position)
+            feed.accept(folded)
+    assert_equal_to_fold(log.url, log.states)
+
+
+def test_a_long_history_is_loaded_by_whoever_has_snapshots(log: Log) -> None:
+    steps = [step_completed(f"step-{n}") for n in range(250)]
+    known = log.append(started(), *steps)
+    state = log.append(step_completed("last"), to=known.id)
+    asked: list[tuple[UUID, int]] = []
+
+    def load(execution_id: UUID, version: int) -> Execution | None:
+        asked.append((execution_id, version))
+        return known
+
+    with psycopg.connect(log.url, autocommit=True) as connection:
+        feed = Feed([EXECUTIONS], log.position - 1, load=load)
+        folded = feed.fold(connection, feed.read(connection))
+    assert [change.after for change in folded.changes] == [state]
+    assert asked == [(known.id, known.version)]
+
+
+def test_nothing_is_written_from_a_position_that_is_not_the_read_models(log: Log) -> None:
+    log.append(started())
+    with psycopg.connect(log.url, autocommit=True) as connection:
+        feed = Feed([EXECUTIONS], 0)
+        folded = feed.fold(connection, feed.read(connection))
+        assert not EXECUTIONS.write(connection, folded.changes, 17, folded.position)
+        assert connection.execute("SELECT count(*) FROM executions").fetchone() == (0,)
+        assert connection.execute(
+            "SELECT position FROM projection_positions WHERE name = 'executions'"
+        ).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE execution_events SET topic = 'execution.unheard.v1' WHERE notification_id = %s",
+        "UPDATE execution_events SET state = '{' WHERE notification_id = %s",
+        "UPDATE execution_events SET originator_version = 9 WHERE notification_id = %s",
+    ],
+)
+def test_all_before_an_event_that_cannot_be_folded_is_projected(log: Log, damage: str) -> None:
+    before = log.append(started(), step_completed())
+    log.append(step_completed("bad"), to=before.id)
+    with psycopg.connect(log.url, autocommit=True) as connection:
+        connection.execute(damage, [log.position])
+        feed = Feed([EXECUTIONS], 0)
+        folded = feed.fold(connection, feed.read(connection))
+        assert [change.after for change in folded.changes] == [before]
+        feed.accept(folded)
+        with pytest.raises(PoisonedEventError, match=f"position {log.position} of the log"):
+            feed.fold(connection, feed.read(connection))

@@ -1,0 +1,209 @@
+"""The rule that PostgreSQL applies to its rows, and the one in memory, are one."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from rpds import HashTrieMap
+
+from domain.approvals.eligibility import objections
+from domain.authorization import sees_approval
+from domain.execution.evolve import evolve
+from domain.execution.state import Approval, Decision, Execution
+from domain.values import (
+    Actor,
+    ApprovalStatus,
+    Policy,
+    Principal,
+    Requirement,
+    Role,
+    Verdict,
+)
+from projections.approvals.projection import APPROVALS
+from projections.approvals.query import ApprovalFilter, ApprovalOrder, Approvals
+from projections.registry import MODELS
+from projections.runtime.read_model import Change
+from projections.runtime.schema import migrate
+from tests.domain.facts import requested, started
+from tests.domain.recording import NOON, recorded
+
+PEOPLE = ("ann", "bob", "group", "finance", "\x00", "{},\"\\ 'x")
+GROUPS = ("finance", "legal", "ann", "NULL", "")
+QUEUES = ("default", "elsewhere")
+WORKFLOWS = ("travel", "refund")
+WORDS = ("trip", "hotel", "blue", "4711")
+
+some = st.lists(st.sampled_from(GROUPS), max_size=2).map(tuple)
+requirements = st.builds(
+    Requirement, groups=some, users=st.lists(st.sampled_from(PEOPLE), max_size=2).map(tuple)
+)
+moments = st.integers(0, 3).map(lambda n: NOON + timedelta(seconds=n))
+decisions = st.builds(
+    Decision,
+    verdict=st.sampled_from(Verdict),
+    by=st.sampled_from(PEOPLE).map(lambda name: Actor(id=name)),
+    at=st.just(NOON),
+    version=st.just(3),
+    digest=st.just(""),
+    rule=st.just(""),
+)
+
+
+def _base() -> Execution:
+    state = evolve(None, recorded(None, *started()(None)))
+    return evolve(state, recorded(state, *requested()(state)))
+
+
+BASE = _base()
+
+
+@st.composite
+def waiting(draw: st.DrawFn) -> Execution:
+    approval = replace(
+        BASE.approvals[1],
+        title=" ".join(draw(st.lists(st.sampled_from(WORDS), max_size=3))),
+        payload=None,
+        policy=Policy(
+            requirements=draw(st.lists(requirements, min_size=1, max_size=2).map(tuple)),
+            allow_initiator=draw(st.booleans()),
+        ),
+        requested_by=Actor(id=draw(st.sampled_from(PEOPLE))),
+        requested_at=draw(moments),
+        deadline=draw(st.none() | moments),
+        status=draw(st.sampled_from([ApprovalStatus.PENDING] * 4 + list(ApprovalStatus))),
+        decisions=draw(st.lists(decisions, max_size=2).map(tuple)),
+    )
+    return replace(
+        BASE,
+        initiator=Actor(id=draw(st.sampled_from(PEOPLE))),
+        on_behalf_of=draw(st.none() | st.sampled_from(PEOPLE)),
+        queue=draw(st.sampled_from(QUEUES)),
+        workflow=draw(st.sampled_from(WORKFLOWS)),
+        approvals=HashTrieMap({1: approval}),
+    )
+
+
+principals = st.builds(
+    Principal,
+    id=st.sampled_from(PEOPLE),
+    name=st.just("Somebody"),
+    roles=st.frozensets(st.sampled_from([Role.APPROVER, Role.APPROVER, *Role]), max_size=2),
+    groups=st.frozensets(st.sampled_from(GROUPS)),
+    queues=st.none() | st.frozensets(st.sampled_from(QUEUES)),
+)
+
+
+def few(values: Any) -> st.SearchStrategy[Any]:
+    return st.none() | st.lists(st.sampled_from(values), max_size=2).map(tuple)
+
+
+filters = st.builds(
+    ApprovalFilter,
+    statuses=few(list(ApprovalStatus)),
+    decidable_by_viewer=st.sampled_from([None, True, False]),
+    groups=few([*GROUPS, "\x00"]),
+    workflows=few([*WORKFLOWS, "\x00", "\ud800"]),
+    execution_id=st.none() | st.integers(0, 3).map(lambda n: UUID(int=n)),
+    deadline_before=st.none() | moments,
+    text=st.sampled_from([None, None, "", "trip", "hotel -blue", '"trip hotel"', "4711 or blue"]),
+)
+
+
+@pytest.fixture(scope="module")
+def url(module_database_url: str) -> str:
+    migrate(module_database_url, MODELS.values())
+    return module_database_url
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(waiting(), min_size=1, max_size=4),
+    st.lists(st.tuples(principals, filters), min_size=1, max_size=4),
+    st.sampled_from(ApprovalOrder),
+)
+def test_the_database_and_memory_agree(
+    url: str,
+    drawn: list[Execution],
+    asked: list[tuple[Principal, ApprovalFilter]],
+    order: ApprovalOrder,
+) -> None:
+    states = [_numbered(state, n) for n, state in enumerate(drawn)]
+    _write(url, states)
+    asyncio.run(_compare(url, states, asked, order))
+
+
+def _numbered(state: Execution, number: int) -> Execution:
+    approval = state.approvals[1]
+    id_ = UUID(int=number)
+    numbered = replace(approval, id=approval.id._replace(execution_id=id_))
+    return replace(state, id=id_, approvals=HashTrieMap({1: numbered}))
+
+
+def _write(url: str, states: list[Execution]) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("TRUNCATE approvals, approval_terms")
+        connection.execute("UPDATE projection_positions SET position = 0")
+        changes = [Change(None, state, {1: state}) for state in states]
+        assert APPROVALS.write(connection, changes, 0, 1)
+
+
+async def _compare(
+    url: str,
+    states: list[Execution],
+    asked: list[tuple[Principal, ApprovalFilter]],
+    order: ApprovalOrder,
+) -> None:
+    async with AsyncConnectionPool[AsyncConnection[Any]](url, min_size=1, open=False) as pool:
+        approvals = Approvals(pool)
+        for principal, wanted in asked:
+            page = await approvals.page(principal, wanted, order, first=100)
+            expected = [
+                state.approvals[1]
+                for state in states
+                if await approvals.matches(principal, wanted, state, state.approvals[1])
+            ]
+            assert [row.approval for row in page.rows] == _sorted(expected, order)
+            assert await approvals.count(principal, wanted) == len(expected)
+            _check_decidable(principal, wanted, states, expected)
+
+
+def _sorted(approvals: list[Approval], order: ApprovalOrder) -> list[Approval]:
+    def key(approval: Approval) -> tuple[Any, ...]:
+        requested = (approval.requested_at, approval.id)
+        if order is not ApprovalOrder.DEADLINE_ASC:
+            return requested
+        return (approval.deadline or datetime.max.replace(tzinfo=UTC), *requested)
+
+    return sorted(approvals, key=key, reverse=order is ApprovalOrder.REQUESTED_DESC)
+
+
+def _check_decidable(
+    principal: Principal,
+    wanted: ApprovalFilter,
+    states: list[Execution],
+    matching: list[Approval],
+) -> None:
+    """Compare with the domain's own words, where nothing else is asked for."""
+    if wanted != ApprovalFilter(decidable_by_viewer=wanted.decidable_by_viewer):
+        return
+    if wanted.decidable_by_viewer is None:
+        return
+    for state in states:
+        approval = state.approvals[1]
+        may = (
+            approval.pending
+            and not list(objections(principal, state, approval))
+            and all(d.by.id != principal.id for d in approval.decisions)
+        )
+        seen = sees_approval(principal, state, approval)
+        assert (approval in matching) is (seen and may is wanted.decidable_by_viewer)

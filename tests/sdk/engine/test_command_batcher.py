@@ -1,0 +1,183 @@
+"""Commands of many runs on their way to the service, which here is a plain function."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from placet import Refused, errors
+from placet.engine.command_batcher import MAX_BYTES, MAX_COMMANDS, Batcher, Result
+from placet.models.commands import CompleteExecution, RecordStep
+from placet.models.responses import Noted
+
+ACCEPTED = Noted(position="1", at=datetime(2026, 1, 1, tzinfo=UTC), repeated=False)
+Answer = Callable[[list[dict[str, Any]]], list[Result]]
+
+
+class Service:
+    """Answers each request by the next of the given answers, by default accepting all."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[list[dict[str, Any]]] = []
+
+    async def __call__(self, bodies: Sequence[msgspec.Raw]) -> list[Result]:
+        commands = [json.loads(bytes(body)) for body in bodies]
+        self.requests.append(commands)
+        await asyncio.sleep(0)
+        return self.answers.pop(0)(commands) if self.answers else [ACCEPTED] * len(commands)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(request) for request in self.requests]
+
+
+def step(execution: str, key: str, result: Any = None) -> RecordStep:
+    return RecordStep(execution_id=execution, key=key, name=key, result=result)
+
+
+def keys(request: list[dict[str, Any]]) -> list[str]:
+    return [command["recordStep"]["key"] for command in request]
+
+
+async def test_commands_that_come_together_go_together() -> None:
+    service = Service()
+    batcher = Batcher(service)
+    sent = [batcher.submit(step(str(i), "a")) for i in range(MAX_COMMANDS + 10)]
+    assert await asyncio.gather(*sent) == [ACCEPTED] * (MAX_COMMANDS + 10)
+    assert service.sizes == [MAX_COMMANDS, 10]
+
+
+async def test_order_is_kept() -> None:
+    service = Service()
+    batcher = Batcher(service)
+    names = [f"s{i}" for i in range(600)]
+    await asyncio.gather(*(batcher.submit(step("x", name)) for name in names))
+    assert [key for request in service.requests for key in keys(request)] == names
+
+
+async def test_a_request_stays_below_the_limit_of_a_body() -> None:
+    service = Service()
+    batcher = Batcher(service)
+    large = "x" * (MAX_BYTES // 3)
+    await asyncio.gather(*(batcher.submit(step("x", str(i), large)) for i in range(5)))
+    assert service.sizes == [2, 2, 1]
+
+
+async def test_each_stands_or_falls_alone() -> None:
+    refused = errors.InvalidTransition("INVALID_TRANSITION", "no")
+    batcher = Batcher(Service(lambda _: [ACCEPTED, refused, ACCEPTED]))
+    outcomes = await asyncio.gather(
+        *(batcher.submit(step(str(i), "a")) for i in range(3)), return_exceptions=True
+    )
+    assert outcomes == [ACCEPTED, refused, ACCEPTED]
+
+
+async def test_what_was_skipped_is_sent_again_in_its_place() -> None:
+    refused = errors.KeyReused("KEY_REUSED", "other content")
+    skipped = Refused("SKIPPED", "an earlier one was refused")
+    service = Service(lambda _: [refused, skipped, skipped])
+    batcher = Batcher(service)
+    outcomes = await asyncio.gather(
+        *(batcher.submit(step("x", key)) for key in "abc"), return_exceptions=True
+    )
+    assert outcomes == [refused, ACCEPTED, ACCEPTED]
+    assert [keys(request) for request in service.requests] == [["a", "b", "c"], ["b", "c"]]
+
+
+async def test_what_was_not_taken_is_sent_until_it_is() -> None:
+    def away(_: object) -> list[Result]:
+        raise errors.Unavailable("the database is away")
+
+    overloaded = Refused("OVERLOADED", "later")
+    unknown = Refused("OUTCOME_UNKNOWN", "the answer was lost")
+    service = Service(away, away, lambda _: [overloaded, unknown])
+    batcher = Batcher(service)
+    sent = asyncio.gather(batcher.submit(step("x", "a")), batcher.submit(step("y", "b")))
+    assert list(await sent) == [ACCEPTED, ACCEPTED]
+    assert service.sizes == [2, 2, 2, 2]
+
+
+async def test_one_bad_command_does_not_spoil_the_others() -> None:
+    def malformed(commands: list[dict[str, Any]]) -> list[Result]:
+        if "b" in keys(commands):
+            raise errors.BadRequest("malformed")
+        return [ACCEPTED] * len(commands)
+
+    batcher = Batcher(Service(*[malformed] * 4))
+    outcomes = await asyncio.gather(
+        *(batcher.submit(step("x", key)) for key in "abc"), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [Noted, errors.BadRequest, Noted]
+
+
+async def test_a_command_whose_waiter_is_gone_is_not_sent() -> None:
+    service = Service()
+    batcher = Batcher(service)
+    gone = asyncio.create_task(batcher.submit(step("x", "a")))
+    stays = asyncio.create_task(batcher.submit(CompleteExecution(execution_id="y")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == ACCEPTED
+    assert service.sizes == [1]
+
+
+async def test_close_cancels_who_waits() -> None:
+    sending = asyncio.Event()
+
+    async def hang(_: Sequence[msgspec.Raw]) -> list[Result]:
+        sending.set()
+        return await asyncio.Future[list[Result]]()
+
+    batcher = Batcher(hang)
+    sent = [asyncio.create_task(batcher.submit(step(str(i), "a"))) for i in range(3)]
+    await sending.wait()
+    await batcher.close()
+    await asyncio.wait(sent)
+    assert all(task.cancelled() for task in sent)
+
+
+def failing(_: list[dict[str, Any]]) -> list[Result]:
+    raise errors.Internal("a fault of the service")
+
+
+async def test_a_fault_of_the_service_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.001)
+    service = Service(failing, failing)
+    batcher = Batcher(service)
+    sent = [batcher.submit(step(str(i), "a")) for i in range(3)]
+    assert await asyncio.gather(*sent) == [ACCEPTED] * 3
+    assert service.sizes == [3, 3, 3]
+
+
+async def test_a_fault_that_stays_is_its_own_command_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.001)
+
+    def some(commands: list[dict[str, Any]]) -> list[Result]:
+        if any(command["recordStep"]["key"] == "bad" for command in commands):
+            raise errors.Internal("a fault of the service")
+        return [ACCEPTED] * len(commands)
+
+    service = Service(*[some] * 20)
+    batcher = Batcher(service)
+    good, bad, fine = await asyncio.gather(
+        *(batcher.submit(step(key, key)) for key in ("good", "bad", "fine")),
+        return_exceptions=True,
+    )
+    assert (good, fine) == (ACCEPTED, ACCEPTED)
+    assert isinstance(bad, errors.Internal)
+    assert await batcher.submit(step("next", "next")) == ACCEPTED
+
+
+async def test_nobody_waits_for_ever_for_what_could_not_be_sent() -> None:
+    def broken(_: list[dict[str, Any]]) -> list[Result]:
+        raise RuntimeError("Session is closed")
+
+    batcher = Batcher(Service(broken))
+    with pytest.raises(errors.Internal, match="Session is closed"):
+        await batcher.submit(step("x", "a"))
+    assert await batcher.submit(step("x", "b")) == ACCEPTED
