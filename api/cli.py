@@ -18,7 +18,7 @@ from api.dev_tokens import dev_principals
 from api.embedded_postgres.supervisor import EmbeddedError, embedded_database
 from api.settings import ConfigurationError, Settings, describe
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 from application.event_store.verification import Verification
 from domain.values import Role
 from projections.registry import MODELS
@@ -123,7 +123,7 @@ def rebuild_command(
         if name not in MODELS:
             _fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
         with _database(Settings.read(data=data), share=True) as url:
-            log = ExecutionLog(url)
+            log = ExecutionEventStore(url)
             try:
                 done = rebuild(url, MODELS[name], load=loader(log))
             finally:

@@ -13,7 +13,7 @@ from api.asgi import build_app
 from api.auth import Authenticator
 from api.context import Services
 from api.database import loader, migrate, reading_pool
-from api.graphql.document_cache import Documents
+from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
 from api.graphql.http import GraphQLOverHttp
 from api.graphql.websocket import GraphQLOverWebSocket
@@ -22,25 +22,25 @@ from api.settings import Settings
 from application.api_keys import ApiKeys
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import ExecutionLog
-from application.process_managers.children import Family
-from application.process_managers.timers import Clock
-from application.subscriptions.event_tail import Tail
-from application.workers.dispatcher import Assignments
+from application.event_store.state_cache import StateCache
+from application.event_store.store import ExecutionEventStore
+from application.process_managers.children import ChildProcessManager
+from application.process_managers.timers import TimerProcessManager
+from application.subscriptions.event_tail import EventTail
+from application.workers.dispatcher import Dispatcher
 from application.workers.leases import Leases
-from application.workers.long_polling import Polling
+from application.workers.long_polling import LongPolling
 from domain.values import Principal
-from projections.approvals.query import Approvals
-from projections.executions.query import Executions
-from projections.querying.checkpoints import Positions
+from projections.approvals.query import ApprovalQuery
+from projections.executions.query import ExecutionQuery
+from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime.inbox import Inbox
 from projections.runtime.projector import Projector
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Container:
     """Everything of one server process, started."""
 
     app: FastAPI
@@ -52,7 +52,7 @@ class Server:
 @asynccontextmanager
 async def serve(
     settings: Settings, database_url: str, development: Mapping[str, Principal]
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[Container]:
     """Build a server and run it until the end of the block.
 
     ``development`` maps tokens to principals, beside the API keys. Raises psycopg errors if the
@@ -60,18 +60,18 @@ async def serve(
     """
     await asyncio.to_thread(migrate, database_url)
     pool = reading_pool(database_url, settings)
-    log = ExecutionLog(
+    log = ExecutionEventStore(
         database_url,
         lock_timeout=settings.lock_timeout,
         idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
     )
-    cache, positions = HeadCache(), Positions()
+    cache, positions = StateCache(), Checkpoints()
     reader = Reader(log, cache, pool)
     inbox = Inbox(reader.known_after)
     projector = Projector(
         database_url, MODELS.values(), load=loader(log), inbox=inbox, positions=positions
     )
-    tail = Tail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
+    tail = EventTail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
     writer = Writer(
         log,
         cache,
@@ -86,14 +86,18 @@ async def serve(
         reader=reader,
         tail=tail,
         leases=leases,
-        assignments=Assignments(tail, reader, leases),
-        polling=Polling(leases, reader, tail),
-        executions=Executions(pool, positions),
-        approvals=Approvals(pool, positions),
+        assignments=Dispatcher(tail, reader, leases),
+        polling=LongPolling(leases, reader, tail),
+        executions=ExecutionQuery(pool, positions),
+        approvals=ApprovalQuery(pool, positions),
     )
     authenticator = Authenticator(ApiKeys(pool), development)
-    background = (Clock(pool, writer, tail), Family(pool, writer, reader, tail), authenticator)
-    executor = Executor(SERVED, Documents(SERVED))
+    background = (
+        TimerProcessManager(pool, writer, tail),
+        ChildProcessManager(pool, writer, reader, tail),
+        authenticator,
+    )
+    executor = Executor(SERVED, DocumentCache(SERVED))
     http = GraphQLOverHttp(
         executor,
         authenticator,
@@ -119,7 +123,7 @@ async def serve(
     for one in background:
         await one.start()
     try:
-        yield Server(build_app(http, sockets, unready), services, pool, sockets)
+        yield Container(build_app(http, sockets, unready), services, pool, sockets)
     finally:
         for one in background:
             await one.close()

@@ -9,13 +9,13 @@ from strawberry.types import Info
 
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
-from application.subscriptions.event_tail import Tail
-from application.workers.dispatcher import Assignments
+from application.subscriptions.event_tail import EventTail
+from application.workers.dispatcher import Dispatcher
 from application.workers.leases import Leases
-from application.workers.long_polling import Polling
+from application.workers.long_polling import LongPolling
 from domain.values import Principal
-from projections.approvals.query import Approvals
-from projections.executions.query import Executions
+from projections.approvals.query import ApprovalQuery
+from projections.executions.query import ExecutionQuery
 
 # W3C Trace Context, section 3.2.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -27,12 +27,12 @@ class Services:
 
     writer: Writer
     reader: Reader
-    tail: Tail
+    tail: EventTail
     leases: Leases
-    assignments: Assignments
-    polling: Polling
-    executions: Executions
-    approvals: Approvals
+    assignments: Dispatcher
+    polling: LongPolling
+    executions: ExecutionQuery
+    approvals: ApprovalQuery
 
 
 @dataclass(frozen=True, slots=True)

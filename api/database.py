@@ -10,7 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.settings import Settings
 from application.event_store.recorder import CONNECTION_DEFAULTS
 from application.event_store.schema import create_tables
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 from domain.execution.state import Execution
 from projections.registry import MODELS
 from projections.runtime.event_feed import Load
@@ -66,7 +66,7 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
 
 
-def loader(log: ExecutionLog) -> Load:
+def loader(log: ExecutionEventStore) -> Load:
     """Give the projections' way to long histories, which have snapshots."""
 
     def load(execution_id: UUID, version: int) -> Execution | None:

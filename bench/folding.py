@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.reader import Reader
-from application.event_store.recorded import Head, Logged, advance
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import ExecutionLog
+from application.event_store.recorded import Head, LoggedEvent, advance
+from application.event_store.state_cache import StateCache
+from application.event_store.store import ExecutionEventStore
 from bench.log_load import send, start, step, writer
 from bench.measure import Result, median, milliseconds
 from domain.execution.evolve import fold
@@ -28,10 +28,10 @@ async def run(url: str) -> Result:
     async with writer(url) as to:
         for size, id_ in streams.items():
             await send(to, [start(size, id_), *(step(id_, f"step-{n}") for n in range(size - 1))])
-    log = ExecutionLog(url)
+    log = ExecutionEventStore(url)
     async with AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False) as pool:
         for size, id_ in streams.items():
-            events = await Reader(log, HeadCache(), pool).history(id_, limit=size)
+            events = await Reader(log, StateCache(), pool).history(id_, limit=size)
             assert len(events) == size
             figures: dict[str, float | str] = {
                 "fold": _per_event(size, lambda events=events: _fold(events)),
@@ -43,7 +43,7 @@ async def run(url: str) -> Result:
             # A reader of its own for each look: none finds what another remembers.
             looks = []
             for n in range(LOOKS):
-                reader = Reader(log, HeadCache(), pool)
+                reader = Reader(log, StateCache(), pool)
                 began = time.perf_counter()
                 assert await reader.at_version(id_, max(size // 2 - n % 7, 1)) is not None
                 looks.append(time.perf_counter() - began)
@@ -68,16 +68,16 @@ def _per_event(size: int, work: object) -> float:
     return median(times)
 
 
-def _fold(events: list[Logged]) -> None:
+def _fold(events: list[LoggedEvent]) -> None:
     assert fold(None, (event.recorded for event in events)) is not None
 
 
-def _decode(events: list[Logged]) -> None:
+def _decode(events: list[LoggedEvent]) -> None:
     rows = (decode(e.recorded.execution_id, e.recorded.version, e.topic, e.stored) for e in events)
     assert fold(None, rows) is not None
 
 
-def _advance(events: list[Logged]) -> None:
+def _advance(events: list[LoggedEvent]) -> None:
     head: Head | None = None
     for event in events:
         head = advance(head, event)

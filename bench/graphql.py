@@ -17,7 +17,7 @@ from graphql import parse, validate
 
 from api.container import serve
 from api.context import Context
-from api.graphql.document_cache import Documents
+from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
 from api.graphql.request import GraphQLRequest
 from api.schema import SERVED
@@ -146,7 +146,7 @@ async def _shares(url: str, result: Result, whole: float, commit: float) -> None
     document = parse(START)
     parsing = timed(lambda: parse(START))
     validating = timed(lambda: validate(SERVED, document))
-    executor = Executor(SERVED, Documents(SERVED))
+    executor = Executor(SERVED, DocumentCache(SERVED))
     finding = timed(lambda: executor.prepare(GraphQLRequest(START)))
     settings = Settings.read(database_url=url, mode="production")
     async with serve(settings, url, {}) as built:

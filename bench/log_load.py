@@ -11,8 +11,8 @@ from api.database import migrate
 from application.command_handling.outcomes import Accepted
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import ExecutionLog
+from application.event_store.state_cache import StateCache
+from application.event_store.store import ExecutionEventStore
 from domain.execution.commands import (
     Command,
     CompleteExecution,
@@ -32,8 +32,8 @@ AT_ONCE = 256
 async def writer(url: str) -> AsyncIterator[Writer]:
     """Run a writer on a database whose tables are made if they are missing."""
     await asyncio.to_thread(migrate, url)
-    log = ExecutionLog(url)
-    running = Writer(log, HeadCache(), queue_limit=10 * AT_ONCE)
+    log = ExecutionEventStore(url)
+    running = Writer(log, StateCache(), queue_limit=10 * AT_ONCE)
     running.start()
     try:
         yield running

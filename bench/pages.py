@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import placet
 from api.database import loader
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, complete, send, start, writer
 from bench.measure import Result, milliseconds
 from bench.stack import stack
@@ -62,7 +62,7 @@ async def run(url: str) -> Result:
     result.notes.append(
         f"filled with {position:,} events in {seconds:.0f} s ({position / seconds:,.0f}/s)"
     )
-    log = ExecutionLog(url)
+    log = ExecutionEventStore(url)
     for model in MODELS.values():
         await asyncio.to_thread(rebuild, url, model, load=loader(log))
     await asyncio.to_thread(log.close)

@@ -19,8 +19,8 @@ from psycopg.rows import dict_row, tuple_row
 
 import placet
 from api.database import loader
-from application.event_store.recorded import Chained
-from application.event_store.store import ExecutionLog
+from application.event_store.recorded import ChainedEvent
+from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, library_settings, send, start, step, writer
 from bench.measure import Claim, Result, milliseconds
 from bench.stack import stack
@@ -28,7 +28,7 @@ from bench.steady import steadily
 from domain.execution.commands import Command
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime.projector import Projector
 from projections.runtime.read_model import Change
@@ -41,7 +41,7 @@ RATE = 200
 SECONDS = 10.0
 
 
-class Log(ExecutionLog):
+class Log(ExecutionEventStore):
     """The log, built as the runner builds an application."""
 
     name = "execution"
@@ -75,7 +75,7 @@ class OneByOne(Projection[Rows]):
         self._position = 0
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
-        assert isinstance(domain_event, Chained)
+        assert isinstance(domain_event, ChainedEvent)
         recorded = domain_event.recorded
         before = self._states.get(recorded.execution_id)
         after = evolve(before, recorded)
@@ -96,7 +96,7 @@ async def run(url: str) -> Result:
         _without_disk(copy)
         not_waiting = await asyncio.to_thread(_runner, copy, few)
     end = await _fill(url, MANY)
-    log = ExecutionLog(url)
+    log = ExecutionEventStore(url)
     ours = await asyncio.to_thread(_projector, url, log, end)
     result.add("ProjectionRunner", **{"events/s": few / waiting, "events": few})
     result.add(
@@ -154,8 +154,8 @@ def _runner(url: str, end: int) -> float:
         return time.perf_counter() - began
 
 
-def _projector(url: str, log: ExecutionLog, end: int) -> float:
-    positions = Positions()
+def _projector(url: str, log: ExecutionEventStore, end: int) -> float:
+    positions = Checkpoints()
     projector = Projector(url, MODELS.values(), load=loader(log), positions=positions)
     began = time.perf_counter()
     projector.start()

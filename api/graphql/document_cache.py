@@ -15,7 +15,7 @@ _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Documen
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedDocument:
     """A document that may be executed, or the errors because of which it may not.
 
     ``operations`` are its operations by their names, kept here by whoever executes them.
@@ -27,7 +27,7 @@ class Prepared:
     operations: dict[str | None, Any] = field(default_factory=dict)
 
 
-class Documents:
+class DocumentCache:
     """The documents used last, up to ``max_documents`` and ``max_bytes`` of their text.
 
     Refused ones are kept too: a client that repeats itself costs no validation.
@@ -45,9 +45,9 @@ class Documents:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._budget = Budget()
-        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+        self._kept: OrderedDict[str, PreparedDocument] = OrderedDict()
 
-    def get(self, source: str) -> Prepared:
+    def get(self, source: str) -> PreparedDocument:
         """Give the document of this text."""
         prepared = self._kept.get(source)
         if prepared is None:
@@ -57,16 +57,16 @@ class Documents:
             self._kept.move_to_end(source)
         return prepared
 
-    def _keep(self, source: str, prepared: Prepared) -> None:
+    def _keep(self, source: str, prepared: PreparedDocument) -> None:
         self._kept[source] = prepared
         self._bytes += len(source)
         while self._bytes > self._max_bytes or len(self._kept) > self._max_documents:
             dropped, _ = self._kept.popitem(last=False)
             self._bytes -= len(dropped)
 
-    def _prepare(self, source: str) -> Prepared:
+    def _prepare(self, source: str) -> PreparedDocument:
         document, errors = self._read(source)
-        return Prepared(None if errors else document, self._budget.plans(), errors)
+        return PreparedDocument(None if errors else document, self._budget.plans(), errors)
 
     def _read(self, source: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
         try:

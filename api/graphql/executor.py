@@ -23,9 +23,9 @@ from graphql import (
 from api import metrics
 from api.context import Context
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
-from api.graphql.document_cache import Documents, Prepared
+from api.graphql.document_cache import DocumentCache, PreparedDocument
 from api.graphql.fastpath.completion import PlannedExecutor, Plans
-from api.graphql.fastpath.direct_calls import Call, find, resolved
+from api.graphql.fastpath.direct_calls import DirectCall, find, resolved
 from api.graphql.request import GraphQLRequest
 
 _log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class InvalidRequestError(Exception):
 class Executor:
     """Executes operations of one schema."""
 
-    def __init__(self, schema: GraphQLSchema, documents: Documents) -> None:
+    def __init__(self, schema: GraphQLSchema, documents: DocumentCache) -> None:
         self._schema = schema
         self._documents = documents
 
@@ -131,8 +131,8 @@ class Executor:
         )
         return await result if isawaitable(result) else result
 
-    def _call(self, operation: Operation, variables: dict[str, Any] | None) -> Call | None:
-        calls: dict[str | None, Call | None] = operation.plans.calls
+    def _call(self, operation: Operation, variables: dict[str, Any] | None) -> DirectCall | None:
+        calls: dict[str | None, DirectCall | None] = operation.plans.calls
         if operation.name not in calls:
             executor = self._build(operation, variables, None)
             if isinstance(executor, list):
@@ -185,7 +185,7 @@ def refusal(*errors: Exception) -> Answer:
     return Answer({"errors": _formatted(errors)})
 
 
-def _operation(prepared: Prepared, name: str | None) -> Operation:
+def _operation(prepared: PreparedDocument, name: str | None) -> Operation:
     """Find an operation of a document. Raises InvalidRequestError."""
     if prepared.document is None:
         raise InvalidRequestError(refusal(*prepared.errors))

@@ -14,7 +14,7 @@ import strawberry
 from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.scalars import JSON
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from domain.approvals.document import instant_json
 from domain.execution.events import Event
 
@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
 
 @strawberry.type(description="One event of the log. Nothing of it ever changes.")
 class RecordedEvent:
-    event: strawberry.Private[Logged]
+    event: strawberry.Private[LoggedEvent]
     position: str
     execution_id: strawberry.ID
     version: int
@@ -82,7 +82,7 @@ class RecordedEvent:
         return b64encode(self.event.stored).decode()
 
     @classmethod
-    def of(cls, event: Logged) -> "RecordedEvent":
+    def of(cls, event: LoggedEvent) -> "RecordedEvent":
         """Show an event."""
         recorded = event.recorded
         causation = recorded.causation_id
@@ -115,7 +115,11 @@ class EventConnection:
 
     @classmethod
     def of(
-        cls, events: Sequence[Logged], size: int, after: int, cursor: Callable[[Logged], int]
+        cls,
+        events: Sequence[LoggedEvent],
+        size: int,
+        after: int,
+        cursor: Callable[[LoggedEvent], int],
     ) -> "EventConnection":
         """Show a page of ``size`` out of one event more, if there was one."""
         edges = [

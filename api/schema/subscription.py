@@ -16,7 +16,7 @@ from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.paging import number_of
 from api.schema.reads import event_query, visible_execution
 from api.schema.workers import Claim
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from application.workers import worker_stream
 from domain import authorization
 from domain.execution import state
@@ -200,7 +200,7 @@ async def _check_sight(context: Context, execution: state.Execution) -> None:
 
 
 async def _approval_message(
-    context: Context, principal: Principal, wanted: ApprovalFilter, event: Logged
+    context: Context, principal: Principal, wanted: ApprovalFilter, event: LoggedEvent
 ) -> ApprovalMessage | None:
     ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
     if ordinal is None:

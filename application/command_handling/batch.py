@@ -9,8 +9,8 @@ import msgspec
 import structlog
 
 from application.command_handling.outcomes import Accepted, Outcome, Refused
-from application.command_handling.requests import Call, Request
-from application.event_store.recorded import Chained, Head, advance
+from application.command_handling.requests import Request, RequestGroup
+from application.event_store.recorded import ChainedEvent, Head, advance
 from domain.execution.commands import (
     ApprovalCommand,
     ClaimExecution,
@@ -71,7 +71,7 @@ def start_key(command: Command) -> StartKey | None:
     return None
 
 
-class Batch:
+class CommandBatch:
     """Decides requests one after the other, each on the state that the one before left.
 
     ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
@@ -92,7 +92,7 @@ class Batch:
     ) -> None:
         self.heads = heads
         self.before = dict(heads)
-        self.appended: list[Chained] = []
+        self.appended: list[ChainedEvent] = []
         self.folded: list[Head] = []
         self.touched: set[UUID] = set()
         self.started: dict[StartKey, UUID] = {}
@@ -104,24 +104,24 @@ class Batch:
         self._keys = keys
         self._holds = holds
         self._damaged = damaged
-        self._answers: dict[Call, list[_Answer]] = {}
+        self._answers: dict[RequestGroup, list[_Answer]] = {}
         self.at = max([now, *(head.execution.updated_at for head in heads.values())])
 
-    def decide_all(self, calls: Sequence[Call]) -> None:
+    def decide_all(self, calls: Sequence[RequestGroup]) -> None:
         """Decide every request of every call, in order."""
         for call in calls:
             self._answers[call] = self._decide_call(call)
 
     def outcomes(
         self, positions: Sequence[int], repeats: dict[Repeat, Place]
-    ) -> dict[Call, list[Outcome]]:
+    ) -> dict[RequestGroup, list[Outcome]]:
         """Give each call's outcomes, now that it is known where the events lie in the log."""
         return {
             call: [answer.outcome(positions, repeats) for answer in answers]
             for call, answers in self._answers.items()
         }
 
-    def _decide_call(self, call: Call) -> list["_Answer"]:
+    def _decide_call(self, call: RequestGroup) -> list["_Answer"]:
         answers: list[_Answer] = []
         refused: set[UUID] = set()
         for request in call.requests:
@@ -221,7 +221,7 @@ class Batch:
             event=event,
         )
         stored = encode(recorded)
-        chained = Chained(
+        chained = ChainedEvent(
             recorded=recorded,
             topic=event.topic,
             stored=stored,

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from application.command_handling.batch import Batch, StartKey, start_key
-from application.command_handling.requests import Call
-from application.command_handling.unit_of_work import Session, Situation, logged
+from application.command_handling.batch import CommandBatch, StartKey, start_key
+from application.command_handling.requests import RequestGroup
+from application.command_handling.unit_of_work import Situation, UnitOfWork, logged
 from application.event_store.recorded import DAMAGE, Head, advance
-from application.event_store.state_cache import HeadCache
+from application.event_store.state_cache import StateCache
 from application.event_store.store import (
     SNAPSHOT_INTERVAL,
     Snapshot,
@@ -28,13 +28,15 @@ LONG = 2 * SNAPSHOT_INTERVAL
 Folded = dict[UUID, Head | Exception | None]
 
 
-class Attempt:
+class BatchLoader:
     """Gathers the heads that the calls are about, from the cache and else from the log.
 
     Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
     """
 
-    def __init__(self, session: Session, cache: HeadCache, calls: Sequence[Call]) -> None:
+    def __init__(
+        self, session: UnitOfWork, cache: StateCache, calls: Sequence[RequestGroup]
+    ) -> None:
         self._session = session
         self._cache = cache
         self._calls = calls
@@ -71,7 +73,7 @@ class Attempt:
             for id_ in self._ids
         }
 
-    def foreseen(self) -> Batch | None:
+    def foreseen(self) -> CommandBatch | None:
         """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
 
         None if it takes the lock to know. Who holds an execution changes without an event when it
@@ -88,11 +90,11 @@ class Attempt:
                 head = self._heads.get(command.execution_id)
                 if head is not None and head.execution.fence:
                     return None
-        batch = Batch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
+        batch = CommandBatch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
         batch.decide_all(self._calls)
         return batch
 
-    async def under_lock(self) -> Batch:
+    async def under_lock(self) -> CommandBatch:
         """Take the lock, fold in what other processes added, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
         situation = await self._session.begin(self._ids, self._keys, claims)
@@ -107,7 +109,7 @@ class Attempt:
             await self._load(long)
             situation = await self._session.begin(self._ids, self._keys, claims)
         await self._catch_up(situation)
-        batch = Batch(
+        batch = CommandBatch(
             self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
         )
         batch.decide_all(self._calls)

@@ -23,7 +23,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
 
 
-class Call:
+class RequestGroup:
     """Requests that are handed over together and answered together.
 
     ``chained``: after a refusal, later requests for the same execution are skipped. ``taken``
@@ -39,7 +39,7 @@ class Call:
         self.future: Future[list[Outcome]] = get_running_loop().create_future()
         self._timer: TimerHandle | None = None
 
-    def expire_after(self, seconds: float, expire: Callable[["Call"], None]) -> None:
+    def expire_after(self, seconds: float, expire: Callable[["RequestGroup"], None]) -> None:
         """Call ``expire`` if there is no answer by then."""
         self._timer = get_running_loop().call_later(seconds, expire, self)
 

@@ -11,9 +11,9 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
-from application.command_handling.batch import Batch, Hold, Place, Repeat, StartKey
-from application.event_store.database_clock import DatabaseTime
-from application.event_store.recorded import DAMAGE, Logged, read
+from application.command_handling.batch import CommandBatch, Hold, Place, Repeat, StartKey
+from application.event_store.database_clock import DatabaseClock
+from application.event_store.recorded import DAMAGE, LoggedEvent, read
 from application.event_store.recorder import Appended, LogRecorder
 from application.event_store.side_tables import books
 from domain.execution.events import Resumed
@@ -85,7 +85,7 @@ class Situation(msgspec.Struct, frozen=True):
     holds: dict[UUID, Hold]
 
 
-class Session:
+class UnitOfWork:
     """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
 
     ``on_connect`` is called whenever it was opened: behind it may be another server by now.
@@ -102,7 +102,7 @@ class Session:
         self._recorder = recorder
         self._others = others
         self._on_connect = on_connect
-        self.time = DatabaseTime()
+        self.time = DatabaseClock()
         self._connection: AsyncConnection[DictRow] | None = None
         self._appending: AsyncCursor[str] | None = None
 
@@ -175,7 +175,7 @@ class Session:
         """Give the rows of these executions after the version known of each, in order."""
         return await self._fetch(_EVENTS, [list(known), list(known.values())])
 
-    async def commit(self, batch: Batch) -> Committed:
+    async def commit(self, batch: CommandBatch) -> Committed:
         """Insert what the batch decided under the lock and commit."""
         appended = await self._append(batch, {}, None) if batch.appended else None
         repeats = await self._repeats(batch)
@@ -184,7 +184,9 @@ class Session:
             return Committed(None, (), repeats)
         return Committed(appended.last, appended.positions, repeats)
 
-    async def commit_expecting(self, batch: Batch, versions: Mapping[UUID, int]) -> Committed:
+    async def commit_expecting(
+        self, batch: CommandBatch, versions: Mapping[UUID, int]
+    ) -> Committed:
         """Take the lock, insert what the batch decided and commit, in one statement.
 
         ``versions`` is what the batch took for the last version of each execution, 0 for none.
@@ -197,7 +199,7 @@ class Session:
             raise OvertakenError from error
         return Committed(appended.last, appended.positions, await self._repeats(batch))
 
-    async def look_up(self, batch: Batch) -> Committed | None:
+    async def look_up(self, batch: CommandBatch) -> Committed | None:
         """Say what a commit whose answer was lost came to: None if it never happened.
 
         Takes the lock first, since the commit may still be in flight.
@@ -222,7 +224,7 @@ class Session:
         return Committed(None, positions, repeats)
 
     async def _append(
-        self, batch: Batch, versions: Mapping[UUID, int], at: datetime | None
+        self, batch: CommandBatch, versions: Mapping[UUID, int], at: datetime | None
     ) -> Appended:
         connection = await self._connected()
         if self._appending is None:
@@ -248,7 +250,7 @@ class Session:
         connection = await self._connected()
         return await (await connection.execute(query, params, prepare=True)).fetchall()
 
-    async def _repeats(self, batch: Batch) -> dict[Repeat, Place]:
+    async def _repeats(self, batch: CommandBatch) -> dict[Repeat, Place]:
         """Give where the last event of each command lies that was carried out before."""
         if not batch.repeats:
             return {}
@@ -262,7 +264,7 @@ def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
     return bool(readable.poll(0))
 
 
-def logged(row: DictRow) -> Logged:
+def logged(row: DictRow) -> LoggedEvent:
     """Decode a row of the log."""
     return read(
         row["originator_id"],
@@ -285,7 +287,7 @@ def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
     }
 
 
-def _repeat_places(batch: Batch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
+def _repeat_places(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
     places: dict[Repeat, Place] = {}
     for repeat in batch.repeats:

@@ -24,14 +24,14 @@ from tenacity import (
 )
 
 from application import metrics
-from application.command_handling.batch import Batch
-from application.command_handling.batch_loader import Attempt
+from application.command_handling.batch import CommandBatch
+from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused
-from application.command_handling.requests import Call, Request
-from application.command_handling.unit_of_work import Committed, OvertakenError, Session
-from application.event_store.recorded import Head, Logged
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import SNAPSHOT_INTERVAL, ExecutionLog
+from application.command_handling.requests import Request, RequestGroup
+from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
+from application.event_store.recorded import Head, LoggedEvent
+from application.event_store.state_cache import StateCache
+from application.event_store.store import SNAPSHOT_INTERVAL, ExecutionEventStore
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 
@@ -52,7 +52,7 @@ class Commit(NamedTuple):
     """
 
     after: int | None
-    events: tuple[Logged, ...]
+    events: tuple[LoggedEvent, ...]
     states: tuple[Execution, ...]
     writer_pid: int
 
@@ -60,7 +60,7 @@ class Commit(NamedTuple):
 class _UnansweredError(Exception):
     """A batch was sent to be committed, and the answer is an error or none."""
 
-    def __init__(self, batch: Batch, reason: Exception) -> None:
+    def __init__(self, batch: CommandBatch, reason: Exception) -> None:
         super().__init__(str(reason))
         self.batch = batch
         self.reason = reason
@@ -80,8 +80,8 @@ class Writer:
 
     def __init__(
         self,
-        log: ExecutionLog,
-        cache: HeadCache,
+        log: ExecutionEventStore,
+        cache: StateCache,
         *,
         queue_limit: int = 4096,
         batch_limit: int = 256,
@@ -93,12 +93,12 @@ class Writer:
         self._log = log
         self._cache = cache
         # A server that took over from another one may have lost what was seen of the log.
-        self._session = Session(log.log_recorder, on_connect=cache.clear, others=others)
+        self._session = UnitOfWork(log.log_recorder, on_connect=cache.clear, others=others)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit
         self._on_commit = on_commit
-        self._queue: deque[Call] = deque()
+        self._queue: deque[RequestGroup] = deque()
         self._depth = 0
         self._closing = False
         self._changed = asyncio.Event()
@@ -139,7 +139,7 @@ class Writer:
         """
         if not requests:
             return []
-        call = Call(requests, chained=chained)
+        call = RequestGroup(requests, chained=chained)
         if self._closing or self._depth + len(requests) > self._queue_limit:
             outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
             _count(call, outcomes)
@@ -150,7 +150,7 @@ class Writer:
         call.expire_after(self._time_limit, self._expire)
         return await call.future
 
-    def _expire(self, call: Call) -> None:
+    def _expire(self, call: RequestGroup) -> None:
         if call.taken:
             call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
             return
@@ -174,7 +174,7 @@ class Writer:
                 _count(call, outcomes)
                 call.answer(outcomes)
 
-    async def _take(self) -> list[Call]:
+    async def _take(self) -> list[RequestGroup]:
         """Give what is queued, at least one call, or none at the end."""
         while not self._queue and not self._closing:
             if self._look_due:
@@ -182,7 +182,7 @@ class Writer:
                 continue
             self._changed.clear()
             await self._changed.wait()
-        calls: list[Call] = []
+        calls: list[RequestGroup] = []
         size = 0
         while self._queue and (
             not calls or size + len(self._queue[0].requests) <= self._batch_limit
@@ -211,7 +211,7 @@ class Writer:
             _log.exception("look_failed")
             await self._session.drop()
 
-    async def _process(self, calls: list[Call]) -> dict[Call, list[Outcome]]:
+    async def _process(self, calls: list[RequestGroup]) -> dict[RequestGroup, list[Outcome]]:
         # A connection may have died unnoticed since it was last used, so each batch has a second
         # try on a new one. What was not committed is simply decided again.
         may_come = False
@@ -252,9 +252,9 @@ class Writer:
             return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
         return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
 
-    async def _carry_out(self, calls: list[Call]) -> tuple[Batch, Committed]:
+    async def _carry_out(self, calls: list[RequestGroup]) -> tuple[CommandBatch, Committed]:
         """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
-        attempt = Attempt(self._session, self._cache, calls)
+        attempt = BatchLoader(self._session, self._cache, calls)
         await attempt.gather()
         batch = attempt.foreseen()
         if batch is not None:
@@ -266,7 +266,7 @@ class Writer:
         batch = await attempt.under_lock()
         return batch, await _sent(batch, self._session.commit(batch))
 
-    async def _look_up(self, batch: Batch) -> Committed | None:
+    async def _look_up(self, batch: CommandBatch) -> Committed | None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(DATABASE_ERRORS),
             stop=stop_after_delay(LOOK_UP_FOR),
@@ -281,7 +281,7 @@ class Writer:
                     raise
         return None
 
-    def _publish(self, batch: Batch, committed: Committed) -> None:
+    def _publish(self, batch: CommandBatch, committed: Committed) -> None:
         if batch.appended:
             self._tell(batch, committed)
         for execution_id, head in batch.heads.items():
@@ -294,10 +294,10 @@ class Writer:
         for head in batch.folded:
             self._cache.put_past(head)
 
-    def _tell(self, batch: Batch, committed: Committed) -> None:
+    def _tell(self, batch: CommandBatch, committed: Committed) -> None:
         events = tuple(
             [
-                Logged(e.recorded, e.topic, e.stored, e.hash, position)
+                LoggedEvent(e.recorded, e.topic, e.stored, e.hash, position)
                 for e, position in zip(batch.appended, committed.positions, strict=True)
             ]
         )
@@ -318,7 +318,7 @@ class Writer:
             _log.warning("snapshot_failed", id=str(head.id), version=head.version, error=str(error))
 
 
-async def _sent(batch: Batch, committing: Awaitable[Committed]) -> Committed:
+async def _sent(batch: CommandBatch, committing: Awaitable[Committed]) -> Committed:
     """Give what the commit came to. Raises _UnansweredError if it may have happened or not."""
     try:
         return await committing
@@ -328,7 +328,7 @@ async def _sent(batch: Batch, committing: Awaitable[Committed]) -> Committed:
         raise _UnansweredError(batch, error) from error
 
 
-def _count(call: Call, outcomes: list[Outcome]) -> None:
+def _count(call: RequestGroup, outcomes: list[Outcome]) -> None:
     for request, outcome in zip(call.requests, outcomes, strict=True):
         match outcome:
             case Accepted():

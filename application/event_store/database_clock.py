@@ -9,7 +9,7 @@ DRIFT = 0.001
 """How far two clocks go apart at most: each may be off by 500 ppm (RFC 5905, MAXFREQ)."""
 
 
-class DatabaseTime:
+class DatabaseClock:
     """What the database's last answer said, plus the time since it came, less what may be drift.
 
     So it is not ahead: it is behind by about the answer's way back and, where the clocks do not

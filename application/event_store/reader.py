@@ -12,9 +12,9 @@ from psycopg.sql import SQL, Composable, Composed
 from psycopg_pool import AsyncConnectionPool
 
 from application.command_handling.unit_of_work import logged
-from application.event_store.recorded import Head, Logged, advance
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import ExecutionLog
+from application.event_store.recorded import Head, LoggedEvent, advance
+from application.event_store.state_cache import StateCache
+from application.event_store.store import ExecutionEventStore
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 
@@ -39,7 +39,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     queues: frozenset[str] | None = None
 
-    def matches(self, event: Logged, queue: str | None) -> bool:
+    def matches(self, event: LoggedEvent, queue: str | None) -> bool:
         """Whether an event is wanted. Only ``queues`` asks for the execution's queue."""
         recorded = event.recorded
         return (
@@ -94,7 +94,9 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Reader:
     """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
 
-    def __init__(self, log: ExecutionLog, cache: HeadCache, pool: AsyncConnectionPool) -> None:
+    def __init__(
+        self, log: ExecutionEventStore, cache: StateCache, pool: AsyncConnectionPool
+    ) -> None:
         self._log = log
         self._cache = cache
         self._pool = pool
@@ -136,13 +138,13 @@ class Reader:
 
     async def history(
         self, execution_id: UUID, *, after: int = 0, limit: int = 100
-    ) -> list[Logged]:
+    ) -> list[LoggedEvent]:
         """Give the events of an execution after a version, in order."""
         return await self._history(execution_id, after, limit)
 
     async def events(
         self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
-    ) -> list[Logged]:
+    ) -> list[LoggedEvent]:
         """Give events after a position (and up to one, inclusive), in the order of the log."""
         if query.impossible:
             return []
@@ -158,13 +160,13 @@ class Reader:
         rows = await self._rows(statement, [*params, limit])
         return [logged(row) for row in rows]
 
-    async def before(self, event: Logged) -> Execution | None:
+    async def before(self, event: LoggedEvent) -> Execution | None:
         """Give the state before an event, None before the first."""
         recorded = event.recorded
         head = await self._head_at(recorded.execution_id, recorded.version - 1)
         return None if head is None else head.execution
 
-    async def after(self, event: Logged) -> Execution:
+    async def after(self, event: LoggedEvent) -> Execution:
         """Give the state right after an event."""
         known = self.known_after(event)
         if known is not None:
@@ -173,7 +175,7 @@ class Reader:
         assert head is not None, "an event that was read is in the log"
         return head.execution
 
-    def known_after(self, event: Logged) -> Execution | None:
+    def known_after(self, event: LoggedEvent) -> Execution | None:
         """Give the state right after an event if no log has to be read for it, else None."""
         execution_id, version = event.recorded.execution_id, event.recorded.version
         head = self._cache.at(execution_id, version)
@@ -189,7 +191,7 @@ class Reader:
             self._cache.put_past(head)
         return head.execution
 
-    async def queue_of(self, event: Logged) -> str:
+    async def queue_of(self, event: LoggedEvent) -> str:
         """Give the queue of the event's execution, which never changes."""
         execution_id, started = event.recorded.execution_id, event.recorded.event
         if isinstance(started, Started):
@@ -239,7 +241,9 @@ class Reader:
         [row] = await self._rows(statement, [execution_id])
         return int(row["v"])
 
-    async def _history(self, execution_id: UUID, after: int, limit: int | None) -> list[Logged]:
+    async def _history(
+        self, execution_id: UUID, after: int, limit: int | None
+    ) -> list[LoggedEvent]:
         statement = SQL(
             "SELECT * FROM execution_events WHERE originator_id = %s AND originator_version > %s"
             " ORDER BY originator_version LIMIT %s"

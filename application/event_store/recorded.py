@@ -14,7 +14,7 @@ DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
 """What reading or folding an execution raises if its log is not as it was recorded."""
 
 
-class Chained(msgspec.Struct, frozen=True, gc=False):
+class ChainedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event, the bytes that the log holds for it, and their hash (hex SHA-256)."""
 
     recorded: Recorded
@@ -33,7 +33,7 @@ class Chained(msgspec.Struct, frozen=True, gc=False):
         return self.recorded.version
 
 
-class Logged(Chained, frozen=True):
+class LoggedEvent(ChainedEvent, frozen=True):
     """A chained event with its position in the log, a number that only grows."""
 
     position: int
@@ -64,9 +64,9 @@ class BrokenChainError(DamagedEventError):
     """An event that does not name the hash of the event before: the log was changed."""
 
 
-def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: int) -> Logged:
+def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: int) -> LoggedEvent:
     """Decode a row of the log. Raises DamagedEventError or UnknownTopicError."""
-    return Logged(
+    return LoggedEvent(
         recorded=decode(execution_id, version, topic, stored),
         topic=topic,
         stored=stored,
@@ -75,7 +75,7 @@ def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: 
     )
 
 
-def advance(head: Head | None, chained: Chained) -> Head:
+def advance(head: Head | None, chained: ChainedEvent) -> Head:
     """Fold the next event into a head.
 
     Raises BrokenChainError if the event does not follow the head's hash, and

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.event_store.recorded import Chained
+from application.event_store.recorded import ChainedEvent
 from application.event_store.side_tables import Books
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
@@ -181,7 +181,7 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
     async def append(
         self,
         cursor: AsyncCursor[str],
-        events: Sequence[Chained],
+        events: Sequence[ChainedEvent],
         books: Books,
         *,
         expected: Mapping[UUID, int],
@@ -208,7 +208,7 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         return _read(appended)
 
 
-def _described(events: Sequence[Chained]) -> list[dict[str, Any]]:
+def _described(events: Sequence[ChainedEvent]) -> list[dict[str, Any]]:
     """Give what there is of events beside their states, and where each has its own."""
     described = []
     begins = 0

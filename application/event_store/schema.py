@@ -5,7 +5,7 @@ from importlib.resources import files
 import psycopg
 from psycopg.sql import SQL
 
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 
 # Any number that nothing else in this database locks.
 _MIGRATION_LOCK = 0x706C6163
@@ -17,5 +17,5 @@ def create_tables(conninfo: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
-        ExecutionLog(conninfo, create_table=True).close()
+        ExecutionEventStore(conninfo, create_table=True).close()
         connection.execute(SQL(statements))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from application.command_handling.batch import Batch
+from application.command_handling.batch import CommandBatch
 from application.event_store.recorded import Head
 from domain.execution.state import Execution
 
@@ -17,7 +17,7 @@ Books = dict[str, Any]
 """Rows to write, by what they are for; what there are none for is left out."""
 
 
-def books(batch: Batch) -> Books:
+def books(batch: CommandBatch) -> Books:
     """Give what brings the tables up to what the batch decided."""
     put, dropped = _changed_timers(batch)
     changed: Books = {
@@ -42,7 +42,7 @@ def books(batch: Batch) -> Books:
     return {what: rows for what, rows in changed.items() if rows}
 
 
-def _changed_holds(batch: Batch) -> Rows:
+def _changed_holds(batch: CommandBatch) -> Rows:
     put: Rows = []
     for execution_id in batch.touched:
         after = batch.heads[execution_id].execution
@@ -72,7 +72,7 @@ def _work_on(execution: Execution) -> tuple[bool, int]:
     return execution.workable, woken_version
 
 
-def _changed_timers(batch: Batch) -> tuple[Rows, Rows]:
+def _changed_timers(batch: CommandBatch) -> tuple[Rows, Rows]:
     """Give the timers that are pending now and were not before the batch, and the other way."""
     put: Rows = []
     dropped: Rows = []

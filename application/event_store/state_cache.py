@@ -14,7 +14,7 @@ WEIGHT = 8
 OVERHEAD = 2_000
 
 
-class HeadCache:
+class StateCache:
     """Keeps the heads used last: of each execution the latest known, and some of its past.
 
     ``limit`` is in bytes of memory, about; a thirty-second of it is for the past, which is asked

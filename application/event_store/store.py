@@ -15,7 +15,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from application.event_store.recorded import Chained, Head, advance
+from application.event_store.recorded import ChainedEvent, Head, advance
 from application.event_store.recorder import LogFactory, LogRecorder
 from domain.refusals import DamagedEventError
 from domain.serialization.event_codec import decode, hash_of
@@ -54,7 +54,7 @@ class ExecutionMapper(Mapper[UUID]):
         if topic == SNAPSHOT_TOPIC:
             return msgspec.json.decode(state, type=Snapshot)
         assert isinstance(execution_id, UUID)
-        return Chained(
+        return ChainedEvent(
             recorded=decode(execution_id, version, topic, state),
             topic=topic,
             stored=state,
@@ -111,7 +111,7 @@ def read_snapshot(stored: bytes) -> Snapshot | None:
         return None
 
 
-def resume(snapshot: Snapshot, events: Iterable[Chained]) -> Head | None:
+def resume(snapshot: Snapshot, events: Iterable[ChainedEvent]) -> Head | None:
     """Fold what came after a snapshot onto it; the first event is that at the snapshot's version.
 
     None if the snapshot is not of that event or can't be read: then all events have to be folded.
@@ -128,14 +128,14 @@ def resume(snapshot: Snapshot, events: Iterable[Chained]) -> Head | None:
     return fold_heads(Head(execution, snapshot.hash, len(state)), following)
 
 
-def fold_heads(head: Head | None, events: Iterable[Chained]) -> Head | None:
+def fold_heads(head: Head | None, events: Iterable[ChainedEvent]) -> Head | None:
     """Fold events onto a head, None for no event at all."""
     for event in events:
         head = advance(head, event)
     return head
 
 
-class ExecutionLog(Application[UUID]):
+class ExecutionEventStore(Application[UUID]):
     """The application object of the library, for one database.
 
     ``lock_timeout`` and ``idle_in_transaction_timeout`` are in whole seconds: the longest wait

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from application.command_handling.unit_of_work import logged
-from application.event_store.recorded import BrokenChainError, Head, Logged, advance
+from application.event_store.recorded import BrokenChainError, Head, LoggedEvent, advance
 from application.event_store.store import read_snapshot
 from domain.approvals.document import document_digest, document_of
 from domain.execution.events import (
@@ -122,7 +122,7 @@ class _Chain:
         if self._foldable:
             yield from self._fold(event)
 
-    def _fold(self, event: Logged) -> Iterator[str]:
+    def _fold(self, event: LoggedEvent) -> Iterator[str]:
         try:
             self._head = advance(self._head, event)
         except (BrokenChainError, IllegalTransitionError) as error:
@@ -150,7 +150,7 @@ def _says(stored: bytes, head: Head) -> bool:
     return state == decode_state(encode_state(head.execution))
 
 
-def _digest_flaws(head: Head, event: Logged) -> Iterator[str]:
+def _digest_flaws(head: Head, event: LoggedEvent) -> Iterator[str]:
     recorded, execution = event.recorded.event, head.execution
     match recorded:
         case ApprovalRequested(ordinal=ordinal):

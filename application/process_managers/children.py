@@ -22,9 +22,9 @@ from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, Logged
-from application.process_managers.leader_lease import Duty
-from application.subscriptions.event_tail import Tail
+from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.process_managers.leader_lease import LeaderLease
+from application.subscriptions.event_tail import EventTail
 from domain.authorization import SERVICE
 from domain.execution.commands import CancelExecution, Command, EndChild, StartExecution
 from domain.execution.events import Cancelled, ChildStarted, Retried
@@ -42,17 +42,17 @@ _POSITION = "SELECT position FROM family_position"
 _MOVE_ON = "UPDATE family_position SET position = greatest(position, %s)"
 
 
-class Family:
+class ChildProcessManager:
     """One for a process; of all that run, one acts."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, writer: Writer, reader: Reader, tail: Tail
+        self, pool: AsyncConnectionPool, writer: Writer, reader: Reader, tail: EventTail
     ) -> None:
         self._pool = pool
         self._writer = writer
         self._reader = reader
         self._tail = tail
-        self._duty = Duty("family", pool)
+        self._duty = LeaderLease("family", pool)
         self._tasks: list[asyncio.Task[None]] = []
         self._saved_at = 0.0
 
@@ -97,7 +97,7 @@ class Family:
             await connection.execute(_MOVE_ON, (position,))
         self._saved_at = monotonic()
 
-    async def _caused(self, event: Logged) -> list[Command]:
+    async def _caused(self, event: LoggedEvent) -> list[Command]:
         """Give the commands to relatives of which this event is the reason."""
         recorded = event.recorded
         if not isinstance(recorded.event, (ChildStarted, Retried, *ENDS)):
@@ -129,7 +129,7 @@ class Family:
             if child is not None and child.parent is not None and child.state.final
         ]
 
-    async def _carry_out(self, commands: Sequence[tuple[Command, Logged]]) -> None:
+    async def _carry_out(self, commands: Sequence[tuple[Command, LoggedEvent]]) -> None:
         left = list(commands)
         while left:
             outcomes = await self._writer.handle(
@@ -142,7 +142,7 @@ class Family:
                     for command, cause in left
                 ]
             )
-            again: list[tuple[Command, Logged]] = []
+            again: list[tuple[Command, LoggedEvent]] = []
             for (command, cause), outcome in zip(left, outcomes, strict=True):
                 if next_ := _next(command, outcome):
                     again.append((next_, cause))

@@ -19,7 +19,7 @@ _TAKE = """
 _LAY_DOWN = "DELETE FROM duties WHERE name = %s AND holder = %s"
 
 
-class Duty:
+class LeaderLease:
     """A turn at one duty. It spares work; whatever is done by it must do no harm if done twice.
 
     A process that was stopped loses its turn, and may act once more when it goes on.

@@ -18,8 +18,8 @@ from application.command_handling.outcomes import Accepted, Outcome, Refused, Un
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.metrics import TIMER_SECONDS
-from application.process_managers.leader_lease import Duty
-from application.subscriptions.event_tail import Tail
+from application.process_managers.leader_lease import LeaderLease
+from application.subscriptions.event_tail import EventTail
 from domain.authorization import SERVICE
 from domain.execution.commands import FireTimer
 from domain.execution.events import TimerSet
@@ -44,14 +44,14 @@ _NEXT = """
 """
 
 
-class Clock:
+class TimerProcessManager:
     """One for a process; of all that run, one acts."""
 
-    def __init__(self, pool: AsyncConnectionPool, writer: Writer, tail: Tail) -> None:
+    def __init__(self, pool: AsyncConnectionPool, writer: Writer, tail: EventTail) -> None:
         self._pool = pool
         self._writer = writer
         self._tail = tail
-        self._duty = Duty("clock", pool)
+        self._duty = LeaderLease("clock", pool)
         self._tasks: list[asyncio.Task[None]] = []
         self._sooner = asyncio.Event()
         self._damaged: dict[UUID, float] = {}

@@ -19,8 +19,8 @@ from application import metrics
 from application.background_tasks import stop
 from application.command_handling.writer import Commit
 from application.event_store.reader import EventQuery, Reader
-from application.event_store.recorded import Logged
-from application.subscriptions.notifications import RECONNECT_AFTER, Listening
+from application.event_store.recorded import LoggedEvent
+from application.subscriptions.notifications import RECONNECT_AFTER, NotificationListener
 from domain.execution.state import Execution
 
 _log = structlog.get_logger(__name__)
@@ -29,18 +29,18 @@ PAGE = 500
 SOON = 0.003
 _ANY = EventQuery()
 
-Listener = Callable[[tuple[Logged, ...], tuple[Execution, ...] | None], None]
+EventListener = Callable[[tuple[LoggedEvent, ...], tuple[Execution, ...] | None], None]
 """Takes events and the state after each, None: for events of other processes."""
 
 
-class Batch(NamedTuple):
+class EventPage(NamedTuple):
     """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
 
-    events: tuple[Logged, ...]
+    events: tuple[LoggedEvent, ...]
     position: int
 
 
-class Tail:
+class EventTail:
     """Keeps the latest events in memory, up to ``buffer_limit`` bytes and what came last.
 
     ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
@@ -62,14 +62,14 @@ class Tail:
         self._poll = poll
         self._on_events = on_events
         self._will_tell = False
-        self._listeners: list[Listener] = []
-        self._buffer: deque[Logged] = deque()
+        self._listeners: list[EventListener] = []
+        self._buffer: deque[LoggedEvent] = deque()
         self._buffer_from = 0
         self._buffer_size = 0
         self._buffer_limit = buffer_limit
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
-        self._listening = Listening(conninfo, self._wake.set)
+        self._listening = NotificationListener(conninfo, self._wake.set)
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,7 +102,7 @@ class Tail:
         else:
             self._wake.set()
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: EventListener) -> None:
         """Have all events handed over in the moment in which they are known, before all followers.
 
         In order and without a gap, from the position at the start. It must neither raise nor wait.
@@ -115,7 +115,7 @@ class Tail:
         *,
         execution_id: UUID | None = None,
         idle: float = 15.0,
-    ) -> AsyncGenerator[Batch, None]:
+    ) -> AsyncGenerator[EventPage, None]:
         """Give events after a position (None: from now on), first from the log and then live.
 
         A batch without events comes when there were none for ``idle`` seconds. Never ends.
@@ -148,14 +148,14 @@ class Tail:
         time is up if the server is ending.
         """
 
-        def past(event: Logged) -> bool:
+        def past(event: LoggedEvent) -> bool:
             return event.recorded.version > version
 
         return await self.happens(past, execution_id=execution_id, after=after, seconds=seconds)
 
     async def happens(
         self,
-        wanted: Callable[[Logged], bool],
+        wanted: Callable[[LoggedEvent], bool],
         *,
         execution_id: UUID | None = None,
         after: int,
@@ -180,22 +180,22 @@ class Tail:
             if position >= self.position:
                 await self._wait(execution_id, left)
 
-    def _from_buffer(self, after: int, execution_id: UUID | None) -> Batch | None:
+    def _from_buffer(self, after: int, execution_id: UUID | None) -> EventPage | None:
         if after < self._buffer_from:
             return None
-        found: list[Logged] = []
+        found: list[LoggedEvent] = []
         for event in reversed(self._buffer):
             if event.position <= after:
                 break
             if execution_id is None or event.recorded.execution_id == execution_id:
                 found.append(event)
-        return Batch(tuple(reversed(found)), max(after, self.position))
+        return EventPage(tuple(reversed(found)), max(after, self.position))
 
-    async def _from_log(self, after: int, execution_id: UUID | None) -> Batch:
+    async def _from_log(self, after: int, execution_id: UUID | None) -> EventPage:
         upto = self.position
         query = _ANY if execution_id is None else EventQuery(execution_id=execution_id)
         events = await self._reader.events(query, after=after, upto=upto, limit=PAGE)
-        return Batch(tuple(events), events[-1].position if len(events) == PAGE else upto)
+        return EventPage(tuple(events), events[-1].position if len(events) == PAGE else upto)
 
     async def _wait(self, execution_id: UUID | None, idle: float) -> bool:
         future = asyncio.get_running_loop().create_future()
@@ -213,7 +213,7 @@ class Tail:
         return True
 
     def _publish(
-        self, events: tuple[Logged, ...], states: tuple[Execution, ...] | None = None
+        self, events: tuple[LoggedEvent, ...], states: tuple[Execution, ...] | None = None
     ) -> None:
         if not events:
             return
@@ -275,7 +275,7 @@ class Tail:
                 return
 
 
-def _observe(events: Sequence[Logged], delivered: datetime) -> None:
+def _observe(events: Sequence[LoggedEvent], delivered: datetime) -> None:
     for event in events:
         lag = (delivered - event.recorded.at).total_seconds()
         metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))

@@ -31,7 +31,7 @@ _OTHERS = """
 """
 
 
-class Listening:
+class NotificationListener:
     """``on_commit`` is called when another process may have appended something.
 
     ``others``: whether another process listens, or may; True while that is not known.

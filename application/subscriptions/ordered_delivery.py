@@ -12,8 +12,8 @@ from typing import Protocol
 import structlog
 
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, Logged
-from application.subscriptions.event_tail import Tail
+from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.subscriptions.event_tail import EventTail
 from domain.execution.state import Execution
 
 _log = structlog.get_logger(__name__)
@@ -21,11 +21,11 @@ _log = structlog.get_logger(__name__)
 MAX_WAITING = 10_000
 """Events that wait while a state is loaded, at most."""
 
-Events = Sequence[Logged]
+Events = Sequence[LoggedEvent]
 States = Sequence[Execution | None]
 
 
-class Listener(Protocol):
+class DeliveryTarget(Protocol):
     """Who is told. None of it may wait."""
 
     @property
@@ -45,10 +45,10 @@ class Listener(Protocol):
         """Take note that events were missed."""
 
 
-class Hearing:
+class OrderedDelivery:
     """Tells one listener of everything from the start on."""
 
-    def __init__(self, tail: Tail, reader: Reader, listener: Listener) -> None:
+    def __init__(self, tail: EventTail, reader: Reader, listener: DeliveryTarget) -> None:
         self._tail = tail
         self._reader = reader
         self._listener = listener
@@ -131,7 +131,7 @@ class Hearing:
             states.append(state)
         return states
 
-    async def _after(self, event: Logged) -> Execution | None:
+    async def _after(self, event: LoggedEvent) -> Execution | None:
         try:
             return await self._reader.after(event)
         except DAMAGE as error:
@@ -147,5 +147,5 @@ class Hearing:
         self._listener.miss()
 
 
-def _note_damage(event: Logged, error: Exception) -> None:
+def _note_damage(event: LoggedEvent, error: Exception) -> None:
     _log.error("event_damaged", id=str(event.recorded.execution_id), error=str(error))

@@ -25,9 +25,9 @@ from application.background_tasks import stop
 from application.command_handling.batch import ENDS
 from application.command_handling.outcomes import UnavailableError
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, Logged
-from application.subscriptions.event_tail import Tail
-from application.subscriptions.ordered_delivery import Hearing
+from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.subscriptions.event_tail import EventTail
+from application.subscriptions.ordered_delivery import OrderedDelivery
 from application.workers.lease_renewal import keep, shorten
 from application.workers.leases import Grant, Leases, OverloadedError
 from application.workers.worker_stream import (
@@ -85,10 +85,10 @@ FREEING = (
 )
 
 
-class Assignments:
+class Dispatcher:
     """One for a process. Listens to the tail from its start on."""
 
-    def __init__(self, tail: Tail, reader: Reader, leases: Leases) -> None:
+    def __init__(self, tail: EventTail, reader: Reader, leases: Leases) -> None:
         self._reader = reader
         self._leases = leases
         self._streams: dict[tuple[str, str], WorkerStream] = {}
@@ -98,7 +98,7 @@ class Assignments:
         # What can be claimed, with its queue, and that of which only the database knows it.
         self._free: dict[UUID, str] = {}
         self._unsure: set[UUID] = set()
-        self._hearing = Hearing(tail, reader, self)
+        self._hearing = OrderedDelivery(tail, reader, self)
         # Whether there may be more to claim than anybody had room for.
         self._left_over = False
         self._sweep_now = asyncio.Event()
@@ -237,7 +237,7 @@ class Assignments:
         for stream in self._streams.values():
             stream.close()
 
-    def needed(self, events: Sequence[Logged]) -> list[bool]:
+    def needed(self, events: Sequence[LoggedEvent]) -> list[bool]:
         """Say of each event whether a worker that is here has to be told of the state after it."""
         claimed: set[UUID] = set()
         needed: list[bool] = []
@@ -248,7 +248,7 @@ class Assignments:
             needed.append(id_ in self._holders or id_ in claimed)
         return needed
 
-    def take_in(self, events: Sequence[Logged], states: Sequence[Execution | None]) -> None:
+    def take_in(self, events: Sequence[LoggedEvent], states: Sequence[Execution | None]) -> None:
         """Tell the workers what happened, and note what may be claimed."""
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
@@ -266,7 +266,7 @@ class Assignments:
         if self._free or self._unsure:
             self._assign_now.set()
 
-    def _not_held(self, event: Logged, after: Execution | None) -> None:
+    def _not_held(self, event: LoggedEvent, after: Execution | None) -> None:
         """Note what may be claimed now."""
         id_ = event.recorded.execution_id
         if isinstance(event.recorded.event, Claimed):
@@ -285,7 +285,7 @@ class Assignments:
             self._unsure.add(id_)
 
     def _tell(
-        self, holder: WorkerStream, event: Logged, after: Execution, over: Container[UUID]
+        self, holder: WorkerStream, event: LoggedEvent, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
         owner = recorded.actor.id
@@ -312,12 +312,12 @@ class Assignments:
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
                 holder.send(Resolved(event, after, ordinal))
 
-    def _claimed(self, event: Logged, after: Execution) -> None:
+    def _claimed(self, event: LoggedEvent, after: Execution) -> None:
         stream = self._claimant(event)
         if stream is not None:
             stream.claim(after)
 
-    def _claimant(self, event: Logged) -> WorkerStream | None:
+    def _claimant(self, event: LoggedEvent) -> WorkerStream | None:
         """Give the stream of the worker that claimed, if this is a claim and the worker is here."""
         if not isinstance(event.recorded.event, Claimed):
             return None

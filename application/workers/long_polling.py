@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, Logged
-from application.subscriptions.event_tail import Tail
+from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.subscriptions.event_tail import EventTail
 from application.workers.dispatcher import FREEING
 from application.workers.leases import Grant, Leases
 from domain.values import Principal
@@ -30,10 +30,10 @@ class Poll(NamedTuple):
     lost: list[UUID]
 
 
-class Polling:
+class LongPolling:
     """One for a process. Raises psycopg errors if the database is away."""
 
-    def __init__(self, leases: Leases, reader: Reader, tail: Tail) -> None:
+    def __init__(self, leases: Leases, reader: Reader, tail: EventTail) -> None:
         self._leases = leases
         self._reader = reader
         self._tail = tail
@@ -124,5 +124,5 @@ def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
     return seen is not None and woken > seen
 
 
-def _frees(event: Logged) -> bool:
+def _frees(event: LoggedEvent) -> bool:
     return isinstance(event.recorded.event, FREEING)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from application.workers.leases import Grant
 from domain.execution.state import Execution
 from domain.values import Principal
@@ -28,7 +28,7 @@ class Claim(msgspec.Struct, frozen=True):
 class Resolved(msgspec.Struct, frozen=True):
     """An approval of an execution held was resolved by ``event``. ``ordinal`` names it."""
 
-    event: Logged
+    event: LoggedEvent
     execution: Execution
     ordinal: int
 
@@ -36,7 +36,7 @@ class Resolved(msgspec.Struct, frozen=True):
 class Happened(msgspec.Struct, frozen=True):
     """A timer of an execution held fired, a signal came for it, or a child of it ended."""
 
-    event: Logged
+    event: LoggedEvent
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from domain.execution.state import Approval, Execution
 from domain.identifiers import MAX_ORDINAL
 from domain.serialization.state_codec import decode_state
 from domain.values import ApprovalStatus, Principal, Role
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import approval_text, query_text
 from projections.querying.hashed_terms import (
     decided_term,
@@ -29,8 +29,8 @@ from projections.querying.keyset_pages import (
     encode_cursor,
     page_of,
 )
-from projections.querying.page_query import Pool, Source
-from projections.querying.where_clause import Conditions, storable
+from projections.querying.page_query import PageQuery, Pool
+from projections.querying.where_clause import WhereClause, storable
 from projections.runtime.read_model import header
 
 _DECIDABLE = (
@@ -82,11 +82,11 @@ class _Cursor(Cursor[ApprovalOrder], frozen=True):
     ordinal: Annotated[int, msgspec.Meta(ge=1, le=MAX_ORDINAL)]
 
 
-class Approvals:
+class ApprovalQuery:
     """Pages of approvals, and the same rules asked of one approval."""
 
-    def __init__(self, pool: Pool, positions: Positions | None = None) -> None:
-        self._source = Source("approvals", pool, positions)
+    def __init__(self, pool: Pool, positions: Checkpoints | None = None) -> None:
+        self._source = PageQuery("approvals", pool, positions)
 
     async def page(
         self,
@@ -169,8 +169,8 @@ def _decidable(principal: Principal, execution: Execution, approval: Approval) -
     )
 
 
-def _conditions(principal: Principal, wanted: ApprovalFilter) -> Conditions:
-    conditions = Conditions()
+def _conditions(principal: Principal, wanted: ApprovalFilter) -> WhereClause:
+    conditions = WhereClause()
     _visible(conditions, principal)
     if wanted.execution_id is not None:
         conditions.one_of("execution_id", [wanted.execution_id])
@@ -194,7 +194,7 @@ def _conditions(principal: Principal, wanted: ApprovalFilter) -> Conditions:
     return conditions
 
 
-def _visible(conditions: Conditions, principal: Principal) -> None:
+def _visible(conditions: WhereClause, principal: Principal) -> None:
     """Say what :func:`domain.authorization.sees_approval` says."""
     engine, approver = Role.ENGINE in principal.roles, Role.APPROVER in principal.roles
     if sees_all(principal) or (engine and principal.queues is None):
@@ -215,7 +215,7 @@ def _visible(conditions: Conditions, principal: Principal) -> None:
         conditions.add("false")
 
 
-def _decidable_by(conditions: Conditions, principal: Principal, *, wanted: bool) -> None:
+def _decidable_by(conditions: WhereClause, principal: Principal, *, wanted: bool) -> None:
     """Say what the rules of eligibility say, and that the viewer has not decided yet."""
     if not may_decide(principal):
         conditions.add("false" if wanted else "true")
@@ -227,7 +227,7 @@ def _decidable_by(conditions: Conditions, principal: Principal, *, wanted: bool)
     )
 
 
-def _seek(conditions: Conditions, order: ApprovalOrder, after: str | None) -> None:
+def _seek(conditions: WhereClause, order: ApprovalOrder, after: str | None) -> None:
     if after is None:
         return
     cursor = decode_cursor(after, _Cursor, order)

@@ -10,7 +10,7 @@ from domain.authorization import sees_all
 from domain.execution.state import Execution
 from domain.serialization.state_codec import decode_state
 from domain.values import ExecutionState, Label, Principal, Role
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import query_text
 from projections.querying.hashed_terms import label_terms, person_term
 from projections.querying.keyset_pages import (
@@ -21,8 +21,8 @@ from projections.querying.keyset_pages import (
     encode_cursor,
     page_of,
 )
-from projections.querying.page_query import Pool, Source
-from projections.querying.where_clause import Conditions, storable
+from projections.querying.page_query import PageQuery, Pool
+from projections.querying.where_clause import WhereClause, storable
 
 
 class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +56,11 @@ class _Cursor(Cursor[ExecutionOrder], frozen=True):
     id: UUID
 
 
-class Executions:
+class ExecutionQuery:
     """Pages of executions. A row is an execution without steps and approvals."""
 
-    def __init__(self, pool: Pool, positions: Positions | None = None) -> None:
-        self._source = Source("executions", pool, positions)
+    def __init__(self, pool: Pool, positions: Checkpoints | None = None) -> None:
+        self._source = PageQuery("executions", pool, positions)
 
     async def page(
         self,
@@ -97,8 +97,8 @@ class Executions:
         return await self._source.count(_conditions(principal, filter))
 
 
-def _conditions(principal: Principal, wanted: ExecutionFilter) -> Conditions:
-    conditions = Conditions()
+def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:
+    conditions = WhereClause()
     _visible(conditions, principal)
     if wanted.initiators is not None:
         conditions.one_of("initiator", map(person_term, wanted.initiators))
@@ -129,7 +129,7 @@ def _conditions(principal: Principal, wanted: ExecutionFilter) -> Conditions:
     return conditions
 
 
-def _visible(conditions: Conditions, principal: Principal) -> None:
+def _visible(conditions: WhereClause, principal: Principal) -> None:
     """Say what :func:`domain.authorization.sees_execution` says."""
     if sees_all(principal):
         return
@@ -139,7 +139,7 @@ def _visible(conditions: Conditions, principal: Principal) -> None:
         conditions.one_of("queue", storable(sorted(principal.queues)))
 
 
-def _seek(conditions: Conditions, order: ExecutionOrder, after: str | None) -> None:
+def _seek(conditions: WhereClause, order: ExecutionOrder, after: str | None) -> None:
     if after is None:
         return
     cursor = decode_cursor(after, _Cursor, order)

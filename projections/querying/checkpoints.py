@@ -23,7 +23,7 @@ class _Waiter(NamedTuple):
     future: asyncio.Future[None]
 
 
-class Positions:
+class Checkpoints:
     """Told by the projector of this process, if there is one; else the database is asked.
 
     ``max_wait`` and ``poll`` are in seconds.

@@ -7,26 +7,26 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool
 
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
-from projections.querying.where_clause import Conditions
+from projections.querying.where_clause import WhereClause
 
 COUNTED = 10_000
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
-class Source:
+class PageQuery:
     """The rows of one read model, under the name ``item`` in all conditions."""
 
-    def __init__(self, name: LiteralString, pool: Pool, positions: Positions | None) -> None:
+    def __init__(self, name: LiteralString, pool: Pool, positions: Checkpoints | None) -> None:
         self._name = name
         self._pool = pool
-        self._positions = positions or Positions()
+        self._positions = positions or Checkpoints()
 
     async def rows(
         self,
-        conditions: Conditions,
+        conditions: WhereClause,
         keys: Sequence[str],
         *,
         descending: bool,
@@ -64,7 +64,7 @@ class Source:
             raise BehindError(msg)
         return position, [body for _, body in found if body is not None]
 
-    async def count(self, conditions: Conditions) -> int | None:
+    async def count(self, conditions: WhereClause) -> int | None:
         """Count the rows exactly up to 10,000; None if there are more."""
         limited = SQL(" LIMIT {}").format(Literal(COUNTED + 1))
         branches = [

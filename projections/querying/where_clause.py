@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 _MAX_BRANCHES = 10
 
 
-class Conditions:
+class WhereClause:
     """Conditions that all hold, and the alternatives of one column.
 
     A column that may have one of a few values gives a branch of the query for each, so that each

@@ -66,7 +66,7 @@ class _Changing:
         self.touched: dict[int, Execution] = {}
 
 
-class Feed:
+class EventFeed:
     """Projects the log into read models that all stand at ``position``.
 
     ``resume_at`` (monotonic seconds) is when to try again after something stopped it. What is in

@@ -18,7 +18,7 @@ class _Mark(NamedTuple):
     seen: float
 
 
-class Lag:
+class LagMonitor:
     """Looks at the end of the log now and then, and remembers when it saw it first."""
 
     def __init__(self, names: Iterable[str]) -> None:

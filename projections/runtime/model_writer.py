@@ -10,16 +10,16 @@ from typing import Any, Self
 
 from psycopg import Connection
 
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.runtime.connections import connect
 from projections.runtime.metrics import PROJECTED, STOPPED
 from projections.runtime.read_model import Change, ReadModel
 
 
-class Writer:
+class ModelWriter:
     """Writes batches in the order in which they are submitted; connects at the first."""
 
-    def __init__(self, conninfo: str, model: ReadModel, positions: Positions) -> None:
+    def __init__(self, conninfo: str, model: ReadModel, positions: Checkpoints) -> None:
         self._conninfo = conninfo
         self._model = model
         self._positions = positions

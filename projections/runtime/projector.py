@@ -12,13 +12,13 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from projections.querying.checkpoints import POSITIONS, Positions
+from projections.querying.checkpoints import POSITIONS, Checkpoints
 from projections.runtime.connections import connect, try_lock
-from projections.runtime.event_feed import BATCH, Feed, Load
+from projections.runtime.event_feed import BATCH, EventFeed, Load
 from projections.runtime.inbox import Inbox
-from projections.runtime.lag_monitor import Lag
+from projections.runtime.lag_monitor import LagMonitor
 from projections.runtime.metrics import STOPPED
-from projections.runtime.model_writer import Writer
+from projections.runtime.model_writer import ModelWriter
 from projections.runtime.read_model import ReadModel
 
 POLL = 1.0
@@ -63,29 +63,29 @@ class Projector:
         *,
         load: Load | None = None,
         inbox: Inbox[Any] | None = None,
-        positions: Positions | None = None,
+        positions: Checkpoints | None = None,
         batch: int = BATCH,
         poll: float = POLL,
     ) -> None:
         self._conninfo = conninfo
         self._load = load
         self._inbox = inbox
-        self._positions = positions or Positions()
+        self._positions = positions or Checkpoints()
         self._models = {model.name: model for model in models}
         self._batch = batch
         self._poll = poll
         self._wake = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="placet-projector", daemon=True)
-        self._feeds: list[Feed] = []
-        self._pending: dict[Feed, _Pending] = {}
-        self._writers: dict[str, Writer] = {}
+        self._feeds: list[EventFeed] = []
+        self._pending: dict[EventFeed, _Pending] = {}
+        self._writers: dict[str, ModelWriter] = {}
         self._leads = False
         self._deputy = False
         self._unready: dict[str, int] = {}
         self._reopen_at = 0.0
         self._watched: tuple[dict[str, int], float] = ({}, 0.0)
-        self._lag = Lag(self._models)
+        self._lag = LagMonitor(self._models)
         self._more = False
 
     def start(self) -> None:
@@ -118,7 +118,9 @@ class Projector:
                         connect(self._conninfo, application_name="placet-projector")
                     )
                     self._writers = {
-                        name: stack.enter_context(Writer(self._conninfo, model, self._positions))
+                        name: stack.enter_context(
+                            ModelWriter(self._conninfo, model, self._positions)
+                        )
                         for name, model in self._models.items()
                     }
                     self._leads = self._deputy = False
@@ -211,8 +213,8 @@ class Projector:
         for feed in self._feeds:
             feed.resume_at = max(kept.get(name, 0.0) for name in _names(feed))
 
-    def _feed(self, models: Sequence[ReadModel], position: int) -> Feed:
-        return Feed(models, position, load=self._load, inbox=self._inbox)
+    def _feed(self, models: Sequence[ReadModel], position: int) -> EventFeed:
+        return EventFeed(models, position, load=self._load, inbox=self._inbox)
 
     def _stands(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
@@ -225,7 +227,7 @@ class Projector:
         self._merge()
         return any(busy)
 
-    def _step(self, connection: Connection[Any], feed: Feed) -> bool:
+    def _step(self, connection: Connection[Any], feed: EventFeed) -> bool:
         """Fold the next rows while those before are written. True if there was anything to do."""
         ahead = [other.position for other in self._feeds if other.position > feed.position]
         try:
@@ -257,7 +259,7 @@ class Projector:
         feed.accept(folded)
         return True
 
-    def _settle(self, feed: Feed) -> bool:
+    def _settle(self, feed: EventFeed) -> bool:
         """Wait until what was folded before is written. True if there was anything.
 
         A read model that could not be written stays behind in a feed of its own. Raises
@@ -283,7 +285,7 @@ class Projector:
             self._feeds.remove(feed)
         return True
 
-    def _stop(self, feed: Feed, error: Exception) -> None:
+    def _stop(self, feed: EventFeed, error: Exception) -> None:
         """Leave a feed alone for a while: the fault may be mended, but not by trying at once."""
         feed.resume_at = time.monotonic() + RETRY
         for name in _names(feed):
@@ -301,7 +303,7 @@ class Projector:
         positions = Counter(feed.position for feed in self._feeds)
         for feed in [feed for feed in self._feeds if positions[feed.position] > 1]:
             self._settle(feed)
-        merged: dict[tuple[int, bool], Feed] = {}
+        merged: dict[tuple[int, bool], EventFeed] = {}
         now = time.monotonic()
         for feed in self._feeds:
             first = merged.setdefault((feed.position, feed.resume_at <= now), feed)
@@ -311,5 +313,5 @@ class Projector:
         self._feeds = list(merged.values())
 
 
-def _names(feed: Feed) -> list[str]:
+def _names(feed: EventFeed) -> list[str]:
     return [model.name for model in feed.models]

@@ -14,7 +14,7 @@ from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from projections.runtime.connections import connect, try_lock
-from projections.runtime.event_feed import Feed, Load
+from projections.runtime.event_feed import EventFeed, Load
 from projections.runtime.read_model import ReadModel
 from projections.runtime.schema import create
 
@@ -175,8 +175,8 @@ class _Rebuild:
         )
         return self._connection.execute(composed)
 
-    def _new_feed(self, position: int) -> Feed:
-        return Feed([self._model], position, load=self._load, states=STATES)
+    def _new_feed(self, position: int) -> EventFeed:
+        return EventFeed([self._model], position, load=self._load, states=STATES)
 
 
 def _silent(_events: int, _position: int) -> None:

@@ -17,14 +17,14 @@ from graphql import (
 from graphql.execution import execute_subscription_event
 
 from api.context import Context, Services
-from api.graphql.document_cache import Documents
+from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor, Operation
 from api.graphql.fastpath.completion import Budget, PlannedExecutor
 from api.schema import SERVED
 from domain.values import Principal
-from projections.approvals.query import Approvals
-from projections.executions.query import Executions
-from projections.querying.checkpoints import Positions
+from projections.approvals.query import ApprovalQuery
+from projections.executions.query import ExecutionQuery
+from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime.projector import Projector
 from tests.application.services import Office
@@ -44,13 +44,13 @@ class Desk:
         self.services = services
         self.revoked: set[str] = set()
         self.became: dict[str, Principal] = {}
-        self._executor = Executor(SERVED, Documents(SERVED))
+        self._executor = Executor(SERVED, DocumentCache(SERVED))
         self._operations: dict[str, Operation] = {}
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator["Desk"]:
-        positions = Positions()
+        positions = Checkpoints()
         projector = Projector(url, MODELS.values(), positions=positions)
         async with Office.open(url) as office:
             projector.start()
@@ -64,8 +64,8 @@ class Desk:
                         leases=office.leases,
                         assignments=office.assignments,
                         polling=office.polling,
-                        executions=Executions(office.pool, positions),
-                        approvals=Approvals(office.pool, positions),
+                        executions=ExecutionQuery(office.pool, positions),
+                        approvals=ApprovalQuery(office.pool, positions),
                     ),
                 )
             finally:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from api.container import Server, serve
+from api.container import Container, serve
 from api.settings import Settings
 from application.api_keys import ApiKeys
 from domain.values import Principal
@@ -32,7 +32,7 @@ mutation ($input: StartExecutionInput!) {
 class Edge:
     """Use it as ``async with Edge.open(url)``."""
 
-    def __init__(self, url: str, built: Server, http: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, built: Container, http: httpx.AsyncClient) -> None:
         self.url = url
         self.http = http
         self.keys = ApiKeys(built.pool)

@@ -15,14 +15,14 @@ from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
 from application.event_store.recorder import lock_statement
-from application.event_store.state_cache import HeadCache
-from application.event_store.store import ExecutionLog
-from application.process_managers.children import Family
-from application.process_managers.timers import Clock
-from application.subscriptions.event_tail import Tail
-from application.workers.dispatcher import Assignments
+from application.event_store.state_cache import StateCache
+from application.event_store.store import ExecutionEventStore
+from application.process_managers.children import ChildProcessManager
+from application.process_managers.timers import TimerProcessManager
+from application.subscriptions.event_tail import EventTail
+from application.workers.dispatcher import Dispatcher
 from application.workers.leases import Leases
-from application.workers.long_polling import Polling
+from application.workers.long_polling import LongPolling
 from domain.execution.commands import (
     ClaimExecution,
     Command,
@@ -74,11 +74,11 @@ class Office:
 
     def __init__(self, url: str, **writer_options: Any) -> None:
         self.url = url
-        self.log = ExecutionLog(url)
-        self.cache = HeadCache()
+        self.log = ExecutionEventStore(url)
+        self.cache = StateCache()
         self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
         self.reader = Reader(self.log, self.cache, self.pool)
-        self.tail = Tail(url, self.reader)
+        self.tail = EventTail(url, self.reader)
         self.writer = Writer(
             self.log,
             self.cache,
@@ -87,10 +87,10 @@ class Office:
             **writer_options,
         )
         self.leases = Leases(self.pool, self.writer, self.reader)
-        self.polling = Polling(self.leases, self.reader, self.tail)
-        self.assignments = Assignments(self.tail, self.reader, self.leases)
-        self.clock = Clock(self.pool, self.writer, self.tail)
-        self.family = Family(self.pool, self.writer, self.reader, self.tail)
+        self.polling = LongPolling(self.leases, self.reader, self.tail)
+        self.assignments = Dispatcher(self.tail, self.reader, self.leases)
+        self.clock = TimerProcessManager(self.pool, self.writer, self.tail)
+        self.family = ChildProcessManager(self.pool, self.writer, self.reader, self.tail)
 
     @classmethod
     @asynccontextmanager

@@ -8,7 +8,7 @@ import psycopg
 from domain.execution.state import Approval, Execution
 from domain.serialization.state_codec import decode_state
 from projections.registry import MODELS
-from projections.runtime.event_feed import Feed
+from projections.runtime.event_feed import EventFeed
 from projections.runtime.read_model import header
 
 TABLES = tuple(table for model in MODELS.values() for table in model.tables)
@@ -20,7 +20,7 @@ def project(url: str, *, batch: int = 500) -> None:
         [(position,)] = connection.execute(
             "SELECT DISTINCT position FROM projection_positions"
         ).fetchall()
-        feed = Feed(list(MODELS.values()), position)
+        feed = EventFeed(list(MODELS.values()), position)
         while rows := feed.read(connection, limit=batch):
             folded = feed.fold(connection, rows)
             for model in feed.models:

@@ -28,7 +28,7 @@ from domain.values import (
     Verdict,
 )
 from projections.approvals.projection import APPROVALS
-from projections.approvals.query import ApprovalFilter, ApprovalOrder, Approvals
+from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.registry import MODELS
 from projections.runtime.read_model import Change
 from projections.runtime.schema import migrate
@@ -164,7 +164,7 @@ async def _compare(
     order: ApprovalOrder,
 ) -> None:
     async with AsyncConnectionPool[AsyncConnection[Any]](url, min_size=1, open=False) as pool:
-        approvals = Approvals(pool)
+        approvals = ApprovalQuery(pool)
         for principal, wanted in asked:
             page = await approvals.page(principal, wanted, order, first=100)
             expected = [

@@ -24,7 +24,7 @@ from placet import (
     require,
     sync,
 )
-from placet.client.state_watch import Watch as AsyncWatch
+from placet.client.state_watch import StateWatch as AsyncWatch
 from placet.models.responses import Principal, RecordedEvent
 from tests.sdk.people import SECONDS, Server
 

@@ -33,7 +33,7 @@ class Argument:
         self.optional = _optional(argument)
 
 
-class Call:
+class DirectCall:
     """How to resolve the one field of an operation. ``name`` is its name in the answer.
 
     ``complete`` gives a value's JSON. It raises whatever, if the library has to say what it is.
@@ -80,7 +80,7 @@ class Call:
         return await value if self._resolver.is_async else value
 
 
-def find(executor: PlannedExecutor, plans: Plans) -> Call | None:
+def find(executor: PlannedExecutor, plans: Plans) -> DirectCall | None:
     """Give the way to call an operation, None if there is none.
 
     The executor is one of this operation's; nothing of its request is kept.
@@ -89,7 +89,7 @@ def find(executor: PlannedExecutor, plans: Plans) -> Call | None:
     executor.variable_values = NOTHING
     plans.spend(COST)
     try:
-        return Call(executor, plans)
+        return DirectCall(executor, plans)
     except (LookupError, UnplannedError, RecursionError):
         return None
 

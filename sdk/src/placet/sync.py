@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import placet.client.client
 import placet.client.state_watch
-from placet._util.portal import Blocking
+from placet._util.portal import Portal
 from placet.client.changes import Mode
 from placet.models.enums import ExecutionState
 from placet.models.responses import Execution, ExecutionHead
@@ -69,7 +69,7 @@ class Client:
     ) -> None:
         self._again = partial(Client, url, token, timeout=timeout, retry_for=retry_for)
         self._client = _Async(url, token, timeout=timeout, retry_for=retry_for)
-        self._loop = Blocking(self._client.close)
+        self._loop = Portal(self._client.close)
 
     def __enter__(self) -> Self:
         return self
@@ -155,9 +155,9 @@ class Client:
 
 
 class Watch:
-    """What :class:`placet.client.state_watch.Watch` is, as a plain context manager."""
+    """What :class:`placet.client.state_watch.StateWatch` is, as a plain context manager."""
 
-    def __init__(self, watch: placet.client.state_watch.Watch, loop: Blocking) -> None:
+    def __init__(self, watch: placet.client.state_watch.StateWatch, loop: Portal) -> None:
         self._watch = watch
         self._loop = loop
 

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from application import metrics
-from application.command_handling.batch import Batch
+from application.command_handling.batch import CommandBatch
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.unit_of_work import Committed
 from application.event_store import database_clock
-from application.event_store.database_clock import FRESH_SECONDS, DatabaseTime
+from application.event_store.database_clock import FRESH_SECONDS, DatabaseClock
 from domain.execution.commands import CancelExecution, Command, SetTimer, StartExecution
 from domain.execution.events import TimerFired
 from domain.refusals import RefusalCode
@@ -153,7 +153,7 @@ async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> No
 def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(database_clock, "monotonic", lambda: clock)
-    here = DatabaseTime()
+    here = DatabaseClock()
     assert here.now() is None
     here.hear(SOME_TIME)
     clock = FRESH_SECONDS
@@ -254,7 +254,7 @@ async def test_what_was_sent_and_is_not_found_may_come_yet(
             execution = await office.start()
             look_up = office.writer._look_up
 
-            async def looked_up(batch: Batch) -> Committed | None:
+            async def looked_up(batch: CommandBatch) -> Committed | None:
                 # As if the commit had not come to the database yet.
                 assert await look_up(batch) is not None
                 wire.down = True

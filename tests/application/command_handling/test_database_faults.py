@@ -8,9 +8,9 @@ from uuid import uuid4
 import psycopg
 
 from application.command_handling.outcomes import Accepted, Refused, UnavailableError
-from application.command_handling.unit_of_work import Session
+from application.command_handling.unit_of_work import UnitOfWork
 from application.event_store.recorder import lock_statement
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 from domain.execution.commands import StartExecution
 from domain.refusals import RefusalCode
 from tests.application.services import Office, accepted, grant, locked, refused, step
@@ -112,7 +112,7 @@ async def test_a_process_stopped_with_the_lock_does_not_hold_it_for_long(log_url
     """Its connection is ended by the time limit on idle transactions."""
     async with Office.open(log_url) as office:
         execution = await office.start()
-        stopped = Session(office.log.log_recorder)
+        stopped = UnitOfWork(office.log.log_recorder)
         await stopped.begin([execution.id], [], [])
         async with asyncio.timeout(20):
             await office.do(step(execution.id, "waited"))
@@ -123,7 +123,9 @@ async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
     log_url: str,
 ) -> None:
     """The server waits for the rest of a message, and calls that no idleness."""
-    recorder = ExecutionLog(log_url, lock_timeout=1, idle_in_transaction_timeout=1).log_recorder
+    recorder = ExecutionEventStore(
+        log_url, lock_timeout=1, idle_in_transaction_timeout=1
+    ).log_recorder
     async with Office.open(log_url) as office:
         execution = await office.start()
         stopped = await recorder.connect()

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from application.command_handling.outcomes import Accepted, Outcome
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from application.event_store.verification import Verification
 from domain.execution.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.execution.events import Resumed
@@ -248,7 +248,7 @@ async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
     """Otherwise the states that are told with a commit would be those of other events."""
     told: list[tuple[UUID, UUID]] = []
 
-    def note(events: tuple[Logged, ...], states: tuple[Execution, ...] | None) -> None:
+    def note(events: tuple[LoggedEvent, ...], states: tuple[Execution, ...] | None) -> None:
         pairs = zip(events, states or (), strict=True)
         told.extend((event.recorded.execution_id, state.id) for event, state in pairs)
 

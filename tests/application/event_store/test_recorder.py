@@ -11,7 +11,7 @@ from eventsourcing.tests.persistence import (
     NonInterleavingNotificationIDsBaseCase,
 )
 
-from application.event_store.store import ExecutionLog
+from application.event_store.store import ExecutionEventStore
 
 pytestmark = pytest.mark.both_servers
 
@@ -27,7 +27,7 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize("case", list(_cases()))
 def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
-    log = ExecutionLog(log_url)
+    log = ExecutionEventStore(log_url)
     case.recorder = log.log_recorder
     try:
         case.debug()
@@ -36,7 +36,7 @@ def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
 
 
 async def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
-    log = ExecutionLog(log_url)
+    log = ExecutionEventStore(log_url)
     with psycopg.connect(log_url, autocommit=True) as other:
         holder = await log.log_recorder.connect()
         await log.log_recorder.begin(holder)
@@ -47,7 +47,9 @@ async def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
 
 
 async def test_every_part_of_the_connection_string_reaches_the_driver(log_url: str) -> None:
-    log = ExecutionLog(psycopg.conninfo.make_conninfo(log_url, application_name="by-conninfo"))
+    log = ExecutionEventStore(
+        psycopg.conninfo.make_conninfo(log_url, application_name="by-conninfo")
+    )
     with log.log_recorder.datastore.get_connection() as connection:
         assert connection.info.get_parameters()["application_name"] == "by-conninfo"
     own = await log.log_recorder.connect()
@@ -72,5 +74,5 @@ def test_creating_what_is_there_already_is_no_error_in_the_database_s_log(
 
     monkeypatch.setattr(psycopg.Cursor, "execute", noting)
     for _ in range(2):
-        ExecutionLog(log_url, create_table=True).close()
+        ExecutionEventStore(log_url, create_table=True).close()
     assert refused == []

@@ -4,14 +4,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from tests.application.services import Office, step
 from tests.support.proxy import Wire
 
 
-async def take(office: Office, number: int, **options: object) -> list[Logged]:
+async def take(office: Office, number: int, **options: object) -> list[LoggedEvent]:
     """Follow until that many events have come."""
-    events: list[Logged] = []
+    events: list[LoggedEvent] = []
     async with asyncio.timeout(20):
         async for batch in office.tail.follow(**options):  # type: ignore[arg-type]
             events += batch.events

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from application.event_store.recorded import Logged
+from application.event_store.recorded import LoggedEvent
 from application.workers.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
 from domain.execution.commands import (
     CancelExecution,
@@ -264,10 +264,10 @@ async def test_what_nobody_here_holds_is_not_loaded(
         execution = await other.start()
         await one.claimed()
         asked = await other.ask((await other.start()).id)
-        loaded: list[Logged] = []
+        loaded: list[LoggedEvent] = []
         after = office.reader.after
 
-        async def counted(event: Logged) -> Execution:
+        async def counted(event: LoggedEvent) -> Execution:
             loaded.append(event)
             return await after(event)
 

@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.execution.state import Approval
 from projections.approvals.projection import APPROVALS
-from projections.approvals.query import ApprovalFilter, ApprovalOrder, Approvals
+from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.querying.keyset_pages import BadCursorError
 from projections.runtime.read_model import Change, header
 from tests.domain.facts import completed, granted, requested, resumed, started, step_completed
@@ -25,7 +25,7 @@ async def test_a_row_has_the_execution_as_of_the_last_event_of_the_approval(
     waiting = log.append(started(), requested(), granted())
     log.append(resumed(), step_completed(), completed(), to=waiting.id)
     project(log.url)
-    page = await Approvals(pool).page(ADAM, ApprovalFilter(), first=10)
+    page = await ApprovalQuery(pool).page(ADAM, ApprovalFilter(), first=10)
     [row] = page.rows
     assert row.execution == header(waiting)
     assert row.approval == waiting.approvals[1]
@@ -35,7 +35,7 @@ async def test_a_row_has_the_execution_as_of_the_last_event_of_the_approval(
 async def test_who_decided_still_sees_the_approval(pool: Pool, log: Log) -> None:
     log.append(started(), requested(), granted(by=ANN))
     project(log.url)
-    approvals = Approvals(pool)
+    approvals = ApprovalQuery(pool)
     no_longer = replace(ANN, groups=frozenset())
     assert await approvals.count(no_longer, ApprovalFilter()) == 1
     assert await approvals.count(replace(no_longer, id="zoe"), ApprovalFilter()) == 0
@@ -74,7 +74,7 @@ async def test_pages_together_hold_each_row_once_in_order(
     rows: list[Approval] = []
     after = None
     while True:
-        page = await Approvals(pool).page(ADAM, ApprovalFilter(), order, first=2, after=after)
+        page = await ApprovalQuery(pool).page(ADAM, ApprovalFilter(), order, first=2, after=after)
         rows += [row.approval for row in page.rows]
         if not page.has_next:
             break
@@ -85,8 +85,8 @@ async def test_pages_together_hold_each_row_once_in_order(
 async def test_a_cursor_of_another_order_is_refused(pool: Pool, log: Log) -> None:
     log.append(started(), requested())
     project(log.url)
-    page = await Approvals(pool).page(ADAM, ApprovalFilter(), first=1)
+    page = await ApprovalQuery(pool).page(ADAM, ApprovalFilter(), first=1)
     with pytest.raises(BadCursorError):
-        await Approvals(pool).page(
+        await ApprovalQuery(pool).page(
             ADAM, ApprovalFilter(), ApprovalOrder.DEADLINE_ASC, first=1, after=page.cursors[0]
         )

@@ -8,8 +8,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.execution.state import Execution
 from domain.values import ExecutionState, Label, Principal, Role
-from projections.executions.query import ExecutionFilter, ExecutionOrder, Executions
-from projections.querying.checkpoints import Positions
+from projections.executions.query import ExecutionFilter, ExecutionOrder, ExecutionQuery
+from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BadCursorError, BehindError
 from projections.runtime.read_model import header
 from tests.domain.facts import cancelled, completed, granted, requested, resumed, started
@@ -44,9 +44,9 @@ async def found(
     pool: Pool, wanted: ExecutionFilter, who: Principal = ADAM, **how: Any
 ) -> list[UUID]:
     how = {"order": ExecutionOrder.STARTED_ASC, "first": 100, **how}
-    page = await Executions(pool).page(who, wanted, **how)
+    page = await ExecutionQuery(pool).page(who, wanted, **how)
     ids = [row.id for row in page.rows]
-    assert await Executions(pool).count(who, wanted) == len(ids)
+    assert await ExecutionQuery(pool).count(who, wanted) == len(ids)
     return ids
 
 
@@ -142,7 +142,7 @@ async def test_pages_together_hold_each_row_once_in_order(
     rows: list[Execution] = []
     after = None
     while True:
-        page = await Executions(pool).page(ADAM, wanted, order, first=2, after=after)
+        page = await ExecutionQuery(pool).page(ADAM, wanted, order, first=2, after=after)
         assert page.position == log.position
         assert page.has_previous is (after is not None)
         rows += page.rows
@@ -158,16 +158,16 @@ async def test_executions_of_one_instant_are_not_lost_between_pages(pool: Pool, 
     async with pool.connection() as connection:
         await connection.execute("UPDATE executions SET started_at = '2026-03-02 12:00:00+00'")
     # The cursor is made of the body, which still has the instants of before.
-    page = await Executions(pool).page(ADAM, ExecutionFilter(), first=100)
+    page = await ExecutionQuery(pool).page(ADAM, ExecutionFilter(), first=100)
     assert {row.id for row in page.rows} == ids
     assert [row.id for row in page.rows] == sorted(ids, reverse=True)
 
 
 async def test_a_cursor_of_another_order_is_refused(pool: Pool, seven: list[UUID]) -> None:
     del seven
-    page = await Executions(pool).page(ADAM, ExecutionFilter(), first=1)
+    page = await ExecutionQuery(pool).page(ADAM, ExecutionFilter(), first=1)
     with pytest.raises(BadCursorError):
-        await Executions(pool).page(
+        await ExecutionQuery(pool).page(
             ADAM, ExecutionFilter(), ExecutionOrder.STARTED_ASC, first=1, after=page.cursors[0]
         )
 
@@ -176,7 +176,7 @@ async def test_a_page_waits_until_the_read_model_is_far_enough(
     pool: Pool, log: Log, seven: list[UUID]
 ) -> None:
     del seven
-    executions = Executions(pool, Positions(max_wait=0.2))
+    executions = ExecutionQuery(pool, Checkpoints(max_wait=0.2))
     page = await executions.page(ADAM, ExecutionFilter(), first=1, at_least=log.position)
     assert page.position == log.position
     with pytest.raises(BehindError, match="did not reach"):

@@ -7,7 +7,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
 from tests.projections.log import Log
 
@@ -15,7 +15,7 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> None:
-    positions = Positions(max_wait=60, poll=60)
+    positions = Checkpoints(max_wait=60, poll=60)
     waiters = [
         asyncio.create_task(positions.wait(pool, "executions", position)) for position in (3, 7)
     ]
@@ -33,7 +33,7 @@ async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> 
 async def test_a_waiter_asks_the_database_for_what_another_process_did(
     pool: Pool, log: Log
 ) -> None:
-    positions = Positions(max_wait=60, poll=0.01)
+    positions = Checkpoints(max_wait=60, poll=0.01)
     waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
     done, _ = await asyncio.wait([waiter], timeout=0.1)
     assert not done
@@ -43,13 +43,13 @@ async def test_a_waiter_asks_the_database_for_what_another_process_did(
 
 
 async def test_waiting_has_an_end(pool: Pool) -> None:
-    positions = Positions(max_wait=0.1, poll=0.01)
+    positions = Checkpoints(max_wait=0.1, poll=0.01)
     with pytest.raises(BehindError, match="stands at 0 and did not reach"):
         await positions.wait(pool, "executions", 10**30)
 
 
 async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
-    positions = Positions(max_wait=60, poll=60)
+    positions = Checkpoints(max_wait=60, poll=60)
     waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
     await asyncio.wait([waiter], timeout=0.1)
     waiter.cancel()
@@ -59,7 +59,7 @@ async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
 
 
 async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> None:
-    positions = Positions(max_wait=60, poll=60)
+    positions = Checkpoints(max_wait=60, poll=60)
     # Only something that hangs takes so long.
     pausing = asyncio.create_task(asyncio.to_thread(positions.pause, 60))
     done, _ = await asyncio.wait([pausing], timeout=0.1)

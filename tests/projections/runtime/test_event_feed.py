@@ -7,7 +7,7 @@ import pytest
 from domain.execution.state import Execution
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
-from projections.runtime.event_feed import Feed, PoisonedEventError
+from projections.runtime.event_feed import EventFeed, PoisonedEventError
 from tests.domain.facts import (
     Fact,
     completed,
@@ -76,7 +76,7 @@ def test_where_a_run_of_events_ends_does_not_matter(log: Log) -> None:
 def test_states_that_are_not_kept_are_read_from_the_log(log: Log, states: int) -> None:
     shuffled(log, 5)
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = Feed([EXECUTIONS, APPROVALS], 0, states=states)
+        feed = EventFeed([EXECUTIONS, APPROVALS], 0, states=states)
         while rows := feed.read(connection, limit=3):
             folded = feed.fold(connection, rows)
             for model in feed.models:
@@ -96,7 +96,7 @@ def test_a_long_history_is_loaded_by_whoever_has_snapshots(log: Log) -> None:
         return known
 
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = Feed([EXECUTIONS], log.position - 1, load=load)
+        feed = EventFeed([EXECUTIONS], log.position - 1, load=load)
         folded = feed.fold(connection, feed.read(connection))
     assert [change.after for change in folded.changes] == [state]
     assert asked == [(known.id, known.version)]
@@ -105,7 +105,7 @@ def test_a_long_history_is_loaded_by_whoever_has_snapshots(log: Log) -> None:
 def test_nothing_is_written_from_a_position_that_is_not_the_read_models(log: Log) -> None:
     log.append(started())
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = Feed([EXECUTIONS], 0)
+        feed = EventFeed([EXECUTIONS], 0)
         folded = feed.fold(connection, feed.read(connection))
         assert not EXECUTIONS.write(connection, folded.changes, 17, folded.position)
         assert connection.execute("SELECT count(*) FROM executions").fetchone() == (0,)
@@ -127,7 +127,7 @@ def test_all_before_an_event_that_cannot_be_folded_is_projected(log: Log, damage
     log.append(step_completed("bad"), to=before.id)
     with psycopg.connect(log.url, autocommit=True) as connection:
         connection.execute(damage, [log.position])
-        feed = Feed([EXECUTIONS], 0)
+        feed = EventFeed([EXECUTIONS], 0)
         folded = feed.fold(connection, feed.read(connection))
         assert [change.after for change in folded.changes] == [before]
         feed.accept(folded)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.event_store.recorded import Logged, read
+from application.event_store.recorded import LoggedEvent, read
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
 from projections.registry import MODELS
-from projections.runtime.event_feed import Feed, PoisonedEventError
+from projections.runtime.event_feed import EventFeed, PoisonedEventError
 from projections.runtime.inbox import Inbox, Known
 from projections.runtime.projector import Projector
 from tests.domain.facts import started, step_completed
@@ -116,7 +116,7 @@ def test_what_is_given_follows_without_a_gap(moves: list[list[int] | tuple[int, 
             assert len(found) <= limit
 
 
-def events_of(log: Log) -> list[Logged]:
+def events_of(log: Log) -> list[LoggedEvent]:
     with psycopg.connect(log.url) as connection:
         rows = connection.execute(
             "SELECT originator_id, originator_version, topic, state, notification_id"
@@ -128,18 +128,18 @@ def events_of(log: Log) -> list[Logged]:
 class Memory:
     """The states after each event; ``kept`` says of which versions they are at hand."""
 
-    def __init__(self, events: list[Logged], kept: range = range(100)) -> None:
+    def __init__(self, events: list[LoggedEvent], kept: range = range(100)) -> None:
         self._kept = kept
         self._states: dict[tuple[UUID, int], Execution] = {}
         self.learn(events)
 
-    def learn(self, events: list[Logged]) -> None:
+    def learn(self, events: list[LoggedEvent]) -> None:
         for event in events:
             id_, version = event.recorded.execution_id, event.recorded.version
             before = self._states.get((id_, version - 1))
             self._states[id_, version] = evolve(before, event.recorded)
 
-    def after(self, event: Logged) -> Execution | None:
+    def after(self, event: LoggedEvent) -> Execution | None:
         version = event.recorded.version
         if version not in self._kept:
             return None
@@ -156,7 +156,7 @@ def test_the_tables_equal_the_fold(log: Log, batch: int, kept: range) -> None:
     inbox.put(events)
     seen: list[object] = []
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = Feed([EXECUTIONS, APPROVALS], 0, inbox=inbox)
+        feed = EventFeed([EXECUTIONS, APPROVALS], 0, inbox=inbox)
         while rows := feed.read(connection, limit=batch):
             folded = feed.fold(connection, rows)
             for model in feed.models:
@@ -171,14 +171,14 @@ def test_the_tables_equal_the_fold(log: Log, batch: int, kept: range) -> None:
 def test_a_damaged_event_stops_it_there(log: Log) -> None:
     log.append(started(), step_completed("one"))
 
-    def damaged(_: Logged) -> Execution | None:
+    def damaged(_: LoggedEvent) -> Execution | None:
         msg = "it does not follow"
         raise DamagedEventError(msg)
 
     inbox = Inbox(damaged)
     inbox.put(events_of(log))
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = Feed([EXECUTIONS], 1, inbox=inbox)
+        feed = EventFeed([EXECUTIONS], 1, inbox=inbox)
         with pytest.raises(PoisonedEventError, match=r"position 2 .* it does not follow"):
             feed.fold(connection, feed.read(connection))
 
@@ -191,7 +191,7 @@ def test_what_a_server_that_took_over_lacks_is_not_projected(log: Log, tmp_path:
     with psycopg.connect(log.url) as connection:
         connection.execute("DELETE FROM execution_events WHERE notification_id > %s", [position])
     log.states, log.position = states, position
-    inbox: Inbox[Logged] = Inbox(lambda _: None)
+    inbox: Inbox[LoggedEvent] = Inbox(lambda _: None)
     with Wire(log.url, tmp_path).running() as wire:
         projector = Projector(wire.url, MODELS.values(), inbox=inbox, poll=60)
         projector.start()

@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import REGISTRY
 from structlog.typing import EventDict
 
-from projections.querying.checkpoints import Positions
+from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime import projector as module
 from projections.runtime.connections import try_lock
@@ -59,7 +59,7 @@ def metric(name: str, model: str) -> float | None:
 
 def test_it_projects_what_is_there_and_what_comes(log: Log, begin: Start) -> None:
     shuffled(log, 10)
-    told = Positions()
+    told = Checkpoints()
     projector = begin(positions=told, poll=60, batch=7)
     until(lambda: caught_up(log))
     shuffled(log, 10, seed=2)

@@ -7,7 +7,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from projections.executions.query import ExecutionFilter, Executions
+from projections.executions.query import ExecutionFilter, ExecutionQuery
 from projections.registry import MODELS
 from projections.runtime.event_feed import PoisonedEventError
 from projections.runtime.projector import Projector
@@ -67,7 +67,7 @@ async def test_reads_and_the_projector_go_on_meanwhile(
 ) -> None:
     shuffled(log, 50)
     projector = Projector(log.url, MODELS.values(), poll=0.01, batch=20)
-    executions = Executions(pool)
+    executions = ExecutionQuery(pool)
     failures: list[BaseException] = []
 
     def work() -> None:

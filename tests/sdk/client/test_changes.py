@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from placet import Client, ExecutionState, errors
-from placet.client.transport.websocket_health import FAILURES, LASTING_SECONDS, Reach
+from placet.client.transport.websocket_health import FAILURES, LASTING_SECONDS, WebSocketHealth
 from tests.sdk.peer import Peer
 
 
@@ -147,7 +147,7 @@ async def test_a_watch_that_has_ended_shows_no_stale_state(peer: Peer, client: C
 
 
 def test_websockets_are_blocked_when_they_fail_again_and_again_while_http_works() -> None:
-    reach = Reach("http://service")
+    reach = WebSocketHealth("http://service")
     for _ in range(FAILURES):
         assert not reach.blocked
         reach.refused()
@@ -156,7 +156,7 @@ def test_websockets_are_blocked_when_they_fail_again_and_again_while_http_works(
 
 
 def test_failures_that_http_shares_count_once(caplog: pytest.LogCaptureFixture) -> None:
-    reach = Reach("http://service")
+    reach = WebSocketHealth("http://service")
     with caplog.at_level(logging.WARNING, "placet"):
         for _ in range(FAILURES):
             for _ in range(100):
@@ -169,7 +169,7 @@ def test_failures_that_http_shares_count_once(caplog: pytest.LogCaptureFixture) 
 
 
 def test_connections_that_are_cut_young_count() -> None:
-    reach = Reach("http://service")
+    reach = WebSocketHealth("http://service")
     for _ in range(FAILURES):
         reach.lost(LASTING_SECONDS / 2)
         reach.http_works()

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from placet import Refused, errors
-from placet.engine.command_batcher import MAX_BYTES, MAX_COMMANDS, Batcher, Result
+from placet.engine.command_batcher import MAX_BYTES, MAX_COMMANDS, CommandBatcher, Result
 from placet.models.commands import CompleteExecution, RecordStep
 from placet.models.responses import Noted
 
@@ -46,7 +46,7 @@ def keys(request: list[dict[str, Any]]) -> list[str]:
 
 async def test_commands_that_come_together_go_together() -> None:
     service = Service()
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     sent = [batcher.submit(step(str(i), "a")) for i in range(MAX_COMMANDS + 10)]
     assert await asyncio.gather(*sent) == [ACCEPTED] * (MAX_COMMANDS + 10)
     assert service.sizes == [MAX_COMMANDS, 10]
@@ -54,7 +54,7 @@ async def test_commands_that_come_together_go_together() -> None:
 
 async def test_order_is_kept() -> None:
     service = Service()
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     names = [f"s{i}" for i in range(600)]
     await asyncio.gather(*(batcher.submit(step("x", name)) for name in names))
     assert [key for request in service.requests for key in keys(request)] == names
@@ -62,7 +62,7 @@ async def test_order_is_kept() -> None:
 
 async def test_a_request_stays_below_the_limit_of_a_body() -> None:
     service = Service()
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     large = "x" * (MAX_BYTES // 3)
     await asyncio.gather(*(batcher.submit(step("x", str(i), large)) for i in range(5)))
     assert service.sizes == [2, 2, 1]
@@ -70,7 +70,7 @@ async def test_a_request_stays_below_the_limit_of_a_body() -> None:
 
 async def test_each_stands_or_falls_alone() -> None:
     refused = errors.InvalidTransition("INVALID_TRANSITION", "no")
-    batcher = Batcher(Service(lambda _: [ACCEPTED, refused, ACCEPTED]))
+    batcher = CommandBatcher(Service(lambda _: [ACCEPTED, refused, ACCEPTED]))
     outcomes = await asyncio.gather(
         *(batcher.submit(step(str(i), "a")) for i in range(3)), return_exceptions=True
     )
@@ -81,7 +81,7 @@ async def test_what_was_skipped_is_sent_again_in_its_place() -> None:
     refused = errors.KeyReused("KEY_REUSED", "other content")
     skipped = Refused("SKIPPED", "an earlier one was refused")
     service = Service(lambda _: [refused, skipped, skipped])
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     outcomes = await asyncio.gather(
         *(batcher.submit(step("x", key)) for key in "abc"), return_exceptions=True
     )
@@ -96,7 +96,7 @@ async def test_what_was_not_taken_is_sent_until_it_is() -> None:
     overloaded = Refused("OVERLOADED", "later")
     unknown = Refused("OUTCOME_UNKNOWN", "the answer was lost")
     service = Service(away, away, lambda _: [overloaded, unknown])
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     sent = asyncio.gather(batcher.submit(step("x", "a")), batcher.submit(step("y", "b")))
     assert list(await sent) == [ACCEPTED, ACCEPTED]
     assert service.sizes == [2, 2, 2, 2]
@@ -108,7 +108,7 @@ async def test_one_bad_command_does_not_spoil_the_others() -> None:
             raise errors.BadRequest("malformed")
         return [ACCEPTED] * len(commands)
 
-    batcher = Batcher(Service(*[malformed] * 4))
+    batcher = CommandBatcher(Service(*[malformed] * 4))
     outcomes = await asyncio.gather(
         *(batcher.submit(step("x", key)) for key in "abc"), return_exceptions=True
     )
@@ -117,7 +117,7 @@ async def test_one_bad_command_does_not_spoil_the_others() -> None:
 
 async def test_a_command_whose_waiter_is_gone_is_not_sent() -> None:
     service = Service()
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     gone = asyncio.create_task(batcher.submit(step("x", "a")))
     stays = asyncio.create_task(batcher.submit(CompleteExecution(execution_id="y")))
     await asyncio.sleep(0)
@@ -133,7 +133,7 @@ async def test_close_cancels_who_waits() -> None:
         sending.set()
         return await asyncio.Future[list[Result]]()
 
-    batcher = Batcher(hang)
+    batcher = CommandBatcher(hang)
     sent = [asyncio.create_task(batcher.submit(step(str(i), "a"))) for i in range(3)]
     await sending.wait()
     await batcher.close()
@@ -148,7 +148,7 @@ def failing(_: list[dict[str, Any]]) -> list[Result]:
 async def test_a_fault_of_the_service_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.001)
     service = Service(failing, failing)
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     sent = [batcher.submit(step(str(i), "a")) for i in range(3)]
     assert await asyncio.gather(*sent) == [ACCEPTED] * 3
     assert service.sizes == [3, 3, 3]
@@ -163,7 +163,7 @@ async def test_a_fault_that_stays_is_its_own_command_s(monkeypatch: pytest.Monke
         return [ACCEPTED] * len(commands)
 
     service = Service(*[some] * 20)
-    batcher = Batcher(service)
+    batcher = CommandBatcher(service)
     good, bad, fine = await asyncio.gather(
         *(batcher.submit(step(key, key)) for key in ("good", "bad", "fine")),
         return_exceptions=True,
@@ -177,7 +177,7 @@ async def test_nobody_waits_for_ever_for_what_could_not_be_sent() -> None:
     def broken(_: list[dict[str, Any]]) -> list[Result]:
         raise RuntimeError("Session is closed")
 
-    batcher = Batcher(Service(broken))
+    batcher = CommandBatcher(Service(broken))
     with pytest.raises(errors.Internal, match="Session is closed"):
         await batcher.submit(step("x", "a"))
     assert await batcher.submit(step("x", "b")) == ACCEPTED

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from placet import Engine, Run, require
-from placet.client.transport.graphql_ws import Link
+from placet.client.transport.graphql_ws import GraphQLWebSocket
 from placet.models.responses import Heartbeat
 from tests.sdk.engines import started
 from tests.sdk.people import SECONDS, People, Server
@@ -67,14 +67,14 @@ async def test_it_says_that_it_is_there_before_it_is_back(
     queue = f"queue-{uuid4()}"
     one = asking(server, queue, wire.url, timedelta(seconds=0.1))
     other = asking(server, queue, server.url, None)
-    heartbeat, beaten, dial = one.client.heartbeat, asyncio.Event(), Link.open
+    heartbeat, beaten, dial = one.client.heartbeat, asyncio.Event(), GraphQLWebSocket.open
 
     async def noted(*args: Any, **more: Any) -> Heartbeat:
         beat = await heartbeat(*args, **more)
         beaten.set()
         return beat
 
-    async def held_up(*args: Any) -> Link:
+    async def held_up(*args: Any) -> GraphQLWebSocket:
         await beaten.wait()
         return await dial(*args)
 

@@ -5,9 +5,9 @@ from typing import Any, cast
 import pytest
 
 from placet import Clearance, Run, require
-from placet.engine.host import Owner
-from placet.engine.pending import StepAsk
-from placet.engine.step_runner import Steps
+from placet.engine.host import Host
+from placet.engine.pending import PendingStep
+from placet.engine.step_runner import StepRunner
 from placet.models.responses import Noted
 from placet.testing import Trial
 from placet.testing.trial import START
@@ -59,9 +59,9 @@ async def test_what_is_redeemed_is_begun_and_what_is_not_begun_is_not_redeemed(
         nonlocal begun
         begun += 1
 
-    ask = StepAsk(
+    ask = PendingStep(
         key="pay-1", named="pay", call=pay, convert=lambda value: value, clearance=clearance
     )
-    await Steps(cast("Owner", owner), frozenset()).perform(ask)
+    await StepRunner(cast("Host", owner), frozenset()).perform(ask)
     assert owner.sent == sent
     assert begun == (since is not None)

@@ -23,7 +23,7 @@ from placet import (
     StepFailed,
     require,
 )
-from placet.client.transport.graphql_ws import Link
+from placet.client.transport.graphql_ws import GraphQLWebSocket
 from tests.sdk.engines import Made, started
 from tests.sdk.people import SECONDS, People, Server, until
 from tests.support.proxy import HttpWire
@@ -451,9 +451,9 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
 ) -> None:
     operator = await people.get("operator")
     stopped, back = asyncio.Event(), asyncio.Event()
-    dial = Link.open
+    dial = GraphQLWebSocket.open
 
-    async def held_up(*args: object) -> Link:
+    async def held_up(*args: object) -> GraphQLWebSocket:
         await back.wait()
         return await dial(*args)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal
 T = TypeVar("T")
 
 
-class Blocking:
+class Portal:
     """Runs coroutines for whoever calls, from any thread, and blocks that thread meanwhile.
 
     The loop begins with the first call, and ends with :meth:`close`, or with the process. It does

@@ -6,7 +6,7 @@ from datetime import timedelta
 from placet._util.durations import iso_duration
 from placet.client.transport import operations
 from placet.client.transport.envelope import variables
-from placet.client.transport.http import Transport
+from placet.client.transport.http import HttpTransport
 from placet.models.commands import ClaimRequest, Holding, Release
 from placet.models.responses import Claim, Heartbeat, Poll
 
@@ -19,7 +19,7 @@ BEAT_PAUSE = 1.0
 """At most so many seconds between two attempts to say that a worker is there: well within GRACE."""
 
 
-class Leases(Transport):
+class Leases(HttpTransport):
     """Claims, heartbeats and releases. All raise RequestError."""
 
     async def claim(

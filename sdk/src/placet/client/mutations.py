@@ -14,7 +14,7 @@ from placet._util.canonical_json import digest, digest_expecting, plain
 from placet._util.durations import iso_duration
 from placet.client.transport import operations
 from placet.client.transport.envelope import Operation
-from placet.client.transport.http import Transport
+from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import Outcome
 from placet.client.transport.retry import retried
 from placet.errors import Refused, refusal
@@ -48,7 +48,7 @@ A = TypeVar("A")
 MAX_DECISIONS = 100
 
 
-class Mutations(Transport):
+class Mutations(HttpTransport):
     """What can be asked to be done. All raise RequestError, and Refused unless they give a list."""
 
     async def start(

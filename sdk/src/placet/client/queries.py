@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from placet._util.durations import iso_duration
 from placet.client.transport import operations
 from placet.client.transport.envelope import variables
-from placet.client.transport.http import Transport
+from placet.client.transport.http import HttpTransport
 from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
@@ -23,7 +23,7 @@ from placet.models.responses import (
 NO_WAIT = timedelta(0)
 
 
-class Queries(Transport):
+class Queries(HttpTransport):
     """What can be read. All raise RequestError."""
 
     async def viewer(self) -> Principal:

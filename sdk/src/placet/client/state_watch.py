@@ -15,7 +15,7 @@ from placet.models.responses import Execution, Move
 from placet.models.transitions import FINAL, target
 
 
-class Watch:
+class StateWatch:
     """Folds the execution's events, as they come, by the table of :mod:`placet.models.transitions`.
 
     It is behind the service by the time that an event takes to come, and while the connection is

@@ -13,7 +13,7 @@ from placet.models.commands import ApprovalFilter, EventFilter
 from placet.models.responses import ApprovalMessage, Assignment, EventMessage, RecordedEvent
 
 
-class Streams(Queries):
+class Subscriptions(Queries):
     """What can be followed. All raise RequestError for what trying again can't cure."""
 
     async def execution_events(

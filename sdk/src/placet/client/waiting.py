@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 from placet._util.time_limit import limited
 from placet.client.changes import Mode, News, changes, existing
-from placet.client.state_watch import Watch
-from placet.client.subscriptions import Streams
+from placet.client.state_watch import StateWatch
+from placet.client.subscriptions import Subscriptions
 from placet.client.transport.retry import retried
 from placet.errors import NotFound
 from placet.models.enums import ApprovalStatus, ExecutionState
@@ -22,7 +22,7 @@ def ended(execution: Execution) -> bool:
     return execution.state.final
 
 
-class Waits(Streams):
+class Waits(Subscriptions):
     """What can be waited for.
 
     ``mode`` "push" listens to the execution's events on the client's one WebSocket, and goes over
@@ -112,12 +112,12 @@ class Waits(Streams):
         *,
         mode: Mode = "push",
         poll: float | None = None,
-    ) -> Watch:
+    ) -> StateWatch:
         """Keep an execution's state in this process, for as long as the block takes.
 
         ``async with client.watch(execution) as watch: ...``; ``execution`` may be its id.
         """
-        return Watch(self, _id_of(execution), mode, poll)
+        return StateWatch(self, _id_of(execution), mode, poll)
 
     def _changes(
         self, execution: Execution, mode: Mode, poll: float | None

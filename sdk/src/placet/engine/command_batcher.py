@@ -39,7 +39,7 @@ class _Waiting:
     )
 
 
-class Batcher:
+class CommandBatcher:
     """Sends what is waiting as one request at a time, so that an execution's order is kept.
 
     What the service could not take, or skipped because of an earlier refusal, is sent again in

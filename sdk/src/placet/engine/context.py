@@ -15,7 +15,7 @@ from placet._util.invoke import call_in
 from placet._util.names import check_name
 from placet._util.serde import converter, returned
 from placet.approvals.clearance import Clearance
-from placet.engine.pending import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.models.commands import RequestApproval, StartChild
 from placet.models.responses import Execution
 from placet.policy import Policy
@@ -36,7 +36,7 @@ class Asked(Protocol):
         Raises ValueError for one that is reserved, or that the service does not take.
         """
 
-    def ask(self, ask: Ask) -> "Future[Any]":
+    def ask(self, ask: Pending) -> "Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
 
     def signal(self, name: str) -> "Future[Any]":
@@ -150,7 +150,7 @@ class Run:
             clearance = replace(clearance, payload=payload)
             args = tuple(payload if each is shown else each for each in args)
             kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
-        ask = StepAsk(
+        ask = PendingStep(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
             # first.
             key=self._asked.key(key, name),
@@ -193,7 +193,7 @@ class Run:
             payload=plain(payload, "payload"),
             policy=policy,
         )
-        return self._have(ApprovalAsk(key=key, request=request))
+        return self._have(PendingApproval(key=key, request=request))
 
     def sleep(
         self, delay: timedelta | float, *, key: str | None = None
@@ -206,7 +206,9 @@ class Run:
         characters.
         """
         span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
-        return self._have(TimerAsk(key=self._asked.key(key, "timer"), delay=max(span, timedelta())))
+        return self._have(
+            PendingTimer(key=self._asked.key(key, "timer"), delay=max(span, timedelta()))
+        )
 
     def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
         """Wait until a moment. Raises ValueError for one without a time zone.
@@ -216,7 +218,7 @@ class Run:
         if when.tzinfo is None:
             msg = "sleep_until needs a time with a time zone: another machine may read it"
             raise ValueError(msg)
-        return self._have(TimerAsk(key=self._asked.key(key, "timer"), until=when))
+        return self._have(PendingTimer(key=self._asked.key(key, "timer"), until=when))
 
     @overload
     async def signal(self, name: str) -> Any: ...
@@ -266,7 +268,7 @@ class Run:
             queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        ask = ChildAsk(
+        ask = PendingChild(
             key=key, command=command, convert=converter(kind), on_any_queue=queue is None
         )
         return self._have(ask)
@@ -299,7 +301,7 @@ class Run:
         self._check_inside("patched")
         return self._asked.patched(name)
 
-    async def _have(self, ask: Ask) -> Any:
+    async def _have(self, ask: Pending) -> Any:
         self._check_inside(ask.kind)
         return await self._asked.ask(ask)
 

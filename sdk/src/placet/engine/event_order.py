@@ -25,7 +25,7 @@ class _Answer(NamedTuple):
     cause: BaseException | None
 
 
-class Sequence:
+class EventOrder:
     """Hands events on in the order of their positions, as soon as nothing earlier can come.
 
     ``woken`` is the version of the last wake-up handed on. ``deliver`` gets each event with the

@@ -14,10 +14,10 @@ from placet._util.invoke import described
 from placet.client.client import Client
 from placet.client.leases import SHORTEST_LEASE
 from placet.client.transport.retry import retried
-from placet.engine.execution_runner import Driver, Stage
+from placet.engine.execution_runner import ExecutionRunner, Stage
 from placet.engine.fenced_sender import Submit
-from placet.engine.history import Event, Record, load
-from placet.engine.registry import Workflows
+from placet.engine.history import Event, ExecutionHistory, load
+from placet.engine.registry import WorkflowRegistry
 from placet.errors import PlacetError
 from placet.models.enums import ApprovalStatus
 from placet.models.responses import ApprovalRecord, Assignment, Claim
@@ -50,7 +50,7 @@ class _Back(NamedTuple):
     fence: int
 
 
-class Fleet:
+class ExecutionPool:
     """One for an engine: a driver for each execution held.
 
     ``put_away_after``: for how many seconds a workflow waits before it is put away; it then takes
@@ -61,7 +61,7 @@ class Fleet:
         self,
         client: Client,
         worker: str,
-        workflows: Workflows,
+        workflows: WorkflowRegistry,
         submit: Submit,
         *,
         threads: int,
@@ -74,10 +74,10 @@ class Fleet:
         self._worker = worker
         self._put_away_after = put_away_after
         self.told = True
-        self._drivers: dict[str, Driver] = {}
-        self._idle: dict[Driver, float] = {}
+        self._drivers: dict[str, ExecutionRunner] = {}
+        self._idle: dict[ExecutionRunner, float] = {}
         self._chores: set[asyncio.Task[None]] = set()
-        self._doubted: set[Driver] = set()
+        self._doubted: set[ExecutionRunner] = set()
         self._faults: Counter[str] = Counter()
         self._returned: dict[str, _Back] = {}
         self._returning: dict[str, _Back] = {}
@@ -112,7 +112,7 @@ class Fleet:
             return
         if held is not None:
             held.abandon()
-        self._drivers[execution_id] = Driver(claim, self)
+        self._drivers[execution_id] = ExecutionRunner(claim, self)
 
     def abandon(self, execution_id: str) -> None:
         """Stop what is no longer held, and what is on its way back need not get there."""
@@ -132,7 +132,7 @@ class Fleet:
         """The time."""
         return datetime.now(UTC)
 
-    async def load(self, execution_id: str) -> Record:
+    async def load(self, execution_id: str) -> ExecutionHistory:
         """Read an execution's record. Raises RequestError."""
         return await load(self._client, execution_id)
 
@@ -140,7 +140,7 @@ class Fleet:
         """Let time pass between two attempts of a step."""
         await asyncio.sleep(seconds)
 
-    def idle(self, driver: Driver) -> None:
+    def idle(self, driver: ExecutionRunner) -> None:
         """Have a workflow that waits put away after a while."""
         self._faults.pop(driver.execution.id, None)
         if self.told:
@@ -166,18 +166,18 @@ class Fleet:
                 driver.put_away()
         self._sweeping = None
 
-    def ended(self, driver: Driver) -> None:
+    def ended(self, driver: ExecutionRunner) -> None:
         """Forget an execution that is over, or another's."""
         self._faults.pop(driver.execution.id, None)
         self._forget(driver)
 
-    def _forget(self, driver: Driver) -> None:
+    def _forget(self, driver: ExecutionRunner) -> None:
         self._idle.pop(driver, None)
         if self._drivers.get(driver.execution.id) is driver:
             del self._drivers[driver.execution.id]
             self._fewer.set()
 
-    def spare(self, driver: Driver, *, parked: bool) -> None:
+    def spare(self, driver: ExecutionRunner, *, parked: bool) -> None:
         """Give an execution back that can't go on here."""
         self._idle.pop(driver, None)
         if not parked:
@@ -187,7 +187,7 @@ class Fleet:
                 del self._faults[next(iter(self._faults))]
         self._chore(self._give_back(driver, parked=parked))
 
-    async def _give_back(self, driver: Driver, *, parked: bool) -> None:
+    async def _give_back(self, driver: ExecutionRunner, *, parked: bool) -> None:
         execution_id = driver.execution.id
         try:
             if parked:
@@ -205,7 +205,7 @@ class Fleet:
         finally:
             self._forget(driver)
 
-    def _return(self, driver: Driver, seen: int | None) -> None:
+    def _return(self, driver: ExecutionRunner, seen: int | None) -> None:
         """Give back what waits: many at once go together."""
         if not self._returned:
             self._chore(self._return_all())
@@ -236,7 +236,7 @@ class Fleet:
             text = "executions are not given back, their leases must run out: %s"
             log.error(text, described(error), exc_info=trace)
 
-    def driver(self, execution_id: str) -> Driver:
+    def driver(self, execution_id: str) -> ExecutionRunner:
         """Give who drives an execution. Raises KeyError if it is not held."""
         return self._drivers[execution_id]
 
@@ -264,11 +264,11 @@ class Fleet:
             self._fewer.clear()
             await self._fewer.wait()
 
-    def held(self) -> tuple[Driver, ...]:
+    def held(self) -> tuple[ExecutionRunner, ...]:
         """Give what is held."""
         return tuple(self._drivers.values())
 
-    def doubt(self, drivers: Iterable[Driver]) -> None:
+    def doubt(self, drivers: Iterable[ExecutionRunner]) -> None:
         """Take note that it has to be confirmed that these are still held."""
         self._doubted = set(drivers)
 

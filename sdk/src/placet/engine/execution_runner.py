@@ -9,11 +9,11 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from placet.client.transport.retry import retried
-from placet.engine.fenced_sender import Hold, Submit
-from placet.engine.history import Event, Record
+from placet.engine.fenced_sender import FencedSender, Submit
+from placet.engine.history import Event, ExecutionHistory
 from placet.engine.host import Told
-from placet.engine.registry import UnknownWorkflowError, Workflows
-from placet.engine.workflow_instance import Play
+from placet.engine.registry import UnknownWorkflowError, WorkflowRegistry
+from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
 from placet.models.commands import Command, FailExecution, ParkExecution
 from placet.models.responses import Claim, Noted
@@ -33,7 +33,7 @@ class Service(Protocol):
         """Whether the stream tells of what the workflow waits for."""
 
     @property
-    def workflows(self) -> Workflows:
+    def workflows(self) -> WorkflowRegistry:
         """The workflows that are known."""
 
     @property
@@ -48,19 +48,19 @@ class Service(Protocol):
     def now(self) -> datetime:
         """The time."""
 
-    async def load(self, execution_id: str) -> Record:
+    async def load(self, execution_id: str) -> ExecutionHistory:
         """Read an execution's record."""
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass between two attempts of a step."""
 
-    def idle(self, driver: "Driver") -> None:
+    def idle(self, driver: "ExecutionRunner") -> None:
         """Take note that it waits for nothing but the stream."""
 
-    def ended(self, driver: "Driver") -> None:
+    def ended(self, driver: "ExecutionRunner") -> None:
         """Take note that there is nothing more to do."""
 
-    def spare(self, driver: "Driver", *, parked: bool) -> None:
+    def spare(self, driver: "ExecutionRunner", *, parked: bool) -> None:
         """Take an execution back that can't go on here: parked, or because of a fault."""
 
 
@@ -75,7 +75,7 @@ class Stage(Enum):
     CLOSED = auto()
 
 
-class Driver:
+class ExecutionRunner:
     """Runs the workflow of one claimed execution.
 
     The workflow's own loop is only ever run from callbacks of the outer loop, never from inside one
@@ -88,7 +88,7 @@ class Driver:
         self.stage = Stage.LOADING
         self._service = service
         self._outer = asyncio.get_running_loop()
-        self._hold = Hold(claim.execution.id, service.submit, self.abandon)
+        self._hold = FencedSender(claim.execution.id, service.submit, self.abandon)
         self._tasks: set[asyncio.Task[None]] = set()
         self._cleared: frozenset[asyncio.Task[None]] = frozenset()
         self._parting: asyncio.Task[None] | None = None
@@ -96,10 +96,10 @@ class Driver:
         self._told = claim.execution.woken_version
         self._seen = 0
         self._draining = False
-        self._play: Play | None = None
+        self._play: WorkflowInstance | None = None
         if claim.execution.version <= _STARTED_AND_CLAIMED:
             # Nothing but that it was started and claimed: a record need not be read.
-            self._outer.call_soon(self._begin, Record(version=claim.execution.version))
+            self._outer.call_soon(self._begin, ExecutionHistory(version=claim.execution.version))
         else:
             self.spawn(self._load())
 
@@ -198,11 +198,13 @@ class Driver:
         else:
             self._outer.call_soon(self._begin, record)
 
-    def _begin(self, record: Record) -> None:
+    def _begin(self, record: ExecutionHistory) -> None:
         if self.stage is not Stage.LOADING:
             return
         try:
-            self._play = Play(self, self._service.workflows, record, self._outer.call_soon)
+            self._play = WorkflowInstance(
+                self, self._service.workflows, record, self._outer.call_soon
+            )
             self._play.replay(record)
         except (UnknownWorkflowError, Nondeterministic) as error:
             self.park(str(error))
@@ -226,7 +228,7 @@ class Driver:
             self.stage = Stage.CATCHING_UP
             self.spawn(self._missed(self._play))
 
-    async def _missed(self, play: "Play") -> None:
+    async def _missed(self, play: "WorkflowInstance") -> None:
         record = await retried(None, self._service.load, self.execution.id)
         if record.state.final:
             self.abandon()

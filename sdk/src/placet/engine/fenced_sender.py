@@ -14,7 +14,7 @@ log = logging.getLogger("placet.engine")
 Submit = Callable[[Command], Awaitable[Noted]]
 
 
-class Hold:
+class FencedSender:
     """Sends the commands of a run for as long as the execution is this worker's.
 
     ``lost`` is called when it turns out to be so no longer.

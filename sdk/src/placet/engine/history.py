@@ -39,7 +39,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ExecutionHistory:
     """An execution's record up to ``version``.
 
     A workflow is replayed along ``first``, then along ``last``. Where the execution failed and was
@@ -70,7 +70,7 @@ class Record:
         return [e for e in (*self.first, *self.last) if e.version > after and e.type in WAKES]
 
 
-async def load(client: Queries, execution_id: str) -> Record:
+async def load(client: Queries, execution_id: str) -> ExecutionHistory:
     """Read an execution's record from the log. Raises RequestError."""
     transcript = await client.transcript(execution_id)
     if transcript is None:
@@ -80,7 +80,7 @@ async def load(client: Queries, execution_id: str) -> Record:
     return arranged(transcript)
 
 
-def arranged(transcript: Transcript) -> Record:
+def arranged(transcript: Transcript) -> ExecutionHistory:
     """Arrange events for a replay. Raises Nondeterministic if their content was destroyed."""
     approvals = transcript.approvals
     events = [_event(each, approvals) for each in transcript.events]
@@ -99,7 +99,7 @@ def arranged(transcript: Transcript) -> Record:
             key = event.data["key"]
             names[key] = event.data["name"]
             tried[key] = max(tried.get(key, 0), event.data["attempt"])
-    return Record(
+    return ExecutionHistory(
         version=events[-1].version,
         woken=max((e.version for e in events if _woke(e)), default=0),
         state=transcript.execution.state,

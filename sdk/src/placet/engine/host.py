@@ -13,7 +13,7 @@ Told = tuple[str, dict[str, Any]]
 """The type and the data of the event that a command records."""
 
 
-class Owner(Protocol):
+class Host(Protocol):
     """Who plays a workflow: does for it what lies outside of its loop."""
 
     @property

@@ -13,7 +13,7 @@ from placet.models.commands import RequestApproval, StartChild
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class Ask:
+class Pending:
     """``future`` belongs to the workflow's loop. ``known``: it stands in the record already.
 
     ``tried`` is the number of the last attempt that was recorded.
@@ -40,7 +40,7 @@ class Ask:
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class StepAsk(Ask):
+class PendingStep(Pending):
     """``failures`` counts attempts since the last retry.
 
     ``pause`` and ``timeout`` are in seconds: between the first two attempts, and for each.
@@ -64,7 +64,7 @@ class StepAsk(Ask):
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class ApprovalAsk(Ask):
+class PendingApproval(Pending):
     """``approval_id`` is there once the service has answered."""
 
     kind: ClassVar[str] = "approval"
@@ -73,7 +73,7 @@ class ApprovalAsk(Ask):
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class TimerAsk(Ask):
+class PendingTimer(Pending):
     """One of ``delay`` and ``until`` is given."""
 
     kind: ClassVar[str] = "timer"
@@ -82,7 +82,7 @@ class TimerAsk(Ask):
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class ChildAsk(Ask):
+class PendingChild(Pending):
     """A child execution to be started. ``on_any_queue``: the workflow did not say on which."""
 
     kind: ClassVar[str] = "child"

@@ -41,7 +41,7 @@ class Workflow:
         return await self.function(run, given)
 
 
-class Workflows:
+class WorkflowRegistry:
     """A registry: (name, version) -> workflow."""
 
     def __init__(self) -> None:

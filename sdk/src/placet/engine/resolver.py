@@ -11,15 +11,15 @@ from placet._util.canonical_json import digest
 from placet.approvals.clearance import clear
 from placet.engine.failure_codec import failure, is_final
 from placet.engine.history import MARKER, RESOLUTIONS, Event
-from placet.engine.pending import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
+from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.errors import ChildFailed, Nondeterministic, NotCleared
 from placet.models.enums import ExecutionState
 from placet.models.responses import ApprovalRecord
 
-A = TypeVar("A", bound=Ask)
+A = TypeVar("A", bound=Pending)
 
 
-class Answers:
+class Resolver:
     """Resolves what was asked for by the events of the log.
 
     ``open`` is what is waited for, by key in the order asked, ``given_up`` what is no longer waited
@@ -28,8 +28,8 @@ class Answers:
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
-        self.open: dict[str, Ask] = {}
-        self.given_up: dict[str, Ask] = {}
+        self.open: dict[str, Pending] = {}
+        self.given_up: dict[str, Pending] = {}
         self._signals: dict[str, deque[Any]] = {}
         self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
 
@@ -43,7 +43,7 @@ class Answers:
         """Whether anything is waited for."""
         return bool(self.open or self._listened())
 
-    def waits_for(self, kind: type[Ask]) -> bool:
+    def waits_for(self, kind: type[Pending]) -> bool:
         """Say whether something of a kind is waited for."""
         return any(isinstance(ask, kind) for ask in self.open.values())
 
@@ -62,20 +62,20 @@ class Answers:
         data = event.data
         match event.type:
             case "StepCompleted" if not data["key"].startswith(MARKER):
-                self._complete(event, self._find(event, StepAsk, data["key"]))
+                self._complete(event, self._find(event, PendingStep, data["key"]))
             case "StepFailed":
-                self._fail(event, self._find(event, Ask, data["key"]), cause)
+                self._fail(event, self._find(event, Pending, data["key"]), cause)
             case "ApprovalRequested":
-                self._requested(event, self._find(event, ApprovalAsk, data["key"]))
+                self._requested(event, self._find(event, PendingApproval, data["key"]))
             case "TimerSet" | "TimerFired" | "TimerCancelled":
-                self._timed(event, self._find(event, TimerAsk, data["key"]))
+                self._timed(event, self._find(event, PendingTimer, data["key"]))
             case "ChildStarted" | "ChildEnded":
-                self._child(event, self._find(event, ChildAsk, data["key"]))
+                self._child(event, self._find(event, PendingChild, data["key"]))
             case "SignalReceived":
                 self._receive(data["name"], data["payload"])
             case _ if event.type in RESOLUTIONS and event.approval is not None:
                 approval = event.approval
-                self._resolved(self._find(event, ApprovalAsk, approval.key), approval)
+                self._resolved(self._find(event, PendingApproval, approval.key), approval)
 
     def _find(self, event: Event, kind: type[A], key: str) -> A | None:
         """Give what the workflow waits for under a key, None if it has stopped waiting for it."""
@@ -90,17 +90,17 @@ class Answers:
             raise Nondeterministic(msg)
         return ask
 
-    def _complete(self, event: Event, ask: StepAsk | None) -> None:
+    def _complete(self, event: Event, ask: PendingStep | None) -> None:
         if ask is None:
             return
         check_recorded_name(ask, event.data["name"])
         self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
 
-    def _fail(self, event: Event, ask: Ask | None, cause: BaseException | None) -> None:
+    def _fail(self, event: Event, ask: Pending | None, cause: BaseException | None) -> None:
         if ask is None:
             return
         text = event.data["error"]
-        if isinstance(ask, StepAsk):
+        if isinstance(ask, PendingStep):
             check_recorded_name(ask, event.data["name"])
             ask.failures += 1
             if ask.failures < ask.attempts and not is_final(text):
@@ -109,7 +109,7 @@ class Answers:
         error.__cause__ = cause
         self._reject(ask, error)
 
-    def _requested(self, event: Event, ask: ApprovalAsk | None) -> None:
+    def _requested(self, event: Event, ask: PendingApproval | None) -> None:
         if ask is None or event.approval is None:
             return
         changed = _changed(ask, event.approval, event.data["policy"])
@@ -119,7 +119,7 @@ class Answers:
         ask.known = True
         ask.approval_id = event.approval.id
 
-    def _resolved(self, ask: ApprovalAsk | None, approval: ApprovalRecord) -> None:
+    def _resolved(self, ask: PendingApproval | None, approval: ApprovalRecord) -> None:
         if ask is None:
             return
         # A replay must show it as it was shown the first time: not redeemed yet.
@@ -131,7 +131,7 @@ class Answers:
         else:
             self._resolve(ask, clearance)
 
-    def _timed(self, event: Event, ask: TimerAsk | None) -> None:
+    def _timed(self, event: Event, ask: PendingTimer | None) -> None:
         if ask is None:
             return
         ask.known = True
@@ -143,7 +143,7 @@ class Answers:
                 raise Nondeterministic(msg)
             self._over(ask)
 
-    def _child(self, event: Event, ask: ChildAsk | None) -> None:
+    def _child(self, event: Event, ask: PendingChild | None) -> None:
         if ask is None:
             return
         if event.type == "ChildEnded":
@@ -160,7 +160,7 @@ class Answers:
             raise Nondeterministic(msg)
         ask.known = True
 
-    def _child_ended(self, event: Event, ask: ChildAsk) -> None:
+    def _child_ended(self, event: Event, ask: PendingChild) -> None:
         if event.data["outcome"] == ExecutionState.COMPLETED:
             self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
         else:
@@ -176,15 +176,15 @@ class Answers:
                 return
         self._signals.setdefault(name, deque()).append(payload)
 
-    def _resolve(self, ask: Ask, result: Any) -> None:
+    def _resolve(self, ask: Pending, result: Any) -> None:
         if self._over(ask):
             ask.future.set_result(result)
 
-    def _reject(self, ask: Ask, error: Exception) -> None:
+    def _reject(self, ask: Pending, error: Exception) -> None:
         if self._over(ask):
             ask.future.set_exception(error)
 
-    def _over(self, ask: Ask) -> bool:
+    def _over(self, ask: Pending) -> bool:
         """Note that nothing more comes for an ask; False if nobody waits for it."""
         self.open.pop(ask.key, None)
         self.given_up.pop(ask.key, None)
@@ -197,7 +197,7 @@ def told(event: Event) -> str:
     return f"{event.type} {key!r} (version {event.version})"
 
 
-def check_recorded_name(ask: StepAsk, recorded: str) -> None:
+def check_recorded_name(ask: PendingStep, recorded: str) -> None:
     """Raise Nondeterministic if a step is recorded under another name than it now has."""
     if recorded != ask.name:
         msg = (
@@ -207,7 +207,7 @@ def check_recorded_name(ask: StepAsk, recorded: str) -> None:
         raise Nondeterministic(msg)
 
 
-def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
+def _converted(ask: Pending, convert: Callable[[Any], Any], value: Any) -> Any:
     try:
         return convert(value)
     except Exception as error:
@@ -215,7 +215,7 @@ def _converted(ask: Ask, convert: Callable[[Any], Any], value: Any) -> Any:
         raise Nondeterministic(msg) from error
 
 
-def _changed(ask: ApprovalAsk, approval: ApprovalRecord, policy: dict[str, Any]) -> str | None:
+def _changed(ask: PendingApproval, approval: ApprovalRecord, policy: dict[str, Any]) -> str | None:
     """Name what differs between an approval and what is asked for now."""
     request = ask.request
     if approval.erased:

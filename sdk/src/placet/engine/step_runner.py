@@ -8,8 +8,8 @@ from placet._util.canonical_json import digest
 from placet._util.invoke import described
 from placet._util.serde import recorded
 from placet.engine.failure_codec import doubt_text, refused_text
-from placet.engine.host import Owner
-from placet.engine.pending import Ask, StepAsk
+from placet.engine.host import Host
+from placet.engine.pending import Pending, PendingStep
 from placet.errors import (
     BadRequest,
     InvalidInput,
@@ -27,16 +27,16 @@ log = logging.getLogger("placet.engine")
 MAX_PAUSE_SECONDS = 60.0
 
 
-class Steps:
+class StepRunner:
     """Performs the steps of one execution. ``redeemed``: the approvals that were at its claim."""
 
     __slots__ = ("_owner", "_redeemed")
 
-    def __init__(self, owner: Owner, redeemed: frozenset[str]) -> None:
+    def __init__(self, owner: Host, redeemed: frozenset[str]) -> None:
         self._owner = owner
         self._redeemed = redeemed
 
-    async def perform(self, ask: StepAsk) -> None:
+    async def perform(self, ask: PendingStep) -> None:
         """Attempt a step until it succeeds or fails for good, and record each attempt."""
         if self._owner.draining():
             return
@@ -66,7 +66,7 @@ class Steps:
                 return
             pause = max(pause, min(pause * 2, MAX_PAUSE_SECONDS))
 
-    async def _attempt(self, ask: StepAsk) -> Any:
+    async def _attempt(self, ask: PendingStep) -> Any:
         limit = asyncio.timeout(ask.timeout)
         try:
             async with limit:
@@ -84,19 +84,19 @@ class Steps:
             msg = f"{ask} was cancelled from inside"
             raise RuntimeError(msg) from error
 
-    async def _record_result(self, ask: StepAsk, result: Any) -> None:
+    async def _record_result(self, ask: PendingStep, result: Any) -> None:
         try:
             await self._record(ask, result=result)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
             # Another attempt would give as much again.
             await self.refuse(ask, error, f"the result of {ask}")
 
-    async def _record_failure(self, ask: StepAsk, text: str, error: BaseException) -> None:
+    async def _record_failure(self, ask: PendingStep, text: str, error: BaseException) -> None:
         log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
         await self._record(ask, error=text, cause=error)
 
     async def refuse(
-        self, ask: Ask, error: Refused | RequestError, what: str | None = None
+        self, ask: Pending, error: Refused | RequestError, what: str | None = None
     ) -> None:
         """Record that the service does not take what was asked for: an attempt that failed."""
         log.warning("%s of %s: %s", ask, self._owner.execution.id, error)
@@ -104,7 +104,7 @@ class Steps:
 
     async def _record(
         self,
-        ask: Ask,
+        ask: Pending,
         *,
         result: Any = None,
         error: str | None = None,
@@ -134,7 +134,7 @@ class Steps:
             )
             raise Nondeterministic(msg) from refused
 
-    async def _redeem(self, ask: StepAsk) -> tuple[str, BaseException | None] | None:
+    async def _redeem(self, ask: PendingStep) -> tuple[str, BaseException | None] | None:
         """Redeem the clearance of a step; gives what to record if it must not be begun."""
         clearance = ask.clearance
         assert clearance is not None

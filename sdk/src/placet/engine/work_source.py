@@ -12,8 +12,8 @@ from placet.client.changes import Mode
 from placet.client.client import Client
 from placet.client.transport.reconnecting import StreamCutError
 from placet.client.transport.retry import retried
-from placet.engine.execution_pool import Fleet
-from placet.engine.execution_runner import Driver
+from placet.engine.execution_pool import ExecutionPool
+from placet.engine.execution_runner import ExecutionRunner
 from placet.models.responses import Poll
 
 log = logging.getLogger("placet.engine")
@@ -25,13 +25,13 @@ CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
 
 
-class Intake:
+class WorkSource:
     """Hands what the service gives a worker to its fleet, and keeps the lease meanwhile."""
 
     def __init__(
         self,
         client: Client,
-        fleet: Fleet,
+        fleet: ExecutionPool,
         *,
         worker: str,
         queues: Sequence[str],
@@ -149,7 +149,7 @@ class Intake:
             self._confirming.cancel()
         self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
 
-    async def _confirm(self, before: Sequence[Driver]) -> None:
+    async def _confirm(self, before: Sequence[ExecutionRunner]) -> None:
         """Ask about those that the stream does not tell of again, once it has had time to."""
         self._fleet.doubt(before)
         await asyncio.sleep(CONFIRM_SECONDS)

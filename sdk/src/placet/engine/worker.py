@@ -20,11 +20,11 @@ from placet.client.client import Client
 from placet.client.leases import GRACE, LEASE, SHORTEST_LEASE
 from placet.client.mutations import settled
 from placet.client.transport import operations
-from placet.engine.command_batcher import Batcher, Result
-from placet.engine.execution_pool import Fleet
+from placet.engine.command_batcher import CommandBatcher, Result
+from placet.engine.execution_pool import ExecutionPool
 from placet.engine.loop_watchdog import watch
-from placet.engine.registry import WorkflowFunction, Workflows
-from placet.engine.work_source import Intake
+from placet.engine.registry import WorkflowFunction, WorkflowRegistry
+from placet.engine.work_source import WorkSource
 
 log = logging.getLogger("placet.engine")
 
@@ -74,9 +74,9 @@ class Engine:
         self._drain = drain
         self._lease = lease
         self._grace = grace
-        self._workflows = Workflows()
-        self._batcher = Batcher(self._submit)
-        self.fleet = Fleet(
+        self._workflows = WorkflowRegistry()
+        self._batcher = CommandBatcher(self._submit)
+        self.fleet = ExecutionPool(
             self.client,
             self.worker,
             self._workflows,
@@ -84,7 +84,7 @@ class Engine:
             threads=capacity,
             put_away_after=put_away.total_seconds(),
         )
-        self._intake = Intake(
+        self._intake = WorkSource(
             self.client,
             self.fleet,
             worker=self.worker,

@@ -13,13 +13,13 @@ from placet._util.invoke import described
 from placet._util.names import MAX_NAME, check_name
 from placet.engine.context import Run
 from placet.engine.event_loop import WorkflowLoop
-from placet.engine.event_order import Sequence
-from placet.engine.history import MARKER, Event, Record
-from placet.engine.host import Owner
-from placet.engine.pending import ApprovalAsk, Ask, ChildAsk, StepAsk, TimerAsk
-from placet.engine.registry import Workflows
-from placet.engine.resolver import Answers, check_recorded_name, told
-from placet.engine.step_runner import Steps
+from placet.engine.event_order import EventOrder
+from placet.engine.history import MARKER, Event, ExecutionHistory
+from placet.engine.host import Host
+from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
+from placet.engine.registry import WorkflowRegistry
+from placet.engine.resolver import Resolver, check_recorded_name, told
+from placet.engine.step_runner import StepRunner
 from placet.errors import (
     BadRequest,
     Internal,
@@ -44,12 +44,12 @@ from placet.models.commands import (
 
 log = logging.getLogger("placet.engine")
 
-A = TypeVar("A", bound=Ask)
+A = TypeVar("A", bound=Pending)
 
 NO_LONGER = "the workflow no longer waits for it"
 
 
-class Play:
+class WorkflowInstance:
     """Runs a workflow from its start, along a record, and then on.
 
     Raises UnknownWorkflowError when made. The methods are called from callbacks of the outer loop,
@@ -59,18 +59,18 @@ class Play:
 
     def __init__(
         self,
-        owner: Owner,
-        workflows: Workflows,
-        record: Record,
+        owner: Host,
+        workflows: WorkflowRegistry,
+        record: ExecutionHistory,
         soon: Callable[[Callable[[], None]], object],
     ) -> None:
         execution = owner.execution
         workflow = workflows.find(execution.workflow, execution.workflow_version)
-        self.sequence = Sequence(record.woken, self._deliver, soon)
+        self.sequence = EventOrder(record.woken, self._deliver, soon)
         self.loop = WorkflowLoop(self._timer)  # type: ignore[abstract]
         self.loop.now = execution.started_at.timestamp()
         self._owner = owner
-        self._steps = Steps(owner, record.redeemed)
+        self._steps = StepRunner(owner, record.redeemed)
         self._tried = record.tried
         self._names = record.names
         self._left = sum(map(_by_worker, (*record.first, *record.last)))
@@ -85,22 +85,22 @@ class Play:
         self._suspended = False
         self._broken: Nondeterministic | None = None
         self._numbers: Counter[str] = Counter()
-        self._answers = Answers()
+        self._answers = Resolver()
         self._main = self.loop.create_task(workflow(Run(self, execution, owner.fence)))
 
     @property
     def idle(self) -> bool:
         """Whether it waits for nothing but the stream, and leaves no step to be begun."""
         busy = self._owner.tasks or self.sequence.waiting or self._main.done()
-        return self._live and not (busy or self._answers.waits_for(StepAsk))
+        return self._live and not (busy or self._answers.waits_for(PendingStep))
 
     @property
     def cleared(self) -> frozenset["asyncio.Task[None]"]:
         """The steps with a clearance that are under way."""
-        steps = [ask for ask in self._answers.open.values() if isinstance(ask, StepAsk)]
+        steps = [ask for ask in self._answers.open.values() if isinstance(ask, PendingStep)]
         return frozenset(s.task for s in steps if s.clearance is not None and s.task is not None)
 
-    def replay(self, record: Record) -> None:
+    def replay(self, record: ExecutionHistory) -> None:
         """Take the workflow along its record. Raises Nondeterministic at the first difference."""
         self._pump()
         for event in record.first:
@@ -163,7 +163,7 @@ class Play:
             )
         elif self._owner.draining():
             return
-        elif not self._suspended and not self._answers.waits_for(ApprovalAsk):
+        elif not self._suspended and not self._answers.waits_for(PendingApproval):
             self._suspended = True
             self._owner.spawn(self._suspend())
         else:
@@ -236,7 +236,7 @@ class Play:
             raise ValueError(msg)
         return key
 
-    def ask(self, ask: Ask) -> "asyncio.Future[Any]":
+    def ask(self, ask: Pending) -> "asyncio.Future[Any]":
         """Ask for something. Raises ValueError if its key is used already."""
         if ask.key in self._answers.keys:
             msg = f"the key {ask.key!r} is used twice in one run; give each ask one of its own"
@@ -260,9 +260,9 @@ class Play:
             self._begin(ask)
         return ask.future
 
-    def _check_name(self, ask: Ask) -> None:
+    def _check_name(self, ask: Pending) -> None:
         """Raise Nondeterministic if the service would refuse a step under its name."""
-        if isinstance(ask, StepAsk):
+        if isinstance(ask, PendingStep):
             check_recorded_name(ask, self._names.get(ask.key, ask.name))
 
     def signal(self, name: str) -> "asyncio.Future[Any]":
@@ -298,7 +298,7 @@ class Play:
         )
 
     def _timer(self, delay: float) -> "asyncio.Future[None]":
-        timer = self.ask(TimerAsk(key=self.key(None, "timer"), delay=timedelta(seconds=delay)))
+        timer = self.ask(PendingTimer(key=self.key(None, "timer"), delay=timedelta(seconds=delay)))
         timer.add_done_callback(self._check_timer)
         return timer
 
@@ -306,15 +306,15 @@ class Play:
         if not timer.cancelled() and (error := timer.exception()) is not None:
             self._broken = Nondeterministic(f"a timer can't be had: {error}")
 
-    def _begin(self, ask: Ask) -> None:
+    def _begin(self, ask: Pending) -> None:
         match ask:
-            case StepAsk():
+            case PendingStep():
                 if not self._owner.draining():
                     ask.task = self._owner.spawn(self._steps.perform(ask))
-            case ApprovalAsk() | TimerAsk() | ChildAsk() if not ask.known:
+            case PendingApproval() | PendingTimer() | PendingChild() if not ask.known:
                 self._owner.spawn(self._request(ask))
 
-    async def _request(self, ask: Ask) -> None:
+    async def _request(self, ask: Pending) -> None:
         """Have the service note what is asked for."""
         try:
             accepted = await self._owner.send(self._command(ask))
@@ -324,7 +324,7 @@ class Play:
             await self._steps.refuse(ask, error)
             return
         ask.known = True
-        if isinstance(ask, ApprovalAsk):
+        if isinstance(ask, PendingApproval):
             if accepted.approval is None:
                 msg = f"the service did not say which approval {ask.key!r} is"
                 raise Internal(msg)
@@ -332,13 +332,13 @@ class Play:
         if not ask.open:
             self._take_back(ask)
 
-    def _command(self, ask: Ask) -> Command:
+    def _command(self, ask: Pending) -> Command:
         match ask:
-            case ApprovalAsk():
+            case PendingApproval():
                 return ask.request
-            case ChildAsk():
+            case PendingChild():
                 return ask.command
-            case TimerAsk():
+            case PendingTimer():
                 return SetTimer(
                     execution_id=self._id,
                     fence=self._owner.fence,
@@ -350,11 +350,11 @@ class Play:
                 msg = f"{ask} is no request"
                 raise TypeError(msg)
 
-    def _ended(self, ask: Ask, future: "asyncio.Future[Any]") -> None:
+    def _ended(self, ask: Pending, future: "asyncio.Future[Any]") -> None:
         """Take back what the workflow has stopped waiting for."""
         if not future.cancelled() or self._answers.open.pop(ask.key, None) is None or self._closed:
             return
-        if isinstance(ask, StepAsk):
+        if isinstance(ask, PendingStep):
             if ask.task is not None:
                 ask.task.cancel()
         elif self._live:
@@ -362,13 +362,13 @@ class Play:
         else:
             self._answers.given_up[ask.key] = ask
 
-    def _take_back(self, ask: Ask) -> None:
+    def _take_back(self, ask: Pending) -> None:
         match ask:
-            case ApprovalAsk(approval_id=str(approval_id)):
+            case PendingApproval(approval_id=str(approval_id)):
                 command: Command = WithdrawApproval(
                     approval_id=approval_id, fence=self._owner.fence, reason=NO_LONGER
                 )
-            case TimerAsk(known=True):
+            case PendingTimer(known=True):
                 command = CancelTimer(execution_id=self._id, fence=self._owner.fence, key=ask.key)
             case _:
                 return

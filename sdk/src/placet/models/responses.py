@@ -21,18 +21,18 @@ from placet.models.enums import (
 T = TypeVar("T")
 
 
-class Record(msgspec.Struct, frozen=True, rename="camel"):
+class ResponseModel(msgspec.Struct, frozen=True, rename="camel"):
     """Base of all answers. Fields that the contract may gain later are passed over."""
 
 
-class Actor(Record, kw_only=True, frozen=True):
+class Actor(ResponseModel, kw_only=True, frozen=True):
     """The person or owner who did something, as authenticated."""
 
     id: str
     name: str | None = None
 
 
-class Principal(Record, kw_only=True, frozen=True):
+class Principal(ResponseModel, kw_only=True, frozen=True):
     """Who the token belongs to. ``queues`` None: not bound to queues."""
 
     id: str
@@ -42,14 +42,14 @@ class Principal(Record, kw_only=True, frozen=True):
     queues: list[str] | None = None
 
 
-class Label(Record, kw_only=True, frozen=True):
+class Label(ResponseModel, kw_only=True, frozen=True):
     """A name and a value put on an execution at its start."""
 
     name: str
     value: str
 
 
-class PageInfo(Record, kw_only=True, frozen=True):
+class PageInfo(ResponseModel, kw_only=True, frozen=True):
     """Where a page begins and ends."""
 
     has_next_page: bool
@@ -58,14 +58,14 @@ class PageInfo(Record, kw_only=True, frozen=True):
     end_cursor: str | None = None
 
 
-class Edge(Record, Generic[T], kw_only=True, frozen=True):
+class Edge(ResponseModel, Generic[T], kw_only=True, frozen=True):
     """One row of a page with its cursor."""
 
     cursor: str
     node: T
 
 
-class Page(Record, Generic[T], kw_only=True, frozen=True):
+class Page(ResponseModel, Generic[T], kw_only=True, frozen=True):
     """One page. Iterating gives its rows.
 
     ``position`` is the log up to which a page of a read model is true: a stream from there misses
@@ -89,7 +89,7 @@ class Page(Record, Generic[T], kw_only=True, frozen=True):
         return self.page_info.end_cursor if self.page_info.has_next_page else None
 
 
-class Step(Record, kw_only=True, frozen=True):
+class Step(ResponseModel, kw_only=True, frozen=True):
     """A recorded step. ``error`` is that of the last attempt while none succeeded."""
 
     key: str
@@ -100,7 +100,7 @@ class Step(Record, kw_only=True, frozen=True):
     completed_at: datetime | None = None
 
 
-class ExecutionHead(Record, kw_only=True, frozen=True):
+class ExecutionHead(ResponseModel, kw_only=True, frozen=True):
     """The little that each command's answer says of its execution."""
 
     id: str
@@ -112,7 +112,7 @@ class ExecutionHead(Record, kw_only=True, frozen=True):
     woken_version: int = 0
 
 
-class Parent(Record, kw_only=True, frozen=True):
+class Parent(ResponseModel, kw_only=True, frozen=True):
     """The execution for which another one was started, under a key."""
 
     execution_id: str
@@ -120,7 +120,7 @@ class Parent(Record, kw_only=True, frozen=True):
     round: int
 
 
-class ExecutionBody(Record, kw_only=True, frozen=True):
+class ExecutionBody(ResponseModel, kw_only=True, frozen=True):
     """What an execution has in common with how it once was.
 
     ``asleep``: its worker waits for nothing but a timer, a signal or a child. ``parked`` says why
@@ -156,7 +156,7 @@ class Execution(ExecutionBody, kw_only=True, frozen=True):
     id: str
 
 
-class Requirement(Record, kw_only=True, frozen=True):
+class Requirement(ResponseModel, kw_only=True, frozen=True):
     """So many people of any of the groups, or among the users."""
 
     count: int
@@ -164,7 +164,7 @@ class Requirement(Record, kw_only=True, frozen=True):
     users: list[str]
 
 
-class ApprovalPolicy(Record, kw_only=True, frozen=True):
+class ApprovalPolicy(ResponseModel, kw_only=True, frozen=True):
     """Who has to agree, and how many rejections reject."""
 
     requirements: list[Requirement]
@@ -174,7 +174,7 @@ class ApprovalPolicy(Record, kw_only=True, frozen=True):
     escalate_to: list[str]
 
 
-class Decision(Record, kw_only=True, frozen=True):
+class Decision(ResponseModel, kw_only=True, frozen=True):
     """One person's verdict, with the digest of what this person saw."""
 
     verdict: Verdict
@@ -187,14 +187,14 @@ class Decision(Record, kw_only=True, frozen=True):
     rule: str
 
 
-class Eligibility(Record, kw_only=True, frozen=True):
+class Eligibility(ResponseModel, kw_only=True, frozen=True):
     """Whether the viewer may decide, and if not, why."""
 
     allowed: bool
     reasons: list[str]
 
 
-class ApprovalBody(Record, kw_only=True, frozen=True):
+class ApprovalBody(ResponseModel, kw_only=True, frozen=True):
     """What an approval has in common with how it once was."""
 
     key: str
@@ -249,7 +249,7 @@ class ExecutionSnapshot(ExecutionBody, kw_only=True, frozen=True):
     approvals: list[ApprovalSnapshot]
 
 
-class History(Record, kw_only=True, frozen=True):
+class History(ResponseModel, kw_only=True, frozen=True):
     """An execution with all its steps and approvals, each in the order first seen."""
 
     execution: Execution
@@ -257,7 +257,7 @@ class History(Record, kw_only=True, frozen=True):
     approvals: list[Approval]
 
 
-class RecordedEvent(Record, kw_only=True, frozen=True):
+class RecordedEvent(ResponseModel, kw_only=True, frozen=True):
     """An event of the log. ``stored_bytes`` is what ``hash`` covers; ``data`` is None if erased."""
 
     position: str
@@ -276,7 +276,7 @@ class RecordedEvent(Record, kw_only=True, frozen=True):
     stored_bytes: bytes
 
 
-class Claim(Record, kw_only=True, frozen=True):
+class Claim(ResponseModel, kw_only=True, frozen=True):
     """An execution claimed for a worker, and the fencing number that its commands carry."""
 
     execution: Execution
@@ -284,14 +284,14 @@ class Claim(Record, kw_only=True, frozen=True):
     lease_expires_at: datetime
 
 
-class Poll(Record, kw_only=True, frozen=True):
+class Poll(ResponseModel, kw_only=True, frozen=True):
     """What was claimed, and of what the worker named as held, what it holds no longer."""
 
     claims: list[Claim]
     lost: list[str]
 
 
-class Heartbeat(Record, kw_only=True, frozen=True):
+class Heartbeat(ResponseModel, kw_only=True, frozen=True):
     """Until when a worker's lease runs, and what it lost since the last heartbeat."""
 
     worker: str
@@ -300,14 +300,14 @@ class Heartbeat(Record, kw_only=True, frozen=True):
     lost: list[str]
 
 
-class EventMessage(Record, kw_only=True, frozen=True):
+class EventMessage(ResponseModel, kw_only=True, frozen=True):
     """A message of the stream of events. No event: the cursor has moved on, nothing matched."""
 
     cursor: str
     event: RecordedEvent | None = None
 
 
-class ApprovalMessage(Record, kw_only=True, frozen=True):
+class ApprovalMessage(ResponseModel, kw_only=True, frozen=True):
     """A message of the stream of approvals. ``removed_id``: this one no longer matches."""
 
     cursor: str
@@ -315,7 +315,7 @@ class ApprovalMessage(Record, kw_only=True, frozen=True):
     removed_id: str | None = None
 
 
-class Past(Record, kw_only=True, frozen=True):
+class Past(ResponseModel, kw_only=True, frozen=True):
     """The part of an event that a workflow's replay needs."""
 
     position: str
@@ -331,7 +331,7 @@ class Happening(Past, kw_only=True, frozen=True):
     execution_id: str
 
 
-class Transcript(Record, kw_only=True, frozen=True):
+class Transcript(ResponseModel, kw_only=True, frozen=True):
     """All that a replay of an execution needs: its events by version, its approvals as requested.
 
     It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
@@ -342,7 +342,7 @@ class Transcript(Record, kw_only=True, frozen=True):
     approvals: list[ApprovalRecord]
 
 
-class Assignment(Record, kw_only=True, frozen=True):
+class Assignment(ResponseModel, kw_only=True, frozen=True):
     """A message to a worker: one of claim, resolved, happened, ended and lost is set.
 
     ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
@@ -357,7 +357,7 @@ class Assignment(Record, kw_only=True, frozen=True):
     lost: str | None = None
 
 
-class Accepted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
+class Accepted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
     """A command was carried out. ``repeated``: an earlier call had done so already."""
 
     position: str
@@ -366,13 +366,13 @@ class Accepted(Record, kw_only=True, tag_field="__typename", tag="Accepted", fro
     approval: Approval | None = None
 
 
-class ApprovalName(Record, kw_only=True, frozen=True):
+class ApprovalName(ResponseModel, kw_only=True, frozen=True):
     """Which approval it is."""
 
     id: str
 
 
-class Noted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
+class Noted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
     """A command was carried out, as an engine is told: of an approval no more than its id.
 
     ``at`` is the time of the event at ``position``, which is an earlier one if it is ``repeated``.
@@ -385,7 +385,9 @@ class Noted(Record, kw_only=True, tag_field="__typename", tag="Accepted", frozen
     approval: ApprovalName | None = None
 
 
-class RefusedResult(Record, kw_only=True, tag_field="__typename", tag="Refused", frozen=True):
+class RefusedResult(
+    ResponseModel, kw_only=True, tag_field="__typename", tag="Refused", frozen=True
+):
     """A command was refused, as the wire says it; callers meet it as :class:`placet.Refused`."""
 
     code: str
@@ -394,14 +396,14 @@ class RefusedResult(Record, kw_only=True, tag_field="__typename", tag="Refused",
     approval: Approval | None = None
 
 
-class Move(Record, kw_only=True, frozen=True):
+class Move(ResponseModel, kw_only=True, frozen=True):
     """The little of an event that moves a state machine."""
 
     version: int
     type: str
 
 
-class ExecutionChange(Record, kw_only=True, frozen=True):
+class ExecutionChange(ResponseModel, kw_only=True, frozen=True):
     """What an execution has become since a version. ``execution`` None: it is still at that one."""
 
     changed: bool

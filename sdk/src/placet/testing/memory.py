@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from placet._util.canonical_json import digest
-from placet.engine.execution_runner import Driver
-from placet.engine.history import WAKES, Event, Record, arranged
-from placet.engine.registry import Workflows
+from placet.engine.execution_runner import ExecutionRunner
+from placet.engine.history import WAKES, Event, ExecutionHistory, arranged
+from placet.engine.registry import WorkflowRegistry
 from placet.errors import REFUSALS, NotEligible
 from placet.models.commands import (
     CancelTimer,
@@ -62,7 +62,7 @@ class _Answer(NamedTuple):
 _Carried = _Answer | None | Coroutine[Any, Any, _Answer | None]
 
 
-class Memory:
+class InMemoryService:
     """The service of one execution, for its driver. ``now`` is the time that events get."""
 
     threads: Executor | None = None
@@ -71,7 +71,7 @@ class Memory:
     def __init__(
         self,
         execution: Execution,
-        workflows: Workflows,
+        workflows: WorkflowRegistry,
         now: datetime,
         children: Mapping[str, Callable[[Any], Any]],
     ) -> None:
@@ -81,7 +81,7 @@ class Memory:
         self.running = True
         self.result: Any = None
         self.error: str | None = None
-        self.driver: Driver | None = None
+        self.driver: ExecutionRunner | None = None
         self._execution = execution
         self._children = children
         self._approvals: list[ApprovalRecord] = []
@@ -112,7 +112,7 @@ class Memory:
         """Give the approvals that are not resolved."""
         return [a for a in self._approvals if a.status is ApprovalStatus.PENDING]
 
-    async def load(self, execution_id: str) -> Record:
+    async def load(self, execution_id: str) -> ExecutionHistory:
         """Give the record."""
         del execution_id
         return arranged(self.transcript())
@@ -141,18 +141,18 @@ class Memory:
         self.now += timedelta(seconds=seconds)
         await asyncio.sleep(0)
 
-    def idle(self, driver: Driver) -> None:
+    def idle(self, driver: ExecutionRunner) -> None:
         """Take note that the workflow waits."""
         del driver
         self._resting.set()
 
-    def ended(self, driver: Driver) -> None:
+    def ended(self, driver: ExecutionRunner) -> None:
         """Take note that it is over."""
         del driver
         self.running = False
         self._resting.set()
 
-    def spare(self, driver: Driver, *, parked: bool) -> None:
+    def spare(self, driver: ExecutionRunner, *, parked: bool) -> None:
         """Take note that it can't go on."""
         self.running = False
         if not parked and self.error is None:

@@ -10,9 +10,9 @@ import msgspec
 
 from placet.engine.history import arranged
 from placet.engine.host import Told
-from placet.engine.pending import Ask, StepAsk
-from placet.engine.registry import WorkflowFunction, Workflows
-from placet.engine.workflow_instance import Play
+from placet.engine.pending import Pending, PendingStep
+from placet.engine.registry import WorkflowFunction, WorkflowRegistry
+from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import Nondeterministic
 from placet.models.commands import Command, CompleteExecution
 from placet.models.enums import ExecutionState
@@ -41,7 +41,7 @@ def replay(transcript: Transcript | bytes | str, workflow: WorkflowFunction) -> 
 
 def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
     execution = transcript.execution
-    workflows = Workflows()
+    workflows = WorkflowRegistry()
     workflows.add(workflow, execution.workflow, None)
     record = arranged(transcript)
     play = _Watched(_Onlooker(execution), workflows, record, lambda _: None)
@@ -58,21 +58,21 @@ def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
         play.drop()
 
 
-class _Watched(Play):
+class _Watched(WorkflowInstance):
     """A playing that keeps the steps it is asked for, by key."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.steps: dict[str, StepAsk] = {}
+        self.steps: dict[str, PendingStep] = {}
 
-    def ask(self, ask: Ask) -> "asyncio.Future[Any]":
+    def ask(self, ask: Pending) -> "asyncio.Future[Any]":
         """Keep a step, and ask for it."""
-        if isinstance(ask, StepAsk):
+        if isinstance(ask, PendingStep):
             self.steps[ask.key] = ask
         return super().ask(ask)
 
 
-def _check_clearances(steps: Mapping[str, StepAsk], transcript: Transcript) -> None:
+def _check_clearances(steps: Mapping[str, PendingStep], transcript: Transcript) -> None:
     """Hold against each step the approval that it redeemed: its result does not show it."""
     used = {e.data["redemptionKey"]: e for e in _of(transcript, "ApprovalRedeemed")}
     done = {e.data["key"]: e for e in _of(transcript, "StepCompleted")}
@@ -99,7 +99,7 @@ def _of(transcript: Transcript, kind: str) -> Iterator[Past]:
     return (each for each in transcript.events if each.type == kind)
 
 
-def _check_end(play: Play, execution: Execution) -> None:
+def _check_end(play: WorkflowInstance, execution: Execution) -> None:
     end = play.end()
     if end is None:
         msg = f"the record ends with {execution.state}, the workflow asks for {play.asked()}"

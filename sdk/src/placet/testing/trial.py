@@ -9,12 +9,12 @@ from typing import Any, Self
 from uuid import uuid4
 
 from placet._util.canonical_json import plain
-from placet.engine.execution_runner import Driver
-from placet.engine.registry import WorkflowFunction, Workflows
+from placet.engine.execution_runner import ExecutionRunner
+from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.errors import PlacetError
 from placet.models.enums import ExecutionState
 from placet.models.responses import Actor, ApprovalRecord, Claim, Execution, Past
-from placet.testing.memory import Memory
+from placet.testing.memory import InMemoryService
 from placet.testing.replay import replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,7 +44,7 @@ class Trial:
         children: dict[str, Callable[[Any], Any]] | None = None,
         seconds: float = LIMIT_SECONDS,
     ) -> None:
-        workflows = Workflows()
+        workflows = WorkflowRegistry()
         name = getattr(workflow, "__name__", "workflow")
         workflows.add(workflow, name, None)
         self._workflow = workflow
@@ -61,9 +61,9 @@ class Trial:
             started_at=start,
             updated_at=start,
         )
-        self._memory = Memory(self._execution, workflows, start, children or {})
+        self._memory = InMemoryService(self._execution, workflows, start, children or {})
         self._seconds = seconds
-        self._driver: Driver | None = None
+        self._driver: ExecutionRunner | None = None
 
     async def __aenter__(self) -> Self:
         """Start the workflow."""
@@ -72,7 +72,7 @@ class Trial:
             fence=1,
             lease_expires_at=self._execution.started_at + timedelta(days=365),
         )
-        self._driver = Driver(claim, self._memory)
+        self._driver = ExecutionRunner(claim, self._memory)
         self._memory.driver = self._driver
         return self
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.types.arguments import convert_arguments
 
-from api.graphql.document_cache import Documents
+from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor, InvalidRequestError
 from api.graphql.fastpath.arguments import reader
 from api.graphql.fastpath.completion import DEFINITION
@@ -244,7 +244,7 @@ GOOD, BAD = {"name": "good"}, {"name": "bad"}
 async def test_every_answer_is_the_library_s(source: str, variables: Any) -> None:
     document = parse(source)
     assert validate(SMALL, document) == []
-    executor = Executor(SMALL, Documents(SMALL))
+    executor = Executor(SMALL, DocumentCache(SMALL))
     operation = executor.prepare(GraphQLRequest(source))
     for who in ("me", "you", "me"):
         context: Any = who
@@ -257,7 +257,7 @@ async def test_every_answer_is_the_library_s(source: str, variables: Any) -> Non
 async def test_each_operation_of_a_document_is_called_by_its_name() -> None:
     source = """query A($n: String) { made(name: $n) { name } }
         query B($m: String) { other: made(name: $m) { by } }"""
-    executor = Executor(SMALL, Documents(SMALL))
+    executor = Executor(SMALL, DocumentCache(SMALL))
     context: Any = "me"
     for name, variables, expected in (
         ("A", {"n": "one"}, {"made": {"name": "one"}}),
@@ -270,7 +270,7 @@ async def test_each_operation_of_a_document_is_called_by_its_name() -> None:
 
 def test_which_operation_is_meant_is_asked_each_time() -> None:
     source = "query A { made(name: null) { name } } mutation B { makeAll(orders: []) { name } }"
-    executor = Executor(SMALL, Documents(SMALL))
+    executor = Executor(SMALL, DocumentCache(SMALL))
     for _ in range(2):
         assert executor.prepare(GraphQLRequest(source, None, "A")).type is OperationType.QUERY
         assert executor.prepare(GraphQLRequest(source, None, "B")).type is OperationType.MUTATION
@@ -282,7 +282,7 @@ def test_which_operation_is_meant_is_asked_each_time() -> None:
 
 
 async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
-    executor = Executor(SMALL, Documents(SMALL))
+    executor = Executor(SMALL, DocumentCache(SMALL))
     context: Any = "me"
     operation = executor.prepare(
         GraphQLRequest("mutation ($o: [Order!]!) { makeAll(orders: $o) { name } }")
@@ -306,7 +306,7 @@ async def test_what_a_resolver_came_to_is_not_asked_for_again() -> None:
             return Made(name=name, by="me")
 
     once = strawberry.Schema(query=Query, mutation=Once)._schema
-    executor = Executor(once, Documents(once))
+    executor = Executor(once, DocumentCache(once))
     source = "mutation ($n: String!) { make(name: $n) { name broken } }"
     operation, context = executor.prepare(GraphQLRequest(source)), _nobody()
     for name in ("good", "bad"):

@@ -66,7 +66,7 @@ _Item = msgspec.Raw | Exception | None
 """A payload, what ended the subscription, or None: the service completed it."""
 
 
-class Link:
+class GraphQLWebSocket:
     """A WebSocket after its acknowledgement. It is not used again once lost."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:

@@ -11,8 +11,8 @@ import aiohttp
 import msgspec
 
 from placet.client.transport.envelope import ErrorInfo, Operation, Request
-from placet.client.transport.graphql_ws import Link, LinkLostError, told
-from placet.client.transport.reconnecting import Socket
+from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError, told
+from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
 from placet.errors import (
     REQUEST_ERRORS,
@@ -49,7 +49,7 @@ _CLIENT_ERRORS = range(400, 500)
 _encode = msgspec.json.Encoder().encode
 
 
-class Transport:
+class HttpTransport:
     """A connection to one service for one token.
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
@@ -72,7 +72,7 @@ class Transport:
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
         self._open_waiting: aiohttp.ClientSession | None = None
-        self._open_socket: Socket | None = None
+        self._open_socket: ReconnectingWebSocket | None = None
         self._changing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -154,7 +154,7 @@ class Transport:
         finally:
             self._changing -= 1
 
-    async def _ask(self, link: Link, body: bytes) -> msgspec.Raw:
+    async def _ask(self, link: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
         try:
             async with asyncio.timeout(self._timeout):
                 return await link.ask(msgspec.Raw(body))
@@ -217,11 +217,11 @@ class Transport:
         )
 
     @property
-    def socket(self) -> Socket:
+    def socket(self) -> ReconnectingWebSocket:
         """The WebSocket that streams and commands share, dialled when it is needed."""
         self._check_loop()
         if self._open_socket is None:
-            self._open_socket = Socket(self._session, self.url, self._authorization)
+            self._open_socket = ReconnectingWebSocket(self._session, self.url, self._authorization)
         return self._open_socket
 
 

@@ -7,7 +7,7 @@ from placet.client.transport.envelope import Operation, Response
 from placet.models import responses
 
 
-class Released(responses.Record, frozen=True):
+class Released(responses.ResponseModel, frozen=True):
     """What a release answers."""
 
     released: int

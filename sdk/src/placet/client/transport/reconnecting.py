@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import aiohttp
 
 from placet.client.transport.envelope import Operation
-from placet.client.transport.graphql_ws import Link, LinkLostError
+from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError
 from placet.client.transport.retry import retried
-from placet.client.transport.websocket_health import Reach
+from placet.client.transport.websocket_health import WebSocketHealth
 from placet.errors import PlacetError, transient
 
 T = TypeVar("T")
@@ -37,24 +37,24 @@ class StreamCutError(PlacetError):
     """The connection could not be opened, or was lost, which ended a stream that is not patient."""
 
 
-class Socket:
+class ReconnectingWebSocket:
     """One connection for all streams of a client, and for its commands while it is open."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
-        self.reach = Reach(url)
+        self.reach = WebSocketHealth(url)
         self._session = session
         self._url = url
         self._authorization = authorization
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
-        self._link: Link | None = None
+        self._link: GraphQLWebSocket | None = None
         self._dial: asyncio.Task[None] | None = None
         self._opened_at = 0.0
         self._refused_at = -math.inf
         self._refusal: Exception | None = None
 
     @property
-    def link(self) -> Link | None:
+    def link(self) -> GraphQLWebSocket | None:
         """The connection, if it is open at this moment and not busy."""
         link = self._link
         return None if link is None or link.lost or link.busy else link
@@ -126,7 +126,7 @@ class Socket:
         """Wait a moment, each stream another one."""
         await asyncio.sleep(pause_seconds())
 
-    async def _live(self, *, patient: bool) -> Link:
+    async def _live(self, *, patient: bool) -> GraphQLWebSocket:
         if patient:
             # One of them tries again and again, and says so, for all.
             async with self._patience:
@@ -136,7 +136,7 @@ class Socket:
         except PlacetError as error:
             raise StreamCutError(str(error)) from error
 
-    async def _dialled(self) -> Link:
+    async def _dialled(self) -> GraphQLWebSocket:
         """Give the connection that is open, or open one. Raises what the attempt raised."""
         asked_at = monotonic()
         async with self._dialling:
@@ -147,7 +147,9 @@ class Socket:
                 # While this stream stood in line, it was tried in vain.
                 raise self._refusal
             try:
-                self._link = await Link.open(self._session, self._url, self._authorization)
+                self._link = await GraphQLWebSocket.open(
+                    self._session, self._url, self._authorization
+                )
             except PlacetError as error:
                 self._refused_at, self._refusal = monotonic(), error
                 self.reach.refused()

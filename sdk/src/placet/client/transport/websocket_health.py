@@ -10,7 +10,7 @@ FAILURES = 3
 BLOCKED_SECONDS = 300.0
 
 
-class Reach:
+class WebSocketHealth:
     """Judges by what became of the connections.
 
     One that is refused, or lost within LASTING_SECONDS, counts against WebSockets once HTTP was
