@@ -65,11 +65,11 @@ async def serve(
         lock_timeout=settings.lock_timeout,
         idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
     )
-    cache, positions = StateCache(), Checkpoints()
+    cache, checkpoints = StateCache(), Checkpoints()
     reader = Reader(log, cache, pool)
     inbox = Inbox(reader.known_after)
     projector = Projector(
-        database_url, MODELS.values(), load=loader(log), inbox=inbox, positions=positions
+        database_url, MODELS.values(), load=loader(log), inbox=inbox, checkpoints=checkpoints
     )
     tail = EventTail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
     writer = Writer(
@@ -86,10 +86,10 @@ async def serve(
         reader=reader,
         tail=tail,
         leases=leases,
-        assignments=Dispatcher(tail, reader, leases),
+        dispatcher=Dispatcher(tail, reader, leases),
         polling=LongPolling(leases, reader, tail),
-        executions=ExecutionQuery(pool, positions),
-        approvals=ApprovalQuery(pool, positions),
+        executions=ExecutionQuery(pool, checkpoints),
+        approvals=ApprovalQuery(pool, checkpoints),
     )
     authenticator = Authenticator(ApiKeys(pool), development)
     background = (
@@ -118,7 +118,7 @@ async def serve(
     await tail.start()
     writer.start()
     projector.start()
-    await services.assignments.start()
+    await services.dispatcher.start()
     tail.listen(lambda events, _: inbox.put(events))
     for one in background:
         await one.start()
@@ -127,7 +127,7 @@ async def serve(
     finally:
         for one in background:
             await one.close()
-        await services.assignments.close()
+        await services.dispatcher.close()
         await writer.close()
         await tail.close()
         await asyncio.to_thread(projector.close)

@@ -29,7 +29,7 @@ class Services:
     reader: Reader
     tail: EventTail
     leases: Leases
-    assignments: Dispatcher
+    dispatcher: Dispatcher
     polling: LongPolling
     executions: ExecutionQuery
     approvals: ApprovalQuery

@@ -155,8 +155,8 @@ def _runner(url: str, end: int) -> float:
 
 
 def _projector(url: str, log: ExecutionEventStore, end: int) -> float:
-    positions = Checkpoints()
-    projector = Projector(url, MODELS.values(), load=loader(log), positions=positions)
+    checkpoints = Checkpoints()
+    projector = Projector(url, MODELS.values(), load=loader(log), checkpoints=checkpoints)
     began = time.perf_counter()
     projector.start()
     with psycopg.connect(url, autocommit=True) as connection:

@@ -176,7 +176,7 @@ class Subscription:
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
-        stream = context.services.assignments.follow(
+        stream = context.services.dispatcher.follow(
             context.principal,
             worker,
             workers.check_queues(context, queues),

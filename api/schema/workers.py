@@ -226,5 +226,5 @@ async def release(
         if execution_ids is not None:
             ids = [id_ for text in execution_ids if (id_ := parse_uuid(text)) is not None]
         released = await leases.release(principal, worker, ids)
-    context.services.assignments.released(context.principal, worker, released)
+    context.services.dispatcher.released(context.principal, worker, released)
     return ReleaseResult(released=len(released))

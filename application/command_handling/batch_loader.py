@@ -35,9 +35,9 @@ class BatchLoader:
     """
 
     def __init__(
-        self, session: UnitOfWork, cache: StateCache, calls: Sequence[RequestGroup]
+        self, unit_of_work: UnitOfWork, cache: StateCache, calls: Sequence[RequestGroup]
     ) -> None:
-        self._session = session
+        self._unit_of_work = unit_of_work
         self._cache = cache
         self._calls = calls
         self._commands = [request.command for call in calls for request in call.requests]
@@ -51,9 +51,9 @@ class BatchLoader:
         """Find the heads."""
         # As a rule these do not exist yet; one that does is found under the lock.
         new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
-        await self._session.connect()
+        await self._unit_of_work.connect()
         if self._keys:
-            self._mapped = await self._session.mapped(self._keys)
+            self._mapped = await self._unit_of_work.mapped(self._keys)
             self._ids.update(self._mapped.values())
             new.difference_update(self._mapped.values())
         cold: set[UUID] = set()
@@ -80,7 +80,7 @@ class BatchLoader:
         is given back, so that is known of those only that were never claimed. A timer must not
         fire, or seem to, before its time, as it might by a time that is a little behind.
         """
-        now = self._session.time.now()
+        now = self._unit_of_work.time.now()
         if now is None or self._damaged:
             return None
         for command in self._commands:
@@ -97,7 +97,7 @@ class BatchLoader:
     async def under_lock(self) -> CommandBatch:
         """Take the lock, fold in what other processes added, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
-        situation = await self._session.begin(self._ids, self._keys, claims)
+        situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
         long = {
             id_
             for id_, version in situation.versions.items()
@@ -105,9 +105,9 @@ class BatchLoader:
         }
         if long:
             # Folding these would take too long while all others wait for the lock.
-            await self._session.rollback()
+            await self._unit_of_work.rollback()
             await self._load(long)
-            situation = await self._session.begin(self._ids, self._keys, claims)
+            situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
         await self._catch_up(situation)
         batch = CommandBatch(
             self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
@@ -117,7 +117,7 @@ class BatchLoader:
 
     async def _load(self, ids: set[UUID]) -> None:
         """Load cold streams, many in two round trips."""
-        found = await self._session.snapshots(ids)
+        found = await self._unit_of_work.snapshots(ids)
         snapshots = {
             id_: snapshot for id_, stored in found.items() if (snapshot := read_snapshot(stored))
         }
@@ -132,7 +132,7 @@ class BatchLoader:
                 self._heads[id_] = head
 
     async def _folded(self, after: dict[UUID, int], snapshots: dict[UUID, Snapshot]) -> Folded:
-        rows = await self._session.events_after(after)
+        rows = await self._unit_of_work.events_after(after)
         if len(rows) < SNAPSHOT_INTERVAL:
             return _fold(rows, snapshots)
         # The loop has others to serve meanwhile.
@@ -152,7 +152,7 @@ class BatchLoader:
         }
         if not behind:
             return
-        for row in await self._session.events_after(behind):
+        for row in await self._unit_of_work.events_after(behind):
             execution_id = row["originator_id"]
             if execution_id in self._damaged:
                 continue

@@ -93,7 +93,7 @@ class Writer:
         self._log = log
         self._cache = cache
         # A server that took over from another one may have lost what was seen of the log.
-        self._session = UnitOfWork(log.log_recorder, on_connect=cache.clear, others=others)
+        self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=cache.clear, others=others)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit
@@ -130,7 +130,7 @@ class Writer:
         # It would keep this writer, and the states that it has.
         metrics.QUEUE_DEPTH.set_function(lambda: 0)
         await asyncio.to_thread(self._snapshots.shutdown)
-        await self._session.drop()
+        await self._unit_of_work.drop()
 
     async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
         """Carry requests out and give one outcome for each, in order.
@@ -164,7 +164,7 @@ class Writer:
                 answers = await self._process(calls)
             except Exception as error:  # noqa: BLE001 - it is the callers' answer
                 _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
-                await self._session.drop()
+                await self._unit_of_work.drop()
                 answers = {call: [error for _ in call.requests] for call in calls}
             if not self._queue:
                 # Whoever was woken by the commit goes first.
@@ -203,13 +203,13 @@ class Writer:
     async def _look(self) -> None:
         self._look_due = False
         try:
-            await self._session.look()
+            await self._unit_of_work.look()
         except DATABASE_ERRORS:
             # Whoever commands next is told what is wrong.
-            await self._session.drop()
+            await self._unit_of_work.drop()
         except Exception:  # noqa: BLE001 - logged, and the writer goes on
             _log.exception("look_failed")
-            await self._session.drop()
+            await self._unit_of_work.drop()
 
     async def _process(self, calls: list[RequestGroup]) -> dict[RequestGroup, list[Outcome]]:
         # A connection may have died unnoticed since it was last used, so each batch has a second
@@ -221,15 +221,15 @@ class Writer:
                 batch, committed = await self._carry_out(calls)
             except psycopg.errors.LockNotAvailable as error:
                 _log.warning("log_lock_timeout", error=str(error))
-                await self._session.drop()
+                await self._unit_of_work.drop()
                 break
             except DATABASE_ERRORS as error:
                 _log.warning("log_unreachable", error=str(error))
-                await self._session.drop()
+                await self._unit_of_work.drop()
                 continue
             except _UnansweredError as error:
                 _log.warning("commit_unanswered", error=str(error))
-                await self._session.drop()
+                await self._unit_of_work.drop()
                 batch = error.batch
                 if not batch.appended:
                     continue
@@ -254,17 +254,17 @@ class Writer:
 
     async def _carry_out(self, calls: list[RequestGroup]) -> tuple[CommandBatch, Committed]:
         """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
-        attempt = BatchLoader(self._session, self._cache, calls)
+        attempt = BatchLoader(self._unit_of_work, self._cache, calls)
         await attempt.gather()
         batch = attempt.foreseen()
         if batch is not None:
             try:
-                committing = self._session.commit_expecting(batch, attempt.versions)
+                committing = self._unit_of_work.commit_expecting(batch, attempt.versions)
                 return batch, await _sent(batch, committing)
             except OvertakenError:
                 metrics.OVERTAKEN.inc()
         batch = await attempt.under_lock()
-        return batch, await _sent(batch, self._session.commit(batch))
+        return batch, await _sent(batch, self._unit_of_work.commit(batch))
 
     async def _look_up(self, batch: CommandBatch) -> Committed | None:
         async for attempt in AsyncRetrying(
@@ -275,9 +275,9 @@ class Writer:
         ):
             with attempt:
                 try:
-                    return await self._session.look_up(batch)
+                    return await self._unit_of_work.look_up(batch)
                 except DATABASE_ERRORS:
-                    await self._session.drop()
+                    await self._unit_of_work.drop()
                     raise
         return None
 
@@ -302,7 +302,7 @@ class Writer:
             ]
         )
         states = tuple([head.execution for head in batch.folded])
-        writer_pid = self._session.backend_pid
+        writer_pid = self._unit_of_work.backend_pid
         assert writer_pid is not None
         try:
             self._on_commit(Commit(committed.after, events, states, writer_pid))

@@ -52,7 +52,7 @@ class ChildProcessManager:
         self._writer = writer
         self._reader = reader
         self._tail = tail
-        self._duty = LeaderLease("family", pool)
+        self._leadership = LeaderLease("family", pool)
         self._tasks: list[asyncio.Task[None]] = []
         self._saved_at = 0.0
 
@@ -64,12 +64,12 @@ class ChildProcessManager:
         """Stop, and leave the rest to another process."""
         await stop(self._tasks)
         with suppress(psycopg.Error, PoolTimeout):
-            await self._duty.lay_down()
+            await self._leadership.lay_down()
 
     async def _run(self) -> None:
         while True:
             try:
-                if await self._duty.take():
+                if await self._leadership.take():
                     await self._follow()
             except (psycopg.Error, PoolTimeout) as error:
                 _log.warning("family_unreachable", error=str(error))
@@ -82,7 +82,7 @@ class ChildProcessManager:
             row = await (await connection.execute(_POSITION)).fetchone()
         position = 0 if row is None else row[0]
         async for batch in self._tail.follow(position, idle=TURN):
-            if not await self._duty.take():
+            if not await self._leadership.take():
                 return
             commands = [
                 (command, event) for event in batch.events for command in await self._caused(event)

@@ -51,7 +51,7 @@ class TimerProcessManager:
         self._pool = pool
         self._writer = writer
         self._tail = tail
-        self._duty = LeaderLease("clock", pool)
+        self._leadership = LeaderLease("clock", pool)
         self._tasks: list[asyncio.Task[None]] = []
         self._sooner = asyncio.Event()
         self._damaged: dict[UUID, float] = {}
@@ -67,7 +67,7 @@ class TimerProcessManager:
         """Stop, and leave the rest to another process."""
         await stop(self._tasks)
         with suppress(psycopg.Error, PoolTimeout):
-            await self._duty.lay_down()
+            await self._leadership.lay_down()
 
     async def _hear(self) -> None:
         """Look anew when a timer was set: it may be due before the one that is waited for."""
@@ -87,7 +87,7 @@ class TimerProcessManager:
         while True:
             pause = LONGEST
             try:
-                if await self._duty.take():
+                if await self._leadership.take():
                     pause = await self._tick()
             except (psycopg.Error, PoolTimeout) as error:
                 _log.warning("clock_unreachable", error=str(error))

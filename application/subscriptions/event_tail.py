@@ -69,7 +69,7 @@ class EventTail:
         self._buffer_limit = buffer_limit
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
-        self._listening = NotificationListener(conninfo, self._wake.set)
+        self._notifications = NotificationListener(conninfo, self._wake.set)
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -77,7 +77,7 @@ class EventTail:
         """Begin at the log's end. Raises psycopg errors if the database is away."""
         self.position = self._buffer_from = await self._reader.position()
         self._tasks = [
-            asyncio.create_task(self._listening.run(), name="placet-tail-listen"),
+            asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
             asyncio.create_task(self._read(), name="placet-tail-read"),
         ]
 
@@ -96,7 +96,7 @@ class EventTail:
 
     def offer(self, commit: Commit) -> None:
         """Take a commit of this process's writer."""
-        self._listening.writer_pid = commit.writer_pid
+        self._notifications.writer_pid = commit.writer_pid
         if commit.after == self.position:
             self._publish(commit.events, commit.states)
         else:
@@ -134,7 +134,7 @@ class EventTail:
     @property
     def others(self) -> bool:
         """Whether another process may want to hear of what this one commits."""
-        return self._listening.others
+        return self._notifications.others
 
     @property
     def draining(self) -> bool:

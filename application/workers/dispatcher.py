@@ -98,7 +98,7 @@ class Dispatcher:
         # What can be claimed, with its queue, and that of which only the database knows it.
         self._free: dict[UUID, str] = {}
         self._unsure: set[UUID] = set()
-        self._hearing = OrderedDelivery(tail, reader, self)
+        self._delivery = OrderedDelivery(tail, reader, self)
         # Whether there may be more to claim than anybody had room for.
         self._left_over = False
         self._sweep_now = asyncio.Event()
@@ -108,7 +108,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Begin to listen to the tail and to sweep."""
         self._tasks = [
-            self._hearing.start(),
+            self._delivery.start(),
             asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
             asyncio.create_task(self._assign_for_ever(), name="placet-assign"),
         ]

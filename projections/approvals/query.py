@@ -85,8 +85,8 @@ class _Cursor(Cursor[ApprovalOrder], frozen=True):
 class ApprovalQuery:
     """Pages of approvals, and the same rules asked of one approval."""
 
-    def __init__(self, pool: Pool, positions: Checkpoints | None = None) -> None:
-        self._source = PageQuery("approvals", pool, positions)
+    def __init__(self, pool: Pool, checkpoints: Checkpoints | None = None) -> None:
+        self._query = PageQuery("approvals", pool, checkpoints)
 
     async def page(
         self,
@@ -107,7 +107,7 @@ class ApprovalQuery:
         conditions = _conditions(principal, filter)
         _seek(conditions, order, after)
         keys = ["requested_at", "execution_id", "ordinal"]
-        position, bodies = await self._source.rows(
+        position, bodies = await self._query.rows(
             conditions,
             ["due", *keys] if order is ApprovalOrder.DEADLINE_ASC else keys,
             descending=order is ApprovalOrder.REQUESTED_DESC,
@@ -120,7 +120,7 @@ class ApprovalQuery:
 
     async def count(self, principal: Principal, filter: ApprovalFilter) -> int | None:  # noqa: A002
         """Count the approvals that the principal sees; None if there are more than 10,000."""
-        return await self._source.count(_conditions(principal, filter))
+        return await self._query.count(_conditions(principal, filter))
 
     async def matches(
         self,
@@ -134,7 +134,7 @@ class ApprovalQuery:
             return False
         if not filter.text or not filter.text.strip():
             return True
-        return await self._source.holds(
+        return await self._query.holds(
             "to_tsvector('simple', %(document)s) @@ websearch_to_tsquery('simple', %(text)s)",
             {"document": approval_text(execution, approval), "text": query_text(filter.text)},
         )

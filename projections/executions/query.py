@@ -59,8 +59,8 @@ class _Cursor(Cursor[ExecutionOrder], frozen=True):
 class ExecutionQuery:
     """Pages of executions. A row is an execution without steps and approvals."""
 
-    def __init__(self, pool: Pool, positions: Checkpoints | None = None) -> None:
-        self._source = PageQuery("executions", pool, positions)
+    def __init__(self, pool: Pool, checkpoints: Checkpoints | None = None) -> None:
+        self._query = PageQuery("executions", pool, checkpoints)
 
     async def page(
         self,
@@ -81,7 +81,7 @@ class ExecutionQuery:
         conditions = _conditions(principal, filter)
         _seek(conditions, order, after)
         key = "updated_at" if order is ExecutionOrder.UPDATED_DESC else "started_at"
-        position, bodies = await self._source.rows(
+        position, bodies = await self._query.rows(
             conditions,
             [key, "id"],
             descending=order is not ExecutionOrder.STARTED_ASC,
@@ -94,7 +94,7 @@ class ExecutionQuery:
 
     async def count(self, principal: Principal, filter: ExecutionFilter) -> int | None:  # noqa: A002
         """Count the executions that the principal sees; None if there are more than 10,000."""
-        return await self._source.count(_conditions(principal, filter))
+        return await self._query.count(_conditions(principal, filter))
 
 
 def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:

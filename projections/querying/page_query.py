@@ -19,10 +19,10 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 class PageQuery:
     """The rows of one read model, under the name ``item`` in all conditions."""
 
-    def __init__(self, name: LiteralString, pool: Pool, positions: Checkpoints | None) -> None:
+    def __init__(self, name: LiteralString, pool: Pool, checkpoints: Checkpoints | None) -> None:
         self._name = name
         self._pool = pool
-        self._positions = positions or Checkpoints()
+        self._checkpoints = checkpoints or Checkpoints()
 
     async def rows(
         self,
@@ -38,7 +38,7 @@ class PageQuery:
         Raises BehindError if the read model does not reach ``at_least`` in time.
         """
         if at_least is not None:
-            await self._positions.wait(self._pool, self._name, at_least)
+            await self._checkpoints.wait(self._pool, self._name, at_least)
         order = SQL(", ").join(
             SQL("{} {}").format(Identifier(key), SQL("DESC" if descending else "ASC"))
             for key in keys

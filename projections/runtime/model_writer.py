@@ -19,10 +19,10 @@ from projections.runtime.read_model import Change, ReadModel
 class ModelWriter:
     """Writes batches in the order in which they are submitted; connects at the first."""
 
-    def __init__(self, conninfo: str, model: ReadModel, positions: Checkpoints) -> None:
+    def __init__(self, conninfo: str, model: ReadModel, checkpoints: Checkpoints) -> None:
         self._conninfo = conninfo
         self._model = model
-        self._positions = positions
+        self._checkpoints = checkpoints
         self._connection: Connection[Any] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"placet-{model.name}")
 
@@ -38,7 +38,7 @@ class ModelWriter:
             self._connection = connect(self._conninfo, application_name=f"placet-{name}")
         written = self._model.write(self._connection, changes, after, position)
         if written:
-            self._positions.reached(name, position)
+            self._checkpoints.reached(name, position)
             PROJECTED.labels(name).inc(events)
             STOPPED.labels(name).set(0)
         return written

@@ -52,7 +52,7 @@ class Projector:
     harm: a position moves only from where its projector left it.
 
     ``load`` gives an execution at a version, of those with a long history (None: all are folded
-    from the log). ``inbox`` has what was appended lately. ``positions`` is told where the read
+    from the log). ``inbox`` has what was appended lately. ``checkpoints`` is told where the read
     models stand. ``poll`` is in seconds.
     """
 
@@ -63,14 +63,14 @@ class Projector:
         *,
         load: Load | None = None,
         inbox: Inbox[Any] | None = None,
-        positions: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None,
         batch: int = BATCH,
         poll: float = POLL,
     ) -> None:
         self._conninfo = conninfo
         self._load = load
         self._inbox = inbox
-        self._positions = positions or Checkpoints()
+        self._checkpoints = checkpoints or Checkpoints()
         self._models = {model.name: model for model in models}
         self._batch = batch
         self._poll = poll
@@ -96,7 +96,7 @@ class Projector:
         """End after the current batch, waiting up to ``timeout`` seconds for it."""
         self._closing.set()
         self._wake.set()
-        self._positions.hurry()
+        self._checkpoints.hurry()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -119,7 +119,7 @@ class Projector:
                     )
                     self._writers = {
                         name: stack.enter_context(
-                            ModelWriter(self._conninfo, model, self._positions)
+                            ModelWriter(self._conninfo, model, self._checkpoints)
                         )
                         for name, model in self._models.items()
                     }
@@ -161,7 +161,7 @@ class Projector:
                 (self._wake if projects else self._closing).wait(self._poll)
             elif not self._more:
                 # What comes meanwhile is projected together, and an execution once for all of it.
-                self._positions.pause(max(began + PACE - time.monotonic(), 0.0))
+                self._checkpoints.pause(max(began + PACE - time.monotonic(), 0.0))
 
     def _may_project(self, connection: Connection[Any]) -> bool:
         if not self._leads:
@@ -203,7 +203,7 @@ class Projector:
                 unready[name] = version
                 continue
             at[position].append(model)
-            self._positions.reached(name, position)
+            self._checkpoints.reached(name, position)
         for name in unready.keys() - self._unready.keys():
             log.error("read model of another version", model=name, do="placet-server rebuild")
         self._unready = unready

@@ -50,8 +50,8 @@ class Desk:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator["Desk"]:
-        positions = Checkpoints()
-        projector = Projector(url, MODELS.values(), positions=positions)
+        checkpoints = Checkpoints()
+        projector = Projector(url, MODELS.values(), checkpoints=checkpoints)
         async with Office.open(url) as office:
             projector.start()
             try:
@@ -62,10 +62,10 @@ class Desk:
                         reader=office.reader,
                         tail=office.tail,
                         leases=office.leases,
-                        assignments=office.assignments,
+                        dispatcher=office.dispatcher,
                         polling=office.polling,
-                        executions=ExecutionQuery(office.pool, positions),
-                        approvals=ApprovalQuery(office.pool, positions),
+                        executions=ExecutionQuery(office.pool, checkpoints),
+                        approvals=ApprovalQuery(office.pool, checkpoints),
                     ),
                 )
             finally:

@@ -36,7 +36,7 @@ class Edge:
         self.url = url
         self.http = http
         self.keys = ApiKeys(built.pool)
-        self.assignments = built.services.assignments
+        self.dispatcher = built.services.dispatcher
         self._app = built.app
 
     @classmethod

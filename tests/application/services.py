@@ -88,7 +88,7 @@ class Office:
         )
         self.leases = Leases(self.pool, self.writer, self.reader)
         self.polling = LongPolling(self.leases, self.reader, self.tail)
-        self.assignments = Dispatcher(self.tail, self.reader, self.leases)
+        self.dispatcher = Dispatcher(self.tail, self.reader, self.leases)
         self.clock = TimerProcessManager(self.pool, self.writer, self.tail)
         self.family = ChildProcessManager(self.pool, self.writer, self.reader, self.tail)
 
@@ -99,7 +99,7 @@ class Office:
         await office.pool.open()
         await office.tail.start()
         office.writer.start()
-        await office.assignments.start()
+        await office.dispatcher.start()
         await office.clock.start()
         await office.family.start()
         try:
@@ -107,7 +107,7 @@ class Office:
         finally:
             await office.family.close()
             await office.clock.close()
-            await office.assignments.close()
+            await office.dispatcher.close()
             await office.tail.close()
             await office.writer.close()
             await office.pool.close()

@@ -103,7 +103,7 @@ async def test_asking_costs_one_read_and_waiting_none(desk: Desk) -> None:
     # These look for themselves every second, which is not what is counted here.
     await desk.office.family.close()
     await desk.office.clock.close()
-    await desk.office.assignments.close()
+    await desk.office.dispatcher.close()
     execution, other = await desk.office.start(), await desk.office.start()
     before = questions(desk)
     await desk.ask(AT_ONCE, id=str(execution.id), version=1)

@@ -31,7 +31,7 @@ async def connected(edge: Edge, token: str = "engine") -> AsyncIterator[Socket]:
     """Open a connection; after it, what comes of its end has come."""
     async with edge.socket(token) as socket:
         yield socket
-    await asyncio.gather(*edge.assignments._ending)
+    await asyncio.gather(*edge.dispatcher._ending)
 
 
 async def open_stream(edge: Edge, socket: Socket) -> None:

@@ -88,7 +88,7 @@ async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
         await one.start()
         first = await two.do(start())
         # As if it had been looked for a moment earlier.
-        monkeypatch.setattr(one.writer._session, "mapped", AsyncMock(return_value={}))
+        monkeypatch.setattr(one.writer._unit_of_work, "mapped", AsyncMock(return_value={}))
         second = await one.do(start())
     assert second.repeated
     assert second.execution.id == first.execution.id
@@ -120,7 +120,7 @@ async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: 
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(%s, 5000)",
-                (office.writer._session.backend_pid,),
+                (office.writer._unit_of_work.backend_pid,),
             )
         looked_up: list[object] = []
         office.writer._look_up = looked_up.append  # type: ignore[assignment,method-assign]
@@ -195,7 +195,7 @@ async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timede
         # The look at the clock with which a writer begins may come after its first commit.
         await office.start()
         before, real = overtaken(), await database_now(log_url)
-        office.writer._session.time.hear(real + wrong)
+        office.writer._unit_of_work.time.hear(real + wrong)
         started = await office.start()
         assert overtaken() == before + 1
         assert real <= started.updated_at <= await database_now(log_url)
@@ -209,30 +209,30 @@ async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) ->
         delay = timedelta(milliseconds=30)
         real = await database_now(log_url)
         late = timedelta(milliseconds=-90)
-        office.writer._session.time.hear(real + late)
+        office.writer._unit_of_work.time.hear(real + late)
         timer = SetTimer(by=ENGINE, execution_id=execution.id, key="t", delay=delay)
         [outcome] = await office.send(timer)
         assert accepted(outcome).execution.updated_at >= real
         for _ in range(20):
-            office.writer._session.time.hear(await database_now(log_url) + late)
+            office.writer._unit_of_work.time.hear(await database_now(log_url) + late)
         [fired] = await office.until(execution.id, TimerFired)
         assert fired.at >= accepted(outcome).execution.updated_at + delay
 
 
 async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_url: str) -> None:
     async with Office.open(log_url, look_every=0.05) as office:
-        session = office.writer._session
+        unit_of_work = office.writer._unit_of_work
         async with asyncio.timeout(HANGS):
             # Nobody has commanded anything yet.
-            while session.time.now() is None:
+            while unit_of_work.time.now() is None:
                 await asyncio.sleep(0.01)
-            before = session.backend_pid
+            before = unit_of_work.backend_pid
             with psycopg.connect(log_url, autocommit=True) as connection:
                 connection.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
-            while session.backend_pid in {None, before} or session.time.now() is None:
+            while unit_of_work.backend_pid in {None, before} or unit_of_work.time.now() is None:
                 await asyncio.sleep(0.01)
-        begin = AsyncMock(wraps=session.begin)
-        session.begin = begin  # type: ignore[method-assign]
+        begin = AsyncMock(wraps=unit_of_work.begin)
+        unit_of_work.begin = begin  # type: ignore[method-assign]
         await office.start()
         begin.assert_not_awaited()
 
@@ -240,9 +240,9 @@ async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_
 async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
     async with Office.open(log_url) as office:
         await office.start()
-        assert office.writer._session.time.now() is not None
-        await office.writer._session.drop()
-        assert office.writer._session.time.now() is None
+        assert office.writer._unit_of_work.time.now() is not None
+        await office.writer._unit_of_work.drop()
+        assert office.writer._unit_of_work.time.now() is None
 
 
 async def test_what_was_sent_and_is_not_found_may_come_yet(

@@ -280,10 +280,10 @@ async def test_a_look_at_the_clock_that_fails_stops_nobody(log_url: str) -> None
             looks += 1
             raise ZeroDivisionError
 
-        writer._session.look = look  # type: ignore[method-assign]
+        writer._unit_of_work.look = look  # type: ignore[method-assign]
         await _until(lambda: looks > 1)
         # It may have left the connection in the middle of something.
-        assert writer._session.backend_pid is None
+        assert writer._unit_of_work.backend_pid is None
         await office.start()
 
 

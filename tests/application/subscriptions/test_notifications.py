@@ -29,7 +29,7 @@ async def notified(url: str, office: Office) -> int:
             if notification.payload == "mark":
                 break
             pids.append(notification.pid)
-    return pids.count(office.writer._session.backend_pid or 0)
+    return pids.count(office.writer._unit_of_work.backend_pid or 0)
 
 
 async def test_a_process_alone_is_quiet_and_two_are_not(

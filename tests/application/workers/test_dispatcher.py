@@ -63,7 +63,7 @@ async def worker(
     async def was_cut() -> bool:
         return cut
 
-    stream = office.assignments.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
+    stream = office.dispatcher.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
     try:
         yield Worker(stream)
     finally:

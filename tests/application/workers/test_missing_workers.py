@@ -29,7 +29,7 @@ def left(office: Office) -> timedelta:
 
 async def settled(office: Office) -> None:
     """Wait until whoever was cut off has been dealt with."""
-    await asyncio.gather(*office.assignments._ending)
+    await asyncio.gather(*office.dispatcher._ending)
 
 
 async def ended(one: Worker) -> None:
@@ -43,7 +43,7 @@ async def test_another_takes_over_after_the_grace(
 ) -> None:
     # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
     monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    sweep, next_end = office.assignments._sweep, office.leases.next_end
+    sweep, next_end = office.dispatcher._sweep, office.leases.next_end
     closed, under_way = asyncio.Event(), 0
 
     async def begun() -> None:
@@ -56,7 +56,7 @@ async def test_another_takes_over_after_the_grace(
         under_way -= 1
         return await next_end() if closed.is_set() else None
 
-    monkeypatch.setattr(office.assignments, "_sweep", begun)
+    monkeypatch.setattr(office.dispatcher, "_sweep", begun)
     monkeypatch.setattr(office.leases, "next_end", over)
     execution = await office.start()
     async with AsyncExitStack() as stack:
@@ -66,7 +66,7 @@ async def test_another_takes_over_after_the_grace(
             claimed = asyncio.create_task(two.claimed())
             await office.start()
             await claimed
-            while under_way or office.assignments._sweep_now.is_set():
+            while under_way or office.dispatcher._sweep_now.is_set():
                 await asyncio.sleep(0.01)
             closed.set()
             await stack.aclose()
@@ -153,8 +153,8 @@ async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
         await office.start()
         async with worker(office, grace=SOON, cut=True) as one:
             await one.claimed()
-            await office.assignments.close()
-        assert not office.assignments._ending
+            await office.dispatcher.close()
+        assert not office.dispatcher._ending
         assert left(office) > SOON
 
 
@@ -165,8 +165,8 @@ async def test_a_server_that_ends_shortens_nothing_more(log_url: str) -> None:
             async with worker(office, grace=SOON, cut=True) as one:
                 await one.claimed()
                 await other.execute("SELECT FROM worker_leases FOR UPDATE")
-            [ending] = office.assignments._ending
+            [ending] = office.dispatcher._ending
             async with asyncio.timeout(10):
-                await office.assignments.close()
+                await office.dispatcher.close()
             assert ending.done()
         assert left(office) > SOON

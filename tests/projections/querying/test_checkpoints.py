@@ -15,26 +15,26 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> None:
-    positions = Checkpoints(max_wait=60, poll=60)
+    checkpoints = Checkpoints(max_wait=60, poll=60)
     waiters = [
-        asyncio.create_task(positions.wait(pool, "executions", position)) for position in (3, 7)
+        asyncio.create_task(checkpoints.wait(pool, "executions", position)) for position in (3, 7)
     ]
     done, _ = await asyncio.wait(waiters, timeout=0.2)
     assert not done
-    threading.Thread(target=positions.reached, args=("approvals", 7)).start()
-    threading.Thread(target=positions.reached, args=("executions", 5)).start()
+    threading.Thread(target=checkpoints.reached, args=("approvals", 7)).start()
+    threading.Thread(target=checkpoints.reached, args=("executions", 5)).start()
     await waiters[0]
     assert not waiters[1].done()
-    positions.reached("executions", 7)
+    checkpoints.reached("executions", 7)
     await waiters[1]
-    await positions.wait(pool, "executions", 7)
+    await checkpoints.wait(pool, "executions", 7)
 
 
 async def test_a_waiter_asks_the_database_for_what_another_process_did(
     pool: Pool, log: Log
 ) -> None:
-    positions = Checkpoints(max_wait=60, poll=0.01)
-    waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
+    checkpoints = Checkpoints(max_wait=60, poll=0.01)
+    waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     done, _ = await asyncio.wait([waiter], timeout=0.1)
     assert not done
     with psycopg.connect(log.url) as connection:
@@ -43,36 +43,36 @@ async def test_a_waiter_asks_the_database_for_what_another_process_did(
 
 
 async def test_waiting_has_an_end(pool: Pool) -> None:
-    positions = Checkpoints(max_wait=0.1, poll=0.01)
+    checkpoints = Checkpoints(max_wait=0.1, poll=0.01)
     with pytest.raises(BehindError, match="stands at 0 and did not reach"):
-        await positions.wait(pool, "executions", 10**30)
+        await checkpoints.wait(pool, "executions", 10**30)
 
 
 async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
-    positions = Checkpoints(max_wait=60, poll=60)
-    waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
+    checkpoints = Checkpoints(max_wait=60, poll=60)
+    waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     await asyncio.wait([waiter], timeout=0.1)
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
-    assert positions._waiting["executions"] == []
+    assert checkpoints._waiting["executions"] == []
 
 
 async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> None:
-    positions = Checkpoints(max_wait=60, poll=60)
+    checkpoints = Checkpoints(max_wait=60, poll=60)
     # Only something that hangs takes so long.
-    pausing = asyncio.create_task(asyncio.to_thread(positions.pause, 60))
+    pausing = asyncio.create_task(asyncio.to_thread(checkpoints.pause, 60))
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
-    waiter = asyncio.create_task(positions.wait(pool, "executions", 7))
+    waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     async with asyncio.timeout(10):
         await pausing
-        await asyncio.to_thread(positions.pause, 60)
-    positions.reached("executions", 7)
+        await asyncio.to_thread(checkpoints.pause, 60)
+    checkpoints.reached("executions", 7)
     await waiter
-    pausing = asyncio.create_task(asyncio.to_thread(positions.pause, 60))
+    pausing = asyncio.create_task(asyncio.to_thread(checkpoints.pause, 60))
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
-    positions.hurry()
+    checkpoints.hurry()
     async with asyncio.timeout(10):
         await pausing

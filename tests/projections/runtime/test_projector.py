@@ -60,7 +60,7 @@ def metric(name: str, model: str) -> float | None:
 def test_it_projects_what_is_there_and_what_comes(log: Log, begin: Start) -> None:
     shuffled(log, 10)
     told = Checkpoints()
-    projector = begin(positions=told, poll=60, batch=7)
+    projector = begin(checkpoints=told, poll=60, batch=7)
     until(lambda: caught_up(log))
     shuffled(log, 10, seed=2)
     projector.wake()

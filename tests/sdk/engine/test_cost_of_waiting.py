@@ -52,7 +52,7 @@ class Waiting:
 
     def away(self) -> int:
         """Give how many are held and put away."""
-        return sum(each.away for each in self.engine.fleet.held())
+        return sum(each.away for each in self.engine.pool.held())
 
 
 async def test_many_that_wait_take_no_more_tasks_threads_or_connections_than_a_few(

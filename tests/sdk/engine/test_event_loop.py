@@ -145,8 +145,8 @@ async def test_a_clean_up_that_awaits_is_closed_without_a_warning(
     async with Trial(workflow) as trial:
         assert await trial.pending() == []
         # Put away, and that is no matter of a warning.
-        assert trial._driver is not None
-        trial._driver.put_away()
+        assert trial._runner is not None
+        trial._runner.put_away()
         assert closed == [waits.__name__]
         assert "clean-up" not in caplog.text
         trial.signal("never")
@@ -175,8 +175,8 @@ async def test_what_a_clean_up_begins_is_not_begun_outside_of_the_workflow(
 
     async with Trial(workflow) as trial:
         assert await trial.pending() == []
-        assert trial._driver is not None
-        trial._driver.put_away()
+        assert trial._runner is not None
+        trial._runner.put_away()
         # What was begun on the loop around it would be done by now.
         await asyncio.sleep(0.01)
         assert begun == []

@@ -92,7 +92,7 @@ async def test_what_was_claimed_anew_is_not_given_back_for_an_older_fault(
         await (await people.get("engine")).park(execution_id, "a look at it", fence=2)
         await (await people.get("operator")).unpark(execution_id)
         await working.wait()
-        await asyncio.wait(other.fleet._chores)
+        await asyncio.wait(other.pool._chores)
         go.set()
         ended = await people.ended(execution_id)
     # By the first engine, then twice by the second.

@@ -236,10 +236,10 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
 
     async with only:
         execution_id = await begin(people, only, "parks")
-        driver = only.fleet.driver(execution_id)
+        runner = only.pool.runner(execution_id)
 
         async def asleep() -> bool | None:
-            return (driver.asked == "signal 'pay'" and driver.seen is not None) or None
+            return (runner.asked == "signal 'pay'" and runner.seen is not None) or None
 
         await until(asleep)
         # Whatever it sends now waits behind what another execution has sent.
@@ -252,7 +252,7 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
 
         await until(queued)
         # As by an answer that came before this signal, and was heard of after it.
-        driver.park("its code was changed")
+        runner.park("its code was changed")
         through.set()
         await paying.begun.wait()
         paying.go.set()

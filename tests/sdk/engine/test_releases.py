@@ -87,7 +87,7 @@ async def kept(
     async with asyncio.timeout(SECONDS):
         await working.under_way.wait()
         assert wire.lost == 1
-        await asyncio.wait(engine.fleet._chores)
+        await asyncio.wait(engine.pool._chores)
     assert working.repeated == [Released(0)]
     working.go.set()
     ended = await people.ended(execution_id)
@@ -135,7 +135,7 @@ async def test_after_it_was_put_back_to_wait(
         execution_id = await started(people, engine, "asks")
         await people.pending(execution_id)
         async with asyncio.timeout(SECONDS):
-            while noticed and (not wire.lost or engine.fleet.holding()):
+            while noticed and (not wire.lost or engine.pool.holding()):
                 await asyncio.sleep(0.01)
         assert working.repeated == []
         await grant(people, execution_id)

@@ -224,11 +224,11 @@ async def test_what_came_first_comes_first_again(people: People, engine: Made) -
 
 
 async def test_a_workflow_that_was_put_away_goes_on(people: People, engine: Made) -> None:
-    plays: list[str] = []
+    instances: list[str] = []
     steps: list[str] = []
 
     async def waiting(run: Run) -> str:
-        plays.append("play")
+        instances.append("play")
         await run.step(steps.append, "step", name="first")
         await asked(run)
         return "done"
@@ -236,14 +236,14 @@ async def test_a_workflow_that_was_put_away_goes_on(people: People, engine: Made
     async with having(engine(put_away=timedelta(seconds=0.05)), waiting) as only:
         execution_id = await started(people, only, "changing")
         [approval] = await people.pending(execution_id)
-        driver = only.fleet.driver(execution_id)
+        runner = only.pool.runner(execution_id)
         async with asyncio.timeout(30):
-            while not driver.away:
+            while not runner.away:
                 await asyncio.sleep(0.01)
         await (await people.get("approver-a")).grant(approval)
         ended = await people.ended(execution_id)
     assert (ended.result, ended.fence) == ("done", 1)
-    assert (plays, steps) == (["play", "play"], ["step"])
+    assert (instances, steps) == (["play", "play"], ["step"])
 
 
 async def test_a_retry_may_take_another_way_than_the_failure(people: People, engine: Made) -> None:

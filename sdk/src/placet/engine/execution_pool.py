@@ -117,15 +117,15 @@ class ExecutionPool:
     def abandon(self, execution_id: str) -> None:
         """Stop what is no longer held, and what is on its way back need not get there."""
         self._returning.pop(execution_id, None)
-        driver = self._drivers.get(execution_id)
-        if driver is not None:
-            driver.abandon()
+        runner = self._drivers.get(execution_id)
+        if runner is not None:
+            runner.abandon()
 
     def _happened(self, execution_id: str, event: Event) -> None:
-        driver = self._drivers.get(execution_id)
-        if driver is not None:
-            self._idle.pop(driver, None)
-            driver.happened(event)
+        runner = self._drivers.get(execution_id)
+        if runner is not None:
+            self._idle.pop(runner, None)
+            runner.happened(event)
 
     @property
     def now(self) -> datetime:
@@ -140,18 +140,18 @@ class ExecutionPool:
         """Let time pass between two attempts of a step."""
         await asyncio.sleep(seconds)
 
-    def idle(self, driver: ExecutionRunner) -> None:
+    def idle(self, runner: ExecutionRunner) -> None:
         """Have a workflow that waits put away after a while."""
-        self._faults.pop(driver.execution.id, None)
+        self._faults.pop(runner.execution.id, None)
         if self.told:
-            self._idle.pop(driver, None)
-            self._idle[driver] = monotonic()
+            self._idle.pop(runner, None)
+            self._idle[runner] = monotonic()
             if self._sweeping is None:
                 self._sweeping = self._chore(self._put_away())
         else:
-            seen = driver.seen
-            driver.put_away()
-            self._return(driver, seen)
+            seen = runner.seen
+            runner.put_away()
+            self._return(runner, seen)
 
     async def _put_away(self) -> None:
         """Put away what has waited for long enough, as long as anything waits."""
@@ -159,59 +159,59 @@ class ExecutionPool:
             await asyncio.sleep(min(SWEEP_SECONDS, self._put_away_after))
             due = monotonic() - self._put_away_after
             while self._idle:
-                driver, since = next(iter(self._idle.items()))
+                runner, since = next(iter(self._idle.items()))
                 if since > due:
                     break
-                del self._idle[driver]
-                driver.put_away()
+                del self._idle[runner]
+                runner.put_away()
         self._sweeping = None
 
-    def ended(self, driver: ExecutionRunner) -> None:
+    def ended(self, runner: ExecutionRunner) -> None:
         """Forget an execution that is over, or another's."""
-        self._faults.pop(driver.execution.id, None)
-        self._forget(driver)
+        self._faults.pop(runner.execution.id, None)
+        self._forget(runner)
 
-    def _forget(self, driver: ExecutionRunner) -> None:
-        self._idle.pop(driver, None)
-        if self._drivers.get(driver.execution.id) is driver:
-            del self._drivers[driver.execution.id]
+    def _forget(self, runner: ExecutionRunner) -> None:
+        self._idle.pop(runner, None)
+        if self._drivers.get(runner.execution.id) is runner:
+            del self._drivers[runner.execution.id]
             self._fewer.set()
 
-    def spare(self, driver: ExecutionRunner, *, parked: bool) -> None:
+    def spare(self, runner: ExecutionRunner, *, parked: bool) -> None:
         """Give an execution back that can't go on here."""
-        self._idle.pop(driver, None)
+        self._idle.pop(runner, None)
         if not parked:
-            self._faults[driver.execution.id] += 1
+            self._faults[runner.execution.id] += 1
             if len(self._faults) > FAULTS:
                 # Of one that goes on elsewhere nothing is heard any more.
                 del self._faults[next(iter(self._faults))]
-        self._chore(self._give_back(driver, parked=parked))
+        self._chore(self._give_back(runner, parked=parked))
 
-    async def _give_back(self, driver: ExecutionRunner, *, parked: bool) -> None:
-        execution_id = driver.execution.id
+    async def _give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
+        execution_id = runner.execution.id
         try:
             if parked:
                 # It can be claimed when it is unparked, which wakes it.
                 self._faults.pop(execution_id, None)
-                await self._release({execution_id: _Back(0, driver.fence)})
+                await self._release({execution_id: _Back(0, runner.fence)})
             else:
                 # Not at once, or this engine and another would turn in circles.
                 pause = GIVE_BACK_SECONDS * 2 ** min(self._faults[execution_id] - 1, DOUBLINGS)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-                if self._drivers.get(execution_id) is not driver:
+                if self._drivers.get(execution_id) is not runner:
                     # Claimed anew meanwhile: what is held now is not what went wrong.
                     return
-                await self._release({execution_id: _Back(None, driver.fence)})
+                await self._release({execution_id: _Back(None, runner.fence)})
         finally:
-            self._forget(driver)
+            self._forget(runner)
 
-    def _return(self, driver: ExecutionRunner, seen: int | None) -> None:
+    def _return(self, runner: ExecutionRunner, seen: int | None) -> None:
         """Give back what waits: many at once go together."""
         if not self._returned:
             self._chore(self._return_all())
-        back = _Back(seen, driver.fence)
-        self._returned[driver.execution.id] = self._returning[driver.execution.id] = back
-        self.ended(driver)
+        back = _Back(seen, runner.fence)
+        self._returned[runner.execution.id] = self._returning[runner.execution.id] = back
+        self.ended(runner)
 
     async def _return_all(self) -> None:
         returned, self._returned = self._returned, {}
@@ -236,7 +236,7 @@ class ExecutionPool:
             text = "executions are not given back, their leases must run out: %s"
             log.error(text, described(error), exc_info=trace)
 
-    def driver(self, execution_id: str) -> ExecutionRunner:
+    def runner(self, execution_id: str) -> ExecutionRunner:
         """Give who drives an execution. Raises KeyError if it is not held."""
         return self._drivers[execution_id]
 
@@ -244,9 +244,9 @@ class ExecutionPool:
         """Keep executions that wait, or give them back, since nothing tells of what comes."""
         self.told = waiting
         if not waiting:
-            for driver in self.held():
-                if driver.seen is not None:
-                    self.idle(driver)
+            for runner in self.held():
+                if runner.seen is not None:
+                    self.idle(runner)
 
     async def returned(self) -> None:
         """Wait until what was given back is on nobody's account any more."""
@@ -268,18 +268,18 @@ class ExecutionPool:
         """Give what is held."""
         return tuple(self._drivers.values())
 
-    def doubt(self, drivers: Iterable[ExecutionRunner]) -> None:
+    def doubt(self, runners: Iterable[ExecutionRunner]) -> None:
         """Take note that it has to be confirmed that these are still held."""
-        self._doubted = set(drivers)
+        self._doubted = set(runners)
 
     async def confirm(self) -> None:
         """Ask about what was doubted and has not been told of since. Raises RequestError."""
-        for driver in tuple(self._doubted):
-            if driver not in self._doubted or driver.stage is Stage.CLOSED:
+        for runner in tuple(self._doubted):
+            if runner not in self._doubted or runner.stage is Stage.CLOSED:
                 continue
-            execution = await retried(None, self._client.execution, driver.execution.id)
-            if execution is None or execution.state.final or execution.fence != driver.fence:
-                driver.abandon()
+            execution = await retried(None, self._client.execution, runner.execution.id)
+            if execution is None or execution.state.final or execution.fence != runner.fence:
+                runner.abandon()
         self._doubted = set()
 
     async def close(self, drain: float, lease: timedelta, grace: timedelta | None) -> None:
@@ -292,19 +292,19 @@ class ExecutionPool:
         """
         kept = lease if grace is None else max(min(grace, lease), SHORTEST_LEASE)
         self.keep(waiting=False)
-        drivers = self.held()
-        for driver in drivers:
-            driver.drain()
+        runners = self.held()
+        for runner in runners:
+            runner.drain()
         beating = asyncio.get_running_loop().create_task(self._keep_lease(kept))
         deadline = monotonic() + drain
-        while under_way := {task for driver in drivers for task in driver.tasks}:
+        while under_way := {task for runner in runners for task in runner.tasks}:
             left = deadline - monotonic()
             if left <= 0:
                 break
             await asyncio.wait(under_way, timeout=left)
-        held = {id_: _Back(driver.seen, driver.fence) for id_, driver in self._drivers.items()}
-        for driver in self.held():
-            driver.abandon()
+        held = {id_: _Back(runner.seen, runner.fence) for id_, runner in self._drivers.items()}
+        for runner in self.held():
+            runner.abandon()
         for task in (beating, *self._chores):
             task.cancel()
         # Cancelled workflows are told so by callbacks, which come before this.

@@ -54,13 +54,13 @@ class Service(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let time pass between two attempts of a step."""
 
-    def idle(self, driver: "ExecutionRunner") -> None:
+    def idle(self, runner: "ExecutionRunner") -> None:
         """Take note that it waits for nothing but the stream."""
 
-    def ended(self, driver: "ExecutionRunner") -> None:
+    def ended(self, runner: "ExecutionRunner") -> None:
         """Take note that there is nothing more to do."""
 
-    def spare(self, driver: "ExecutionRunner", *, parked: bool) -> None:
+    def spare(self, runner: "ExecutionRunner", *, parked: bool) -> None:
         """Take an execution back that can't go on here: parked, or because of a fault."""
 
 
@@ -88,7 +88,7 @@ class ExecutionRunner:
         self.stage = Stage.LOADING
         self._service = service
         self._outer = asyncio.get_running_loop()
-        self._hold = FencedSender(claim.execution.id, service.submit, self.abandon)
+        self._sender = FencedSender(claim.execution.id, service.submit, self.abandon)
         self._tasks: set[asyncio.Task[None]] = set()
         self._cleared: frozenset[asyncio.Task[None]] = frozenset()
         self._parting: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class ExecutionRunner:
         self._told = claim.execution.woken_version
         self._seen = 0
         self._draining = False
-        self._play: WorkflowInstance | None = None
+        self._instance: WorkflowInstance | None = None
         if claim.execution.version <= _STARTED_AND_CLAIMED:
             # Nothing but that it was started and claimed: a record need not be read.
             self._outer.call_soon(self._begin, ExecutionHistory(version=claim.execution.version))
@@ -111,21 +111,21 @@ class ExecutionRunner:
     @property
     def arrived(self) -> int:
         """The version of the last wake-up that is known of."""
-        return max(self._told, self._play.sequence.arrived if self._play is not None else 0)
+        return max(self._told, self._instance.sequence.arrived if self._instance is not None else 0)
 
     @property
     def seen(self) -> int | None:
         """The version of the last wake-up that was dealt with; None while there is work left."""
         if self.stage is Stage.AWAY:
             return self._seen
-        if self.stage is Stage.LIVE and self._play is not None and self._play.idle:
-            return self._play.sequence.woken
+        if self.stage is Stage.LIVE and self._instance is not None and self._instance.idle:
+            return self._instance.sequence.woken
         return None
 
     @property
     def asked(self) -> str:
         """What the workflow waits for, as messages name it."""
-        return "nothing" if self._play is None else self._play.asked()
+        return "nothing" if self._instance is None else self._instance.asked()
 
     @property
     def threads(self) -> Executor | None:
@@ -144,8 +144,8 @@ class ExecutionRunner:
                 self._early.append(event)
             case Stage.AWAY:
                 self._wake_up()
-            case Stage.LIVE if self._play is not None:
-                self._play.sequence.wake(event)
+            case Stage.LIVE if self._instance is not None:
+                self._instance.sequence.wake(event)
 
     def claimed_again(self, claim: Claim) -> None:
         """Look for what may have come while the connection was away."""
@@ -157,11 +157,11 @@ class ExecutionRunner:
 
     def put_away(self) -> None:
         """Forget the workflow's frames; it is replayed when something comes."""
-        if self.stage is Stage.LIVE and self._play is not None and self._play.idle:
-            self._seen = self._play.sequence.woken
+        if self.stage is Stage.LIVE and self._instance is not None and self._instance.idle:
+            self._seen = self._instance.sequence.woken
             self.stage = Stage.AWAY
-            self._play.drop()
-            self._play = None
+            self._instance.drop()
+            self._instance = None
 
     def drain(self) -> None:
         """Begin nothing more; what is under way may end."""
@@ -171,15 +171,15 @@ class ExecutionRunner:
         """Stop at once, and record nothing more."""
         if self.stage is not Stage.CLOSED:
             self._close()
-            play, self._play = self._play, None
-            if play is not None:
-                play.close()
-                self._outer.call_soon(play.stop)
+            instance, self._instance = self._instance, None
+            if instance is not None:
+                instance.close()
+                self._outer.call_soon(instance.stop)
             self._service.ended(self)
 
     def _close(self) -> None:
         self.stage = Stage.CLOSED
-        self._hold.abandoned = True
+        self._sender.abandoned = True
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -202,10 +202,10 @@ class ExecutionRunner:
         if self.stage is not Stage.LOADING:
             return
         try:
-            self._play = WorkflowInstance(
+            self._instance = WorkflowInstance(
                 self, self._service.workflows, record, self._outer.call_soon
             )
-            self._play.replay(record)
+            self._instance.replay(record)
         except (UnknownWorkflowError, Nondeterministic) as error:
             self.park(str(error))
             return
@@ -215,30 +215,30 @@ class ExecutionRunner:
         self.stage = Stage.LIVE
         early, self._early = self._early, []
         for event in early:
-            self._play.sequence.wake(event)
-        self._play.go_live()
+            self._instance.sequence.wake(event)
+        self._instance.go_live()
         self._catch_up()
 
     def _catch_up(self) -> None:
         if (
             self.stage is Stage.LIVE
-            and self._play is not None
-            and self._told > self._play.sequence.arrived
+            and self._instance is not None
+            and self._told > self._instance.sequence.arrived
         ):
             self.stage = Stage.CATCHING_UP
-            self.spawn(self._missed(self._play))
+            self.spawn(self._missed(self._instance))
 
-    async def _missed(self, play: "WorkflowInstance") -> None:
+    async def _missed(self, instance: "WorkflowInstance") -> None:
         record = await retried(None, self._service.load, self.execution.id)
         if record.state.final:
             self.abandon()
         elif self.stage is Stage.CATCHING_UP:
             early, self._early = self._early, []
-            for event in record.wakes(play.sequence.arrived):
-                play.sequence.wake(event)
-            play.sequence.caught_up(record.woken)
+            for event in record.wakes(instance.sequence.arrived):
+                instance.sequence.wake(event)
+            instance.sequence.caught_up(record.woken)
             for event in early:
-                play.sequence.wake(event)
+                instance.sequence.wake(event)
             self.stage = Stage.LIVE
             # Meanwhile more may have been told of.
             self._catch_up()
@@ -270,8 +270,8 @@ class ExecutionRunner:
             )
         elif error is not None:
             self.fault(error)
-        elif self._play is not None:
-            self._play.settle()
+        elif self._instance is not None:
+            self._instance.settle()
 
     async def send(
         self, command: Command, told: Told | None = None, cause: BaseException | None = None
@@ -280,13 +280,13 @@ class ExecutionRunner:
 
         Raises Refused and RequestError; CancelledError once the execution is not ours any more.
         """
-        play = self._play
-        if play is None:
+        instance = self._instance
+        if instance is None:
             raise asyncio.CancelledError
         event, woken = None, 0
-        play.sequence.sent()
+        instance.sequence.sent()
         try:
-            accepted = await self._hold.send(command)
+            accepted = await self._sender.send(command)
             head = accepted.execution
             if head is None:
                 msg = f"the service did not say how execution {self.execution.id} stands"
@@ -298,8 +298,8 @@ class ExecutionRunner:
                 event = Event(head.version, position, told[0], accepted.at, told[1])
             return accepted
         finally:
-            play.sequence.answered(event, woken, cause)
-            if woken > play.sequence.arrived and not self._service.told:
+            instance.sequence.answered(event, woken, cause)
+            if woken > instance.sequence.arrived and not self._service.told:
                 # Nobody but this answer tells that something has come.
                 self._told = max(self._told, woken)
                 self._catch_up()
@@ -338,7 +338,7 @@ class ExecutionRunner:
         command = ParkExecution(
             execution_id=self.execution.id, fence=self.fence, reason=reason[:MAX_REASON]
         )
-        await self._hold.send(command)
+        await self._sender.send(command)
         self._leave()
         self._service.spare(self, parked=True)
 
@@ -351,10 +351,10 @@ class ExecutionRunner:
         self.stage = Stage.ENDING
         self._draining = True
         kept: set[asyncio.Task[Any] | None] = {asyncio.current_task()}
-        if self._play is not None:
-            self._cleared = self._play.cleared
-            kept |= self._cleared | self._play.marking
-            self._play.drop()
+        if self._instance is not None:
+            self._cleared = self._instance.cleared
+            kept |= self._cleared | self._instance.marking
+            self._instance.drop()
         for task in self._tasks - kept:
             task.cancel()
 
@@ -372,12 +372,12 @@ class ExecutionRunner:
 
     def _leave(self) -> None:
         self.stage = Stage.CLOSED
-        self._hold.abandoned = True
+        self._sender.abandoned = True
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
-        play, self._play = self._play, None
-        if play is not None:
-            play.drop()
+        instance, self._instance = self._instance, None
+        if instance is not None:
+            instance.drop()
 
     def finish(self, command: Command) -> None:
         """Record how the workflow ended."""
@@ -389,11 +389,11 @@ class ExecutionRunner:
         while others := {t for t in self._tasks - {asyncio.current_task()} if not t.cancelling()}:
             await asyncio.wait(others)
         try:
-            await self._hold.send(command)
+            await self._sender.send(command)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
             text = f"the workflow's result can't be recorded: {error}"
             fail = FailExecution(execution_id=self.execution.id, fence=self.fence, error=text)
-            await self._hold.send(fail)
+            await self._sender.send(fail)
         self._over()
 
     def _over(self) -> None:

@@ -31,7 +31,7 @@ class WorkSource:
     def __init__(
         self,
         client: Client,
-        fleet: ExecutionPool,
+        pool: ExecutionPool,
         *,
         worker: str,
         queues: Sequence[str],
@@ -41,7 +41,7 @@ class WorkSource:
         mode: Mode,
     ) -> None:
         self._client = client
-        self._fleet = fleet
+        self._pool = pool
         self._worker = worker
         self._queues = queues
         self._capacity = capacity
@@ -68,7 +68,7 @@ class WorkSource:
         return self._mode == "poll" or self._client.socket.reach.blocked
 
     async def _push(self) -> None:
-        self._fleet.keep(waiting=True)
+        self._pool.keep(waiting=True)
         begun = monotonic()
         assignments = self._client.assignments(
             self._worker,
@@ -82,7 +82,7 @@ class WorkSource:
         try:
             async with aclosing(assignments):
                 async for assignment in assignments:
-                    self._fleet.take(assignment)
+                    self._pool.take(assignment)
         except StreamCutError as error:
             # Told once, until there was one: a wrong address must not look like an engine at work.
             log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
@@ -94,16 +94,16 @@ class WorkSource:
             await self._client.socket.pause()
 
     async def _poll(self) -> None:
-        self._fleet.keep(waiting=False)
-        await self._fleet.returned()
+        self._pool.keep(waiting=False)
+        await self._pool.returned()
         while self._polls:
-            room = self._capacity - len(self._fleet)
+            room = self._capacity - len(self._pool)
             poll = await (self._ask(room) if room > 0 else self._hear())
             # One answer may tell of an execution that it was lost, and then claimed anew.
             for execution_id in poll.lost:
-                self._fleet.abandon(execution_id)
+                self._pool.abandon(execution_id)
             for claim in poll.claims:
-                self._fleet.claim(claim)
+                self._pool.claim(claim)
 
     async def _ask(self, limit: int) -> Poll:
         ask = partial(
@@ -113,14 +113,14 @@ class WorkSource:
             limit=min(limit, MOST_AT_ONCE),
             lease=self._lease,
             wait=LONG_POLL,
-            holding=self._fleet.holding(),
+            holding=self._pool.holding(),
         )
         return await retried(None, ask)
 
     async def _hear(self) -> Poll:
         """Claim nothing, but hear of what comes for what is held, until there is room for more."""
         asking = asyncio.ensure_future(self._ask(0))
-        waiting = asyncio.ensure_future(self._fleet.room(self._capacity))
+        waiting = asyncio.ensure_future(self._pool.room(self._capacity))
         try:
             await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
             # An answer that is not waited for is given again: it is known what was not heard of.
@@ -132,7 +132,7 @@ class WorkSource:
     async def _beat(self) -> None:
         """Keep the lease by a request, and abandon what was lost."""
         beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
-        before = {driver.execution.id: driver for driver in self._fleet.held()}
+        before = {runner.execution.id: runner for runner in self._pool.held()}
         for execution_id in (await retried(None, beat)).lost:
             # One that was claimed anew in the meantime has another driver.
             if execution_id in before:
@@ -141,7 +141,7 @@ class WorkSource:
     async def _find_lost(self) -> None:
         """Abandon what was lost while there was no stream to say so, and what has ended."""
         self._cut_level = logging.WARNING
-        before = self._fleet.held()
+        before = self._pool.held()
         if not before:
             return
         await self._beat()
@@ -151,6 +151,6 @@ class WorkSource:
 
     async def _confirm(self, before: Sequence[ExecutionRunner]) -> None:
         """Ask about those that the stream does not tell of again, once it has had time to."""
-        self._fleet.doubt(before)
+        self._pool.doubt(before)
         await asyncio.sleep(CONFIRM_SECONDS)
-        await self._fleet.confirm()
+        await self._pool.confirm()

@@ -76,7 +76,7 @@ class Engine:
         self._grace = grace
         self._workflows = WorkflowRegistry()
         self._batcher = CommandBatcher(self._submit)
-        self.fleet = ExecutionPool(
+        self.pool = ExecutionPool(
             self.client,
             self.worker,
             self._workflows,
@@ -84,9 +84,9 @@ class Engine:
             threads=capacity,
             put_away_after=put_away.total_seconds(),
         )
-        self._intake = WorkSource(
+        self._work_source = WorkSource(
             self.client,
-            self.fleet,
+            self.pool,
             worker=self.worker,
             queues=self.queues,
             capacity=capacity,
@@ -150,7 +150,7 @@ class Engine:
         following, self._following = self._following, None
         following.cancel()
         await asyncio.wait([following])
-        await self.fleet.close(self._drain.total_seconds(), self._lease, self._grace)
+        await self.pool.close(self._drain.total_seconds(), self._lease, self._grace)
         await self._batcher.close()
         await self.client.close()
 
@@ -172,7 +172,9 @@ class Engine:
     def _follow_on(self) -> asyncio.Task[None]:
         if self._following is None:
             log.info("the engine %s works on the queues %s", self.worker, ", ".join(self.queues))
-            self._following = asyncio.create_task(self._intake.run(), name="placet-assignments")
+            self._following = asyncio.create_task(
+                self._work_source.run(), name="placet-assignments"
+            )
             watching = asyncio.create_task(watch(), name="placet-stall")
             self._following.add_done_callback(lambda _: watching.cancel())
         return self._following

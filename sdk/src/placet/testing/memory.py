@@ -81,7 +81,7 @@ class InMemoryService:
         self.running = True
         self.result: Any = None
         self.error: str | None = None
-        self.driver: ExecutionRunner | None = None
+        self.runner: ExecutionRunner | None = None
         self._execution = execution
         self._children = children
         self._approvals: list[ApprovalRecord] = []
@@ -141,24 +141,24 @@ class InMemoryService:
         self.now += timedelta(seconds=seconds)
         await asyncio.sleep(0)
 
-    def idle(self, driver: ExecutionRunner) -> None:
+    def idle(self, runner: ExecutionRunner) -> None:
         """Take note that the workflow waits."""
-        del driver
+        del runner
         self._resting.set()
 
-    def ended(self, driver: ExecutionRunner) -> None:
+    def ended(self, runner: ExecutionRunner) -> None:
         """Take note that it is over."""
-        del driver
+        del runner
         self.running = False
         self._resting.set()
 
-    def spare(self, driver: ExecutionRunner, *, parked: bool) -> None:
+    def spare(self, runner: ExecutionRunner, *, parked: bool) -> None:
         """Take note that it can't go on."""
         self.running = False
         if not parked and self.error is None:
             self.error = "a fault outside of the workflow; see the log"
         self._resting.set()
-        del driver
+        del runner
 
     async def submit(self, command: Command) -> Noted:
         """Carry a command out. Raises Refused."""
@@ -230,9 +230,9 @@ class InMemoryService:
         if type_ in WAKES:
             self._woken = version
             self._resting.clear()
-            assert self.driver is not None
+            assert self.runner is not None
             given = Event(version, version, type_, self.now, deepcopy(data), deepcopy(approval))
-            self.driver.happened(given)
+            self.runner.happened(given)
 
     def _head(self) -> ExecutionHead:
         return ExecutionHead(

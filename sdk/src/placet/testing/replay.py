@@ -44,18 +44,18 @@ def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
     workflows = WorkflowRegistry()
     workflows.add(workflow, execution.workflow, None)
     record = arranged(transcript)
-    play = _Watched(_Onlooker(execution), workflows, record, lambda _: None)
+    instance = _Watched(_Onlooker(execution), workflows, record, lambda _: None)
     try:
-        play.replay(record)
-        _check_clearances(play.steps, transcript)
+        instance.replay(record)
+        _check_clearances(instance.steps, transcript)
         if execution.state in {_COMPLETED, ExecutionState.FAILED}:
-            _check_end(play, execution)
+            _check_end(instance, execution)
     except Nondeterministic as error:
         # Where the record goes on and the workflow does not, this is why.
-        error.__cause__ = error.__cause__ or play.raised
+        error.__cause__ = error.__cause__ or instance.raised
         raise
     finally:
-        play.drop()
+        instance.drop()
 
 
 class _Watched(WorkflowInstance):
@@ -99,16 +99,16 @@ def _of(transcript: Transcript, kind: str) -> Iterator[Past]:
     return (each for each in transcript.events if each.type == kind)
 
 
-def _check_end(play: WorkflowInstance, execution: Execution) -> None:
-    end = play.end()
+def _check_end(instance: WorkflowInstance, execution: Execution) -> None:
+    end = instance.end()
     if end is None:
-        msg = f"the record ends with {execution.state}, the workflow asks for {play.asked()}"
+        msg = f"the record ends with {execution.state}, the workflow asks for {instance.asked()}"
         raise Nondeterministic(msg)
     completed = isinstance(end, CompleteExecution)
     outcome = end.result if isinstance(end, CompleteExecution) else end.error
     recorded = execution.result if execution.state is _COMPLETED else execution.error
     # The errors of a group were once not recorded with it.
-    if isinstance(play.raised, BaseExceptionGroup) and str(outcome).startswith(f"{recorded}: "):
+    if isinstance(instance.raised, BaseExceptionGroup) and str(outcome).startswith(f"{recorded}: "):
         outcome = recorded
     if (completed, outcome) != (execution.state is _COMPLETED, recorded):
         msg = f"the workflow ends with {outcome!r}, and not with {recorded!r} as recorded"

@@ -63,7 +63,7 @@ class Trial:
         )
         self._memory = InMemoryService(self._execution, workflows, start, children or {})
         self._seconds = seconds
-        self._driver: ExecutionRunner | None = None
+        self._runner: ExecutionRunner | None = None
 
     async def __aenter__(self) -> Self:
         """Start the workflow."""
@@ -72,8 +72,8 @@ class Trial:
             fence=1,
             lease_expires_at=self._execution.started_at + timedelta(days=365),
         )
-        self._driver = ExecutionRunner(claim, self._memory)
-        self._memory.driver = self._driver
+        self._runner = ExecutionRunner(claim, self._memory)
+        self._memory.runner = self._runner
         return self
 
     async def __aexit__(
@@ -86,8 +86,8 @@ class Trial:
 
         Raises Nondeterministic if the replay differs: the workflow would be parked after a restart.
         """
-        if self._driver is not None:
-            self._driver.abandon()
+        if self._runner is not None:
+            self._runner.abandon()
             await asyncio.sleep(0)
         if error is None:
             replay(self._memory.transcript(), self._workflow)
@@ -181,7 +181,7 @@ class Trial:
 
     @property
     def _asked(self) -> str:
-        return "nothing" if self._driver is None else self._driver.asked
+        return "nothing" if self._runner is None else self._runner.asked
 
 
 class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened
