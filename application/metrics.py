@@ -26,3 +26,8 @@ TIMER_SECONDS = Histogram(
     "Time from the moment that a timer was set to until the clock let it fire",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 60),
 )
+SKIPPED = Counter(
+    "placet_children_skipped",
+    "Commands to parents and children that failed for good, or could not be found out",
+    ["what"],
+)

@@ -82,7 +82,8 @@ def start_key(command: Command) -> StartKey | None:
 class CommandBatch:
     """Decides requests one after the other, each on the state that the one before left.
 
-    ``at`` is the time of its events. After :meth:`decide_all`, ``appended`` is what to insert,
+    ``now`` is the time of its events, or that of the last event of their execution if that is
+    later. After :meth:`decide_all`, ``appended`` is what to insert,
     ``folded`` the head after each event of it, ``touched`` the executions that have new events,
     ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost`` who lost
     what by that, ``ended`` what came to an end, ``parked`` what was parked, and :meth:`outcomes`
@@ -113,7 +114,7 @@ class CommandBatch:
         self._holds = holds
         self._damaged = damaged
         self._answers: dict[RequestGroup, list[_Answer]] = {}
-        self.at = max([now, *(head.execution.updated_at for head in heads.values())])
+        self.now = now
 
     def decide_all(self, calls: Sequence[RequestGroup]) -> None:
         """Decide every request of every call, in order."""
@@ -160,7 +161,7 @@ class CommandBatch:
                 answer = self._skipped(execution_id)
             else:
                 answer = self._decide_one(execution_id, request)
-            if call.chained and answer.refusal is not None:
+            if call.chained and (answer.refusal or answer.fault) is not None:
                 refused.update(about)
             answers.append(answer)
         return answers
@@ -176,7 +177,7 @@ class CommandBatch:
         return _Answer(
             refusal=Refusal(
                 RefusalCode.SKIPPED,
-                "an earlier command of this execution in the same request was refused",
+                "an earlier command of this execution in the same request was refused or failed",
             ),
             execution=None if head is None else head.execution,
         )
@@ -239,7 +240,8 @@ class CommandBatch:
         recorded = Recorded(
             execution_id=execution_id,
             version=1 if head is None else head.version + 1,
-            at=self.at,
+            # The times of an execution never go back, whatever the clock does.
+            at=self.now if head is None else max(self.now, head.execution.updated_at),
             actor=request.command.by.actor,
             command_id=request.command_id,
             correlation_id=execution_id,

@@ -181,7 +181,7 @@ class UnitOfWork:
         key was taken meanwhile; the connection can be used on after it.
         """
         try:
-            appended = await self._append(batch, versions, batch.at)
+            appended = await self._append(batch, versions, batch.now)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
             raise OvertakenError from error
         return Committed(appended.last, appended.positions, await self._repeats(batch))

@@ -69,7 +69,7 @@ _APPEND = SQL("""
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
-        PERFORM write_side_tables(batch -> 'side_tables');
+        PERFORM write_side_tables_v2(batch -> 'side_tables');
         RETURN json_build_object('at', at, 'last', last, 'positions', positions);
     END $$
 """)

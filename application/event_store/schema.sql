@@ -1,3 +1,8 @@
+-- The lock of the log, until the end of the transaction. All who append take it.
+CREATE OR REPLACE FUNCTION lock_log_v1() RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('public.execution_events', 0))
+$$;
+
 -- Which execution a start with an idempotency key began.
 CREATE TABLE IF NOT EXISTS start_keys (
     owner text NOT NULL,
@@ -64,6 +69,41 @@ BEGIN
 END $$;
 CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
 
+-- A worker gives back what it holds of these executions; without ``ids``, all.
+-- Under the log's lock nothing is resolved or claimed meanwhile. The update is a statement of its own,
+-- so it sees what was committed while the lock was waited for.
+CREATE OR REPLACE FUNCTION release_holds_v1(by_owner text, by_worker text, ids uuid[])
+RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_log_v1();
+    RETURN QUERY
+    UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = h.woken_version
+    WHERE h.owner = by_owner AND h.worker = by_worker AND (ids IS NULL OR h.execution_id = ANY (ids))
+    RETURNING h.execution_id;
+END $$;
+
+-- The same, with the version of the last wake-up that the worker has seen of each, and the fence of
+-- the claim that it means: a hold is later than that claim if its fence is, and then it stays.
+-- Earlier it may be if a server that knows no fences claimed it. ``others``: all else that it holds
+-- goes too, later claims among it, as ``unfinished``.
+CREATE OR REPLACE FUNCTION release_holds_at_v1(
+    by_owner text, by_worker text, ids uuid[], seen bigint[], fences bigint[],
+    unfinished bigint, others boolean
+) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_log_v1();
+    RETURN QUERY
+    UPDATE execution_holds AS h
+    SET owner = NULL, worker = NULL, released_version = coalesce(given.seen, unfinished)
+    FROM execution_holds AS k
+    LEFT JOIN unnest(ids, seen, fences) AS given (id, seen, fence)
+        ON given.id = k.execution_id
+        AND (given.fence IS NULL OR k.fence IS NULL OR given.fence >= k.fence)
+    WHERE h.execution_id = k.execution_id AND k.owner = by_owner AND k.worker = by_worker
+        AND (given.id IS NOT NULL OR others)
+    RETURNING h.execution_id;
+END $$;
+
 -- What a worker lost to another one and has not been told of yet.
 CREATE TABLE IF NOT EXISTS lost_holds (
     owner text NOT NULL,
@@ -114,7 +154,7 @@ CREATE TABLE IF NOT EXISTS api_keys (
 );
 
 -- What a commit changes in the tables above, see side_tables.py. Each of these is an array.
-CREATE OR REPLACE FUNCTION write_side_tables(side_tables jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_side_tables_v2(side_tables jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF side_tables ? 'started' THEN
         INSERT INTO start_keys (owner, workflow, key, execution_id)

@@ -1,7 +1,7 @@
 """The rows that are written beside the log, in the same commits: start keys, holds, timers.
 
-``write_side_tables`` in ``schema.sql`` takes them, as a part of what the statement that appends is
-given: each statement more would cost the driver as much as the database.
+``write_side_tables_v2`` in ``schema.sql`` takes them, as a part of what the statement that appends
+is given: each statement more would cost the driver as much as the database.
 """
 
 from datetime import datetime
@@ -85,14 +85,18 @@ def changed_hold(before: Execution | None, after: Execution) -> HoldRow | None:
 def changed_timers(
     before: Execution | None, after: Execution
 ) -> tuple[list[TimerRow], list[TimerRow]]:
-    """Give the timers that are pending now and were not before, and the other way."""
+    """Give the timers to write and those to delete. One that was set anew is among both."""
     untouched = not after.timers or (before is not None and before.timers is after.timers)
     if untouched and (before is None or before.state.final == after.state.final):
         return [], []
-    was = {} if before is None else {timer.key: timer for timer in before.pending_timers()}
-    now = {timer.key: timer for timer in after.pending_timers()}
-    put = [TimerRow(after.id, key, now[key].fires_at) for key in now.keys() - was.keys()]
-    return put, [TimerRow(after.id, key) for key in was.keys() - now.keys()]
+    was = {} if before is None else _due(before)
+    now = _due(after)
+    put = [TimerRow(after.id, key, at) for key, at in now.items() if was.get(key) != at]
+    return put, [TimerRow(after.id, key) for key, at in was.items() if now.get(key) != at]
+
+
+def _due(execution: Execution) -> dict[str, datetime]:
+    return {timer.key: timer.fires_at for timer in execution.pending_timers()}
 
 
 def _hold(execution: Execution) -> HoldRow:

@@ -7,9 +7,10 @@ that is moved on after it.
 """
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
 from time import monotonic
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import structlog
@@ -17,11 +18,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from application.background_tasks import stop
 from application.command_handling.batch import ENDS
-from application.command_handling.outcomes import Accepted, Outcome, Refused
+from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.metrics import SKIPPED
 from application.process_managers.leader_election import LeaderElection
 from application.subscriptions.event_tail import EventTail
 from domain.authorization import SERVICE
@@ -35,6 +37,9 @@ _log = structlog.get_logger(__name__)
 
 TURN = 1.0
 PAUSE = 0.2
+AT_ONCE = 256
+TRIES = 5
+"""So often a command is sent that fails for no reason of its own or of the database."""
 AGAIN = frozenset({RefusalCode.OVERLOADED, RefusalCode.OUTCOME_UNKNOWN})
 
 _POSITION = "SELECT position FROM projection_positions WHERE name = 'children'"
@@ -89,7 +94,9 @@ class ChildProcessManager:
             if not self._election.leads:
                 return
             commands = [
-                (command, event) for event in batch.events for command in await self._caused(event)
+                (command, event)
+                for event in batch.events
+                for command in await self._caused_or_none(event)
             ]
             if commands:
                 await self._carry_out(commands)
@@ -100,6 +107,24 @@ class ChildProcessManager:
         async with self._pool.connection() as connection:
             await connection.execute(_MOVE_ON, (position,))
         self._saved_at = monotonic()
+
+    async def _caused_or_none(self, event: LoggedEvent) -> list[Command]:
+        """Give the commands that an event causes; none if they can't be found, which is reported.
+
+        All others would wait for this event otherwise, also after a restart.
+        """
+        try:
+            return await self._caused(event)
+        except (psycopg.Error, PoolTimeout):
+            raise
+        except Exception:  # noqa: BLE001 - reported
+            SKIPPED.labels(type(event.recorded.event).__name__).inc()
+            _log.exception(
+                "children_event_skipped",
+                id=str(event.recorded.execution_id),
+                version=event.recorded.version,
+            )
+            return []
 
     async def _caused(self, event: LoggedEvent) -> list[Command]:
         """Give the commands to relatives of which this event is the reason."""
@@ -134,8 +159,15 @@ class ChildProcessManager:
         ]
 
     async def _carry_out(self, commands: Sequence[tuple[Command, LoggedEvent]]) -> None:
-        left = list(commands)
+        """Send commands until each has an outcome, some at a time.
+
+        There may be more than the writer's queue takes: then they are sent in smaller parts.
+        """
+        left = deque(commands)
+        at_once = AT_ONCE
+        faults: Counter[UUID] = Counter()
         while left:
+            sent = [left.popleft() for _ in range(min(at_once, len(left)))]
             outcomes = await self._writer.handle(
                 [
                     Request(
@@ -143,16 +175,41 @@ class ChildProcessManager:
                         command_id=uuid4(),
                         causation_id=cause.recorded.command_id,
                     )
-                    for command, cause in left
+                    for command, cause in sent
                 ]
             )
             again: list[tuple[Command, LoggedEvent]] = []
-            for (command, cause), outcome in zip(left, outcomes, strict=True):
-                if next_ := _next(command, outcome):
+            for (command, cause), outcome in zip(sent, outcomes, strict=True):
+                faults[command.execution_id] += _is_fault(outcome)
+                if faults[command.execution_id] >= TRIES:
+                    # It would fail in the same way for ever, and all others would wait for it.
+                    _report(command, outcome)
+                elif next_ := _next(command, outcome):
                     again.append((next_, cause))
+            if any(_is_overload(outcome) for outcome in outcomes):
+                at_once = max(at_once // 2, 1)
             if again:
                 await asyncio.sleep(PAUSE)
-            left = again
+            left.extendleft(reversed(again))
+
+
+def _is_overload(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and outcome.code is RefusalCode.OVERLOADED
+
+
+def _is_fault(outcome: Outcome) -> bool:
+    """Whether a command failed by a fault of the program, which may be there for ever."""
+    return isinstance(outcome, Exception) and not isinstance(outcome, (UnavailableError, *DAMAGE))
+
+
+def _report(command: Command, outcome: Outcome) -> None:
+    SKIPPED.labels(type(command).__name__).inc()
+    _log.error(
+        "child_command_skipped",
+        command=type(command).__name__,
+        id=str(command.execution_id),
+        error=str(outcome),
+    )
 
 
 def _next(command: Command, outcome: Outcome) -> Command | None:
@@ -169,8 +226,7 @@ def _next(command: Command, outcome: Outcome) -> Command | None:
             # The relative came to an end of its own, or is gone.
             return None
         case _ if isinstance(outcome, DAMAGE):
-            id_ = str(command.execution_id)
-            _log.error("parent_or_child_damaged", id=id_, error=str(outcome))
+            _report(command, outcome)
             return None
         case _:
             return command

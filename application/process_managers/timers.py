@@ -6,7 +6,9 @@ is due no more and the wake-up of the worker are one commit.
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -33,7 +35,7 @@ LIMIT = 256
 SPARE_DAMAGED = 60.0
 
 _DUE = """
-    SELECT execution_id, key, extract(epoch FROM clock_timestamp() - fires_at)::float8
+    SELECT execution_id, key, fires_at, extract(epoch FROM clock_timestamp() - fires_at)::float8
     FROM execution_timers
     WHERE fires_at <= clock_timestamp() AND execution_id <> ALL (%s::uuid[])
     ORDER BY fires_at LIMIT %s
@@ -42,6 +44,16 @@ _NEXT = """
     SELECT extract(epoch FROM min(fires_at) - clock_timestamp())::float8 FROM execution_timers
     WHERE execution_id <> ALL (%s::uuid[])
 """
+_DELETE = "DELETE FROM execution_timers WHERE (execution_id, key, fires_at) = (%s, %s, %s)"
+
+
+class _Due(NamedTuple):
+    """A timer that is due, ``late`` by so many seconds."""
+
+    execution_id: UUID
+    key: str
+    fires_at: datetime
+    late: float
 
 
 class TimerProcessManager:
@@ -60,7 +72,7 @@ class TimerProcessManager:
         self._election = election
         self._tasks: list[asyncio.Task[None]] = []
         self._sooner = asyncio.Event()
-        self._damaged: dict[UUID, float] = {}
+        self._spared: dict[UUID, float] = {}
 
     async def start(self) -> None:
         """Begin to look for timers that are due."""
@@ -105,10 +117,11 @@ class TimerProcessManager:
     async def _tick(self) -> float:
         """Let fire what is due. Gives the seconds after which to look again."""
         now = monotonic()
-        self._damaged = {id_: until for id_, until in self._damaged.items() if until > now}
-        spared = list(self._damaged)
+        self._spared = {id_: until for id_, until in self._spared.items() if until > now}
+        spared = list(self._spared)
         async with self._pool.connection() as connection:
-            due = await (await connection.execute(_DUE, (spared, LIMIT), prepare=True)).fetchall()
+            found = await (await connection.execute(_DUE, (spared, LIMIT), prepare=True)).fetchall()
+            due = [_Due(*row) for row in found]
             if not due:
                 row = await (await connection.execute(_NEXT, (spared,), prepare=True)).fetchone()
                 seconds = None if row is None else row[0]
@@ -116,33 +129,35 @@ class TimerProcessManager:
         outcomes = await self._writer.handle(
             [
                 Request(
-                    command=FireTimer(by=SERVICE, execution_id=execution_id, key=key),
+                    command=FireTimer(by=SERVICE, execution_id=timer.execution_id, key=timer.key),
                     command_id=uuid4(),
                 )
-                for execution_id, key, _ in due
+                for timer in due
             ]
         )
         fine = [
-            self._settle(execution_id, late, outcome)
-            for (execution_id, _, late), outcome in zip(due, outcomes, strict=True)
+            await self._settle(timer, outcome) for timer, outcome in zip(due, outcomes, strict=True)
         ]
         return 0.0 if all(fine) else PAUSE
 
-    def _settle(self, execution_id: UUID, late: float, outcome: Outcome) -> bool:
+    async def _settle(self, timer: _Due, outcome: Outcome) -> bool:
         """Take note of what became of a timer; False if it should be tried again a little later."""
         match outcome:
-            case Accepted():
-                TIMER_SECONDS.observe(late)
+            case Accepted(repeated=False):
+                TIMER_SECONDS.observe(timer.late)
                 return True
             case Refused(code=RefusalCode.OVERLOADED | RefusalCode.OUTCOME_UNKNOWN):
                 return False
-            case Refused():
-                # It came to its end, or the timer was cancelled, after this was read.
+            case Accepted() | Refused():
+                # It fired or was cancelled after the row was read, or its execution ended. As a
+                # rule its row went with that. One that did not would be due for ever.
+                async with self._pool.connection() as connection:
+                    await connection.execute(_DELETE, (*timer[:2], timer.fires_at))
                 return True
             case UnavailableError():
                 return False
             case _:
-                id_ = str(execution_id)
+                id_ = str(timer.execution_id)
                 _log.error("timer_can_not_fire", execution_id=id_, error=str(outcome))
-                self._damaged[execution_id] = monotonic() + SPARE_DAMAGED
+                self._spared[timer.execution_id] = monotonic() + SPARE_DAMAGED
                 return True

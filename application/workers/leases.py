@@ -11,14 +11,12 @@ from uuid import UUID, uuid4
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool
 
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
-from application.event_store.recorder import lock_statement
 from domain.execution.commands import ClaimExecution
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
@@ -84,33 +82,12 @@ _LOST = """
         WHERE (h.execution_id, h.owner, h.worker) = (l.execution_id, l.owner, l.worker)
     )
 """
-# Under the log's lock nothing is resolved or claimed meanwhile. In the one statement, so that a
-# process which is stopped in the middle can't keep the lock.
-_RELEASE = SQL("""
-    WITH locked AS MATERIALIZED ({})
-    UPDATE execution_holds SET owner = NULL, worker = NULL, released_version = woken_version
-    FROM locked
-    WHERE owner = %(owner)s AND worker = %(worker)s
-        AND (%(ids)s::uuid[] IS NULL OR execution_id = ANY (%(ids)s))
-    RETURNING execution_id
-""").format(lock_statement())
-# A hold is later than the claim that is given back if its fence is; earlier it may be if a server
-# that knows no fences claimed it.
-_RELEASE_AT = SQL("""
-    WITH locked AS MATERIALIZED ({}), held AS (
-        SELECT h.execution_id, coalesce(given.seen, %(unfinished)s) AS seen
-        FROM locked, execution_holds AS h
-        LEFT JOIN unnest(%(ids)s::uuid[], %(seen)s::bigint[], %(fences)s::bigint[])
-            AS given (id, seen, fence)
-            ON given.id = h.execution_id
-            AND (given.fence IS NULL OR h.fence IS NULL OR given.fence >= h.fence)
-        WHERE h.owner = %(owner)s AND h.worker = %(worker)s
-            AND (given.id IS NOT NULL OR %(others)s)
+_RELEASE = "SELECT release_holds_v1(%(owner)s, %(worker)s, %(ids)s)"
+_RELEASE_AT = """
+    SELECT release_holds_at_v1(
+        %(owner)s, %(worker)s, %(ids)s, %(seen)s, %(fences)s, %(unfinished)s, %(others)s
     )
-    UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = held.seen
-    FROM held WHERE h.execution_id = held.execution_id
-    RETURNING h.execution_id
-""").format(lock_statement())
+"""
 _NEXT_END = """
     SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM worker_leases AS l
     WHERE expires_at > clock_timestamp() AND EXISTS (
@@ -356,7 +333,7 @@ class Leases:
             await connection.execute(_FORGET)
             await connection.execute(_FORGET_LOST)
 
-    async def _rows(self, statement: LiteralString | Composed, params: Any) -> list[Any]:
+    async def _rows(self, statement: LiteralString, params: Any) -> list[Any]:
         connection: AsyncConnection[Any]
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement, params, prepare=True)

@@ -3,10 +3,16 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
+from structlog.testing import capture_logs
+
 from application.command_handling.outcomes import Accepted
-from domain.execution.commands import CancelExecution, FailExecution, StartChild
-from domain.execution.events import Cancelled, ChildEnded, Started
+from application.process_managers import children
+from domain.execution.commands import CancelExecution, FailExecution, StartChild, StartExecution
+from domain.execution.events import Cancelled, ChildEnded, ChildStarted, Recorded, Started
+from domain.execution.state import Execution
 from domain.execution.waits import child_id
+from domain.serialization.event_codec import encode
 from domain.values import ExecutionState
 from tests.application.services import Office, complete
 from tests.domain.people import ENGINE, OLIVIA
@@ -92,8 +98,8 @@ async def test_what_no_process_was_there_for_is_done_later(log_url: str) -> None
 async def test_two_processes_start_a_child_once(log_url: str) -> None:
     async with Office.open(log_url) as one, Office.open(log_url) as two:
         parent = await one.start()
-        children = [await bear(two, parent.id, f"child-{n}") for n in range(5)]
-        for child in children:
+        born = [await bear(two, parent.id, f"child-{n}") for n in range(5)]
+        for child in born:
             await two.until(child, Started)
             [outcome] = await one.send(complete(child))
             assert isinstance(outcome, Accepted)
@@ -111,3 +117,57 @@ async def test_a_damaged_relative_does_not_hold_up_others(log_url: str) -> None:
         office.damage(parent.id)
     async with Office.open(log_url) as fresh:
         await fresh.until(await bear(fresh, sound.id), Started)
+
+
+async def test_more_children_than_the_queue_takes_are_cancelled_with_their_parent(
+    log_url: str,
+) -> None:
+    async with Office.open(log_url, queue_limit=8) as office:
+        parent = await office.start()
+        born = [await bear(office, parent.id, f"child-{n}") for n in range(20)]
+        for child in born:
+            await office.until(child, Started)
+        await office.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no"))
+        for child in born:
+            await office.until(child, Cancelled)
+
+
+async def test_a_command_that_always_fails_is_skipped_and_others_go_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "PAUSE", 0.001)
+    parent, other = await office.start(), await office.start()
+    faulty = child_id(parent.id, "faulty", 1)
+
+    def fails(recorded: Recorded) -> bytes:
+        if recorded.execution_id == faulty:
+            raise ZeroDivisionError
+        return encode(recorded)
+
+    monkeypatch.setattr("application.command_handling.batch.encode", fails)
+    with capture_logs() as lines:
+        await bear(office, parent.id, "faulty")
+        await office.until(await bear(office, other.id), Started)
+    [skipped] = [line for line in lines if line["event"] == "child_command_skipped"]
+    assert (skipped["command"], skipped["id"]) == ("StartExecution", str(faulty))
+
+
+async def test_an_event_whose_commands_can_not_be_found_is_skipped(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, other = await office.start(), await office.start()
+    faulty = child_id(parent.id, "faulty", 1)
+    birth = children._birth
+
+    def fails(execution: Execution, event: ChildStarted) -> StartExecution:
+        if event.child_id == faulty:
+            raise ZeroDivisionError
+        return birth(execution, event)
+
+    monkeypatch.setattr(children, "_birth", fails)
+    with capture_logs() as lines:
+        await bear(office, parent.id, "faulty")
+        await office.until(await bear(office, other.id), Started)
+    assert [line["id"] for line in lines if line["event"] == "children_event_skipped"] == [
+        str(parent.id)
+    ]

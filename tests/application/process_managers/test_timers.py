@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 
+from application.command_handling.outcomes import Accepted
 from domain.execution.commands import (
     CancelExecution,
     CancelTimer,
@@ -125,3 +127,34 @@ async def test_many_at_once_all_fire(office: Office) -> None:
     await asyncio.gather(*(office.do(timer(execution.id, f"t{n}")) for n in range(600)))
     fired = await office.until(execution.id, TimerFired, 600)
     assert len({each.event for each in fired}) == 600
+
+
+async def test_a_timer_that_is_cancelled_and_set_in_one_commit_has_its_new_moment(
+    office: Office,
+) -> None:
+    execution = await office.start()
+    await office.do(timer(execution.id, "a", LATER))
+    # A key can be set anew after it was cancelled and the execution was retried.
+    for outcome in await office.send(
+        CancelTimer(by=ENGINE, execution_id=execution.id, key="a"),
+        FailExecution(by=ENGINE, execution_id=execution.id, error="x"),
+        RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=4),
+        timer(execution.id, "a", SOON),
+    ):
+        assert isinstance(outcome, Accepted)
+    await office.until(execution.id, TimerFired)
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["of nobody", "of another time"])
+async def test_a_row_that_no_timer_stands_behind_is_deleted(office: Office, gone: bool) -> None:  # noqa: FBT001
+    execution = await office.start()
+    with psycopg.connect(office.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO execution_timers VALUES (%s, 'stray', clock_timestamp())",
+            [uuid4() if gone else execution.id],
+        )
+    await office.do(timer(execution.id, delay=timedelta(0)))
+    await office.until(execution.id, TimerFired)
+    async with asyncio.timeout(10):
+        while kept(office):
+            await asyncio.sleep(0.01)

@@ -283,3 +283,57 @@ async def test_who_releases_says_whether_there_is_work_left(
     assert await office.leases.release_at(ENGINE, "one", {execution.id: known}) == [execution.id]
 
     assert (await take(office, "two") != {}) is claimable
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["all", "one"])
+async def test_a_late_release_leaves_a_claim_alone_that_was_committed_while_it_waited(
+    log_url: str, *, everything: bool
+) -> None:
+    """The worker's lease is over; another's claim has the log's lock when it gives back."""
+    async with Office.open(log_url) as office:
+        execution = await office.start()
+        assert await take(office, "late") == {execution.id: 1}
+        run_out(office, "late")
+        with locked(office.url):
+            claiming = asyncio.create_task(take(office, "next"))
+            await waits_for_lock(office.url, 1)
+            releasing = asyncio.create_task(
+                office.leases.release(ENGINE, "late", None)
+                if everything
+                else office.leases.release_at(
+                    ENGINE, "late", {execution.id: None}, fences={execution.id: 1}
+                )
+            )
+            await waits_for_lock(office.url, 2)
+        assert await claiming == {execution.id: 2}
+        assert await releasing == []
+        await office.do(step(execution.id, "one", fence=2))
+        assert await take(office, "third") == {}
+
+
+async def test_a_release_of_all_includes_what_was_claimed_while_it_waited(office: Office) -> None:
+    first, second = await office.start(), await office.start()
+    assert await take(office, "one", limit=1) == {first.id: 1}
+    with locked(office.url):
+        claiming = asyncio.create_task(take(office, "one", limit=1))
+        await waits_for_lock(office.url, 1)
+        releasing = asyncio.create_task(office.leases.release(ENGINE, "one", None))
+        await waits_for_lock(office.url, 2)
+    assert await claiming == {second.id: 1}
+    assert sorted(await releasing) == sorted([first.id, second.id])
+
+
+async def waits_for_lock(url: str, number: int) -> None:
+    """Wait until so many sessions wait for the log's lock."""
+    async with (
+        asyncio.timeout(10),
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+    ):
+        while True:
+            cursor = await connection.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            if await cursor.fetchone() == (number,):
+                return
+            await asyncio.sleep(0.01)
