@@ -9,7 +9,6 @@ before the commit, also no refusal and no repeat, because they are true of the s
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import NamedTuple
 
@@ -30,8 +29,9 @@ from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import FoldedEvent, Head, at_position
-from application.event_store.snapshots import SNAPSHOT_INTERVAL
+from application.event_store.recorded import FoldedEvent, at_position
+from application.event_store.snapshot_writer import SnapshotWriter
+from application.event_store.snapshots import snapshot_due
 from application.event_store.store import ExecutionEventStore
 from domain.refusals import RefusalCode
 
@@ -105,7 +105,7 @@ class Writer:
         self._look_due = False
         self._look_later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._snapshots = ThreadPoolExecutor(1, thread_name_prefix="placet-snapshots")
+        self._snapshots = SnapshotWriter(log.conninfo)
 
     @property
     def depth(self) -> int:
@@ -128,7 +128,7 @@ class Writer:
             await self._task
         # It would keep this writer, and the states that it has.
         metrics.QUEUE_DEPTH.set_function(lambda: 0)
-        await asyncio.to_thread(self._snapshots.shutdown)
+        await asyncio.to_thread(self._snapshots.close)
         await self._unit_of_work.drop()
 
     async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
@@ -287,8 +287,8 @@ class Writer:
             self._states.put(head)
             before = batch.before.get(execution_id)
             first = 0 if before is None else before.version
-            if head.version // SNAPSHOT_INTERVAL > first // SNAPSHOT_INTERVAL:
-                self._snapshots.submit(self._put_snapshot, head)
+            if snapshot_due(first, head.version):
+                self._snapshots.offer(head)
 
     def _tell(self, batch: CommandBatch, committed: Committed) -> None:
         entries = tuple(
@@ -306,13 +306,6 @@ class Writer:
         except Exception:  # noqa: BLE001 - logged
             # It is committed, whatever becomes of those who are told.
             _log.exception("commit_not_published")
-
-    def _put_snapshot(self, head: Head) -> None:
-        try:
-            self._log.put_snapshot(head)
-        except DATABASE_ERRORS as error:
-            # Nothing is lost: the next one comes a hundred events later.
-            _log.warning("snapshot_failed", id=str(head.id), version=head.version, error=str(error))
 
 
 async def _sent(batch: CommandBatch, committing: Awaitable[Committed]) -> Committed:

@@ -14,7 +14,13 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from application.event_store.recorded import DAMAGE, Head, fold_heads, logged
-from application.event_store.snapshots import SNAPSHOT_INTERVAL, Snapshot, read_snapshot, resume
+from application.event_store.snapshots import (
+    SNAPSHOT_INTERVAL,
+    SNAPSHOT_TOPIC,
+    Snapshot,
+    read_snapshot,
+    resume,
+)
 
 T = TypeVar("T")
 
@@ -29,10 +35,11 @@ LATEST = 2**62
 
 # An index look-up for each execution; max() with GROUP BY would read every snapshot of it.
 _SNAPSHOTS = """
-    SELECT s.originator_id, s.state FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (id, upto)
+    SELECT s.*, (SELECT value FROM server_secrets WHERE name = 'snapshots') AS secret
+    FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (id, upto)
     CROSS JOIN LATERAL (
-        SELECT originator_id, state FROM execution_snapshots
-        WHERE originator_id = wanted.id AND originator_version <= wanted.upto
+        SELECT originator_id, originator_version, state FROM execution_snapshots
+        WHERE originator_id = wanted.id AND originator_version <= wanted.upto AND topic = %s
         ORDER BY originator_version DESC LIMIT 1
     ) AS s
 """
@@ -52,13 +59,15 @@ def load_heads(upto: Mapping[UUID, int]) -> Load[Loaded]:
 
     ``upto`` has the versions; LATEST asks for the last.
     """
-    found = yield _SNAPSHOTS, [list(upto), list(upto.values())]
-    snapshots = {
-        row["originator_id"]: snapshot
-        for row in found
-        if (snapshot := read_snapshot(bytes(row["state"]))) is not None
-    }
-    after = {id_: snapshot.originator_version - 1 for id_, snapshot in snapshots.items()}
+    found = yield _SNAPSHOTS, [list(upto), list(upto.values()), SNAPSHOT_TOPIC]
+    snapshots: dict[UUID, Snapshot] = {}
+    after: dict[UUID, int] = {}
+    for row in found:
+        id_, version = row["originator_id"], row["originator_version"]
+        snapshot = read_snapshot(id_, version, bytes(row["state"]), bytes(row["secret"]))
+        if snapshot is not None:
+            snapshots[id_] = snapshot
+            after[id_] = version - 1
     loaded = _fold((yield events_between(dict.fromkeys(upto, 0) | after, upto)), snapshots)
     unusable = [id_ for id_ in snapshots if loaded.get(id_) is None]
     if unusable:

@@ -140,6 +140,13 @@ DO $$ BEGIN
     END IF;
 END $$;
 
+-- Keys of the servers' own. One for the snapshots is made with the table.
+CREATE TABLE IF NOT EXISTS server_secrets (name text PRIMARY KEY, value bytea NOT NULL);
+INSERT INTO server_secrets
+SELECT 'snapshots', uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+WHERE NOT EXISTS (SELECT FROM server_secrets WHERE name = 'snapshots')
+ON CONFLICT DO NOTHING;
+
 -- API keys. A token is 256 random bits, so its plain SHA-256 can't be turned back into it.
 CREATE TABLE IF NOT EXISTS api_keys (
     name text PRIMARY KEY,

@@ -1,9 +1,13 @@
-"""Snapshots: heads stored at one version, so that a long history need not be folded whole.
+"""Snapshots: states stored at one version, so that a long history need not be folded whole.
 
-A snapshot can be thrown away at any time: it is used only if the event at its version still has
-the hash that it names.
+A snapshot can be deleted at any time. It is used only if the event at its version has the hash
+that it names, if this version of the fold wrote it, and if a server made it: it carries an HMAC
+(RFC 2104, SHA-256) under a key in ``server_secrets``. Who can write the table of snapshots alone
+can't forge one.
 """
 
+import hashlib
+import hmac
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -11,32 +15,50 @@ import msgspec
 
 from application.event_store.recorded import ChainedEvent, Head, fold_heads
 from domain.refusals import DamagedEventError
-from domain.serialization.state_codec import decode_state, encode_state
+from domain.serialization.state_codec import FOLD_VERSION, decode_state, encode_state
 
-SNAPSHOT_TOPIC = "execution.snapshot.v1"
 SNAPSHOT_INTERVAL = 100
+SNAPSHOT_TOPIC = f"execution.snapshot.fold-{FOLD_VERSION}"
+"""Names the fold, so that those of another version of this program are not even read."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A head at one version, as it is stored."""
+    """A state as it is stored, with the hash of the event at its version."""
 
-    originator_id: UUID
-    originator_version: int
     hash: str
+    mac: str
     state: msgspec.Raw
 
 
-def snapshot_of(head: Head) -> Snapshot:
-    """Give the snapshot of a head."""
-    return Snapshot(head.id, head.version, head.hash, msgspec.Raw(encode_state(head.execution)))
+def snapshot_due(before: int, version: int) -> bool:
+    """Whether a snapshot is due for one of the versions after ``before``, up to ``version``.
+
+    The interval grows with the history: at most a tenth of the events come after the last
+    snapshot, and all that are ever written of an execution are some thirty times as large as it.
+    """
+    interval = SNAPSHOT_INTERVAL
+    while version >= 20 * interval:
+        interval *= 2
+    return version // interval > before // interval
 
 
-def read_snapshot(stored: bytes) -> Snapshot | None:
-    """Decode a stored snapshot. Gives None if it can't be decoded."""
+def encode_snapshot(head: Head, secret: bytes) -> bytes:
+    """Give the bytes of a head's snapshot."""
+    state = encode_state(head.execution)
+    mac = _mac(head.id, head.version, head.hash, state, secret)
+    return msgspec.json.encode(Snapshot(head.hash, mac, msgspec.Raw(state)))
+
+
+def read_snapshot(
+    execution_id: UUID, version: int, stored: bytes, secret: bytes
+) -> Snapshot | None:
+    """Decode a stored snapshot. Gives None if it can't be decoded, or if no server made it."""
     try:
-        return msgspec.json.decode(stored, type=Snapshot)
+        snapshot = msgspec.json.decode(stored, type=Snapshot)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    mac = _mac(execution_id, version, snapshot.hash, bytes(snapshot.state), secret)
+    return snapshot if hmac.compare_digest(mac, snapshot.mac) else None
 
 
 def resume(snapshot: Snapshot, events: Iterable[ChainedEvent]) -> Head | None:
@@ -55,3 +77,8 @@ def resume(snapshot: Snapshot, events: Iterable[ChainedEvent]) -> Head | None:
     except DamagedEventError:
         return None
     return fold_heads(Head(execution, snapshot.hash, len(state)), following)
+
+
+def _mac(execution_id: UUID, version: int, hash_: str, state: bytes, secret: bytes) -> str:
+    begin = f"{SNAPSHOT_TOPIC}\n{execution_id}\n{version}\n{hash_}\n".encode()
+    return hmac.new(secret, begin + state, hashlib.sha256).hexdigest()

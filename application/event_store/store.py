@@ -3,10 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
-    EventStore,
     InfrastructureFactory,
     Mapper,
     StoredEvent,
@@ -14,30 +12,26 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from application.event_store.recorded import Head, chained
+from application.event_store.recorded import chained
 from application.event_store.recorder import LogFactory, LogRecorder
-from application.event_store.snapshots import SNAPSHOT_TOPIC, Snapshot, snapshot_of
 
 
 class ExecutionMapper(Mapper[UUID]):
-    """Maps between the library's stored events and ours, each with a transcoding of its own."""
+    """Maps between the library's stored events and ours, with a transcoding of our own."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Give the row of a chained event or of a snapshot."""
-        if isinstance(domain_event, Snapshot):
-            topic, state = SNAPSHOT_TOPIC, msgspec.json.encode(domain_event)
-        else:
-            topic, state = domain_event.topic, domain_event.stored
+        """Give the row of a chained event."""
         return StoredEvent(
-            domain_event.originator_id, domain_event.originator_version, topic, state
+            domain_event.originator_id,
+            domain_event.originator_version,
+            domain_event.topic,
+            domain_event.stored,
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """Give the chained event or the snapshot of a row."""
+        """Give the chained event of a row."""
         execution_id, version = stored_event.originator_id, stored_event.originator_version
         topic, state = stored_event.topic, stored_event.state
-        if topic == SNAPSHOT_TOPIC:
-            return msgspec.json.decode(state, type=Snapshot)
         assert isinstance(execution_id, UUID)
         return chained(execution_id, version, topic, state)
 
@@ -87,17 +81,6 @@ class ExecutionEventStore(Application[UUID]):
         recorder = self.recorder
         assert isinstance(recorder, LogRecorder)
         return recorder
-
-    @property
-    def snapshot_store(self) -> EventStore[UUID]:
-        """Where the snapshots are."""
-        assert self.snapshots is not None
-        return self.snapshots
-
-    def put_snapshot(self, head: Head) -> None:
-        """Put a head away. A snapshot that is there already is left as it is."""
-        snapshot: Any = snapshot_of(head)
-        self.snapshot_store.put([snapshot])
 
 
 class _NoTranscoder(Transcoder):

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from application.event_store.recorded import BrokenChainError, Head, LoggedEvent, advance, logged
-from application.event_store.snapshots import read_snapshot
+from application.event_store.snapshots import SNAPSHOT_TOPIC, read_snapshot
 from domain.approvals.document import document_digest, document_of
 from domain.execution.events import (
     ApprovalGranted,
@@ -30,8 +30,10 @@ _ALL = """
 """
 _SNAPSHOTTED = "SELECT DISTINCT originator_id FROM execution_snapshots"
 _SNAPSHOTS_OF = """
-    SELECT originator_version, state FROM execution_snapshots WHERE originator_id = %s
+    SELECT originator_version, state FROM execution_snapshots
+    WHERE originator_id = %s AND topic = %s
 """
+_KEY = "SELECT value FROM server_secrets WHERE name = 'snapshots'"
 _CHUNK = 1_000
 
 
@@ -67,13 +69,15 @@ class Verification:
         ):
             cursor.itersize = _CHUNK
             snapshotted = {id_ for (id_,) in connection.execute(_SNAPSHOTTED)}
+            [(secret,)] = connection.execute(_KEY).fetchall()
             for row in cursor.execute(_ALL):
                 if chain is None or chain.execution_id != row["originator_id"]:
                     id_ = row["originator_id"]
                     snapshots: dict[int, bytes] = {}
                     if id_ in snapshotted:
-                        snapshots = dict(connection.execute(_SNAPSHOTS_OF, [id_]).fetchall())
-                    chain = _Chain(id_, snapshots)
+                        rows = connection.execute(_SNAPSHOTS_OF, [id_, SNAPSHOT_TOPIC])
+                        snapshots = dict(rows.fetchall())
+                    chain = _Chain(id_, snapshots, secret)
                     self.executions += 1
                 self.events += 1
                 yield from chain.check(row)
@@ -85,9 +89,10 @@ class _Chain:
     After a break the state is unknown, so only the links are checked from there on.
     """
 
-    def __init__(self, execution_id: UUID, snapshots: dict[int, bytes]) -> None:
+    def __init__(self, execution_id: UUID, snapshots: dict[int, bytes], secret: bytes) -> None:
         self.execution_id = execution_id
         self._snapshots = snapshots
+        self._secret = secret
         self._version = 0
         self._hash = GENESIS_HASH
         self._head: Head | None = None
@@ -130,15 +135,15 @@ class _Chain:
             return
         yield from _digest_flaws(self._head, event)
         stored = self._snapshots.get(self._head.version)
-        if stored is not None and not _says(stored, self._head):
+        if stored is not None and not _says(stored, self._head, self._secret):
             yield (
                 "the snapshot of this version is not what the events say; "
                 "delete it from execution_snapshots, nothing is lost by that"
             )
 
 
-def _says(stored: bytes, head: Head) -> bool:
-    snapshot = read_snapshot(stored)
+def _says(stored: bytes, head: Head, secret: bytes) -> bool:
+    snapshot = read_snapshot(head.id, head.version, stored, secret)
     if snapshot is None or snapshot.hash != head.hash:
         return False
     try:

@@ -7,6 +7,9 @@ from rpds import HashTrieMap
 from domain.execution.state import EMPTY, Approval, Child, Execution, Signal, Step, Timer
 from domain.refusals import DamagedEventError
 
+FOLD_VERSION = 1
+"""Counts the folds that gave the same events another state. Raise it with any change to that."""
+
 
 class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     """``execution`` with its maps taken out, which msgspec has no form for."""

@@ -1,5 +1,8 @@
 """The present and the past, read from the log."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -11,9 +14,19 @@ from application.event_store.reader import EventQuery, Transition
 from application.event_store.recorded import FoldedEvent, Head
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from domain.execution.evolve import fold
+from domain.execution.state import Execution
 from domain.refusals import DamagedEventError
 from tests.application.services import Office, claim, complete, grant, step
 from tests.domain.people import ANN, ENGINE
+
+SNAPSHOTS = "SELECT originator_version FROM execution_snapshots"
+
+
+def _replaced(old: str, new: str) -> str:
+    return (
+        "UPDATE execution_snapshots SET state ="
+        f" replace(convert_from(state, 'UTF8'), '{old}', '{new}')::bytea"
+    )
 
 
 async def story(office: Office) -> tuple[UUID, int]:
@@ -59,27 +72,57 @@ async def test_there_is_nothing_before_the_start_and_nothing_of_nobody(office: O
     assert await office.reader.history(uuid4()) == []
 
 
-async def test_a_long_history_is_read_from_a_snapshot_that_is_checked(log_url: str) -> None:
-    async with Office.open(log_url) as office:
+@asynccontextmanager
+async def snapshotted(url: str) -> AsyncIterator[tuple[psycopg.Connection, Execution]]:
+    """Give an execution that has a snapshot at its last version, and no server any more."""
+    async with Office.open(url) as office:
         execution = await office.start()
         await office.send(*[step(execution.id, str(n)) for n in range(2 * SNAPSHOT_INTERVAL)])
         expected = await office.reader.execution(execution.id)
-    with psycopg.connect(log_url, autocommit=True) as connection:
-        [(version,)] = connection.execute(
-            "SELECT originator_version FROM execution_snapshots"
-        ).fetchall()
-        assert version == 2 * SNAPSHOT_INTERVAL + 1
-        for spoil in (
-            "SELECT 1",
-            # One under another hash, and one that can't be read, are passed over.
-            _replaced('"hash":"', '"hash":"0'),
-            _replaced('"version":', '"virsion":'),
-            "UPDATE execution_snapshots SET state = 'garbage'",
-        ):
-            connection.execute(spoil)
-            async with Office.open(log_url) as reading, Office.open(log_url) as writing:
-                assert await reading.reader.execution(execution.id) == expected
-                assert (await writing.do(step(execution.id, "0"))).execution == expected
+        assert expected is not None
+        with psycopg.connect(url, autocommit=True) as connection:
+            async with asyncio.timeout(10):
+                while not connection.execute(SNAPSHOTS).rowcount:
+                    await asyncio.sleep(0.01)
+            await office.writer.close()
+            yield connection, expected
+
+
+async def test_a_long_history_is_read_from_a_snapshot(log_url: str) -> None:
+    async with snapshotted(log_url) as (connection, expected):
+        assert connection.execute(SNAPSHOTS).fetchall() == [(expected.version,)]
+        # Nothing before it is needed.
+        connection.execute(
+            "DELETE FROM execution_events WHERE originator_version < %s", [expected.version]
+        )
+        async with Office.open(log_url) as reading, Office.open(log_url) as writing:
+            assert await reading.reader.execution(expected.id) == expected
+            done = await writing.do(step(expected.id, "new"))
+            assert done.execution.version == expected.version + 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE execution_snapshots SET state = 'garbage'",
+        "UPDATE execution_snapshots SET topic = 'execution.snapshot.fold-0'",
+        "UPDATE execution_snapshots SET originator_version = originator_version - 1",
+        _replaced('"hash":"', '"hash":"0'),
+        _replaced('"version":', '"virsion":'),
+        # A forger who gives a state that can be read, with the right hash.
+        _replaced('"RUNNING"', '"RESUMED"'),
+    ],
+    ids=["garbage", "another fold", "another version", "another hash", "unreadable", "forged"],
+)
+async def test_a_snapshot_that_no_server_of_this_fold_wrote_is_not_used(
+    log_url: str, spoil: str
+) -> None:
+    async with snapshotted(log_url) as (connection, expected):
+        assert connection.execute(spoil).rowcount == 1
+        async with Office.open(log_url) as reading, Office.open(log_url) as writing:
+            assert await reading.reader.execution(expected.id) == expected
+            done = await writing.do(step(expected.id, "new"))
+            assert done.execution.version == expected.version + 1
 
 
 @pytest.mark.parametrize(
@@ -176,10 +219,3 @@ async def test_a_state_of_commits_that_were_lost_is_forgotten(office: Office) ->
     office.recent.states.put(lost)
     office.recent.append([FoldedEvent(event, lost)])
     assert await office.reader.after(event) == right
-
-
-def _replaced(old: str, new: str) -> str:
-    return (
-        "UPDATE execution_snapshots SET state ="
-        f" replace(convert_from(state, 'UTF8'), '{old}', '{new}')::bytea"
-    )

@@ -1,13 +1,12 @@
 import random
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from application.event_store.recorded import Head, logged
-from application.event_store.snapshots import SNAPSHOT_TOPIC, snapshot_of
+from application.event_store.snapshots import SNAPSHOT_TOPIC, encode_snapshot
 from application.event_store.state_cache import StateCache
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
@@ -97,10 +96,11 @@ def test_a_long_history_is_read_from_its_snapshot(log: Log) -> None:
         [row] = connection.cursor(row_factory=dict_row).execute(
             "SELECT * FROM execution_events WHERE originator_version = %s", [known.version]
         )
-        snapshot = snapshot_of(Head(known, logged(row).hash, 1))
+        [(secret,)] = connection.execute("SELECT value FROM server_secrets")
+        snapshot = encode_snapshot(Head(known, logged(row).hash, 1), secret)
         connection.execute(
             "INSERT INTO execution_snapshots VALUES (%s, %s, %s, %s)",
-            [known.id, known.version, SNAPSHOT_TOPIC, msgspec.json.encode(snapshot)],
+            [known.id, known.version, SNAPSHOT_TOPIC, snapshot],
         )
         # Nothing before the snapshot is needed any more.
         connection.execute(
