@@ -17,6 +17,7 @@ from api.schema.scalars import JSON
 from application.event_store.recorded import LoggedEvent
 from domain.approvals.document import instant_json
 from domain.execution.events import Event
+from domain.serialization.event_codec import Unreadable
 
 
 def data_of(event: Event) -> dict[str, Any]:
@@ -58,7 +59,10 @@ class RecordedEvent:
     position: str
     execution_id: strawberry.ID
     version: int
-    type: str = strawberry.field(description="The kind of event, such as ApprovalGranted.")
+    type: str = strawberry.field(
+        description="The kind of event, such as ApprovalGranted. Unreadable: this server does "
+        "not know the topic, or the bytes were damaged; what it can't read is null or empty."
+    )
     topic: str = strawberry.field(description="The stable name under which it is stored.")
     at: datetime = strawberry.field(
         description="Database time of the commit, or up to a tenth of a second before."
@@ -71,7 +75,8 @@ class RecordedEvent:
 
     @strawberry.field(description="What happened: structure and content together.")
     def data(self) -> JSON | None:
-        return JSON(data_of(self.event.recorded.event))
+        event = self.event.recorded.event
+        return None if isinstance(event, Unreadable) else JSON(data_of(event))
 
     @strawberry.field
     def actor(self) -> Actor:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import strawberry
+import structlog
 from strawberry.types import Info
 
 from api.context import Context, context_of
@@ -23,6 +24,8 @@ from domain import authorization
 from domain.execution import state
 from domain.values import Principal
 from projections.approvals.query import ApprovalFilter
+
+_log = structlog.get_logger(__name__)
 
 # The contract asks for a message of `events` every 15 seconds. A batch comes every IDLE_SECONDS at
 # the latest, and the first one after QUIET_SECONDS without a message gives one.
@@ -222,7 +225,11 @@ async def _approval_message(
     if ordinal is None:
         return None
     if isinstance(transition, Exception):
-        raise transition
+        # One execution that can't be read must not end the stream of all others.
+        _log.error(
+            "approval_unreadable", id=str(event.recorded.execution_id), error=str(transition)
+        )
+        return None
     before, after = transition
     model = context.services.approvals
     approval = after.approvals[ordinal]

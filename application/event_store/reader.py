@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.head_loader import LATEST, Loaded, load_heads, run
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import DAMAGE, Head, LoggedEvent, advance, logged
+from application.event_store.recorded import DAMAGE, Head, LoggedEvent, advance, delivered, logged
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 
@@ -148,7 +148,10 @@ class Reader:
     async def events(
         self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
     ) -> list[LoggedEvent]:
-        """Give events after a position (and up to one, inclusive), in the order of the log."""
+        """Give events after a position (and up to one, inclusive), in the order of the log.
+
+        What can't be read is among them, as Unreadable.
+        """
         if query.impossible:
             return []
         conditions, params = query.conditions()
@@ -161,7 +164,7 @@ class Reader:
             "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
         ).format(SQL(" AND ").join(conditions))
         rows = await self._rows(statement, [*params, limit])
-        return [logged(row) for row in rows]
+        return [delivered(row) for row in rows]
 
     async def after(self, event: LoggedEvent) -> Execution:
         """Give the state right after an event. Raises what makes its log unreadable."""
@@ -212,8 +215,8 @@ class Reader:
             heads |= await self._load(missing)
         return heads
 
-    async def queue_of(self, event: LoggedEvent) -> str:
-        """Give the queue of the event's execution, which never changes."""
+    async def queue_of(self, event: LoggedEvent) -> str | None:
+        """Give the queue of the event's execution, which never changes; None if unreadable."""
         execution_id, started = event.recorded.execution_id, event.recorded.event
         if isinstance(started, Started):
             queue = started.queue
@@ -222,7 +225,10 @@ class Reader:
         elif (head := self._recent.states.get(execution_id)) is not None:
             queue = head.execution.queue
         else:
-            [first] = await self._history(execution_id, 0, 1)
+            try:
+                [first] = await self._history(execution_id, 0, 1)
+            except DAMAGE:
+                return None
             assert isinstance(first.recorded.event, Started)
             queue = first.recorded.event.queue
         self._queues[execution_id] = queue

@@ -10,7 +10,13 @@ from domain.execution.events import Recorded
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError, IllegalTransitionError, UnknownTopicError
-from domain.serialization.event_codec import GENESIS_HASH, decode, hash_of
+from domain.serialization.event_codec import (
+    GENESIS_HASH,
+    Unreadable,
+    decode,
+    hash_of,
+    unreadable,
+)
 
 DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
 """What reading or folding an execution raises if its log is not as it was recorded."""
@@ -96,13 +102,31 @@ def logged(row: DictRow) -> LoggedEvent:
     return at_position(event, row["notification_id"])
 
 
+def delivered(row: DictRow) -> LoggedEvent:
+    """Decode a row for those who follow the log; an event that can't be read is Unreadable."""
+    try:
+        return logged(row)
+    except (DamagedEventError, UnknownTopicError) as error:
+        execution_id, version = row["originator_id"], row["originator_version"]
+        topic, stored = row["topic"], bytes(row["state"])
+        return LoggedEvent(
+            unreadable(execution_id, version, stored, str(error)),
+            topic,
+            stored,
+            hash_of(execution_id, version, topic, stored),
+            row["notification_id"],
+        )
+
+
 def advance(head: Head | None, chained: ChainedEvent) -> Head:
     """Fold the next event into a head.
 
-    Raises BrokenChainError if the event does not follow the head's hash, and
-    IllegalTransitionError if the domain does not allow it.
+    Raises BrokenChainError if the event does not follow the head's hash, DamagedEventError if it
+    is Unreadable, and IllegalTransitionError if the domain does not allow it.
     """
     recorded = chained.recorded
+    if isinstance(recorded.event, Unreadable):
+        raise DamagedEventError(recorded.event.reason)
     expected = GENESIS_HASH if head is None else head.hash
     if recorded.previous_hash != expected:
         msg = (

@@ -21,6 +21,7 @@ from application.event_store.reader import EventQuery, Reader
 from application.event_store.recent_events import RecentEvents
 from application.event_store.recorded import FoldedEvent, LoggedEvent
 from application.subscriptions.notifications import RECONNECT_AFTER, NotificationListener
+from domain.serialization.event_codec import Unreadable
 
 _log = structlog.get_logger(__name__)
 
@@ -251,7 +252,6 @@ class EventTail:
                 _log.warning("tail_unreachable", error=str(error))
                 await asyncio.sleep(RECONNECT_AFTER)
             except Exception:  # noqa: BLE001 - logged, and it goes on
-                # An event that can't be read stops those who follow, but never quietly.
                 _log.exception("tail_failed", position=self.position)
                 await asyncio.sleep(RECONNECT_AFTER)
 
@@ -260,6 +260,9 @@ class EventTail:
             events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
             # Meanwhile the writer may have handed over some of them.
             new = [FoldedEvent(event, None) for event in events if event.position > self.position]
+            for event in events:
+                if isinstance(event.recorded.event, Unreadable):
+                    _log.error("event_unreadable", reason=event.recorded.event.reason)
             self._publish(new)
             if len(events) < PAGE:
                 return
@@ -267,5 +270,7 @@ class EventTail:
 
 def _observe(entries: Sequence[FoldedEvent], delivered: datetime) -> None:
     for entry in entries:
+        if isinstance(entry.event.recorded.event, Unreadable):
+            continue
         lag = (delivered - entry.event.recorded.at).total_seconds()
         metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))

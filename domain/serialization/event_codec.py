@@ -7,7 +7,7 @@ byte and the stored bytes, which hold the hash before.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,16 @@ from domain.refusals import DamagedEventError, UnknownTopicError
 from domain.values import Actor
 
 GENESIS_HASH = "0" * 64
+
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""The time of an event of which not even the time can be read."""
+
+
+class Unreadable(Event, frozen=True, kw_only=True):
+    """Stands for an event that this program can't read, and says why. It is never stored."""
+
+    reason: str
 
 
 class _Envelope(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -114,6 +124,41 @@ def decode(execution_id: UUID, version: int, topic: str, stored: bytes) -> Recor
         trace=envelope.trace,
         previous_hash=envelope.previous_hash,
         event=replace(event, content=sealed.content),
+    )
+
+
+def unreadable(execution_id: UUID, version: int, stored: bytes, reason: str) -> Recorded:
+    """Give what can be known of an event that :func:`decode` can't read.
+
+    If its envelope can be read, only what happened is unknown. If not, its time is NEVER, its
+    actor and the hash before have no text, and its ids are zero.
+    """
+    event = Unreadable(reason=reason)
+    try:
+        envelope = _decode_envelope(stored)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        nobody = UUID(int=0)
+        return Recorded(
+            execution_id=execution_id,
+            version=version,
+            at=NEVER,
+            actor=Actor(id=""),
+            command_id=nobody,
+            correlation_id=nobody,
+            previous_hash="",
+            event=event,
+        )
+    return Recorded(
+        execution_id=execution_id,
+        version=version,
+        at=envelope.at,
+        actor=Actor(id=envelope.actor),
+        command_id=envelope.command_id,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        trace=envelope.trace,
+        previous_hash=envelope.previous_hash,
+        event=event,
     )
 
 

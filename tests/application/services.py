@@ -143,6 +143,12 @@ class Office:
                     break
         return found
 
+    async def until_position(self, position: int) -> None:
+        """Wait until this process knows of an event at a position."""
+        async with asyncio.timeout(HANGS):
+            while self.tail.position < position:
+                await asyncio.sleep(0.01)
+
     def damage(self, execution_id: UUID) -> None:
         """Spoil the first event of an execution."""
         with psycopg.connect(self.url) as connection:

@@ -4,8 +4,19 @@ import asyncio
 import time
 from pathlib import Path
 
+import psycopg
+import pytest
+
 from application.event_store.recorded import LoggedEvent
+from application.event_store.recorder import lock_statement
+from domain.execution.commands import StartChild
+from domain.execution.events import Started
+from domain.execution.state import Execution
+from domain.execution.waits import child_id
+from domain.refusals import UnknownTopicError
+from domain.serialization.event_codec import Unreadable
 from tests.application.services import Office, step
+from tests.domain.people import ENGINE
 from tests.support.proxy import Wire
 
 
@@ -119,3 +130,60 @@ async def test_what_comes_at_the_very_end_of_an_idle_time_is_not_lost(office: Of
         seen = list((await anext(following)).events)
     assert [event.position for event in seen] == [position]
     await following.aclose()
+
+
+def unheard_of(url: str, execution: Execution, state: str) -> None:
+    """Append an event as a newer server does, with a topic that this one does not know."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(lock_statement())
+        connection.execute(
+            "INSERT INTO execution_events (originator_id, originator_version, topic, state)"
+            " VALUES (%s, %s, 'execution.unheard-of.v1', %s)",
+            [execution.id, execution.version + 1, state.encode()],
+        )
+        connection.execute("NOTIFY execution_events")
+
+
+ENVELOPE = (
+    '{"previousHash":"","at":"2026-01-01T00:00:00Z","actor":"ann",'
+    '"commandId":"00000000-0000-0000-0000-000000000001",'
+    '"correlationId":"00000000-0000-0000-0000-000000000001","data":{"new":1}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "actor"), [(ENVELOPE, "ann"), ("{", "")], ids=["a newer topic", "damaged bytes"]
+)
+async def test_an_event_that_can_not_be_read_is_told_as_such_and_stops_nobody_else(
+    log_url: str, state: str, actor: str
+) -> None:
+    async with Office.open(log_url) as office:
+        strange, other = await office.start(), await office.start()
+        position = office.tail.position
+        following = asyncio.create_task(take(office, 2, after=position))
+        unheard_of(log_url, strange, state)
+        await office.until_position(position + 1)
+        await office.do(step(other.id, "one"))
+        unreadable, readable = await following
+        assert isinstance(unreadable.recorded.event, Unreadable)
+        assert "execution.unheard-of.v1" in unreadable.recorded.event.reason
+        assert unreadable.recorded.actor.id == actor
+        assert (unreadable.recorded.execution_id, unreadable.recorded.version) == (strange.id, 2)
+        assert readable.recorded.execution_id == other.id
+        # Its own execution fails, and says why.
+        with pytest.raises(UnknownTopicError):
+            await office.reader.execution(strange.id)
+        [outcome] = await office.send(step(strange.id, "one"))
+        assert isinstance(outcome, UnknownTopicError)
+
+
+async def test_workers_and_children_go_on_beside_an_event_that_can_not_be_read(
+    log_url: str,
+) -> None:
+    async with Office.open(log_url) as office:
+        strange, parent = await office.start(), await office.start()
+        unheard_of(log_url, strange, ENVELOPE)
+        await office.do(
+            StartChild(by=ENGINE, execution_id=parent.id, key="a", workflow="x", queue="default")
+        )
+        await office.until(child_id(parent.id, "a", 1), Started)
