@@ -13,7 +13,7 @@ from projections.querying.keyset_pages import BadCursorError, BadFilterError, Be
 
 
 class ErrorCode(StrEnum):
-    """What clients branch on."""
+    """Codes of GraphQL errors, in ``extensions.code``. Clients branch on them."""
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"

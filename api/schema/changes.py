@@ -7,8 +7,8 @@ import strawberry
 
 from api.context import Context
 from api.graphql.disconnect import while_there
-from api.schema.bounds import check_wait
 from api.schema.executions import Execution
+from api.schema.limits import check_wait
 from api.schema.reads import visible_execution
 from api.schema.subscription import still_allowed
 from domain import authorization

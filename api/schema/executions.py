@@ -11,8 +11,9 @@ from api.context import context_of
 from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge, ApprovalSnapshot
 from api.schema.enums import ApprovalStatus, ExecutionState
 from api.schema.events import EventConnection
+from api.schema.limits import page_size
 from api.schema.node import Node
-from api.schema.paging import PageInfo, number_of, page_size, slice_after
+from api.schema.paging import PageInfo, number_of, slice_after
 from api.schema.people import Actor, Label
 from api.schema.scalars import JSON
 from domain import values

@@ -25,6 +25,7 @@ from api.schema.inputs import (
     WithdrawalInput,
     chosen,
 )
+from api.schema.limits import DEFAULT_LEASE, MAX_COMMANDS, MAX_DECISIONS
 from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
 from api.schema.waits import (
     ChildInput,
@@ -42,9 +43,6 @@ from api.schema.workers import (
     ReleaseInput,
     ReleaseResult,
 )
-
-MAX_DECISIONS = 100
-MAX_COMMANDS = 256
 
 Single = (
     CancellationInput
@@ -281,7 +279,7 @@ class Mutation:
 
     @strawberry.mutation(description="Renews a worker's lease, for all that it holds.")
     async def heartbeat(
-        self, info: Info, worker: str, lease: timedelta | None = workers.DEFAULT_LEASE
+        self, info: Info, worker: str, lease: timedelta | None = DEFAULT_LEASE
     ) -> HeartbeatResult | None:
         return await workers.heartbeat(context_of(info), worker, lease)
 

@@ -5,9 +5,8 @@ from typing import TypeVar
 
 import strawberry
 
-from api.errors import bad_request, limit_exceeded
+from api.errors import bad_request
 
-MAX_PAGE = 500
 MAX_POSITION = 2**63 - 1
 _MAX_DIGITS = len(str(MAX_POSITION))
 
@@ -30,15 +29,6 @@ class PageInfo:
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         )
-
-
-def page_size(first: int | None, default: int) -> int:
-    """Check ``first``. Raises LIMIT_EXCEEDED below zero and above 500."""
-    size = default if first is None else first
-    if not 0 <= size <= MAX_PAGE:
-        msg = f"first is {size}, it must be from 0 to {MAX_PAGE}"
-        raise limit_exceeded(msg)
-    return size
 
 
 def number_of(text: str | None, name: str) -> int | None:

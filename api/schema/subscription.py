@@ -13,6 +13,13 @@ from api.schema import workers
 from api.schema.approvals import Approval
 from api.schema.events import RecordedEvent
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
+from api.schema.limits import (
+    DEFAULT_LEASE,
+    MAX_CAPACITY,
+    check_grace,
+    check_lease,
+    check_number,
+)
 from api.schema.paging import number_of
 from api.schema.reads import event_query, visible_execution
 from api.schema.workers import Claim
@@ -171,7 +178,7 @@ class Subscription:
         worker: str,
         queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
         capacity: int | None = 100,
-        lease: timedelta | None = workers.DEFAULT_LEASE,
+        lease: timedelta | None = DEFAULT_LEASE,
         grace: timedelta | None = None,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
@@ -180,9 +187,9 @@ class Subscription:
             context.principal,
             worker,
             workers.check_queues(context, queues),
-            workers.check_number(capacity, 100, 0, workers.MAX_CAPACITY, "capacity"),
-            workers.check_lease(lease),
-            workers.check_grace(grace),
+            check_number(capacity, 100, 0, MAX_CAPACITY, "capacity"),
+            check_lease(lease),
+            check_grace(grace),
             context.cut,
         )
         try:

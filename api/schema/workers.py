@@ -8,19 +8,21 @@ import strawberry
 from api.context import Context
 from api.errors import bad_request, forbidden
 from api.graphql.disconnect import while_there
-from api.schema.bounds import NO_WAIT, check_wait
 from api.schema.executions import Execution
+from api.schema.limits import (
+    DEFAULT_LEASE,
+    MAX_CLAIMS,
+    MAX_HOLDING,
+    MAX_QUEUES,
+    NO_WAIT,
+    check_lease,
+    check_number,
+    check_wait,
+)
 from application.workers import leases
 from domain import validation
 from domain.identifiers import parse_uuid
 from domain.values import Role
-
-DEFAULT_LEASE = timedelta(seconds=30)
-MIN_LEASE, MAX_LEASE = timedelta(seconds=1), timedelta(hours=1)
-MAX_CLAIMS = 500
-MAX_CAPACITY = 1_000_000
-MAX_QUEUES = 100
-MAX_HOLDING = 10_000
 
 
 @strawberry.input(description="An execution that a worker knows that it holds.")
@@ -127,30 +129,6 @@ def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
             raise forbidden(msg)
         if problem := validation.name(queue, "queues"):
             raise bad_request(problem)
-    return wanted
-
-
-def check_lease(lease: timedelta | None) -> timedelta:
-    """Give the lease, by default 30 seconds. Raises BAD_REQUEST outside of 1 s to 1 h."""
-    wanted = DEFAULT_LEASE if lease is None else lease
-    if not MIN_LEASE <= wanted <= MAX_LEASE:
-        raise bad_request("lease must be from PT1S to PT1H")
-    return wanted
-
-
-def check_grace(grace: timedelta | None) -> timedelta | None:
-    """Give the time, None for none. Raises BAD_REQUEST outside of 0 to 1 hour."""
-    if grace is not None and not timedelta(0) <= grace <= MAX_LEASE:
-        raise bad_request("grace must be from PT0S to PT1H")
-    return grace
-
-
-def check_number(value: int | None, default: int, low: int, high: int, name: str) -> int:
-    """Give the number. Raises BAD_REQUEST outside of the bounds, both inclusive."""
-    wanted = default if value is None else value
-    if not low <= wanted <= high:
-        msg = f"{name} is {wanted}, it must be from {low} to {high}"
-        raise bad_request(msg)
     return wanted
 
 
