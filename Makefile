@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean constraints
+.PHONY: help demo test check generate bench clean constraints
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
@@ -28,6 +28,11 @@ check: $(STAMP)  ## formatting, lint, types, layering
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+generate: $(STAMP)  ## write anew what is made from the code: schema, diagram, rules in the sdk
+	schema=$$($(BIN)/python -m api.schema) && printf '%s\n' "$$schema" > docs/schema.graphql
+	$(BIN)/python -m tests.domain.state_diagram
+	$(BIN)/python -m tests.sdk.models.generate
 
 bench: $(STAMP)  ## run the benchmarks side by side and print a table
 	@exec $(BIN)/python -m bench
