@@ -122,9 +122,3 @@ class Authenticator:
         for token in tokens:
             in_use[token].principal = found.get(token)
             in_use[token].until = now + self._remember
-
-
-def bearer(header: str | None) -> str | None:
-    """Give the token of an Authorization header (RFC 6750, section 2.1), None if there is none."""
-    scheme, _, token = (header or "").strip().partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None

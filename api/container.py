@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.asgi import build_app
 from api.auth import Authenticator
-from api.context import Services
+from api.context import Context, Services
 from api.database import loader, migrate, reading_pool
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
@@ -98,14 +99,15 @@ async def serve(
         authenticator,
     )
     executor = Executor(SERVED, DocumentCache(SERVED))
+    make_context = partial(Context, services=services)
     http = GraphQLOverHttp(
         executor,
-        authenticator,
-        services,
+        authenticator.authenticate,
+        make_context,
         max_body_bytes=settings.max_body_bytes,
         graphiql=settings.resolved_mode() == "development",
     )
-    sockets = GraphQLOverWebSocket(executor, authenticator, services)
+    sockets = GraphQLOverWebSocket(executor, authenticator.authenticate, make_context)
 
     async def unready() -> str | None:
         try:

@@ -1,10 +1,8 @@
 """What a resolver is given: who asks, and what it can ask."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from strawberry.types import Info
 
 from application.command_handling.writer import Writer
@@ -16,9 +14,6 @@ from application.workers.long_polling import LongPolling
 from domain.values import Principal
 from projections.approvals.query import ApprovalQuery
 from projections.executions.query import ExecutionQuery
-
-# W3C Trace Context, section 3.2.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +53,3 @@ def context_of(info: Info) -> Context:
     context = info.context
     assert isinstance(context, Context)
     return context
-
-
-def trace_of(headers: Headers) -> str | None:
-    """Give the traceparent of a request, None if there is none that could be passed on."""
-    given = headers.get("traceparent")
-    return given if given is not None and _TRACEPARENT.fullmatch(given) else None

@@ -41,6 +41,7 @@ class DocumentCache:
         max_bytes: int = 4 * 1024 * 1024,
     ) -> None:
         self._schema = schema
+        self._pages = query_limits.page_sizes(schema)
         self._max_documents = max_documents
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -75,7 +76,7 @@ class DocumentCache:
             too_much = error.message.startswith(_TOO_MUCH)
             return None, (limit_exceeded(error.message) if too_much else _located(error),)
         try:
-            problem = query_limits.check(document)
+            problem = query_limits.check(document, self._pages)
         except RecursionError:
             problem = f"the document is nested more than {query_limits.MAX_DEPTH} levels deep"
         if problem:

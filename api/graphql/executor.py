@@ -21,7 +21,6 @@ from graphql import (
 )
 
 from api import metrics
-from api.context import Context
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
 from api.graphql.document_cache import DocumentCache, PreparedDocument
 from api.graphql.fastpath.completion import PlannedExecutor, Plans
@@ -79,7 +78,7 @@ class Executor:
         return operation
 
     async def answer(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> Answer:
         """Execute a query or mutation. Raises InvalidRequestError for variables that do not fit."""
         answer = _shown(await self.execute(operation, variables, context))
@@ -89,7 +88,7 @@ class Executor:
         return answer
 
     async def execute(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> ExecutionResult:
         """Execute a query or mutation, and give its result as graphql-core gives it."""
         call = self._call(operation, variables)
@@ -116,7 +115,7 @@ class Executor:
         self,
         operation: Operation,
         variables: dict[str, Any] | None,
-        context: Context,
+        context: Any,
         *middleware: Callable[..., Any],
     ) -> ExecutionResult:
         result = execute(
@@ -142,7 +141,7 @@ class Executor:
         return calls[operation.name]
 
     def _build(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context | None
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> PlannedExecutor | list[GraphQLError]:
         executor = PlannedExecutor.build(
             self._schema,
@@ -156,7 +155,7 @@ class Executor:
         return executor
 
     async def stream(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> AsyncGenerator[Answer, None]:
         """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
         executor = self._build(operation, variables, context)

@@ -14,13 +14,11 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from api.auth import Authenticator, bearer
-from api.context import Context, Services, trace_of
 from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
+from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
-from domain.values import Principal
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -63,15 +61,15 @@ class GraphQLOverHttp:
     def __init__(
         self,
         executor: Executor,
-        authenticator: Authenticator,
-        services: Services,
+        authenticate: Authenticate,
+        make_context: MakeContext,
         *,
         max_body_bytes: int,
         graphiql: bool = False,
     ) -> None:
         self._executor = executor
-        self._authenticator = authenticator
-        self._services = services
+        self._authenticate = authenticate
+        self._make_context = make_context
         self._max_body_bytes = max_body_bytes
         self._page = get_graphql_ide_html("graphiql").encode() if graphiql else None
 
@@ -119,7 +117,7 @@ class GraphQLOverHttp:
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         token = bearer(headers.get("authorization"))
-        principal = await self._authenticator.authenticate(token)
+        principal = await self._authenticate(token)
         if principal is None:
             raise _HttpError(401, unauthenticated(), **{"www-authenticate": "Bearer"})
         match scope["method"]:
@@ -137,15 +135,17 @@ class GraphQLOverHttp:
         if operation.type is OperationType.MUTATION and scope["method"] == "GET":
             raise _HttpError(405, bad_request("a mutation goes by POST"), allow="POST")
 
-        async def recheck() -> Principal | None:
-            return await self._authenticator.authenticate(token)
+        async def recheck() -> Any:
+            return await self._authenticate(token)
 
         async def gone() -> None:
             # After the body nothing else comes.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        context = Context(principal, self._services, recheck, trace_of(headers), gone)
+        context = self._make_context(
+            principal=principal, recheck=recheck, trace=trace_of(headers), gone=gone
+        )
         return await self._executor.answer(operation, request.variables, context)
 
     async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:

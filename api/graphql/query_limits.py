@@ -4,7 +4,7 @@ Validation itself can be made to take seconds, by fragments that spread each oth
 fragment is measured once, so the pass is linear in the length of the document.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from graphql import (
@@ -12,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLSchema,
     IntValueNode,
     NullValueNode,
     OperationDefinitionNode,
@@ -26,10 +27,12 @@ MAX_ROOT_FIELDS = 100
 MAX_SELECTIONS = 10_000
 MAX_OBJECTS = 60_000
 
-# How many items a page of these fields has if `first` does not say.
-PAGES = {"executions": 50, "approvals": 100, "events": 100, "steps": 100}
 MAX_PAGE = 500
+"""Items of one page, where the field itself refuses more."""
 MAX_DIGITS = 9
+
+PageSizes = Mapping[str, int]
+"""How many items the fields with pages have at most, by name, if ``first`` is left out."""
 
 
 class _Size(NamedTuple):
@@ -53,13 +56,25 @@ class _Size(NamedTuple):
         )
 
 
-def check(document: DocumentNode) -> str | None:
+def page_sizes(schema: GraphQLSchema) -> PageSizes:
+    """Return the default page size of each field that takes ``first``."""
+    sizes: dict[str, int] = {}
+    for type_ in schema.type_map.values():
+        for name, field in getattr(type_, "fields", {}).items():
+            first = getattr(field, "args", {}).get("first")
+            if first is not None:
+                size = first.default_value if isinstance(first.default_value, int) else MAX_PAGE
+                sizes[name] = max(size, sizes.get(name, 0))
+    return sizes
+
+
+def check(document: DocumentNode, pages: PageSizes) -> str | None:
     """Say which limit the document breaks, None if it keeps them all.
 
     Counted with all fragments spread, at every place: that is what would be executed. A fragment
     that spreads itself is left to validation, which refuses it.
     """
-    measure = _Measure(document)
+    measure = _Measure(document, pages)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             size = measure.selections(definition.selection_set)
@@ -91,7 +106,8 @@ def _problem(size: _Size) -> str | None:
 
 
 class _Measure:
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, document: DocumentNode, pages: PageSizes) -> None:
+        self._pages = pages
         self._fragments = {
             definition.name.value: definition
             for definition in document.definitions
@@ -113,7 +129,7 @@ class _Measure:
         directives = len(node.directives or ())
         if isinstance(node, FieldNode):
             inner = self.selections(node.selection_set)
-            items = _items(node)
+            items = self._items(node)
             return _Size(
                 inner.selections + 1,
                 inner.depth + 1,
@@ -140,17 +156,16 @@ class _Measure:
         self._sizes[name] = size
         return size
 
-
-def _items(node: FieldNode) -> int:
-    """Give how many items a page may have, 0 for a field that is no page."""
-    default = PAGES.get(node.name.value)
-    if default is None or node.selection_set is None:
-        return 0
-    for argument in node.arguments or ():
-        if argument.name.value == "first":
-            value = argument.value
-            if isinstance(value, IntValueNode):
-                # What is out of bounds is told by the field itself, which knows them.
-                return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
-            return default if isinstance(value, NullValueNode) else MAX_PAGE
-    return default
+    def _items(self, node: FieldNode) -> int:
+        """Give how many items a page may have, 0 for a field that is no page."""
+        default = self._pages.get(node.name.value)
+        if default is None or node.selection_set is None:
+            return 0
+        for argument in node.arguments or ():
+            if argument.name.value == "first":
+                value = argument.value
+                if isinstance(value, IntValueNode):
+                    # What is out of bounds is told by the field itself, which knows them.
+                    return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
+                return default if isinstance(value, NullValueNode) else MAX_PAGE
+        return default

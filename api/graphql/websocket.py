@@ -4,7 +4,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -15,14 +14,12 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
-from api.auth import Authenticator, bearer
-from api.context import Context, Services, trace_of
 from api.errors import ApiError, limit_exceeded, unavailable
+from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
-from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
@@ -58,11 +55,11 @@ class GraphQLOverWebSocket:
     """An ASGI application for WebSockets. ``connection_init`` carries the token."""
 
     def __init__(
-        self, executor: Executor, authenticator: Authenticator, services: Services
+        self, executor: Executor, authenticate: Authenticate, make_context: MakeContext
     ) -> None:
         self._executor = executor
-        self._authenticator = authenticator
-        self._services = services
+        self._authenticate = authenticate
+        self._make_context = make_context
         self._commands = _Commands()
 
     async def drain(self, seconds: float) -> None:
@@ -88,8 +85,8 @@ class GraphQLOverWebSocket:
             await _Connection(
                 socket,
                 self._executor,
-                self._authenticator.authenticate,
-                self._services,
+                self._authenticate,
+                self._make_context,
                 self._commands,
             ).serve()
 
@@ -99,15 +96,15 @@ class _Connection:
         self,
         socket: WebSocket,
         executor: Executor,
-        authenticate: Callable[[str | None], Awaitable[Principal | None]],
-        services: Services,
+        authenticate: Authenticate,
+        make_context: MakeContext,
         commands: _Commands,
     ) -> None:
         self._commands = commands
         self._socket = socket
         self._executor = executor
         self._authenticate = authenticate
-        self._services = services
+        self._make_context = make_context
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -153,7 +150,7 @@ class _Connection:
             raise _CloseError(1013, "the database can't be reached; try again later") from error
         await self._send({"type": "connection_ack"})
 
-    async def _principal(self) -> Principal:
+    async def _principal(self) -> Any:
         """Give who the token belongs to now.
 
         Raises _CloseError if that is nobody, psycopg.Error if it can't be looked up.
@@ -274,13 +271,16 @@ class _Connection:
             async for answer in stream:
                 await self._send({"type": "next", "id": id_, "payload": answer.body})
 
-    async def _context(self) -> Context:
-        async def recheck() -> Principal | None:
+    async def _context(self) -> Any:
+        async def recheck() -> Any:
             return await self._authenticate(self._token)
 
         # Asked each time, so that a change of roles counts from the next operation on.
-        return Context(
-            await self._principal(), self._services, recheck, self._trace, cut=self._was_cut
+        return self._make_context(
+            principal=await self._principal(),
+            recheck=recheck,
+            trace=self._trace,
+            cut=self._was_cut,
         )
 
     async def _refuse(self, id_: str, answer: Answer) -> None:

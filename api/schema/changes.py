@@ -41,7 +41,7 @@ async def execution_after(
         return None
     if execution.version == version and seconds:
         moving = tail.moves(execution.id, version, after=position, seconds=seconds)
-        moved = await while_there(context, moving, wait=wait)
+        moved = await while_there(context.gone, moving, wait=wait)
         principal = await still_allowed(context)
         if moved:
             execution = await visible_execution(replace(context, principal=principal), text)

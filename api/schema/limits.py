@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from api.errors import bad_request, limit_exceeded
+from api.graphql.query_limits import MAX_PAGE
 
-MAX_PAGE = 500
 MAX_COMMANDS = 256
 MAX_DECISIONS = 100
 

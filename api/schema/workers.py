@@ -146,7 +146,7 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
             if (id_ := parse_uuid(one.execution_id)) is not None
         }
     poll = await while_there(
-        context,
+        context.gone,
         context.services.polling.claim(
             context.principal,
             wanted.worker,

@@ -13,7 +13,6 @@ from graphql.execution.values import VariableValues
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
-from api.context import Context
 from api.graphql.fastpath.arguments import Read, UnplannedError, reader
 from api.graphql.fastpath.completion import DEFINITION, PlannedExecutor, Plans
 from api.graphql.fastpath.serializers import Info
@@ -67,7 +66,7 @@ class DirectCall:
                 raise UnplannedError
         return given
 
-    def info(self, context: Context) -> Info:
+    def info(self, context: Any) -> Info:
         """Give what resolver and plan are told of the request."""
         return self._info._replace(context=context)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from api.errors import ErrorCode
+from api.graphql.query_limits import MAX_PAGE
 from api.graphql.websocket import MAX_OPERATIONS, PROTOCOL
 from api.schema.limits import (
     DEFAULT_LEASE,
@@ -20,7 +21,6 @@ from api.schema.limits import (
     MAX_COMMANDS,
     MAX_DECISIONS,
     MAX_HOLDING,
-    MAX_PAGE,
     MAX_WAIT,
     MIN_LEASE,
 )
