@@ -4,9 +4,10 @@ import strawberry
 from graphql import GraphQLArgument, GraphQLInputField, GraphQLSchema, Undefined
 from strawberry.schema.config import StrawberryConfig
 
-from api.schema.approvals import Approval, ApprovalSnapshot
-from api.schema.executions import Execution, ExecutionSnapshot
+from api.schema.approvals import ApprovalSnapshot
+from api.schema.executions import ExecutionSnapshot
 from api.schema.mutation import Mutation
+from api.schema.nodes import Approval, Execution
 from api.schema.query import Query
 from api.schema.results import Accepted, Refused
 from api.schema.scalars import SCALARS

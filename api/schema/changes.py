@@ -7,10 +7,9 @@ import strawberry
 
 from api.context import Context
 from api.graphql.disconnect import while_there
-from api.schema.executions import Execution
 from api.schema.limits import check_wait
-from api.schema.reads import visible_execution
-from api.schema.subscription import still_allowed
+from api.schema.nodes import Execution
+from api.schema.visibility import still_allowed, visible_execution
 from domain import authorization
 
 

@@ -1,6 +1,6 @@
-"""Executions: as they stand, and as they were."""
+"""What an execution shows, and executions as they were. How they stand: :mod:`api.schema.nodes`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,13 +8,11 @@ import strawberry
 from strawberry.types import Info
 
 from api.context import context_of
-from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge, ApprovalSnapshot
-from api.schema.enums import ApprovalStatus, ExecutionState
-from api.schema.events import EventConnection
+from api.schema.approvals import ApprovalSnapshot
+from api.schema.enums import ExecutionState
 from api.schema.limits import page_size
-from api.schema.node import Node
 from api.schema.paging import PageInfo, number_of, slice_after
-from api.schema.people import Actor, Label
+from api.schema.people import Actor
 from api.schema.scalars import JSON
 from domain import values
 from domain.execution.state import Child as ChildState
@@ -108,6 +106,12 @@ class Child:
         )
 
 
+@strawberry.type(description="A name and a value by which executions are found.")
+class Label:
+    name: str
+    value: str
+
+
 @strawberry.interface(description="What is known of an execution at one version.")
 class ExecutionView:
     of_execution: strawberry.Private[State]
@@ -180,7 +184,8 @@ class ExecutionView:
         return whole
 
 
-def _view(execution: State, *, partial: bool) -> dict[str, Any]:
+def execution_fields(execution: State, *, partial: bool) -> dict[str, Any]:
+    """Return what an execution shows without a resolver."""
     return {
         "of_execution": execution,
         "partial": partial,
@@ -205,62 +210,6 @@ def _view(execution: State, *, partial: bool) -> dict[str, Any]:
     }
 
 
-@strawberry.type(description="An execution as it stands.")
-class Execution(ExecutionView, Node):
-    forked_from: ForkOrigin | None = None
-
-    @strawberry.field(description="In the order requested, from the log.")
-    async def approvals(
-        self,
-        info: Info,
-        status: ApprovalStatus | None = None,
-        first: int | None = 100,
-        after: str | None = None,
-    ) -> ApprovalConnection:
-        size, start = page_size(first, 100), number_of(after, "after") or 0
-        whole = await self.whole(info)
-        found = [a for a in whole.approvals_in_order() if status in (None, a.status)]
-        beyond = [approval for approval in found if approval.ordinal > start]
-        page, more = slice_after(beyond, 0, size)
-        shown_in = None if self.partial else self
-        edges = [
-            ApprovalEdge(cursor=str(approval.ordinal), node=Approval.of(whole, approval, shown_in))
-            for approval in page
-        ]
-        cursors = [edge.cursor for edge in edges]
-
-        async def counted() -> int:
-            return len(found)
-
-        async def stands_at() -> int:
-            reader = context_of(info).services.reader
-            [event] = await reader.history(whole.id, after=whole.version - 1, limit=1)
-            return event.position
-
-        return ApprovalConnection(
-            edges=edges,
-            page_info=PageInfo.of(cursors, has_next=more, has_previous=start > 0),
-            counted=counted,
-            stands_at=stands_at,
-        )
-
-    @strawberry.field(description="In the order of their versions.")
-    async def events(
-        self, info: Info, first: int | None = 100, after: str | None = None
-    ) -> EventConnection:
-        size, start = page_size(first, 100), number_of(after, "after") or 0
-        reader, execution = context_of(info).services.reader, self.of_execution
-        found = await reader.history(execution.id, after=start, limit=size + 1)
-        # What came after this version is not of this view.
-        events = [event for event in found if event.recorded.version <= execution.version]
-        return EventConnection.of(events, size, start, lambda event: event.recorded.version)
-
-    @classmethod
-    def of(cls, execution: State, *, partial: bool = False) -> "Execution":
-        """Show an execution. ``partial``: its steps and approvals are not in it."""
-        return cls(id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial))
-
-
 @strawberry.type(description="An execution as it was. It has no id, so no cache takes it for now.")
 class ExecutionSnapshot(ExecutionView):
     execution_id: str
@@ -277,25 +226,5 @@ class ExecutionSnapshot(ExecutionView):
         return cls(
             execution_id=str(execution.id),
             as_of=execution.updated_at,
-            **_view(execution, partial=False),
+            **execution_fields(execution, partial=False),
         )
-
-
-@strawberry.type(description="An execution in a page.")
-class ExecutionEdge:
-    cursor: str
-    node: Execution
-
-
-@strawberry.type(description="A page of executions, true of the log up to its position.")
-class ExecutionConnection:
-    edges: list[ExecutionEdge]
-    page_info: PageInfo
-    position: str = strawberry.field(
-        description="A subscription from here misses nothing and repeats nothing."
-    )
-    counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
-
-    @strawberry.field(description="Exact to 10,000, null above.")
-    async def total_count(self) -> int | None:
-        return await self.counted()

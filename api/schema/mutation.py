@@ -12,30 +12,28 @@ from api.schema.enums import RefusalCode
 from api.schema.ids import malformed
 from api.schema.inputs import (
     CancellationInput,
+    ChildInput,
     CommandInput,
     CompletionInput,
     DecisionInput,
     FailureInput,
+    ParkingInput,
     RedemptionInput,
     RejectionInput,
     RequestApprovalInput,
     RetryInput,
+    SignalInput,
     StartExecutionInput,
     StepInput,
+    SuspensionInput,
+    TimerCancellationInput,
+    TimerInput,
+    UnparkingInput,
     WithdrawalInput,
     chosen,
 )
 from api.schema.limits import DEFAULT_LEASE, MAX_COMMANDS, MAX_DECISIONS
 from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
-from api.schema.waits import (
-    ChildInput,
-    ParkingInput,
-    SignalInput,
-    SuspensionInput,
-    TimerCancellationInput,
-    TimerInput,
-    UnparkingInput,
-)
 from api.schema.workers import (
     ClaimInput,
     ClaimResult,

@@ -1,4 +1,4 @@
-"""People and machines, and the labels that executions carry."""
+"""People and machines: who did something, and who is asking."""
 
 import strawberry
 
@@ -37,9 +37,3 @@ class Principal:
             groups=sorted(principal.groups),
             queues=None if principal.queues is None else sorted(principal.queues),
         )
-
-
-@strawberry.type(description="A name and a value by which executions are found.")
-class Label:
-    name: str
-    value: str

@@ -7,22 +7,24 @@ from strawberry.types import Info
 
 from api.context import context_of
 from api.errors import bad_request
-from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge
 from api.schema.changes import ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
 from api.schema.events import EventConnection
-from api.schema.executions import (
+from api.schema.executions import ExecutionSnapshot
+from api.schema.inputs import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
+from api.schema.limits import NO_WAIT, page_size
+from api.schema.nodes import (
+    Approval,
+    ApprovalConnection,
+    ApprovalEdge,
     Execution,
     ExecutionConnection,
     ExecutionEdge,
-    ExecutionSnapshot,
+    Node,
 )
-from api.schema.inputs import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
-from api.schema.limits import NO_WAIT, page_size
-from api.schema.node import Node
 from api.schema.paging import PageInfo, number_of
 from api.schema.people import Principal
-from api.schema.reads import event_query, visible_approval, visible_execution
+from api.schema.visibility import event_query, visible_approval, visible_execution
 from domain.execution.transitions import mermaid
 
 

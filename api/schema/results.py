@@ -7,9 +7,8 @@ from uuid import uuid4
 import strawberry
 
 from api.context import Context
-from api.schema.approvals import Approval
 from api.schema.enums import RefusalCode
-from api.schema.executions import Execution
+from api.schema.nodes import Approval, Execution
 from application.command_handling import outcomes
 from application.command_handling.requests import Request
 from domain import authorization

@@ -8,9 +8,8 @@ import strawberry
 from strawberry.types import Info
 
 from api.context import Context, context_of
-from api.errors import forbidden, unauthenticated
+from api.errors import forbidden
 from api.schema import workers
-from api.schema.approvals import Approval
 from api.schema.events import RecordedEvent
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.limits import (
@@ -20,8 +19,9 @@ from api.schema.limits import (
     check_lease,
     check_number,
 )
+from api.schema.nodes import Approval
 from api.schema.paging import number_of
-from api.schema.reads import event_query, visible_execution
+from api.schema.visibility import event_query, still_allowed, visible_execution
 from api.schema.workers import Claim
 from application.event_store.recorded import LoggedEvent
 from application.workers import worker_stream
@@ -73,14 +73,6 @@ class AssignmentMessage:
     lost: strawberry.ID | None = strawberry.field(
         default=None, description="An execution held is another's now."
     )
-
-
-async def still_allowed(context: Context) -> Principal:
-    """Give the principal as it is now. Raises UNAUTHENTICATED if the token has ended."""
-    principal = await context.recheck()
-    if principal is None:
-        raise unauthenticated("the token was revoked or has expired")
-    return principal
 
 
 @strawberry.type(description="What can be followed.")

@@ -8,7 +8,6 @@ import strawberry
 from api.context import Context
 from api.errors import bad_request, forbidden
 from api.graphql.disconnect import while_there
-from api.schema.executions import Execution
 from api.schema.limits import (
     DEFAULT_LEASE,
     MAX_CLAIMS,
@@ -19,6 +18,7 @@ from api.schema.limits import (
     check_number,
     check_wait,
 )
+from api.schema.nodes import Execution
 from application.workers import leases
 from domain import validation
 from domain.identifiers import parse_uuid

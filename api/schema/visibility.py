@@ -1,12 +1,13 @@
-"""What queries and subscriptions share: finding what the viewer may see."""
+"""What the viewer may see. Queries and subscriptions find everything through here."""
 
 from api.context import Context
+from api.errors import unauthenticated
 from api.schema.inputs import EventFilterInput
 from application.event_store.reader import EventQuery
 from domain import authorization
 from domain.execution import state
 from domain.identifiers import ApprovalId, parse_uuid
-from domain.values import Role
+from domain.values import Principal, Role
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -47,3 +48,11 @@ def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery
     else:
         queues = principal.queues if Role.ENGINE in principal.roles else NOTHING
     return (wanted or EventFilterInput()).value_of(queues)
+
+
+async def still_allowed(context: Context) -> Principal:
+    """Give the principal as it is now. Raises UNAUTHENTICATED if the token has ended."""
+    principal = await context.recheck()
+    if principal is None:
+        raise unauthenticated("the token was revoked or has expired")
+    return principal

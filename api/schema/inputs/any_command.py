@@ -1,0 +1,48 @@
+"""One input for any command of a worker, as ``submit`` takes a list of."""
+
+from typing import Any
+
+import strawberry
+
+from api.schema.inputs.approvals import RedemptionInput, RequestApprovalInput, WithdrawalInput
+from api.schema.inputs.children import ChildInput
+from api.schema.inputs.executions import (
+    CompletionInput,
+    FailureInput,
+    StartExecutionInput,
+    StepInput,
+)
+from api.schema.inputs.parking import ParkingInput, SuspensionInput
+from api.schema.inputs.signals import SignalInput
+from api.schema.inputs.timers import TimerCancellationInput, TimerInput
+from domain import values
+from domain.execution import commands
+
+
+@strawberry.input(one_of=True, description="One command of a worker.")
+class CommandInput:
+    start_execution: StartExecutionInput | None = strawberry.UNSET
+    record_step: StepInput | None = strawberry.UNSET
+    request_approval: RequestApprovalInput | None = strawberry.UNSET
+    withdraw_approval: WithdrawalInput | None = strawberry.UNSET
+    redeem_approval: RedemptionInput | None = strawberry.UNSET
+    set_timer: TimerInput | None = strawberry.UNSET
+    cancel_timer: TimerCancellationInput | None = strawberry.UNSET
+    send_signal: SignalInput | None = strawberry.UNSET
+    start_child: ChildInput | None = strawberry.UNSET
+    suspend_execution: SuspensionInput | None = strawberry.UNSET
+    park_execution: ParkingInput | None = strawberry.UNSET
+    complete_execution: CompletionInput | None = strawberry.UNSET
+    fail_execution: FailureInput | None = strawberry.UNSET
+
+    def command(self, by: values.Principal) -> commands.Command:
+        """Build the command that was given."""
+        command: commands.Command = chosen(self).command(by)
+        return command
+
+
+def chosen(given: Any) -> Any:
+    """Give the input itself, of a CommandInput the one in it."""
+    if not isinstance(given, CommandInput):
+        return given
+    return next(v for v in vars(given).values() if v is not strawberry.UNSET)
