@@ -20,7 +20,7 @@ from application.event_store.store import (
     read_snapshot,
     resume,
 )
-from domain.execution.commands import ClaimExecution, FireTimer, SetTimer, StartExecution
+from domain.execution.commands import ClaimExecution, StartExecution
 
 LONG = 2 * SNAPSHOT_INTERVAL
 
@@ -84,7 +84,7 @@ class BatchLoader:
         if now is None or self._damaged:
             return None
         for command in self._commands:
-            if isinstance(command, SetTimer | FireTimer):
+            if command.needs_exact_time:
                 return None
             if isinstance(command, ClaimExecution):
                 head = self._heads.get(command.execution_id)
