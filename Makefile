@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate bench clean constraints
+.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate bench clean constraints
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
@@ -14,7 +14,7 @@ SOURCES := $(wildcard domain application projections api sdk/src tests bench exa
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 14
+	@awk -F ':.*## *' '/^[a-z0-9][a-z0-9_-]*:([^=]|$$)/ { split($$1, name, ":"); printf "%-15s%s\n", name[1], $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## start everything and show an execution that stops for approval
 	@exec $(BIN)/python -m examples.demo
@@ -22,25 +22,35 @@ demo: $(STAMP)  ## start everything and show an execution that stops for approva
 test: $(STAMP)  ## run every test against a real PostgreSQL
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: $(STAMP)  ## formatting, lint, types, layering
+check: check-format check-lint check-types check-imports check-compose  ## run all of the checks below
+
+check-format: $(STAMP)  ## check the formatting with ruff
 	$(BIN)/ruff format --check
+
+check-lint: $(STAMP)  ## lint with ruff
 	$(BIN)/ruff check
+
+check-types: $(STAMP)  ## check the types with mypy
 	$(BIN)/mypy $(SOURCES)
+
+check-imports: $(STAMP)  ## check the direction of imports with import-linter
 	$(BIN)/lint-imports
+
+check-compose: $(STAMP)  ## check docker-compose.yml against its schema
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-generate: $(STAMP)  ## write anew what is made from the code: schema, diagram, rules in the sdk
+generate: $(STAMP)  ## write the schema, the diagram and the rules in the sdk from the code
 	schema=$$($(BIN)/python -m api.schema) && printf '%s\n' "$$schema" > docs/schema.graphql
 	$(BIN)/python -m tests.domain.state_diagram
 	$(BIN)/python -m tests.sdk.models.generate
 
-bench: $(STAMP)  ## run the benchmarks side by side and print a table
+bench: $(STAMP)  ## run the benchmarks and print their tables
 	@exec $(BIN)/python -m bench
 
-clean:  ## remove the environments and the tools' caches
+clean:  ## remove the virtual environments and the caches of the tools
 	rm -rf $(VENV) .venv-bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
-constraints: $(STAMP)  ## resolve constraints.txt anew, for all supported versions of Python
+constraints: $(STAMP)  ## resolve the pinned versions again, for all supported versions of Python
 	$(BIN)/python -m pip install --quiet uv
 	( echo '# The exact versions that the tests run with, for Python 3.11 to 3.13. Made by `make constraints`.'; \
 	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \

@@ -13,12 +13,11 @@ import psycopg
 import typer
 
 from api import logs
-from api.database import loader, migrate, reading_pool
+from api.database import migrate, reading_pool
 from api.dev_tokens import dev_principals
 from api.embedded_postgres.supervisor import EmbeddedError, embedded_database
 from api.settings import ConfigurationError, Settings, describe
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
-from application.event_store.store import ExecutionEventStore
 from application.event_store.verification import Verification
 from domain.values import Role
 from projections.registry import MODELS
@@ -123,11 +122,7 @@ def rebuild_command(
         if name not in MODELS:
             _fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
         with _database(Settings.read(data=data), share=True) as url:
-            log = ExecutionEventStore(url)
-            try:
-                done = rebuild(url, MODELS[name], load=loader(log))
-            finally:
-                log.close()
+            done = rebuild(url, MODELS[name])
     typer.echo(
         f"{done.name}: {done.events} events in {done.seconds:.1f} s ({done.rate:.0f}/s), "
         f"true up to position {done.position}"

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.asgi import build_app
 from api.auth import Authenticator
 from api.context import Context, Services
-from api.database import loader, migrate, reading_pool
+from api.database import migrate, reading_pool
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
 from api.graphql.http import GraphQLOverHttp
@@ -23,7 +23,7 @@ from api.settings import Settings
 from application.api_keys import ApiKeys
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
-from application.event_store.state_cache import StateCache
+from application.event_store.recent_events import RecentEvents
 from application.event_store.store import ExecutionEventStore
 from application.process_managers.children import ChildProcessManager
 from application.process_managers.timers import TimerProcessManager
@@ -36,7 +36,6 @@ from projections.approvals.query import ApprovalQuery
 from projections.executions.query import ExecutionQuery
 from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
-from projections.runtime.inbox import Inbox
 from projections.runtime.projector import Projector
 
 
@@ -66,16 +65,15 @@ async def serve(
         lock_timeout=settings.lock_timeout,
         idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
     )
-    cache, checkpoints = StateCache(), Checkpoints()
-    reader = Reader(log, cache, pool)
-    inbox = Inbox(reader.known_after)
-    projector = Projector(
-        database_url, MODELS.values(), load=loader(log), inbox=inbox, checkpoints=checkpoints
+    recent, checkpoints = RecentEvents(), Checkpoints()
+    reader = Reader(recent, pool)
+    projector = Projector(database_url, MODELS.values(), recent=recent, checkpoints=checkpoints)
+    tail = EventTail(
+        database_url, reader, recent, poll=settings.poll_interval, on_events=projector.wake
     )
-    tail = EventTail(database_url, reader, poll=settings.poll_interval, on_events=projector.wake)
     writer = Writer(
         log,
-        cache,
+        recent,
         queue_limit=settings.max_queue,
         batch_limit=settings.batch_max,
         on_commit=tail.offer,
@@ -121,7 +119,6 @@ async def serve(
     writer.start()
     projector.start()
     await services.dispatcher.start()
-    tail.listen(lambda events, _: inbox.put(events))
     for one in background:
         await one.start()
     try:

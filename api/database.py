@@ -2,7 +2,6 @@
 
 from select import POLLIN, poll
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -10,10 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.settings import Settings
 from application.event_store.recorder import CONNECTION_DEFAULTS
 from application.event_store.schema import create_tables
-from application.event_store.store import ExecutionEventStore
-from domain.execution.state import Execution
 from projections.registry import MODELS
-from projections.runtime.event_feed import Load
 from projections.runtime.schema import migrate as migrate_read_models
 
 READ_SECONDS = 15
@@ -64,13 +60,3 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     # One question must not keep a connection from all others; nor a lock those who wait for it.
     await connection.execute(f"SET statement_timeout = '{READ_SECONDS}s'")
     await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-
-
-def loader(log: ExecutionEventStore) -> Load:
-    """Give the projections' way to long histories, which have snapshots."""
-
-    def load(execution_id: UUID, version: int) -> Execution | None:
-        head = log.repository.head(execution_id, version)
-        return None if head is None or head.version != version else head.execution
-
-    return load

@@ -1,6 +1,5 @@
 """What folding costs: microseconds an event, and an execution as it was in the middle."""
 
-import asyncio
 import gc
 import time
 from uuid import UUID, uuid4
@@ -8,9 +7,8 @@ from uuid import UUID, uuid4
 from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.reader import Reader
+from application.event_store.recent_events import RecentEvents
 from application.event_store.recorded import Head, LoggedEvent, advance
-from application.event_store.state_cache import StateCache
-from application.event_store.store import ExecutionEventStore
 from bench.log_load import send, start, step, writer
 from bench.measure import Result, median, milliseconds
 from domain.execution.evolve import fold
@@ -28,10 +26,9 @@ async def run(url: str) -> Result:
     async with writer(url) as to:
         for size, id_ in streams.items():
             await send(to, [start(size, id_), *(step(id_, f"step-{n}") for n in range(size - 1))])
-    log = ExecutionEventStore(url)
     async with AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False) as pool:
         for size, id_ in streams.items():
-            events = await Reader(log, StateCache(), pool).history(id_, limit=size)
+            events = await Reader(RecentEvents(), pool).history(id_, limit=size)
             assert len(events) == size
             figures: dict[str, float | str] = {
                 "fold": _per_event(size, lambda events=events: _fold(events)),
@@ -43,14 +40,13 @@ async def run(url: str) -> Result:
             # A reader of its own for each look: none finds what another remembers.
             looks = []
             for n in range(LOOKS):
-                reader = Reader(log, StateCache(), pool)
+                reader = Reader(RecentEvents(), pool)
                 began = time.perf_counter()
                 assert await reader.at_version(id_, max(size // 2 - n % 7, 1)) is not None
                 looks.append(time.perf_counter() - began)
             middle = milliseconds(looks)
             figures |= {"at the middle, p50 ms": middle["p50 ms"], "p99 ms": middle["p99 ms"]}
             result.add(f"{size} events", **figures)
-    await asyncio.to_thread(log.close)
     return result
 
 

@@ -11,7 +11,7 @@ from api.database import migrate
 from application.command_handling.outcomes import Accepted
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
-from application.event_store.state_cache import StateCache
+from application.event_store.recent_events import RecentEvents
 from application.event_store.store import ExecutionEventStore
 from domain.execution.commands import (
     Command,
@@ -33,7 +33,7 @@ async def writer(url: str) -> AsyncIterator[Writer]:
     """Run a writer on a database whose tables are made if they are missing."""
     await asyncio.to_thread(migrate, url)
     log = ExecutionEventStore(url)
-    running = Writer(log, StateCache(), queue_limit=10 * AT_ONCE)
+    running = Writer(log, RecentEvents(), queue_limit=10 * AT_ONCE)
     running.start()
     try:
         yield running

@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import placet
-from api.database import loader
-from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, complete, send, start, writer
 from bench.measure import Result, milliseconds
 from bench.stack import stack
@@ -62,10 +60,8 @@ async def run(url: str) -> Result:
     result.notes.append(
         f"filled with {position:,} events in {seconds:.0f} s ({position / seconds:,.0f}/s)"
     )
-    log = ExecutionEventStore(url)
     for model in MODELS.values():
-        await asyncio.to_thread(rebuild, url, model, load=loader(log))
-    await asyncio.to_thread(log.close)
+        await asyncio.to_thread(rebuild, url, model)
     with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
         async with (
             placet.Client(server.url, server.tokens["auditor"]) as auditor,

@@ -18,7 +18,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 import placet
-from api.database import loader
 from application.event_store.recorded import ChainedEvent
 from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, library_settings, send, start, step, writer
@@ -82,7 +81,9 @@ class OneByOne(Projection[Rows]):
         self._states[after.id] = after
         ordinal = getattr(recorded.event, "ordinal", None)
         touched = {} if ordinal is None else {ordinal: after}
-        self.view.write(Change(before, after, touched), self._position, tracking)
+        requested = set(after.approvals) - set(() if before is None else before.approvals)
+        change = Change(after, before is None, requested, touched)
+        self.view.write(change, self._position, tracking)
         self._position = tracking.notification_id
 
 
@@ -96,8 +97,7 @@ async def run(url: str) -> Result:
         _without_disk(copy)
         not_waiting = await asyncio.to_thread(_runner, copy, few)
     end = await _fill(url, MANY)
-    log = ExecutionEventStore(url)
-    ours = await asyncio.to_thread(_projector, url, log, end)
+    ours = await asyncio.to_thread(_projector, url, end)
     result.add("ProjectionRunner", **{"events/s": few / waiting, "events": few})
     result.add(
         "ProjectionRunner, synchronous_commit off",
@@ -105,9 +105,8 @@ async def run(url: str) -> Result:
     )
     result.add("projector", **{"events/s": end / ours, "events": end})
     for name, model in MODELS.items():
-        done = await asyncio.to_thread(rebuild, url, model, load=loader(log))
+        done = await asyncio.to_thread(rebuild, url, model)
         result.add(f"rebuild of {name}", **{"events/s": done.rate, "events": done.events})
-    await asyncio.to_thread(log.close)
     ratio = (end / ours) / (few / waiting)
     result.claims.append(Claim("projector to ProjectionRunner", ratio, 20.0))
     result.notes.append(
@@ -154,9 +153,9 @@ def _runner(url: str, end: int) -> float:
         return time.perf_counter() - began
 
 
-def _projector(url: str, log: ExecutionEventStore, end: int) -> float:
+def _projector(url: str, end: int) -> float:
     checkpoints = Checkpoints()
-    projector = Projector(url, MODELS.values(), load=loader(log), checkpoints=checkpoints)
+    projector = Projector(url, MODELS.values(), checkpoints=checkpoints)
     began = time.perf_counter()
     projector.start()
     with psycopg.connect(url, autocommit=True) as connection:

@@ -23,6 +23,7 @@ from api.schema.nodes import Approval
 from api.schema.paging import number_of
 from api.schema.visibility import event_query, still_allowed, visible_execution
 from api.schema.workers import Claim
+from application.event_store.reader import Transition
 from application.event_store.recorded import LoggedEvent
 from application.workers import worker_stream
 from domain import authorization
@@ -152,8 +153,13 @@ class Subscription:
         start = number_of(after, "after")
         async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
             principal = await still_allowed(context)
-            for event in batch.events:
-                message = await _approval_message(context, principal, wanted, event)
+            about = {
+                event.recorded.execution_id for event in batch.events if _ordinal(event) is not None
+            }
+            events = [event for event in batch.events if event.recorded.execution_id in about]
+            transitions = await context.services.reader.transitions(events)
+            for event, transition in zip(events, transitions, strict=True):
+                message = await _approval_message(context, principal, wanted, event, transition)
                 if message is not None:
                     await still_allowed(context)
                     yield message
@@ -192,6 +198,12 @@ class Subscription:
             await stream.aclose()
 
 
+def _ordinal(event: LoggedEvent) -> int | None:
+    """Give the ordinal of the approval that an event is about, None if it is about none."""
+    ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
+    return ordinal
+
+
 async def _check_sight(context: Context, execution: state.Execution) -> None:
     principal = await still_allowed(context)
     if not authorization.sees_execution(principal, execution):
@@ -199,19 +211,24 @@ async def _check_sight(context: Context, execution: state.Execution) -> None:
 
 
 async def _approval_message(
-    context: Context, principal: Principal, wanted: ApprovalFilter, event: LoggedEvent
+    context: Context,
+    principal: Principal,
+    wanted: ApprovalFilter,
+    event: LoggedEvent,
+    transition: Transition | Exception,
 ) -> ApprovalMessage | None:
-    ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
+    ordinal = _ordinal(event)
     if ordinal is None:
         return None
+    if isinstance(transition, Exception):
+        raise transition
+    before, after = transition
     model = context.services.approvals
-    after = await context.services.reader.after(event)
     approval = after.approvals[ordinal]
     if await model.matches(principal, wanted, after, approval):
         return ApprovalMessage(
             cursor=str(event.position), approval=Approval.of(after, approval), removed_id=None
         )
-    before = await context.services.reader.before(event)
     earlier = None if before is None else before.approvals.get(ordinal)
     if (
         before is None

@@ -11,6 +11,14 @@ import structlog
 from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.event_store.recorded import ChainedEvent, Head, advance
+from application.event_store.side_tables import (
+    ClaimRow,
+    LostHoldRow,
+    SideTableRows,
+    StartKeyRow,
+    changed_hold,
+    changed_timers,
+)
 from domain.execution.commands import (
     ApprovalCommand,
     ClaimExecution,
@@ -121,6 +129,26 @@ class CommandBatch:
             for call, answers in self._answers.items()
         }
 
+    def side_table_rows(self) -> SideTableRows:
+        """Give what brings the tables beside the log up to what was decided."""
+        rows = SideTableRows(
+            started=[StartKeyRow(*key, id_) for key, id_ in self.started.items()],
+            ended=self.ended,
+            parked=self.parked,
+            claimed=[ClaimRow(id_, *claim) for id_, claim in self.claimed.items()],
+            lost=[LostHoldRow(*lost) for lost in self.lost],
+        )
+        for id_ in self.touched:
+            before, after = self.before.get(id_), self.heads[id_].execution
+            state = None if before is None else before.execution
+            # The row of what ended goes first; after a retry in the same batch there is a new one.
+            if hold := changed_hold(None if id_ in self.ended else state, after):
+                rows.holds.append(hold)
+            put, dropped = changed_timers(state, after)
+            rows.timers += put
+            rows.timers_dropped += dropped
+        return rows
+
     def _decide_call(self, call: RequestGroup) -> list["_Answer"]:
         answers: list[_Answer] = []
         refused: set[UUID] = set()
@@ -180,14 +208,14 @@ class CommandBatch:
             return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
         self.heads[execution_id] = head
         self.touched.add(execution_id)
-        self._keep_books(execution_id, request, events)
+        self._note(execution_id, request, events)
         return _Answer(
             index=len(self.appended) - 1,
             execution=head.execution,
             ordinal=_ordinal(head.execution, command),
         )
 
-    def _keep_books(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
+    def _note(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
         if key := start_key(request.command):
             self._keys[key] = self.started[key] = execution_id
         for event in events:

@@ -1,31 +1,18 @@
 """One attempt to decide a batch's commands, on what is known of the log or under its lock."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 from uuid import UUID
-
-from psycopg.rows import DictRow
 
 from application.command_handling.batch import CommandBatch, StartKey, start_key
 from application.command_handling.requests import RequestGroup
-from application.command_handling.unit_of_work import Situation, UnitOfWork, logged
-from application.event_store.recorded import DAMAGE, Head, advance
+from application.command_handling.unit_of_work import Situation, UnitOfWork
+from application.event_store.head_loader import LATEST, load_heads
+from application.event_store.recorded import DAMAGE, Head, advance, logged
+from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.state_cache import StateCache
-from application.event_store.store import (
-    SNAPSHOT_INTERVAL,
-    Snapshot,
-    fold_heads,
-    read_snapshot,
-    resume,
-)
 from domain.execution.commands import ClaimExecution, StartExecution
 
 LONG = 2 * SNAPSHOT_INTERVAL
-
-# The head of each execution; why there is none; None where the snapshot was of no use.
-Folded = dict[UUID, Head | Exception | None]
 
 
 class BatchLoader:
@@ -117,26 +104,12 @@ class BatchLoader:
 
     async def _load(self, ids: set[UUID]) -> None:
         """Load cold streams, many in two round trips."""
-        found = await self._unit_of_work.snapshots(ids)
-        snapshots = {
-            id_: snapshot for id_, stored in found.items() if (snapshot := read_snapshot(stored))
-        }
-        after = {id_: snapshot.originator_version - 1 for id_, snapshot in snapshots.items()}
-        folded = await self._folded(dict.fromkeys(ids, 0) | after, snapshots)
-        if unusable := [id_ for id_, head in folded.items() if head is None]:
-            folded |= await self._folded(dict.fromkeys(unusable, 0), {})
-        for id_, head in folded.items():
+        loaded = await self._unit_of_work.load(load_heads(dict.fromkeys(ids, LATEST)))
+        for id_, head in loaded.items():
             if isinstance(head, Exception):
                 self._damaged[id_] = head
-            elif head is not None:
+            else:
                 self._heads[id_] = head
-
-    async def _folded(self, after: dict[UUID, int], snapshots: dict[UUID, Snapshot]) -> Folded:
-        rows = await self._unit_of_work.events_after(after)
-        if len(rows) < SNAPSHOT_INTERVAL:
-            return _fold(rows, snapshots)
-        # The loop has others to serve meanwhile.
-        return await asyncio.to_thread(_fold, rows, snapshots)
 
     async def _catch_up(self, situation: Situation) -> None:
         """Fold in what other processes added, under the lock."""
@@ -160,17 +133,3 @@ class BatchLoader:
                 self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
             except DAMAGE as error:
                 self._damaged[execution_id] = error
-
-
-def _fold(rows: Sequence[DictRow], snapshots: Mapping[UUID, Snapshot]) -> Folded:
-    folded: Folded = {}
-    for id_, of_one in groupby(rows, key=itemgetter("originator_id")):
-        events = map(logged, of_one)
-        try:
-            if id_ in snapshots:
-                folded[id_] = resume(snapshots[id_], events)
-            else:
-                folded[id_] = fold_heads(None, events)
-        except DAMAGE as error:
-            folded[id_] = error
-    return folded

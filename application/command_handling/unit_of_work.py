@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from select import POLLIN, poll
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,10 +13,12 @@ from psycopg.rows import DictRow
 
 from application.command_handling.batch import CommandBatch, Hold, Place, Repeat, StartKey
 from application.event_store.database_clock import DatabaseClock
-from application.event_store.recorded import DAMAGE, LoggedEvent, read
+from application.event_store.head_loader import Load, events_between, run
+from application.event_store.recorded import DAMAGE, logged
 from application.event_store.recorder import Appended, LogRecorder
-from application.event_store.side_tables import books
 from domain.execution.events import Resumed
+
+T = TypeVar("T")
 
 _CLOCK = "SELECT clock_timestamp() AS now"
 # One statement for all that each batch asks, because each statement costs the driver more than the
@@ -28,20 +30,6 @@ _SITUATION = """
         SELECT originator_version FROM execution_events
         WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
     ) AS e ON true
-"""
-_EVENTS = """
-    SELECT e.* FROM unnest(%s::uuid[], %s::bigint[]) AS known (id, version)
-    CROSS JOIN LATERAL (
-        SELECT * FROM execution_events
-        WHERE originator_id = known.id AND originator_version > known.version
-        ORDER BY originator_version
-    ) AS e
-"""
-_SNAPSHOTS = """
-    SELECT s.originator_id, s.state FROM unnest(%s::uuid[]) AS ids (id) CROSS JOIN LATERAL (
-        SELECT originator_id, state FROM execution_snapshots
-        WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
-    ) AS s
 """
 _KEYS = """
     SELECT owner, workflow, key, execution_id
@@ -137,10 +125,9 @@ class UnitOfWork:
             await self.drop()
         await self._connected()
 
-    async def snapshots(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """Give the latest snapshot of each of these executions that has one, as it is stored."""
-        rows = await self._fetch(_SNAPSHOTS, [list(ids)])
-        return {row["originator_id"]: bytes(row["state"]) for row in rows}
+    async def load(self, load: Load[T]) -> T:
+        """Carry out a load on this connection."""
+        return await run(load, lambda statement: self._fetch(*statement))
 
     async def rollback(self) -> None:
         """Give the lock back, with nothing done."""
@@ -173,7 +160,7 @@ class UnitOfWork:
 
     async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
         """Give the rows of these executions after the version known of each, in order."""
-        return await self._fetch(_EVENTS, [list(known), list(known.values())])
+        return await self._fetch(*events_between(known))
 
     async def commit(self, batch: CommandBatch) -> Committed:
         """Insert what the batch decided under the lock and commit."""
@@ -211,7 +198,7 @@ class UnitOfWork:
         }
         connection = await self._connected()
         await self._recorder.begin(connection)
-        found = await self._fetch(_EVENTS, [list(base), list(base.values())])
+        found = await self._fetch(*events_between(base))
         repeats = await self._repeats(batch)
         await connection.execute("COMMIT")
         rows = {(row["originator_id"], row["originator_version"]): row for row in found}
@@ -232,7 +219,7 @@ class UnitOfWork:
         appended = await self._recorder.append(
             self._appending,
             batch.appended,
-            books(batch),
+            batch.side_table_rows(),
             expected=versions,
             at=at,
             loud=self._others(),
@@ -262,17 +249,6 @@ def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
     readable = poll()
     readable.register(connection.fileno(), POLLIN)
     return bool(readable.poll(0))
-
-
-def logged(row: DictRow) -> LoggedEvent:
-    """Decode a row of the log."""
-    return read(
-        row["originator_id"],
-        row["originator_version"],
-        row["topic"],
-        bytes(row["state"]),
-        row["notification_id"],
-    )
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:

@@ -29,10 +29,10 @@ from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
-from application.event_store.recorded import Head, LoggedEvent
-from application.event_store.state_cache import StateCache
-from application.event_store.store import SNAPSHOT_INTERVAL, ExecutionEventStore
-from domain.execution.state import Execution
+from application.event_store.recent_events import RecentEvents
+from application.event_store.recorded import FoldedEvent, Head, at_position
+from application.event_store.snapshots import SNAPSHOT_INTERVAL
+from application.event_store.store import ExecutionEventStore
 from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
@@ -46,14 +46,13 @@ OVERLOADED = "too many commands are waiting; nothing was recorded, try again lat
 
 
 class Commit(NamedTuple):
-    """Events just committed, and the state after each.
+    """Events just committed, each with the head after it.
 
     ``after`` is the position of the event before the first of them, None if that is not known.
     """
 
     after: int | None
-    events: tuple[LoggedEvent, ...]
-    states: tuple[Execution, ...]
+    entries: tuple[FoldedEvent, ...]
     writer_pid: int
 
 
@@ -81,7 +80,7 @@ class Writer:
     def __init__(
         self,
         log: ExecutionEventStore,
-        cache: StateCache,
+        recent: RecentEvents,
         *,
         queue_limit: int = 4096,
         batch_limit: int = 256,
@@ -91,9 +90,9 @@ class Writer:
         others: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
-        self._cache = cache
+        self._states = recent.states
         # A server that took over from another one may have lost what was seen of the log.
-        self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=cache.clear, others=others)
+        self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget, others=others)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit
@@ -254,7 +253,7 @@ class Writer:
 
     async def _carry_out(self, calls: list[RequestGroup]) -> tuple[CommandBatch, Committed]:
         """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
-        attempt = BatchLoader(self._unit_of_work, self._cache, calls)
+        attempt = BatchLoader(self._unit_of_work, self._states, calls)
         await attempt.gather()
         batch = attempt.foreseen()
         if batch is not None:
@@ -285,27 +284,25 @@ class Writer:
         if batch.appended:
             self._tell(batch, committed)
         for execution_id, head in batch.heads.items():
-            self._cache.put(head)
+            self._states.put(head)
             before = batch.before.get(execution_id)
             first = 0 if before is None else before.version
             if head.version // SNAPSHOT_INTERVAL > first // SNAPSHOT_INTERVAL:
                 self._snapshots.submit(self._put_snapshot, head)
-        # Those who follow the log ask for the state after each event, and before it.
-        for head in batch.folded:
-            self._cache.put_past(head)
 
     def _tell(self, batch: CommandBatch, committed: Committed) -> None:
-        events = tuple(
+        entries = tuple(
             [
-                LoggedEvent(e.recorded, e.topic, e.stored, e.hash, position)
-                for e, position in zip(batch.appended, committed.positions, strict=True)
+                FoldedEvent(at_position(event, position), head)
+                for event, position, head in zip(
+                    batch.appended, committed.positions, batch.folded, strict=True
+                )
             ]
         )
-        states = tuple([head.execution for head in batch.folded])
         writer_pid = self._unit_of_work.backend_pid
         assert writer_pid is not None
         try:
-            self._on_commit(Commit(committed.after, events, states, writer_pid))
+            self._on_commit(Commit(committed.after, entries, writer_pid))
         except Exception:  # noqa: BLE001 - logged
             # It is committed, whatever becomes of those who are told.
             _log.exception("commit_not_published")

@@ -1,9 +1,9 @@
 """Reads from the log itself: the present, the past, and the events as they were recorded."""
 
-import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,10 +11,9 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composable, Composed
 from psycopg_pool import AsyncConnectionPool
 
-from application.command_handling.unit_of_work import logged
-from application.event_store.recorded import Head, LoggedEvent, advance
-from application.event_store.state_cache import StateCache
-from application.event_store.store import ExecutionEventStore
+from application.event_store.head_loader import LATEST, Loaded, load_heads, run
+from application.event_store.recent_events import RecentEvents
+from application.event_store.recorded import DAMAGE, Head, LoggedEvent, advance, logged
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 
@@ -91,28 +90,32 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
         return conditions, params
 
 
+class Transition(NamedTuple):
+    """The states right before and after an event; before the first event there is none."""
+
+    before: Execution | None
+    after: Execution
+
+
 class Reader:
     """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
 
-    def __init__(
-        self, log: ExecutionEventStore, cache: StateCache, pool: AsyncConnectionPool
-    ) -> None:
-        self._log = log
-        self._cache = cache
+    def __init__(self, recent: RecentEvents, pool: AsyncConnectionPool) -> None:
+        self._recent = recent
         self._pool = pool
         self._queues: OrderedDict[UUID, str] = OrderedDict()
 
     async def execution(self, execution_id: UUID) -> Execution | None:
         """Give the execution as it stands, None if there is none."""
-        head = self._cache.get(execution_id)
+        head = self._recent.states.get(execution_id)
         if head is None:
-            head = await self._load(execution_id)
+            head = await self._load_one(execution_id)
         else:
             for event in await self._history(execution_id, head.version, None):
                 head = advance(head, event)
         if head is None:
             return None
-        self._cache.put(head)
+        self._recent.states.put(head)
         return head.execution
 
     async def at_version(self, execution_id: UUID, version: int) -> Execution | None:
@@ -160,36 +163,54 @@ class Reader:
         rows = await self._rows(statement, [*params, limit])
         return [logged(row) for row in rows]
 
-    async def before(self, event: LoggedEvent) -> Execution | None:
-        """Give the state before an event, None before the first."""
-        recorded = event.recorded
-        head = await self._head_at(recorded.execution_id, recorded.version - 1)
-        return None if head is None else head.execution
-
     async def after(self, event: LoggedEvent) -> Execution:
-        """Give the state right after an event."""
-        known = self.known_after(event)
-        if known is not None:
-            return known
-        head = await self._head_at(event.recorded.execution_id, event.recorded.version)
-        assert head is not None, "an event that was read is in the log"
-        return head.execution
+        """Give the state right after an event. Raises what makes its log unreadable."""
+        head = self._recent.head_after(event)
+        if head is not None:
+            return head.execution
+        [transition] = await self.transitions([event])
+        if isinstance(transition, Exception):
+            raise transition
+        return transition.after
 
-    def known_after(self, event: LoggedEvent) -> Execution | None:
-        """Give the state right after an event if no log has to be read for it, else None."""
-        execution_id, version = event.recorded.execution_id, event.recorded.version
-        head = self._cache.at(execution_id, version)
-        if head is not None and head.hash != event.hash:
-            # The database that took over has lost commits, and with them what was seen of it.
-            self._cache.clear()
-            head = None
-        if head is None:
-            before = self._cache.at(execution_id, version - 1)
-            if before is None and version > 1:
-                return None
-            head = advance(before, event)
-            self._cache.put_past(head)
-        return head.execution
+    async def transitions(self, events: Sequence[LoggedEvent]) -> list[Transition | Exception]:
+        """Give the states before and after each event, or what makes its log unreadable.
+
+        The events are in the order of the log, with none of an execution left out between two.
+        """
+        heads = await self._heads_before(events)
+        found: list[Transition | Exception] = []
+        for event in events:
+            before = heads[event.recorded.execution_id]
+            if isinstance(before, Exception):
+                found.append(before)
+                continue
+            try:
+                after = self._recent.head_after(event) or advance(before, event)
+            except DAMAGE as error:
+                heads[event.recorded.execution_id] = error
+                found.append(error)
+            else:
+                heads[event.recorded.execution_id] = after
+                state = None if before is None else before.execution
+                found.append(Transition(state, after.execution))
+        return found
+
+    async def _heads_before(
+        self, events: Sequence[LoggedEvent]
+    ) -> dict[UUID, Head | Exception | None]:
+        """Give the head of each execution before the first of these events."""
+        heads: dict[UUID, Head | Exception | None] = {}
+        missing: dict[UUID, int] = {}
+        for event in events:
+            execution_id, version = event.recorded.execution_id, event.recorded.version
+            if execution_id not in heads:
+                heads[execution_id] = self._recent.head_before(event)
+                if heads[execution_id] is None and version > 1:
+                    missing[execution_id] = version - 1
+        if missing:
+            heads |= await self._load(missing)
+        return heads
 
     async def queue_of(self, event: LoggedEvent) -> str:
         """Give the queue of the event's execution, which never changes."""
@@ -198,7 +219,7 @@ class Reader:
             queue = started.queue
         elif (known := self._queues.get(execution_id)) is not None:
             return known
-        elif (head := self._cache.get(execution_id)) is not None:
+        elif (head := self._recent.states.get(execution_id)) is not None:
             queue = head.execution.queue
         else:
             [first] = await self._history(execution_id, 0, 1)
@@ -218,20 +239,19 @@ class Reader:
     async def _head_at(self, execution_id: UUID, version: int) -> Head | None:
         if version < 1:
             return None
-        head = self._cache.at(execution_id, version)
-        if head is None:
-            head = await self._load(execution_id, version)
-            if head is None or head.version != version:
-                return None
-            self._cache.put_past(head)
+        head = self._recent.states.get(execution_id)
+        if head is None or head.version != version:
+            head = await self._load_one(execution_id, version)
+        return head if head is not None and head.version == version else None
+
+    async def _load_one(self, execution_id: UUID, version: int = LATEST) -> Head | None:
+        head = (await self._load({execution_id: version})).get(execution_id)
+        if isinstance(head, Exception):
+            raise head
         return head
 
-    async def _load(self, execution_id: UUID, version: int | None = None) -> Head | None:
-        # Asked first, because here all who wait for a database that is away wait at once, while
-        # there are only a few threads.
-        async with self._pool.connection():
-            pass
-        return await asyncio.to_thread(self._log.repository.head, execution_id, version)
+    async def _load(self, upto: Mapping[UUID, int]) -> Loaded:
+        return await run(load_heads(upto), lambda statement: self._rows(*statement))
 
     async def _last_version(self, execution_id: UUID) -> int:
         statement = SQL(
@@ -251,7 +271,9 @@ class Reader:
         rows = await self._rows(statement, [execution_id, after, limit])
         return [logged(row) for row in rows]
 
-    async def _rows(self, statement: SQL | Composed, params: list[Any]) -> list[DictRow]:
+    async def _rows(
+        self, statement: LiteralString | SQL | Composed, params: list[Any]
+    ) -> list[DictRow]:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(statement, params, prepare=True)

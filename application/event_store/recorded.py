@@ -1,8 +1,10 @@
 """Events and states together with their place in the hash chain."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
+from psycopg.rows import DictRow
 
 from domain.execution.events import Recorded
 from domain.execution.evolve import evolve
@@ -60,19 +62,38 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         return self.execution.version
 
 
+class FoldedEvent(msgspec.Struct, gc=False):
+    """An event of the log and the head right after it; None while nobody has folded it."""
+
+    event: LoggedEvent
+    head: Head | None
+
+
 class BrokenChainError(DamagedEventError):
     """An event that does not name the hash of the event before: the log was changed."""
 
 
-def read(execution_id: UUID, version: int, topic: str, stored: bytes, position: int) -> LoggedEvent:
-    """Decode a row of the log. Raises DamagedEventError or UnknownTopicError."""
-    return LoggedEvent(
+def chained(execution_id: UUID, version: int, topic: str, stored: bytes) -> ChainedEvent:
+    """Decode a stored event. Raises DamagedEventError or UnknownTopicError."""
+    return ChainedEvent(
         recorded=decode(execution_id, version, topic, stored),
         topic=topic,
         stored=stored,
         hash=hash_of(execution_id, version, topic, stored),
-        position=position,
     )
+
+
+def at_position(event: ChainedEvent, position: int) -> LoggedEvent:
+    """Give an event with its position in the log."""
+    return LoggedEvent(event.recorded, event.topic, event.stored, event.hash, position)
+
+
+def logged(row: DictRow) -> LoggedEvent:
+    """Decode a row of the log. Raises DamagedEventError or UnknownTopicError."""
+    event = chained(
+        row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"])
+    )
+    return at_position(event, row["notification_id"])
 
 
 def advance(head: Head | None, chained: ChainedEvent) -> Head:
@@ -92,3 +113,10 @@ def advance(head: Head | None, chained: ChainedEvent) -> Head:
     if head is None:
         return Head(evolve(None, recorded), chained.hash, len(chained.stored))
     return Head(evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored))
+
+
+def fold_heads(head: Head | None, events: Iterable[ChainedEvent]) -> Head | None:
+    """Fold events into a head. Gives None for no event at all; raises what :func:`advance` does."""
+    for event in events:
+        head = advance(head, event)
+    return head

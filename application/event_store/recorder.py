@@ -20,7 +20,7 @@ from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.event_store.recorded import ChainedEvent
-from application.event_store.side_tables import Books
+from application.event_store.side_tables import SideTableRows
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
 CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
@@ -69,7 +69,7 @@ _APPEND = SQL("""
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
-        PERFORM keep_books(batch -> 'books');
+        PERFORM write_side_tables(batch -> 'side_tables');
         RETURN json_build_object('at', at, 'last', last, 'positions', positions);
     END $$
 """)
@@ -128,7 +128,7 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=events_table_name)
         lock = lock_statement(datastore.schema, events_table_name)
         self.lock_table_statements = [self.lock_table_statements[0], lock]
-        append = Identifier(datastore.schema, f"{events_table_name}_append")
+        append = Identifier(datastore.schema, f"{events_table_name}_append_v2")
         self.sql_create_statements.append(
             _APPEND.format(
                 function=append,
@@ -182,13 +182,13 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         self,
         cursor: AsyncCursor[str],
         events: Sequence[ChainedEvent],
-        books: Books,
+        rows: SideTableRows,
         *,
         expected: Mapping[UUID, int],
         at: datetime | None,
         loud: bool,
     ) -> Appended:
-        """Take the log's lock, insert events, keep the books and, if ``loud``, notify.
+        """Take the log's lock, insert events, write the side tables and, if ``loud``, notify.
 
         In one statement, which outside of a transaction is one of its own, by a cursor of
         :meth:`cursor`. ``expected`` is the last version of each execution, 0 for none. If one has
@@ -200,7 +200,7 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
             "expected": [{"id": id_, "version": version} for id_, version in expected.items()],
             "at": at,
             "events": _described(events),
-            "books": books,
+            "side_tables": rows,
             "loud": loud,
         }
         await cursor.execute(self._append, [_encode(batch).decode(), states], prepare=True)

@@ -106,51 +106,51 @@ CREATE TABLE IF NOT EXISTS api_keys (
     revoked_at timestamptz
 );
 
--- What a commit changes in the tables above, see books.py. Each of these is an array.
-CREATE OR REPLACE FUNCTION keep_books(books jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- What a commit changes in the tables above, see side_tables.py. Each of these is an array.
+CREATE OR REPLACE FUNCTION write_side_tables(side_tables jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF books ? 'started' THEN
+    IF side_tables ? 'started' THEN
         INSERT INTO start_keys (owner, workflow, key, execution_id)
         SELECT owner, workflow, key, execution_id
-        FROM jsonb_to_recordset(books -> 'started')
+        FROM jsonb_to_recordset(side_tables -> 'started')
             AS b (owner text, workflow text, key text, execution_id uuid);
     END IF;
-    IF books ? 'ended' THEN
+    IF side_tables ? 'ended' THEN
         DELETE FROM execution_holds AS h
-        USING jsonb_array_elements_text(books -> 'ended') AS b (id) WHERE h.execution_id = b.id::uuid;
+        USING jsonb_array_elements_text(side_tables -> 'ended') AS b (id) WHERE h.execution_id = b.id::uuid;
     END IF;
-    IF books ? 'holds' THEN
+    IF side_tables ? 'holds' THEN
         INSERT INTO execution_holds (execution_id, queue, progress, woken_version)
         SELECT execution_id, queue, progress, woken_version
-        FROM jsonb_to_recordset(books -> 'holds')
+        FROM jsonb_to_recordset(side_tables -> 'holds')
             AS b (execution_id uuid, queue text, progress boolean, woken_version bigint)
         ON CONFLICT (execution_id) DO UPDATE
         SET progress = EXCLUDED.progress, woken_version = EXCLUDED.woken_version;
     END IF;
-    IF books ? 'parked' THEN
+    IF side_tables ? 'parked' THEN
         UPDATE execution_holds AS h SET owner = NULL, worker = NULL, released_version = 0
-        FROM jsonb_array_elements_text(books -> 'parked') AS b (id) WHERE h.execution_id = b.id::uuid;
+        FROM jsonb_array_elements_text(side_tables -> 'parked') AS b (id) WHERE h.execution_id = b.id::uuid;
     END IF;
-    IF books ? 'claimed' THEN
+    IF side_tables ? 'claimed' THEN
         UPDATE execution_holds AS h SET owner = b.owner, worker = b.worker, fence = b.fence
-        FROM jsonb_to_recordset(books -> 'claimed')
+        FROM jsonb_to_recordset(side_tables -> 'claimed')
             AS b (execution_id uuid, owner text, worker text, fence bigint)
         WHERE h.execution_id = b.execution_id;
     END IF;
-    IF books ? 'lost' THEN
+    IF side_tables ? 'lost' THEN
         INSERT INTO lost_holds (owner, worker, execution_id)
-        SELECT owner, worker, execution_id FROM jsonb_to_recordset(books -> 'lost')
+        SELECT owner, worker, execution_id FROM jsonb_to_recordset(side_tables -> 'lost')
             AS b (owner text, worker text, execution_id uuid)
         ON CONFLICT DO NOTHING;
     END IF;
-    IF books ? 'timers_dropped' THEN
+    IF side_tables ? 'timers_dropped' THEN
         DELETE FROM execution_timers AS t
-        USING jsonb_to_recordset(books -> 'timers_dropped') AS b (execution_id uuid, key text)
+        USING jsonb_to_recordset(side_tables -> 'timers_dropped') AS b (execution_id uuid, key text)
         WHERE (t.execution_id, t.key) = (b.execution_id, b.key);
     END IF;
-    IF books ? 'timers' THEN
+    IF side_tables ? 'timers' THEN
         INSERT INTO execution_timers (execution_id, key, fires_at)
-        SELECT execution_id, key, fires_at FROM jsonb_to_recordset(books -> 'timers')
+        SELECT execution_id, key, fires_at FROM jsonb_to_recordset(side_tables -> 'timers')
             AS b (execution_id uuid, key text, fires_at timestamptz);
     END IF;
 END $$;

@@ -1,93 +1,100 @@
-"""What the writer keeps beside the log, in the same commits: start keys, holds, timers.
+"""The rows that are written beside the log, in the same commits: start keys, holds, timers.
 
-``keep_books`` in ``tables.sql`` takes it, as a part of what the statement that appends is given:
-each statement more would cost the driver as much as the database.
+``write_side_tables`` in ``schema.sql`` takes them, as a part of what the statement that appends is
+given: each statement more would cost the driver as much as the database.
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from application.command_handling.batch import CommandBatch
-from application.event_store.recorded import Head
+import msgspec
+
 from domain.execution.state import Execution
 
-Rows = list[dict[str, Any]]
-Books = dict[str, Any]
-"""Rows to write, by what they are for; what there are none for is left out."""
+
+class StartKeyRow(msgspec.Struct, frozen=True):
+    """Which execution an idempotency key started."""
+
+    owner: str
+    workflow: str
+    key: str
+    execution_id: UUID
 
 
-def books(batch: CommandBatch) -> Books:
-    """Give what brings the tables up to what the batch decided."""
-    put, dropped = _changed_timers(batch)
-    changed: Books = {
-        "started": [
-            {"owner": key.owner, "workflow": key.workflow, "key": key.key, "execution_id": id_}
-            for key, id_ in batch.started.items()
-        ],
-        "ended": batch.ended,
-        "holds": _changed_holds(batch),
-        "parked": batch.parked,
-        "claimed": [
-            {"execution_id": id_, "owner": owner, "worker": worker, "fence": fence}
-            for id_, (owner, worker, fence) in batch.claimed.items()
-        ],
-        "lost": [
-            {"owner": owner, "worker": worker, "execution_id": id_}
-            for owner, worker, id_ in batch.lost
-        ],
-        "timers_dropped": dropped,
-        "timers": put,
-    }
-    return {what: rows for what, rows in changed.items() if rows}
+class HoldRow(msgspec.Struct, frozen=True):
+    """What there is to do on an execution that is not final.
+
+    ``progress``: it can make progress now. ``woken_version``: the version of its last wake-up.
+    """
+
+    execution_id: UUID
+    queue: str
+    progress: bool
+    woken_version: int
 
 
-def _changed_holds(batch: CommandBatch) -> Rows:
-    put: Rows = []
-    for execution_id in batch.touched:
-        after = batch.heads[execution_id].execution
-        before = batch.before.get(execution_id)
-        new = before is None or execution_id in batch.ended
-        if not after.state.final and (new or _work(before) != _work(batch.heads[execution_id])):
-            progress, woken_version = _work_on(after)
-            put.append(
-                {
-                    "execution_id": execution_id,
-                    "queue": after.queue,
-                    "progress": progress,
-                    "woken_version": woken_version,
-                }
-            )
-    return put
+class ClaimRow(msgspec.Struct, frozen=True):
+    """Which worker holds an execution from now on, under which fence."""
+
+    execution_id: UUID
+    owner: str
+    worker: str
+    fence: int
 
 
-def _work(head: Head | None) -> tuple[bool, int] | None:
-    if head is None or head.execution.state.final:
+class LostHoldRow(msgspec.Struct, frozen=True):
+    """What a worker lost to another one."""
+
+    owner: str
+    worker: str
+    execution_id: UUID
+
+
+class TimerRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A timer that will fire; without ``fires_at``, one that will not."""
+
+    execution_id: UUID
+    key: str
+    fires_at: datetime | None = None
+
+
+class SideTableRows(msgspec.Struct, omit_defaults=True):
+    """All rows of one commit. Of ``ended`` and ``parked`` executions the ids are enough."""
+
+    started: list[StartKeyRow] = []
+    ended: set[UUID] = set()
+    holds: list[HoldRow] = []
+    parked: set[UUID] = set()
+    claimed: list[ClaimRow] = []
+    lost: list[LostHoldRow] = []
+    timers_dropped: list[TimerRow] = []
+    timers: list[TimerRow] = []
+
+
+def changed_hold(before: Execution | None, after: Execution) -> HoldRow | None:
+    """Give the row of an execution, None if it has none or if it stays as it was.
+
+    ``before`` is None if there is no row of before.
+    """
+    if after.state.final:
         return None
-    return _work_on(head.execution)
+    row = _hold(after)
+    return None if before is not None and not before.state.final and _hold(before) == row else row
 
 
-def _work_on(execution: Execution) -> tuple[bool, int]:
+def changed_timers(
+    before: Execution | None, after: Execution
+) -> tuple[list[TimerRow], list[TimerRow]]:
+    """Give the timers that are pending now and were not before, and the other way."""
+    untouched = not after.timers or (before is not None and before.timers is after.timers)
+    if untouched and (before is None or before.state.final == after.state.final):
+        return [], []
+    was = {} if before is None else {timer.key: timer for timer in before.pending_timers()}
+    now = {timer.key: timer for timer in after.pending_timers()}
+    put = [TimerRow(after.id, key, now[key].fires_at) for key in now.keys() - was.keys()]
+    return put, [TimerRow(after.id, key) for key in was.keys() - now.keys()]
+
+
+def _hold(execution: Execution) -> HoldRow:
     woken_version = execution.woken_version if execution.parked is None else 0
-    return execution.workable, woken_version
-
-
-def _changed_timers(batch: CommandBatch) -> tuple[Rows, Rows]:
-    """Give the timers that are pending now and were not before the batch, and the other way."""
-    put: Rows = []
-    dropped: Rows = []
-    for execution_id in batch.touched:
-        head, after = batch.before.get(execution_id), batch.heads[execution_id].execution
-        before = None if head is None else head.execution
-        untouched = not after.timers or (before is not None and before.timers is after.timers)
-        if untouched and (before is None or before.state.final == after.state.final):
-            continue
-        was = {} if before is None else {timer.key: timer for timer in before.pending_timers()}
-        now = {timer.key: timer for timer in after.pending_timers()}
-        put += [_timer(execution_id, key, now[key].fires_at) for key in now.keys() - was.keys()]
-        dropped += [_timer(execution_id, key) for key in was.keys() - now.keys()]
-    return put, dropped
-
-
-def _timer(execution_id: UUID, key: str, fires_at: datetime | None = None) -> dict[str, Any]:
-    return {"execution_id": execution_id, "key": key, "fires_at": fires_at}
+    return HoldRow(execution.id, execution.queue, execution.workable, woken_version)

@@ -10,9 +10,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from application.command_handling.unit_of_work import logged
-from application.event_store.recorded import BrokenChainError, Head, LoggedEvent, advance
-from application.event_store.store import read_snapshot
+from application.event_store.recorded import BrokenChainError, Head, LoggedEvent, advance, logged
+from application.event_store.snapshots import read_snapshot
 from domain.approvals.document import document_digest, document_of
 from domain.execution.events import (
     ApprovalGranted,

@@ -5,7 +5,6 @@ LISTEN, and a poll for what a notification missed.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,9 +18,9 @@ from application import metrics
 from application.background_tasks import stop
 from application.command_handling.writer import Commit
 from application.event_store.reader import EventQuery, Reader
-from application.event_store.recorded import LoggedEvent
+from application.event_store.recent_events import RecentEvents
+from application.event_store.recorded import FoldedEvent, LoggedEvent
 from application.subscriptions.notifications import RECONNECT_AFTER, NotificationListener
-from domain.execution.state import Execution
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +28,8 @@ PAGE = 500
 SOON = 0.003
 _ANY = EventQuery()
 
-EventListener = Callable[[tuple[LoggedEvent, ...], tuple[Execution, ...] | None], None]
-"""Takes events and the state after each, None: for events of other processes."""
+EventListener = Callable[[Sequence[FoldedEvent]], None]
+"""Takes events as they are appended. Those of other processes may have no head yet."""
 
 
 class EventPage(NamedTuple):
@@ -41,7 +40,7 @@ class EventPage(NamedTuple):
 
 
 class EventTail:
-    """Keeps the latest events in memory, up to ``buffer_limit`` bytes and what came last.
+    """Puts what is appended into ``recent``, and hands it to those who follow the log.
 
     ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
     called on the loop soon after there are new events, when those who wait for them have them:
@@ -52,21 +51,17 @@ class EventTail:
         self,
         conninfo: str,
         reader: Reader,
+        recent: RecentEvents,
         *,
         poll: float = 1.0,
-        buffer_limit: int = 1024 * 1024,
         on_events: Callable[[], None] = lambda: None,
     ) -> None:
-        self.position = 0
         self._reader = reader
+        self.recent = recent
         self._poll = poll
         self._on_events = on_events
         self._will_tell = False
         self._listeners: list[EventListener] = []
-        self._buffer: deque[LoggedEvent] = deque()
-        self._buffer_from = 0
-        self._buffer_size = 0
-        self._buffer_limit = buffer_limit
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._notifications = NotificationListener(conninfo, self._wake.set)
@@ -75,7 +70,7 @@ class EventTail:
 
     async def start(self) -> None:
         """Begin at the log's end. Raises psycopg errors if the database is away."""
-        self.position = self._buffer_from = await self._reader.position()
+        self.recent.begin(await self._reader.position())
         self._tasks = [
             asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
             asyncio.create_task(self._read(), name="placet-tail-read"),
@@ -98,7 +93,7 @@ class EventTail:
         """Take a commit of this process's writer."""
         self._notifications.writer_pid = commit.writer_pid
         if commit.after == self.position:
-            self._publish(commit.events, commit.states)
+            self._publish(commit.entries)
         else:
             self._wake.set()
 
@@ -124,12 +119,17 @@ class EventTail:
         while True:
             idled = position >= self.position and not await self._wait(execution_id, idle)
             # Also after an idle time it is looked: something may have come at its very end.
-            batch = self._from_buffer(position, execution_id)
+            batch = self._from_memory(position, execution_id)
             if batch is None:
                 batch = await self._from_log(position, execution_id)
             position = batch.position
             if batch.events or idled:
                 yield batch
+
+    @property
+    def position(self) -> int:
+        """The position of the last event that is known of."""
+        return self.recent.position
 
     @property
     def others(self) -> bool:
@@ -168,7 +168,7 @@ class EventTail:
         clock, position = asyncio.get_running_loop().time, after
         until = clock() + seconds
         while True:
-            batch = self._from_buffer(position, execution_id)
+            batch = self._from_memory(position, execution_id)
             if batch is None:
                 batch = await self._from_log(position, execution_id)
             if any(wanted(event) for event in batch.events):
@@ -180,16 +180,15 @@ class EventTail:
             if position >= self.position:
                 await self._wait(execution_id, left)
 
-    def _from_buffer(self, after: int, execution_id: UUID | None) -> EventPage | None:
-        if after < self._buffer_from:
+    def _from_memory(self, after: int, execution_id: UUID | None) -> EventPage | None:
+        """Give what came after a position, None if some of it has to be read from the log."""
+        entries = self.recent.after(after)
+        if entries is None:
             return None
-        found: list[LoggedEvent] = []
-        for event in reversed(self._buffer):
-            if event.position <= after:
-                break
-            if execution_id is None or event.recorded.execution_id == execution_id:
-                found.append(event)
-        return EventPage(tuple(reversed(found)), max(after, self.position))
+        events = [entry.event for entry in entries]
+        if execution_id is not None:
+            events = [event for event in events if event.recorded.execution_id == execution_id]
+        return EventPage(tuple(events), max(after, self.position))
 
     async def _from_log(self, after: int, execution_id: UUID | None) -> EventPage:
         upto = self.position
@@ -212,31 +211,21 @@ class EventTail:
                 del self._waiting[execution_id]
         return True
 
-    def _publish(
-        self, events: tuple[LoggedEvent, ...], states: tuple[Execution, ...] | None = None
-    ) -> None:
-        if not events:
+    def _publish(self, entries: Sequence[FoldedEvent]) -> None:
+        if not entries:
             return
         now = datetime.now(UTC)
-        for event in events:
-            self._buffer.append(event)
-            self._buffer_size += len(event.stored)
-        self.position = events[-1].position
-        # What was published just now stays, or all who follow would read it from the log at once.
-        while self._buffer_size > self._buffer_limit and len(self._buffer) > len(events):
-            dropped = self._buffer.popleft()
-            self._buffer_size -= len(dropped.stored)
-            self._buffer_from = dropped.position
+        self.recent.append(entries)
         for listener in self._listeners:
             try:
-                listener(events, states)
+                listener(entries)
             except Exception:  # noqa: BLE001 - logged
                 # The others must not miss what one could not take.
                 _log.exception("listener_failed", position=self.position)
-        for key in {None, *(event.recorded.execution_id for event in events)}:
+        for key in {None, *(entry.event.recorded.execution_id for entry in entries)}:
             self._release(key)
         # After those who wait for it went on.
-        asyncio.get_running_loop().call_soon(_observe, events, now)
+        asyncio.get_running_loop().call_soon(_observe, entries, now)
         if not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_later(SOON, self._tell)
@@ -270,12 +259,13 @@ class EventTail:
         while True:
             events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
             # Meanwhile the writer may have handed over some of them.
-            self._publish(tuple(event for event in events if event.position > self.position))
+            new = [FoldedEvent(event, None) for event in events if event.position > self.position]
+            self._publish(new)
             if len(events) < PAGE:
                 return
 
 
-def _observe(events: Sequence[LoggedEvent], delivered: datetime) -> None:
-    for event in events:
-        lag = (delivered - event.recorded.at).total_seconds()
+def _observe(entries: Sequence[FoldedEvent], delivered: datetime) -> None:
+    for entry in entries:
+        lag = (delivered - entry.event.recorded.at).total_seconds()
         metrics.WAKEUP_SECONDS.observe(max(lag, 0.0))

@@ -8,11 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, LoggedEvent
+from application.event_store.recorded import DAMAGE, FoldedEvent, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from domain.execution.state import Execution
 
@@ -48,43 +49,43 @@ class DeliveryTarget(Protocol):
 class OrderedDelivery:
     """Tells one listener of everything from the start on."""
 
-    def __init__(self, tail: EventTail, reader: Reader, listener: DeliveryTarget) -> None:
+    def __init__(self, tail: EventTail, reader: Reader, target: DeliveryTarget) -> None:
         self._tail = tail
         self._reader = reader
-        self._listener = listener
-        self._waiting: deque[tuple[Events, States | None]] = deque()
+        self._target = target
+        self._waiting: deque[Sequence[FoldedEvent]] = deque()
         self._loading = False
         self._load = asyncio.Event()
 
     def start(self) -> "asyncio.Task[None]":
         """Begin. Gives the task that loads what is not known."""
-        self._tail.listen(self._hear)
-        return asyncio.create_task(self._load_for_ever(), name="placet-hearing")
+        self._tail.listen(self._take)
+        return asyncio.create_task(self._load_for_ever(), name="placet-delivery")
 
-    def _hear(self, events: Events, states: States | None) -> None:
-        if not self._listener.listening:
+    def _take(self, entries: Sequence[FoldedEvent]) -> None:
+        if not self._target.listening:
             self._waiting.clear()
-        elif self._waiting and sum(len(each) for each, _ in self._waiting) >= MAX_WAITING:
-            _log.warning("hearing_behind", position=self._tail.position)
+        elif self._waiting and sum(map(len, self._waiting)) >= MAX_WAITING:
+            _log.warning("delivery_behind", position=self._tail.position)
             self._miss()
         else:
-            self._waiting.append((events, states))
+            self._waiting.append(entries)
             if not self._loading:
                 self._go_on()
 
     def _go_on(self) -> None:
-        """Tell what can be told without a look into the log."""
+        """Deliver what can be delivered without a look into the log."""
         try:
             while self._waiting:
-                events, states = self._waiting[0]
-                states = states or self._known(events)
+                entries = self._waiting[0]
+                states = self._known(entries)
                 if states is None:
                     self._loading = True
                     self._load.set()
                     return
                 self._waiting.popleft()
-                self._listener.take_in(events, states)
-        except Exception:  # noqa: BLE001 - logged, and the listener is told
+                self._target.take_in([entry.event for entry in entries], states)
+        except Exception:  # noqa: BLE001 - logged, and the target is told
             self._fail()
 
     async def _load_for_ever(self) -> None:
@@ -93,7 +94,7 @@ class OrderedDelivery:
             self._load.clear()
             try:
                 await self._load_first()
-            except Exception:  # noqa: BLE001 - logged, and the listener is told
+            except Exception:  # noqa: BLE001 - logged, and the target is told
                 self._fail()
             self._loading = False
             self._go_on()
@@ -102,49 +103,58 @@ class OrderedDelivery:
         """Load what the first of those that wait needs, also what it comes to need meanwhile."""
         if not self._waiting:
             return
-        events, _ = self._waiting[0]
-        loaded: dict[int, Execution | None] = {}
-        while missing := [
-            i
-            for i, needed in enumerate(self._listener.needed(events))
-            if needed and i not in loaded
-        ]:
-            for i in missing:
-                loaded[i] = await self._after(events[i])
+        entries = self._waiting[0]
+        events = [entry.event for entry in entries]
+        states: dict[int, Execution | None] = {}
+        loaded: set[UUID] = set()
+        while missing := self._needed(events) - loaded:
+            wanted = [event for event in events if event.recorded.execution_id in missing]
+            for event, transition in zip(
+                wanted, await self._reader.transitions(wanted), strict=True
+            ):
+                if isinstance(transition, Exception):
+                    _note_damage(event, transition)
+                else:
+                    states[event.position] = transition.after
+            loaded |= missing
         # Meanwhile it may have been missed.
-        if self._waiting and self._waiting[0][0] is events:
+        if self._waiting and self._waiting[0] is entries:
             self._waiting.popleft()
-            self._listener.take_in(events, [loaded.get(i) for i in range(len(events))])
+            self._target.take_in(events, [states.get(event.position) for event in events])
 
-    def _known(self, events: Events) -> States | None:
+    def _known(self, entries: Sequence[FoldedEvent]) -> States | None:
         """Give the state after each event; None if one that is needed has to be loaded."""
+        if all(entry.head is not None for entry in entries):
+            return [None if entry.head is None else entry.head.execution for entry in entries]
+        events = [entry.event for entry in entries]
         states: list[Execution | None] = []
-        for event, needed in zip(events, self._listener.needed(events), strict=True):
+        for event, needed in zip(events, self._target.needed(events), strict=True):
             try:
-                state = self._reader.known_after(event)
+                head = self._tail.recent.head_after(event)
             except DAMAGE as error:
                 _note_damage(event, error)
-                state = None
+                head = None
             else:
-                if needed and state is None:
+                if needed and head is None:
                     return None
-            states.append(state)
+            states.append(None if head is None else head.execution)
         return states
 
-    async def _after(self, event: LoggedEvent) -> Execution | None:
-        try:
-            return await self._reader.after(event)
-        except DAMAGE as error:
-            _note_damage(event, error)
-            return None
+    def _needed(self, events: Events) -> set[UUID]:
+        """Give the executions of which a state has to be known."""
+        return {
+            event.recorded.execution_id
+            for event, needed in zip(events, self._target.needed(events), strict=True)
+            if needed
+        }
 
     def _fail(self) -> None:
-        _log.exception("hearing_failed", position=self._tail.position)
+        _log.exception("delivery_failed", position=self._tail.position)
         self._miss()
 
     def _miss(self) -> None:
         self._waiting.clear()
-        self._listener.miss()
+        self._target.miss()
 
 
 def _note_damage(event: LoggedEvent, error: Exception) -> None:

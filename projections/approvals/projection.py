@@ -14,15 +14,11 @@ from projections.runtime.read_model import Change, ReadModel, header
 
 def _render(changes: Sequence[Change]) -> dict[str, Any]:
     touched = [
-        (state, state.approvals[ordinal], change.before)
+        (state, state.approvals[ordinal], ordinal in change.requested)
         for change in changes
         for ordinal, state in change.touched.items()
     ]
-    worded = [
-        (state, approval)
-        for state, approval, before in touched
-        if before is None or approval.ordinal not in before.approvals
-    ]
+    worded = [(state, approval) for state, approval, requested in touched if requested]
     return {
         "execution_id": [state.id for state, _, _ in touched],
         "ordinal": [approval.ordinal for _, approval, _ in touched],

@@ -11,11 +11,7 @@ from projections.runtime.read_model import Change, ReadModel, header
 
 def _render(changes: Sequence[Change]) -> dict[str, Any]:
     states = [change.after for change in changes]
-    worded = [
-        change.after
-        for change in changes
-        if change.before is None or len(change.before.approvals) != len(change.after.approvals)
-    ]
+    worded = [change.after for change in changes if change.started or change.requested]
     return {
         "id": [state.id for state in states],
         "version": [state.version for state in states],

@@ -4,10 +4,5 @@ FROM execution_events
 WHERE notification_id > %(after)s AND notification_id <= coalesce(%(upto)s, 9223372036854775807)
 ORDER BY notification_id
 LIMIT %(limit)s
--- name: before
-SELECT notification_id, originator_id, originator_version, topic, state
-FROM execution_events
-WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s
-ORDER BY originator_id, originator_version
 -- name: end
 SELECT coalesce(max(notification_id), 0) FROM execution_events

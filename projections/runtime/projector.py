@@ -12,10 +12,10 @@ import psycopg
 import structlog
 from psycopg import Connection
 
+from application.event_store.recent_events import RecentEvents
 from projections.querying.checkpoints import POSITIONS, Checkpoints
 from projections.runtime.connections import connect, try_lock
-from projections.runtime.event_feed import BATCH, EventFeed, Load
-from projections.runtime.inbox import Inbox
+from projections.runtime.event_feed import BATCH, EventFeed
 from projections.runtime.lag_monitor import LagMonitor
 from projections.runtime.metrics import STOPPED
 from projections.runtime.model_writer import ModelWriter
@@ -51,9 +51,8 @@ class Projector:
     take over when it ends, or when it stands still although the log goes on. Two at once do no
     harm: a position moves only from where its projector left it.
 
-    ``load`` gives an execution at a version, of those with a long history (None: all are folded
-    from the log). ``inbox`` has what was appended lately. ``checkpoints`` is told where the read
-    models stand. ``poll`` is in seconds.
+    ``recent`` has what was appended lately. ``checkpoints`` is told where the read models
+    stand. ``poll`` is in seconds.
     """
 
     def __init__(
@@ -61,15 +60,13 @@ class Projector:
         conninfo: str,
         models: Iterable[ReadModel],
         *,
-        load: Load | None = None,
-        inbox: Inbox[Any] | None = None,
+        recent: RecentEvents | None = None,
         checkpoints: Checkpoints | None = None,
         batch: int = BATCH,
         poll: float = POLL,
     ) -> None:
         self._conninfo = conninfo
-        self._load = load
-        self._inbox = inbox
+        self._recent = recent
         self._checkpoints = checkpoints or Checkpoints()
         self._models = {model.name: model for model in models}
         self._batch = batch
@@ -124,9 +121,9 @@ class Projector:
                         for name, model in self._models.items()
                     }
                     self._leads = self._deputy = False
-                    if self._inbox is not None:
+                    if self._recent is not None:
                         # A server that took over may lack what was appended last.
-                        self._inbox.forget()
+                        self._recent.forget()
                     self._open(connection)
                     back_off = 0.1
                     self._serve(connection)
@@ -214,7 +211,7 @@ class Projector:
             feed.resume_at = max(kept.get(name, 0.0) for name in _names(feed))
 
     def _feed(self, models: Sequence[ReadModel], position: int) -> EventFeed:
-        return EventFeed(models, position, load=self._load, inbox=self._inbox)
+        return EventFeed(models, position, recent=self._recent)
 
     def _stands(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}

@@ -15,13 +15,15 @@ from projections.querying.sql_files import statements
 class Change(msgspec.Struct, frozen=True):
     """What a run of events made of one execution.
 
-    ``before`` is None if the execution starts with them. ``touched`` gives, for the ordinal of
-    each approval that an event was about, the state right after the last such event: so a row
-    does not depend on where one run ends and the next begins.
+    ``started``: the execution starts with them. ``requested`` has the ordinals of the approvals
+    that were requested in them. ``touched`` gives, for the ordinal of each approval that an event
+    was about, the state right after the last such event: so a row does not depend on where one run
+    ends and the next begins.
     """
 
-    before: Execution | None
     after: Execution
+    started: bool
+    requested: set[int]
     touched: dict[int, Execution]
 
 

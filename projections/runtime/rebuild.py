@@ -14,12 +14,11 @@ from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from projections.runtime.connections import connect, try_lock
-from projections.runtime.event_feed import EventFeed, Load
+from projections.runtime.event_feed import EventFeed
 from projections.runtime.read_model import ReadModel
 from projections.runtime.schema import create
 
 BATCH = 5_000
-STATES = 100_000
 
 # Shorter than deadlock_timeout, so that a swap that waits for readers gives way, not they.
 _SWAP_LOCK = "500ms"
@@ -52,7 +51,6 @@ def rebuild(
     conninfo: str,
     model: ReadModel,
     *,
-    load: Load | None = None,
     report: Report | None = None,
     batch: int = BATCH,
 ) -> Rebuilt:
@@ -67,7 +65,7 @@ def rebuild(
         if not try_lock(connection, f"rebuild/{model.name}"):
             msg = f"{model.name} is being rebuilt by another process"
             raise BusyError(msg)
-        return _Rebuild(connection, model, load, batch, report or _silent).run()
+        return _Rebuild(connection, model, batch, report or _silent).run()
 
 
 class _Rebuild:
@@ -75,7 +73,6 @@ class _Rebuild:
         self,
         connection: Connection[Any],
         model: ReadModel,
-        load: Load | None,
         batch: int,
         report: Report,
     ) -> None:
@@ -86,7 +83,6 @@ class _Rebuild:
         [(live,)] = connection.execute("SELECT current_schema()").fetchall()
         self._live = Identifier(live)
         self._shadow = Identifier(f"{live}_rebuild_{model.name}")
-        self._load = load
         self._feed = self._new_feed(0)
         self._events = 0
 
@@ -176,7 +172,7 @@ class _Rebuild:
         return self._connection.execute(composed)
 
     def _new_feed(self, position: int) -> EventFeed:
-        return EventFeed([self._model], position, load=self._load, states=STATES)
+        return EventFeed([self._model], position)
 
 
 def _silent(_events: int, _position: int) -> None:

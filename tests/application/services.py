@@ -14,8 +14,8 @@ from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
+from application.event_store.recent_events import RecentEvents
 from application.event_store.recorder import lock_statement
-from application.event_store.state_cache import StateCache
 from application.event_store.store import ExecutionEventStore
 from application.process_managers.children import ChildProcessManager
 from application.process_managers.timers import TimerProcessManager
@@ -75,13 +75,13 @@ class Office:
     def __init__(self, url: str, **writer_options: Any) -> None:
         self.url = url
         self.log = ExecutionEventStore(url)
-        self.cache = StateCache()
+        self.recent = RecentEvents()
         self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
-        self.reader = Reader(self.log, self.cache, self.pool)
-        self.tail = EventTail(url, self.reader)
+        self.reader = Reader(self.recent, self.pool)
+        self.tail = EventTail(url, self.reader, self.recent)
         self.writer = Writer(
             self.log,
-            self.cache,
+            self.recent,
             on_commit=self.tail.offer,
             others=lambda: self.tail.others,
             **writer_options,

@@ -153,7 +153,9 @@ def _write(url: str, states: list[Execution]) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("TRUNCATE approvals, approval_terms")
         connection.execute("UPDATE projection_positions SET position = 0")
-        changes = [Change(None, state, {1: state}) for state in states]
+        changes = [
+            Change(state, started=True, requested={1}, touched={1: state}) for state in states
+        ]
         assert APPROVALS.write(connection, changes, 0, 1)
 
 

@@ -69,6 +69,8 @@ async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
     async with Office.open(log_url) as one, Office.open(log_url) as two:
         execution = await one.start()
         await one.do(step(execution.id, "one"))
+        # Else it may hear of the end before it is asked.
+        await one.tail.close()
         await two.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         before = overtaken()
         [outcome] = await one.send(command(execution.id))

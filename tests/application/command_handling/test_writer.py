@@ -10,11 +10,10 @@ import psycopg
 import pytest
 
 from application.command_handling.outcomes import Accepted, Outcome
-from application.event_store.recorded import LoggedEvent
+from application.event_store.recorded import FoldedEvent
 from application.event_store.verification import Verification
 from domain.execution.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.execution.events import Resumed
-from domain.execution.state import Execution
 from domain.refusals import DamagedEventError, RefusalCode
 from domain.serialization.event_codec import encode
 from tests.application.services import (
@@ -248,9 +247,10 @@ async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
     """Otherwise the states that are told with a commit would be those of other events."""
     told: list[tuple[UUID, UUID]] = []
 
-    def note(events: tuple[LoggedEvent, ...], states: tuple[Execution, ...] | None) -> None:
-        pairs = zip(events, states or (), strict=True)
-        told.extend((event.recorded.execution_id, state.id) for event, state in pairs)
+    def note(entries: Sequence[FoldedEvent]) -> None:
+        for entry in entries:
+            assert entry.head is not None
+            told.append((entry.event.recorded.execution_id, entry.head.id))
 
     one, two = await office.start(), await office.start()
     await office.do(claim(one.id))
@@ -479,7 +479,7 @@ async def test_a_listener_that_fails_costs_nobody_else_anything(office: Office) 
         raise ValueError
 
     office.tail.listen(fails)
-    office.tail.listen(lambda events, _: heard.extend(events))
+    office.tail.listen(heard.extend)
     execution = await office.start()
     await office.do(step(execution.id, "one"))
     assert len(heard) == 2

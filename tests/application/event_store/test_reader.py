@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from application.event_store.reader import EventQuery
-from application.event_store.recorded import Head
-from application.event_store.store import SNAPSHOT_INTERVAL
+from application.event_store.reader import EventQuery, Transition
+from application.event_store.recorded import FoldedEvent, Head
+from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from domain.execution.evolve import fold
+from domain.refusals import DamagedEventError
 from tests.application.services import Office, claim, complete, grant, step
 from tests.domain.people import ANN, ENGINE
 
@@ -127,12 +128,42 @@ async def test_events_come_in_pages(office: Office) -> None:
 
 async def test_the_states_before_and_after_an_event(office: Office) -> None:
     execution_id, _ = await story(office)
-    for event in await office.reader.history(execution_id):
-        for _ in range(2):
-            before, after = await office.reader.before(event), await office.reader.after(event)
+    events = await office.reader.history(execution_id)
+    for _ in range(2):
+        for event, transition in zip(events, await office.reader.transitions(events), strict=True):
+            assert isinstance(transition, Transition)
+            before, after = transition
+            assert after == await office.reader.after(event)
             assert after.version == event.recorded.version
             assert (0 if before is None else before.version) == event.recorded.version - 1
-            office.cache.clear()
+        office.recent.forget()
+
+
+async def test_the_states_of_many_executions_are_read_together(office: Office) -> None:
+    stories = [await story(office) for _ in range(3)]
+    histories = [await office.reader.history(id_, after=1) for id_, _ in stories]
+    office.recent.forget()
+    events = [event for each in zip(*histories, strict=True) for event in each]
+    transitions = await office.reader.transitions(events)
+    versions = [t.after.version for t in transitions if isinstance(t, Transition)]
+    assert versions == [event.recorded.version for event in events]
+
+
+async def test_an_execution_that_is_damaged_costs_the_others_nothing(office: Office) -> None:
+    (damaged, _), (whole, _) = await story(office), await story(office)
+    events = [
+        *await office.reader.history(damaged, after=2),
+        *await office.reader.history(whole, after=2),
+    ]
+    with psycopg.connect(office.url) as connection:
+        connection.execute(
+            "UPDATE execution_events SET state = '{' WHERE (originator_id, originator_version)"
+            " = (%s, 1)",
+            [damaged],
+        )
+    office.recent.forget()
+    for event, transition in zip(events, await office.reader.transitions(events), strict=True):
+        assert isinstance(transition, DamagedEventError) is (event.recorded.execution_id == damaged)
 
 
 async def test_a_state_of_commits_that_were_lost_is_forgotten(office: Office) -> None:
@@ -141,9 +172,9 @@ async def test_a_state_of_commits_that_were_lost_is_forgotten(office: Office) ->
     *_, event = await office.reader.history(execution_id)
     right = await office.reader.after(event)
     lost = Head(replace(right, error="of another history"), "0" * 64, 1)
-    office.cache.clear()
-    office.cache.put(lost)
-    office.cache.put_past(lost)
+    office.recent.forget()
+    office.recent.states.put(lost)
+    office.recent.append([FoldedEvent(event, lost)])
     assert await office.reader.after(event) == right
 
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from application.event_store.store import SNAPSHOT_INTERVAL
+from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.verification import Finding, Verification
 from tests.application.services import Office, claim, complete, grant, step
 

@@ -76,7 +76,7 @@ async def test_the_position_moves_on_though_nothing_matches(office: Office) -> N
 
 async def test_what_left_the_memory_is_read_from_the_log(log_url: str) -> None:
     async with Office.open(log_url) as office:
-        office.tail._buffer_limit = 2_000
+        office.recent._limit = 2_000
         execution = await office.start()
         await office.send(*[step(execution.id, str(n)) for n in range(50)])
         assert len(await take(office, 51, after=0)) == 51

@@ -1,7 +1,7 @@
 """Work comes to the workers whose streams are open."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from application.event_store.reader import Transition
 from application.event_store.recorded import LoggedEvent
 from application.workers.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
 from domain.execution.commands import (
@@ -24,7 +25,6 @@ from domain.execution.commands import (
     UnparkExecution,
 )
 from domain.execution.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
-from domain.execution.state import Execution
 from domain.execution.waits import child_id
 from domain.values import Principal
 from tests.application.services import Office, claim, complete, grant, step
@@ -119,7 +119,8 @@ async def test_a_commit_of_this_process_is_told_with_its_states(
     async with worker(office) as one:
         await one.claimed()
         approval = await office.ask(execution.id, fence=1)
-        for name in ("known_after", "after"):
+        monkeypatch.setattr(office.recent, "head_after", never)
+        for name in ("after", "transitions"):
             monkeypatch.setattr(office.reader, name, never)
         granted = await office.do(grant(approval))
         message = await one.next()
@@ -224,7 +225,7 @@ async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memor
         for _ in executions:
             await one.claimed()
         asked = [await office.ask(each.id, fence=1) for each in executions]
-        office.cache.clear()
+        office.recent.forget()
         await other.send(*(grant(each) for each in asked))
         await office.do(CancelExecution(execution_id=executions[0].id, by=OLIVIA, reason="no"))
         resolved = []
@@ -265,14 +266,14 @@ async def test_what_nobody_here_holds_is_not_loaded(
         await one.claimed()
         asked = await other.ask((await other.start()).id)
         loaded: list[LoggedEvent] = []
-        after = office.reader.after
+        transitions = office.reader.transitions
 
-        async def counted(event: LoggedEvent) -> Execution:
-            loaded.append(event)
-            return await after(event)
+        async def counted(events: Sequence[LoggedEvent]) -> list[Transition | Exception]:
+            loaded.extend(events)
+            return await transitions(events)
 
-        office.cache.clear()
-        monkeypatch.setattr(office.reader, "after", counted)
+        office.recent.forget()
+        monkeypatch.setattr(office.reader, "transitions", counted)
         granted = await other.do(grant(asked))
         async with asyncio.timeout(10):
             await anext(office.tail.follow(granted.position - 1))

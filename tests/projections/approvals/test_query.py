@@ -61,7 +61,8 @@ async def test_pages_together_hold_each_row_once_in_order(
     for approval in approvals:
         state = replace(state, approvals=state.approvals.insert(approval.ordinal, approval))
     with connect(log.url) as connection:
-        change = Change(None, state, {approval.ordinal: state for approval in approvals})
+        touched = {approval.ordinal: state for approval in approvals}
+        change = Change(state, started=True, requested=set(touched), touched=touched)
         assert APPROVALS.write(connection, [change], 0, log.position)
 
     def key(approval: Approval) -> tuple[Any, ...]:

@@ -1,10 +1,14 @@
 import random
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
-from domain.execution.state import Execution
+from application.event_store.recorded import Head, logged
+from application.event_store.snapshots import SNAPSHOT_TOPIC, snapshot_of
+from application.event_store.state_cache import StateCache
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
 from projections.runtime.event_feed import EventFeed, PoisonedEventError
@@ -72,34 +76,39 @@ def test_where_a_run_of_events_ends_does_not_matter(log: Log) -> None:
     assert contents(log.url) == before
 
 
-@pytest.mark.parametrize("states", [1, 100])
-def test_states_that_are_not_kept_are_read_from_the_log(log: Log, states: int) -> None:
+@pytest.mark.parametrize("limit", [1, 1_000_000])
+def test_states_that_are_not_kept_are_read_from_the_log(log: Log, limit: int) -> None:
     shuffled(log, 5)
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = EventFeed([EXECUTIONS, APPROVALS], 0, states=states)
-        while rows := feed.read(connection, limit=3):
-            folded = feed.fold(connection, rows)
+        feed = EventFeed([EXECUTIONS, APPROVALS], 0, states=StateCache(limit))
+        while entries := feed.read(connection, limit=3):
+            folded = feed.fold(connection, entries)
             for model in feed.models:
                 assert model.write(connection, folded.changes, feed.position, folded.position)
             feed.accept(folded)
     assert_equal_to_fold(log.url, log.states)
 
 
-def test_a_long_history_is_loaded_by_whoever_has_snapshots(log: Log) -> None:
+def test_a_long_history_is_read_from_its_snapshot(log: Log) -> None:
     steps = [step_completed(f"step-{n}") for n in range(250)]
     known = log.append(started(), *steps)
     state = log.append(step_completed("last"), to=known.id)
-    asked: list[tuple[UUID, int]] = []
-
-    def load(execution_id: UUID, version: int) -> Execution | None:
-        asked.append((execution_id, version))
-        return known
-
     with psycopg.connect(log.url, autocommit=True) as connection:
-        feed = EventFeed([EXECUTIONS], log.position - 1, load=load)
+        [row] = connection.cursor(row_factory=dict_row).execute(
+            "SELECT * FROM execution_events WHERE originator_version = %s", [known.version]
+        )
+        snapshot = snapshot_of(Head(known, logged(row).hash, 1))
+        connection.execute(
+            "INSERT INTO execution_snapshots VALUES (%s, %s, %s, %s)",
+            [known.id, known.version, SNAPSHOT_TOPIC, msgspec.json.encode(snapshot)],
+        )
+        # Nothing before the snapshot is needed any more.
+        connection.execute(
+            "DELETE FROM execution_events WHERE originator_version < %s", [known.version]
+        )
+        feed = EventFeed([EXECUTIONS], log.position - 1)
         folded = feed.fold(connection, feed.read(connection))
     assert [change.after for change in folded.changes] == [state]
-    assert asked == [(known.id, known.version)]
 
 
 def test_nothing_is_written_from_a_position_that_is_not_the_read_models(log: Log) -> None:
