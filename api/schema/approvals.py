@@ -1,4 +1,4 @@
-"""What an approval shows, and approvals as they were. How they stand: :mod:`api.schema.nodes`."""
+"""The fields of an approval, and snapshots. Current approvals are in :mod:`api.schema.nodes`."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from domain.approvals.document import document_of
 from domain.execution import state
 
 
-@strawberry.type(description="What one person decided.")
+@strawberry.type(description="The decision of one person.")
 class Decision:
     verdict: Verdict
     by: Actor
@@ -22,14 +22,12 @@ class Decision:
     at: datetime
     comment: str | None
     answers: JSON | None
-    digest: str = strawberry.field(description="Of the document that this person saw.")
-    rule: str = strawberry.field(
-        description="What made this person eligible, frozen at that moment."
-    )
+    digest: str = strawberry.field(description="The digest of the document that this person saw.")
+    rule: str = strawberry.field(description="Why this person was eligible at that moment.")
 
     @classmethod
     def of(cls, decision: state.Decision) -> "Decision":
-        """Show a decision."""
+        """Make the GraphQL type of a decision."""
         behalf = decision.on_behalf_of
         return cls(
             verdict=decision.verdict,
@@ -43,27 +41,31 @@ class Decision:
         )
 
 
-@strawberry.type(description="Whether one may decide, and if not, why.")
+@strawberry.type(description="Whether the viewer may decide, and the reasons if not.")
 class Eligibility:
     allowed: bool
     reasons: list[str]
 
 
-@strawberry.interface(description="A question put to people.")
+@strawberry.interface(description="A request for approval by people.")
 class ApprovalView:
     of_execution: strawberry.Private[state.Execution]
     of_approval: strawberry.Private[state.Approval]
     key: str
     round: int = strawberry.field(
-        description="1, and one more each time that the key is asked again after a retry."
+        description="1, and one more for each request with the same key after a retry."
     )
     title: str | None
     description: str | None
-    payload: JSON | None = strawberry.field(description="What will be done if this is granted.")
+    payload: JSON | None = strawberry.field(
+        description="What will be done if the approval is granted."
+    )
     payload_digest: str
-    digest: str = strawberry.field(description="Of the document; a decision names it.")
+    digest: str = strawberry.field(
+        description="The digest of the document. Decisions must name it."
+    )
     form: JSON | None
-    erased: bool = strawberry.field(description="Whether what people wrote was destroyed.")
+    erased: bool = strawberry.field(description="Whether the texts that people wrote were erased.")
     status: ApprovalStatus
     resolution: ResolutionCause | None
     requested_at: datetime
@@ -71,7 +73,7 @@ class ApprovalView:
     resolved_at: datetime | None
     redeemed_at: datetime | None
 
-    @strawberry.field(description="All that is put before the approver.")
+    @strawberry.field(description="Everything that an approver is shown.")
     def document(self) -> JSON | None:
         return JSON(document_of(self.of_execution, self.of_approval))
 
@@ -79,17 +81,19 @@ class ApprovalView:
     def policy(self) -> ApprovalPolicy:
         return ApprovalPolicy.of(self.of_approval.policy)
 
-    @strawberry.field(description="In the order in which they were made.")
+    @strawberry.field(description="All decisions, oldest first.")
     def decisions(self) -> list[Decision]:
         return [Decision.of(decision) for decision in self.of_approval.decisions]
 
-    @strawberry.field(description="What is still missing, with what is left of each count.")
+    @strawberry.field(
+        description="The requirements that are not met yet, each with the number of people missing."
+    )
     def outstanding(self) -> list[Requirement]:
         return Requirement.of_all(quorum.outstanding(self.of_approval))
 
 
 def approval_fields(execution: state.Execution, approval: state.Approval) -> dict[str, Any]:
-    """Return what an approval shows without a resolver."""
+    """Return the fields of an approval that need no resolver."""
     return {
         "of_execution": execution,
         "of_approval": approval,
@@ -111,9 +115,12 @@ def approval_fields(execution: state.Execution, approval: state.Approval) -> dic
     }
 
 
-@strawberry.type(description="An approval as it was. It has no id, so no cache takes it for now.")
+@strawberry.type(
+    description="An approval as it was at an earlier version. It has no id, so that no cache "
+    "takes it for the current one."
+)
 class ApprovalSnapshot(ApprovalView):
     @classmethod
     def of(cls, execution: state.Execution, approval: state.Approval) -> "ApprovalSnapshot":
-        """Show an approval of a past execution."""
+        """Make the GraphQL type of an approval in an execution at an earlier version."""
         return cls(**approval_fields(execution, approval))

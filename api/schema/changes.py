@@ -1,4 +1,4 @@
-"""A cheap poll: what an execution has become since a version, and waiting for it to become so."""
+"""A cheap way to poll one execution: has it changed since a version, and to what?"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,27 +13,33 @@ from api.schema.visibility import still_allowed, visible_execution
 from domain import authorization
 
 
-@strawberry.type(description="Whether an execution is still at a version, and if not, how it is.")
+@strawberry.type(
+    description="Whether an execution has changed since a version, and its state if it has."
+)
 class ExecutionChange:
-    changed: bool = strawberry.field(description="Whether it is at another version than asked.")
-    version: int = strawberry.field(description="Where it stands: what to ask with next.")
-    execution: Execution | None = strawberry.field(description="Null if it has not changed.")
+    changed: bool = strawberry.field(description="Whether its version is another one than asked.")
+    version: int = strawberry.field(description="Its current version. Use it in the next call.")
+    execution: Execution | None = strawberry.field(
+        description="The execution; null if it has not changed."
+    )
 
 
 async def execution_after(
     context: Context, text: str, version: int, wait: timedelta | None
 ) -> ExecutionChange | None:
-    """Give the change since a version, None if there is no such execution for this viewer.
+    """Return the change since a version, None if the viewer sees no such execution.
 
-    It is read once. If it is still at the version, up to ``wait`` (LIMIT_EXCEEDED outside of 0 to
-    20 seconds) is spent listening to the tail, which reads nothing while nothing happens; who may
-    see it is asked again then (UNAUTHENTICATED if the token has ended), and it is read again only
-    if there was an event. A server that is ending answers at once.
+    The execution is read once. If it is still at the version, this waits up to ``wait`` for an
+    event, without reading anything. Then the token is checked again, and the execution is read
+    again if there was an event. A server that is shutting down answers at once.
+
+    Raises LIMIT_EXCEEDED for a wait outside of 0 to 20 seconds, and UNAUTHENTICATED if the token
+    is no longer valid.
     """
     wait = check_wait(wait)
     seconds = wait.total_seconds()
     tail = context.services.tail
-    # Fixed before the execution is read, so that nothing falls between the two.
+    # Taken before the execution is read, so that no event in between is missed.
     position = tail.position
     execution = await visible_execution(context, text)
     if execution is None:

@@ -1,4 +1,4 @@
-"""Recorded events, as they lie in the log."""
+"""Recorded events, and pages of them."""
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from domain.execution.events import Event
 
 
 def data_of(event: Event) -> dict[str, Any]:
-    """Render an event as a JSON object: structure and content side by side, defaults filled in."""
+    """Return an event as one JSON object, with its structure, its content and all defaults."""
     members = _members(event)
     content = members.pop("content")
     return {**members, **content}
@@ -32,7 +32,7 @@ def _members(value: msgspec.Struct) -> dict[str, Any]:
 
 @cache
 def _names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    """Give the name of each field, and the one under which it is stored."""
+    """Return each field's name in Python and its name in stored events."""
     return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(struct))
 
 
@@ -52,16 +52,16 @@ def _plain(value: Any) -> Any:
             return value
 
 
-@strawberry.type(description="One event of the log. Nothing of it ever changes.")
+@strawberry.type(description="One event of the log. It never changes.")
 class RecordedEvent:
     event: strawberry.Private[LoggedEvent]
     position: str
     execution_id: strawberry.ID
     version: int
-    type: str = strawberry.field(description="The kind of event, such as ApprovalGranted.")
-    topic: str = strawberry.field(description="The stable name under which it is stored.")
+    type: str = strawberry.field(description="The type of the event, such as ApprovalGranted.")
+    topic: str = strawberry.field(description="The stable name that it is stored under.")
     at: datetime = strawberry.field(
-        description="Database time of the commit, or up to a tenth of a second before."
+        description="The database's time at the commit, or up to a tenth of a second before."
     )
     command_id: strawberry.ID
     correlation_id: strawberry.ID
@@ -69,7 +69,9 @@ class RecordedEvent:
     previous_hash: str
     hash: str
 
-    @strawberry.field(description="What happened: structure and content together.")
+    @strawberry.field(
+        description="The fields of the event, with the content that people or programs sent."
+    )
     def data(self) -> JSON | None:
         return JSON(data_of(self.event.recorded.event))
 
@@ -77,13 +79,13 @@ class RecordedEvent:
     def actor(self) -> Actor:
         return Actor.of(self.event.recorded.actor)
 
-    @strawberry.field(description="Base64 of the bytes in the log.")
+    @strawberry.field(description="The stored bytes, in Base64.")
     def stored_bytes(self) -> str:
         return b64encode(self.event.stored).decode()
 
     @classmethod
     def of(cls, event: LoggedEvent) -> "RecordedEvent":
-        """Show an event."""
+        """Make the GraphQL type of an event."""
         recorded = event.recorded
         causation = recorded.causation_id
         return cls(
@@ -102,7 +104,7 @@ class RecordedEvent:
         )
 
 
-@strawberry.type(description="An event in a page.")
+@strawberry.type(description="An event in a page, with its cursor.")
 class EventEdge:
     cursor: str
     node: RecordedEvent
@@ -121,7 +123,7 @@ class EventConnection:
         after: int,
         cursor: Callable[[LoggedEvent], int],
     ) -> "EventConnection":
-        """Show a page of ``size`` out of one event more, if there was one."""
+        """Make a page of ``size``. ``events`` has one more event if there is a next page."""
         edges = [
             EventEdge(cursor=str(cursor(event)), node=RecordedEvent.of(event))
             for event in events[:size]

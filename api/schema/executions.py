@@ -1,4 +1,4 @@
-"""What an execution shows, and executions as they were. How they stand: :mod:`api.schema.nodes`."""
+"""The fields of an execution, and snapshots. Current executions are in :mod:`api.schema.nodes`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,20 +20,20 @@ from domain.execution.state import Execution as State
 from domain.execution.state import Step as StepState
 
 
-@strawberry.type(description="A step of the work, known by its key.")
+@strawberry.type(description="A step of an execution, identified by its key.")
 class Step:
     key: str
     name: str
     attempts: int
     result: JSON | None
     error: str | None = strawberry.field(
-        description="Of the last attempt, where none succeeded yet."
+        description="The error of the last attempt, if no attempt has succeeded yet."
     )
     completed_at: datetime | None
 
     @classmethod
     def of(cls, step: StepState) -> "Step":
-        """Show a step."""
+        """Make the GraphQL type of a step."""
         return cls(
             key=step.key,
             name=step.name,
@@ -44,7 +44,7 @@ class Step:
         )
 
 
-@strawberry.type(description="A step in a page.")
+@strawberry.type(description="A step in a page, with its cursor.")
 class StepEdge:
     cursor: str
     node: Step
@@ -57,7 +57,7 @@ class StepConnection:
 
     @classmethod
     def of(cls, steps: Sequence[StepState], after: int, size: int) -> "StepConnection":
-        """Show a page of all steps."""
+        """Make a page out of all steps."""
         page, more = slice_after(steps, after, size)
         edges = [StepEdge(cursor=str(step.ordinal), node=Step.of(step)) for step in page]
         cursors = [edge.cursor for edge in edges]
@@ -67,13 +67,13 @@ class StepConnection:
         )
 
 
-@strawberry.type(description="Where a forked execution comes from.")
+@strawberry.type(description="The execution and version that a forked execution started from.")
 class ForkOrigin:
     execution_id: strawberry.ID
     version: int
 
 
-@strawberry.type(description="The execution for which another one was started, under a key.")
+@strawberry.type(description="The execution that started this one as its child, under a key.")
 class Parent:
     execution_id: strawberry.ID
     key: str
@@ -81,22 +81,24 @@ class Parent:
 
     @classmethod
     def of(cls, parent: values.Parent) -> "Parent":
-        """Show a parent."""
+        """Make the GraphQL type of a parent."""
         execution_id = strawberry.ID(str(parent.execution_id))
         return cls(execution_id=execution_id, key=parent.key, round=parent.round)
 
 
-@strawberry.type(description="An execution that was started for another one.")
+@strawberry.type(description="An execution that another execution started.")
 class Child:
     key: str
     round: int
     execution_id: strawberry.ID
     workflow: str
-    outcome: ExecutionState | None = strawberry.field(description="Null while it goes on.")
+    outcome: ExecutionState | None = strawberry.field(
+        description="The final state of the child; null until it has ended."
+    )
 
     @classmethod
     def of(cls, child: ChildState) -> "Child":
-        """Show a child."""
+        """Make the GraphQL type of a child."""
         return cls(
             key=child.key,
             round=child.round,
@@ -106,13 +108,13 @@ class Child:
         )
 
 
-@strawberry.type(description="A name and a value by which executions are found.")
+@strawberry.type(description="A name and a value that executions can be found by.")
 class Label:
     name: str
     value: str
 
 
-@strawberry.interface(description="What is known of an execution at one version.")
+@strawberry.interface(description="An execution at one version.")
 class ExecutionView:
     of_execution: strawberry.Private[State]
     partial: strawberry.Private[bool]
@@ -120,9 +122,9 @@ class ExecutionView:
     workflow_version: str | None
     queue: str
     state: ExecutionState
-    version: int = strawberry.field(description="The number of events folded.")
+    version: int = strawberry.field(description="The number of events up to this state.")
     fence: int = strawberry.field(
-        description="The fencing number: 0 until first claimed, then one more at each claim."
+        description="The fencing number: 0 before the first claim, then one more with each claim."
     )
     worker: str | None
     input: JSON | None
@@ -133,16 +135,19 @@ class ExecutionView:
     updated_at: datetime
     ended_at: datetime | None
     asleep: bool = strawberry.field(
-        description="Its worker waits for nothing but a timer, a signal or a child."
+        description="Whether its worker only waits for timers, signals or children."
     )
     parked: str | None = strawberry.field(
-        description="Why no worker goes on with it, until a person lets it."
+        description="Why workers must not continue it until a person unparks it; null if it is not "
+        "parked."
     )
     woken_version: int = strawberry.field(
-        description="The version of the latest event that gave a waiting worker something to do, "
+        description="The version of the latest event that gave a waiting worker something to do; "
         "0 if there was none."
     )
-    parent: Parent | None = strawberry.field(description="Whose child it is.")
+    parent: Parent | None = strawberry.field(
+        description="The execution that started this one; null if it has no parent."
+    )
 
     @strawberry.field
     def labels(self) -> list[Label]:
@@ -152,16 +157,18 @@ class ExecutionView:
     def initiator(self) -> Actor:
         return Actor.of(self.of_execution.initiator)
 
-    @strawberry.field(description="When its next timer fires.")
+    @strawberry.field(description="When its next timer fires; null if no timer is set.")
     async def wakes_at(self, info: Info) -> datetime | None:
         return (await self.whole(info)).wakes_at
 
-    @strawberry.field(description="The latest round of each, in the order of their keys.")
+    @strawberry.field(
+        description="Its children in the order of their keys, each in its latest round."
+    )
     async def children(self, info: Info) -> list[Child]:
         whole = await self.whole(info)
         return [Child.of(child) for _, child in sorted(whole.children.items())]
 
-    @strawberry.field(description="In the order of their first attempt.")
+    @strawberry.field(description="Its steps, in the order of their first attempts.")
     async def steps(
         self, info: Info, first: int | None = 100, after: str | None = None
     ) -> StepConnection:
@@ -170,22 +177,20 @@ class ExecutionView:
         return StepConnection.of(whole.steps_in_order(), start, size)
 
     async def whole(self, info: Info) -> State:
-        """Give the execution with its steps and approvals, which a read model's row lacks."""
+        """Return the execution with its steps and approvals, which read models do not have."""
         execution = self.of_execution
         if not self.partial:
             return execution
         reader = context_of(info).services.reader
         whole = await reader.at_version(execution.id, execution.version)
         if whole is None:
-            msg = (
-                f"the log has no version {execution.version} of {execution.id}, the read model has"
-            )
+            msg = f"the log has no version {execution.version} of {execution.id}; a read model has"
             raise LookupError(msg)
         return whole
 
 
 def execution_fields(execution: State, *, partial: bool) -> dict[str, Any]:
-    """Return what an execution shows without a resolver."""
+    """Return the fields of an execution that need no resolver."""
     return {
         "of_execution": execution,
         "partial": partial,
@@ -210,19 +215,22 @@ def execution_fields(execution: State, *, partial: bool) -> dict[str, Any]:
     }
 
 
-@strawberry.type(description="An execution as it was. It has no id, so no cache takes it for now.")
+@strawberry.type(
+    description="An execution as it was at an earlier version. It has no id, so that no cache "
+    "takes it for the current one."
+)
 class ExecutionSnapshot(ExecutionView):
     execution_id: str
-    as_of: datetime = strawberry.field(description="Time of the last event folded.")
+    as_of: datetime = strawberry.field(description="The time of the last event up to this state.")
 
-    @strawberry.field(description="In the order requested.")
+    @strawberry.field(description="Its approvals, in the order of their requests.")
     def approvals(self) -> list[ApprovalSnapshot]:
         execution = self.of_execution
         return [ApprovalSnapshot.of(execution, a) for a in execution.approvals_in_order()]
 
     @classmethod
     def of(cls, execution: State) -> "ExecutionSnapshot":
-        """Show a past execution."""
+        """Make the GraphQL type of an execution at an earlier version."""
         return cls(
             execution_id=str(execution.id),
             as_of=execution.updated_at,

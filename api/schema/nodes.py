@@ -1,6 +1,6 @@
-"""What can be found by its id: executions and approvals as they stand.
+"""Current executions and approvals: the types that have an id.
 
-Each shows the other, so both are in this module.
+Each has a field of the other type, so both are in this module.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,18 +21,18 @@ from domain.approvals import eligibility
 from domain.execution import state
 
 
-@strawberry.interface(description="Anything that can be found by its id.")
+@strawberry.interface(description="An object with an id.")
 class Node:
     id: strawberry.ID
 
 
-@strawberry.type(description="A question put to people, as it stands.")
+@strawberry.type(description="A request for approval by people, in its current state.")
 class Approval(ApprovalView, Node):
     shown_in: strawberry.Private["Execution | None"]
     execution_id: strawberry.ID
     workflow: str
 
-    @strawberry.field(description="Null for a viewer who may not read it.")
+    @strawberry.field(description="The execution; null if the viewer may not read it.")
     async def execution(self, info: Info) -> "Execution | None":
         context = context_of(info)
         if not authorization.sees_execution(context.principal, self.of_execution):
@@ -46,14 +46,14 @@ class Approval(ApprovalView, Node):
     def initiator(self) -> Actor:
         return Actor.of(self.of_execution.initiator)
 
-    @strawberry.field(description="Whether the viewer's decision would be taken now.")
+    @strawberry.field(description="Whether the viewer may decide now.")
     def viewer_may_decide(self, info: Info) -> Eligibility:
         viewer, approval = context_of(info).principal, self.of_approval
         reasons = list(eligibility.objections(viewer, self.of_execution, approval))
         if not approval.pending:
             reasons.insert(0, f"the approval is {approval.status}")
         elif approval.decision_of(viewer.id) is not None:
-            reasons.insert(0, "this person has decided already")
+            reasons.insert(0, "this person has already decided")
         return Eligibility(allowed=not reasons, reasons=reasons)
 
     @classmethod
@@ -63,9 +63,10 @@ class Approval(ApprovalView, Node):
         approval: state.Approval,
         shown_in: "Execution | None" = None,
     ) -> "Approval":
-        """Show an approval. Of the execution only what never changes has to be current.
+        """Make the GraphQL type of an approval.
 
-        ``shown_in`` is the execution as it stands, if it is shown already.
+        The execution may be older than the approval: only fields that never change are used.
+        ``shown_in`` is the current execution, if the caller has it already.
         """
         return cls(
             shown_in=shown_in,
@@ -76,33 +77,38 @@ class Approval(ApprovalView, Node):
         )
 
 
-@strawberry.type(description="An approval in a page.")
+@strawberry.type(description="An approval in a page, with its cursor.")
 class ApprovalEdge:
     cursor: str
     node: Approval
 
 
-@strawberry.type(description="A page of approvals, true of the log up to its position.")
+@strawberry.type(description="A page of approvals.")
 class ApprovalConnection:
     edges: list[ApprovalEdge]
     page_info: PageInfo
     counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
     stands_at: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="Exact to 10,000, null above.")
+    @strawberry.field(description="The number of all matches; null if there are more than 10,000.")
     async def total_count(self) -> int | None:
         return await self.counted()
 
-    @strawberry.field(description="A subscription from here misses nothing and repeats nothing.")
+    @strawberry.field(
+        description="The position in the log that the page shows. A subscription from here misses "
+        "nothing and repeats nothing."
+    )
     async def position(self) -> str:
         return str(await self.stands_at())
 
 
-@strawberry.type(description="An execution as it stands.")
+@strawberry.type(description="An execution in its current state.")
 class Execution(ExecutionView, Node):
     forked_from: ForkOrigin | None = None
 
-    @strawberry.field(description="In the order requested, from the log.")
+    @strawberry.field(
+        description="All approvals of the execution, in the order of their requests, from the log."
+    )
     async def approvals(
         self,
         info: Info,
@@ -137,40 +143,41 @@ class Execution(ExecutionView, Node):
             stands_at=stands_at,
         )
 
-    @strawberry.field(description="In the order of their versions.")
+    @strawberry.field(description="All events of the execution, by version.")
     async def events(
         self, info: Info, first: int | None = 100, after: str | None = None
     ) -> EventConnection:
         size, start = page_size(first, 100), number_of(after, "after") or 0
         reader, execution = context_of(info).services.reader, self.of_execution
         found = await reader.history(execution.id, after=start, limit=size + 1)
-        # What came after this version is not of this view.
+        # Later events are not part of the version that is shown.
         events = [event for event in found if event.recorded.version <= execution.version]
         return EventConnection.of(events, size, start, lambda event: event.recorded.version)
 
     @classmethod
     def of(cls, execution: state.Execution, *, partial: bool = False) -> "Execution":
-        """Show an execution. ``partial``: its steps and approvals are not in it."""
+        """Make the GraphQL type of an execution. ``partial``: without its steps and approvals."""
         return cls(
             id=strawberry.ID(str(execution.id)), **execution_fields(execution, partial=partial)
         )
 
 
-@strawberry.type(description="An execution in a page.")
+@strawberry.type(description="An execution in a page, with its cursor.")
 class ExecutionEdge:
     cursor: str
     node: Execution
 
 
-@strawberry.type(description="A page of executions, true of the log up to its position.")
+@strawberry.type(description="A page of executions.")
 class ExecutionConnection:
     edges: list[ExecutionEdge]
     page_info: PageInfo
     position: str = strawberry.field(
-        description="A subscription from here misses nothing and repeats nothing."
+        description="The position in the log that the page shows. A subscription from here misses "
+        "nothing and repeats nothing."
     )
     counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
 
-    @strawberry.field(description="Exact to 10,000, null above.")
+    @strawberry.field(description="The number of all matches; null if there are more than 10,000.")
     async def total_count(self) -> int | None:
         return await self.counted()

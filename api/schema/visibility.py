@@ -1,4 +1,4 @@
-"""What the viewer may see. Queries and subscriptions find everything through here."""
+"""Finds executions, approvals and events, as far as the viewer may see them."""
 
 from api.context import Context
 from api.errors import unauthenticated
@@ -13,7 +13,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 async def visible_execution(context: Context, text: str) -> state.Execution | None:
-    """Give the execution with this id as it stands, if the viewer may see it."""
+    """Return the current execution with this id, None if the viewer may not see it."""
     execution_id = parse_uuid(text)
     if execution_id is None:
         return None
@@ -26,7 +26,7 @@ async def visible_execution(context: Context, text: str) -> state.Execution | No
 async def visible_approval(
     context: Context, text: str
 ) -> tuple[state.Execution, state.Approval] | None:
-    """Give the approval with this id as it stands, if the viewer may see it."""
+    """Return the current approval with this id, None if the viewer may not see it."""
     approval_id = ApprovalId.parse(text)
     if approval_id is None:
         return None
@@ -40,7 +40,7 @@ async def visible_approval(
 
 
 def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery:
-    """Give the query for the events that are wanted and that the viewer may see."""
+    """Make the query for the events that match and that the viewer may see."""
     principal = context.principal
     queues: frozenset[str] | None
     if authorization.sees_all(principal):
@@ -51,8 +51,8 @@ def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery
 
 
 async def still_allowed(context: Context) -> Principal:
-    """Give the principal as it is now. Raises UNAUTHENTICATED if the token has ended."""
+    """Return the current principal. Raises UNAUTHENTICATED if its token is no longer valid."""
     principal = await context.recheck()
     if principal is None:
-        raise unauthenticated("the token was revoked or has expired")
+        raise unauthenticated("the token was revoked or has expired; use another one")
     return principal

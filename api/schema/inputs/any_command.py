@@ -1,4 +1,4 @@
-"""One input for any command of a worker, as ``submit`` takes a list of."""
+"""One input for any command of a worker. ``submit`` takes a list of it."""
 
 from typing import Any
 
@@ -19,7 +19,9 @@ from domain import values
 from domain.execution import commands
 
 
-@strawberry.input(one_of=True, description="One command of a worker.")
+@strawberry.input(
+    one_of=True, description="One command of a worker; exactly one field must be given."
+)
 class CommandInput:
     start_execution: StartExecutionInput | None = strawberry.UNSET
     record_step: StepInput | None = strawberry.UNSET
@@ -36,13 +38,13 @@ class CommandInput:
     fail_execution: FailureInput | None = strawberry.UNSET
 
     def command(self, by: values.Principal) -> commands.Command:
-        """Build the command that was given."""
+        """Make the command that was given."""
         command: commands.Command = chosen(self).command(by)
         return command
 
 
 def chosen(given: Any) -> Any:
-    """Give the input itself, of a CommandInput the one in it."""
+    """Return the input, or the one inside a CommandInput."""
     if not isinstance(given, CommandInput):
         return given
     return next(v for v in vars(given).values() if v is not strawberry.UNSET)

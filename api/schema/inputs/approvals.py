@@ -12,14 +12,16 @@ from domain.execution import commands
 from domain.values import Verdict
 
 
-@strawberry.input(description="People who are needed; at least one group or user.")
+@strawberry.input(
+    description="A number of people out of these groups and users. At least one must be given."
+)
 class RequirementInput:
     count: int | None = 1
     groups: list[str] | None = None
     users: list[str] | None = None
 
     def value_of(self) -> values.Requirement:
-        """Give the domain's value."""
+        """Make the domain's value."""
         return values.Requirement(
             count=1 if self.count is None else self.count,
             groups=tuple(self.groups or ()),
@@ -27,7 +29,7 @@ class RequirementInput:
         )
 
 
-@strawberry.input(description="Who has to agree.")
+@strawberry.input(description="Who must agree.")
 class ApprovalPolicyInput:
     requirements: list[RequirementInput]
     rejections: int | None = 1
@@ -36,7 +38,7 @@ class ApprovalPolicyInput:
     escalate_to: list[str] | None = None
 
     def value_of(self) -> values.Policy:
-        """Give the domain's value."""
+        """Make the domain's value."""
         return values.Policy(
             requirements=tuple(r.value_of() for r in self.requirements),
             rejections=1 if self.rejections is None else self.rejections,
@@ -46,7 +48,10 @@ class ApprovalPolicyInput:
         )
 
 
-@strawberry.input(description="What to ask of whom. Forms and deadlines are refused for now.")
+@strawberry.input(
+    description="The approval to request. Forms and deadlines are not supported yet and are "
+    "refused."
+)
 class RequestApprovalInput:
     execution_id: strawberry.ID
     fence: int | None = None
@@ -59,7 +64,7 @@ class RequestApprovalInput:
     deadline: datetime | None = None
 
     def command(self, by: values.Principal) -> commands.RequestApproval:
-        """Build the command."""
+        """Make the command."""
         return commands.RequestApproval(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -74,7 +79,9 @@ class RequestApprovalInput:
         )
 
 
-@strawberry.input(description="A grant. Answers and amendments are refused for now.")
+@strawberry.input(
+    description="A grant. Answers and amendments are not supported yet and are refused."
+)
 class DecisionInput:
     approval_id: strawberry.ID
     digest: str
@@ -83,7 +90,7 @@ class DecisionInput:
     amended_payload: JSON | None = None
 
     def command(self, by: values.Principal) -> commands.Decide:
-        """Build the command."""
+        """Make the command."""
         approval_id = approval_id_of(self.approval_id)
         return commands.Decide(
             by=by,
@@ -104,7 +111,7 @@ class RejectionInput:
     comment: str
 
     def command(self, by: values.Principal) -> commands.Decide:
-        """Build the command."""
+        """Make the command."""
         approval_id = approval_id_of(self.approval_id)
         return commands.Decide(
             by=by,
@@ -116,14 +123,14 @@ class RejectionInput:
         )
 
 
-@strawberry.input(description="Takes a question back.")
+@strawberry.input(description="Withdraws a request for approval.")
 class WithdrawalInput:
     approval_id: strawberry.ID
     fence: int | None = None
     reason: str
 
     def command(self, by: values.Principal) -> commands.WithdrawApproval:
-        """Build the command."""
+        """Make the command."""
         approval_id = approval_id_of(self.approval_id)
         return commands.WithdrawApproval(
             by=by,
@@ -134,7 +141,10 @@ class WithdrawalInput:
         )
 
 
-@strawberry.input(description="Says that what was granted is about to be done, once.")
+@strawberry.input(
+    description="Redeems a granted approval, just before its payload is carried out. This works "
+    "once."
+)
 class RedemptionInput:
     approval_id: strawberry.ID
     fence: int | None = None
@@ -142,7 +152,7 @@ class RedemptionInput:
     redemption_key: str
 
     def command(self, by: values.Principal) -> commands.RedeemApproval:
-        """Build the command."""
+        """Make the command."""
         approval_id = approval_id_of(self.approval_id)
         return commands.RedeemApproval(
             by=by,

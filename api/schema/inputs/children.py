@@ -9,8 +9,8 @@ from domain.execution import commands
 
 
 @strawberry.input(
-    description="Another execution to start for this one, known by its key. It has the same "
-    "initiator, and its end is told to this one."
+    description="A child execution to start, identified by its key. It gets the same initiator, "
+    "and the parent gets a ChildEnded event when it has ended."
 )
 class ChildInput:
     execution_id: strawberry.ID
@@ -22,7 +22,7 @@ class ChildInput:
     input: JSON | None = None
 
     def command(self, by: values.Principal) -> commands.StartChild:
-        """Build the command."""
+        """Make the command."""
         return commands.StartChild(
             by=by,
             execution_id=execution_id_of(self.execution_id),

@@ -11,20 +11,20 @@ from domain.execution import commands
 from domain.identifiers import parse_uuid
 
 
-@strawberry.input(description="A label to put on an execution or to find it by.")
+@strawberry.input(description="A label, to put on an execution or to find executions by.")
 class LabelInput:
     name: str
     value: str
 
     def value_of(self) -> values.Label:
-        """Give the domain's value."""
+        """Make the domain's value."""
         return values.Label(name=self.name, value=self.value)
 
 
-@strawberry.input(description="What to start.")
+@strawberry.input(description="The execution to start.")
 class StartExecutionInput:
     id: strawberry.ID | None = strawberry.field(
-        default=None, description="A UUID of the client's choice."
+        default=None, description="A UUID that the client chooses for the execution."
     )
     workflow: str
     workflow_version: str | None = None
@@ -32,17 +32,20 @@ class StartExecutionInput:
     input: JSON | None = None
     labels: list[LabelInput] | None = None
     on_behalf_of: str | None = strawberry.field(
-        default=None, description="For whom it is started; four eyes bars this person too."
+        default=None,
+        description="The id of the person for whom it is started. A policy that bars the initiator "
+        "bars this person too.",
     )
     idempotency_key: str | None = strawberry.field(
-        default=None, description="Unique for the workflow and the token's owner."
+        default=None,
+        description="A key that is unique for the workflow and the token's owner. A repeated "
+        "start with it starts nothing new.",
     )
 
     def command(self, by: values.Principal) -> commands.StartExecution:
-        """Build the command."""
+        """Make the command."""
         chosen = None if self.id is None else parse_uuid(self.id)
-        # The command refuses a given id that is not the one it has: what is no UUID, and the one
-        # that no execution may have.
+        # A malformed id, or NOWHERE, does not equal the new one. The command then refuses it.
         return commands.StartExecution(
             by=by,
             execution_id=chosen if chosen is not None and chosen != NOWHERE else uuid4(),
@@ -57,7 +60,7 @@ class StartExecutionInput:
         )
 
 
-@strawberry.input(description="A step's result, or with an error one attempt that failed.")
+@strawberry.input(description="The result of a step; with an error, one failed attempt.")
 class StepInput:
     execution_id: strawberry.ID
     fence: int | None = None
@@ -68,7 +71,7 @@ class StepInput:
     error: str | None = None
 
     def command(self, by: values.Principal) -> commands.RecordStep:
-        """Build the command."""
+        """Make the command."""
         return commands.RecordStep(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -81,14 +84,14 @@ class StepInput:
         )
 
 
-@strawberry.input(description="The end of an execution that did its work.")
+@strawberry.input(description="Completes an execution, with its result.")
 class CompletionInput:
     execution_id: strawberry.ID
     fence: int | None = None
     result: JSON | None = None
 
     def command(self, by: values.Principal) -> commands.CompleteExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.CompleteExecution(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -97,14 +100,14 @@ class CompletionInput:
         )
 
 
-@strawberry.input(description="The end of an execution that could not do its work.")
+@strawberry.input(description="Fails an execution, with its error.")
 class FailureInput:
     execution_id: strawberry.ID
     fence: int | None = None
     error: str
 
     def command(self, by: values.Principal) -> commands.FailExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.FailExecution(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -113,27 +116,27 @@ class FailureInput:
         )
 
 
-@strawberry.input(description="The end of an execution that is no longer wanted.")
+@strawberry.input(description="Cancels an execution, with a reason.")
 class CancellationInput:
     execution_id: strawberry.ID
     reason: str
 
     def command(self, by: values.Principal) -> commands.CancelExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.CancelExecution(
             by=by, execution_id=execution_id_of(self.execution_id), reason=self.reason
         )
 
 
-@strawberry.input(description="Lets a failed execution run again.")
+@strawberry.input(description="Runs a failed execution again.")
 class RetryInput:
     execution_id: strawberry.ID
     expected_version: int = strawberry.field(
-        description="The version at which it was seen to have failed."
+        description="The version at which the caller saw that it had failed."
     )
 
     def command(self, by: values.Principal) -> commands.RetryExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.RetryExecution(
             by=by,
             execution_id=execution_id_of(self.execution_id),

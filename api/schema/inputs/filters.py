@@ -1,4 +1,4 @@
-"""Inputs that say which executions, approvals or events are wanted."""
+"""Filters of executions, approvals and events."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,13 +18,14 @@ T = TypeVar("T")
 
 
 def as_tuple(values: Iterable[T] | None) -> tuple[T, ...] | None:
-    """Give values as a tuple; None stays None."""
+    """Return the values as a tuple, None for None."""
     return None if values is None else tuple(values)
 
 
 @strawberry.input(
     name="ExecutionFilter",
-    description="Which executions are wanted: any of each list, all of the labels.",
+    description="Which executions to return. All conditions must hold: of a list any value, of the "
+    "labels each one.",
 )
 class ExecutionFilterInput:
     state: list[ExecutionState] | None = None
@@ -36,11 +37,11 @@ class ExecutionFilterInput:
     started_after: datetime | None = None
     started_before: datetime | None = None
     text: str | None = strawberry.field(
-        default=None, description="Words of the workflow, labels, titles and payloads."
+        default=None, description="Words to find in the workflow, labels, titles and payloads."
     )
 
     def value_of(self) -> ExecutionFilter:
-        """Give the read model's filter."""
+        """Make the filter of the read model."""
         labels = None if self.labels is None else tuple(label.value_of() for label in self.labels)
         return ExecutionFilter(
             states=as_tuple(self.state),
@@ -56,7 +57,8 @@ class ExecutionFilterInput:
 
 
 @strawberry.input(
-    name="ApprovalFilter", description="Which approvals are wanted: any of each list."
+    name="ApprovalFilter",
+    description="Which approvals to return. All conditions must hold: of a list any value.",
 )
 class ApprovalFilterInput:
     status: list[ApprovalStatus] | None = None
@@ -66,11 +68,11 @@ class ApprovalFilterInput:
     execution_id: strawberry.ID | None = None
     deadline_before: datetime | None = None
     text: str | None = strawberry.field(
-        default=None, description="Words of the workflow, labels, title and payload."
+        default=None, description="Words to find in the workflow, labels, title and payload."
     )
 
     def value_of(self) -> ApprovalFilter:
-        """Give the read model's filter."""
+        """Make the filter of the read model."""
         execution_id = None if self.execution_id is None else execution_id_of(self.execution_id)
         return ApprovalFilter(
             statuses=as_tuple(self.status),
@@ -83,7 +85,10 @@ class ApprovalFilterInput:
         )
 
 
-@strawberry.input(name="EventFilter", description="Which events are wanted: any of each list.")
+@strawberry.input(
+    name="EventFilter",
+    description="Which events to return. All conditions must hold: of a list any value.",
+)
 class EventFilterInput:
     execution_id: strawberry.ID | None = None
     types: list[str] | None = None
@@ -92,7 +97,7 @@ class EventFilterInput:
     until: datetime | None = None
 
     def value_of(self, queues: frozenset[str] | None) -> EventQuery:
-        """Give the query of the log, for who sees only these queues (None: all)."""
+        """Make the query of the log, for a viewer of these queues (None: all)."""
         execution_id = None if self.execution_id is None else execution_id_of(self.execution_id)
         return EventQuery(
             execution_id=execution_id,

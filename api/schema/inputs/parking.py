@@ -1,4 +1,4 @@
-"""Inputs of commands that keep workers from an execution, for a while or until a person acts."""
+"""Inputs of commands that keep workers off an execution, for a while or until it is unparked."""
 
 import strawberry
 
@@ -7,19 +7,17 @@ from domain import values
 from domain.execution import commands
 
 
-@strawberry.input(
-    description="Says that the worker waits for nothing but timers, signals and children."
-)
+@strawberry.input(description="Says that the worker only waits for timers, signals or children.")
 class SuspensionInput:
     execution_id: strawberry.ID
     fence: int | None = None
     seen: int = strawberry.field(
-        description="The wokenVersion up to which the worker has dealt with what came; if more "
-        "came since, this is VERSION_CONFLICT."
+        description="The wokenVersion that the worker has handled. If the execution has a later "
+        "one, this is refused with VERSION_CONFLICT."
     )
 
     def command(self, by: values.Principal) -> commands.SuspendExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.SuspendExecution(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -28,14 +26,14 @@ class SuspensionInput:
         )
 
 
-@strawberry.input(description="Keeps every worker from an execution, and says what is wrong.")
+@strawberry.input(description="Keeps all workers off an execution, and says what is wrong with it.")
 class ParkingInput:
     execution_id: strawberry.ID
     fence: int | None = None
     reason: str
 
     def command(self, by: values.Principal) -> commands.ParkExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.ParkExecution(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -44,10 +42,10 @@ class ParkingInput:
         )
 
 
-@strawberry.input(description="Lets workers go on with a parked execution.")
+@strawberry.input(description="Lets workers continue a parked execution.")
 class UnparkingInput:
     execution_id: strawberry.ID
 
     def command(self, by: values.Principal) -> commands.UnparkExecution:
-        """Build the command."""
+        """Make the command."""
         return commands.UnparkExecution(by=by, execution_id=execution_id_of(self.execution_id))

@@ -10,17 +10,21 @@ from domain import values
 from domain.execution import commands
 
 
-@strawberry.input(description="Data for an execution that may wait for a signal of this name.")
+@strawberry.input(
+    description="Data for an execution. Its workflow can wait for signals by their name."
+)
 class SignalInput:
     execution_id: strawberry.ID
     name: str
     payload: JSON | None = None
     key: str | None = strawberry.field(
-        default=None, description="What it is known by; without one, each sending is another."
+        default=None,
+        description="Signals with the same key are one signal. Without a key, each call sends "
+        "another.",
     )
 
     def command(self, by: values.Principal) -> commands.SendSignal:
-        """Build the command."""
+        """Make the command."""
         return commands.SendSignal(
             by=by,
             execution_id=execution_id_of(self.execution_id),

@@ -10,8 +10,8 @@ from domain.execution import commands
 
 
 @strawberry.input(
-    description="A timer, known by its key: exactly one of delay, from when it is recorded, and "
-    "until, a moment of the database's time."
+    description="A timer, identified by its key. It takes exactly one of delay, which starts when "
+    "the timer is recorded, and until, a moment in the database's time."
 )
 class TimerInput:
     execution_id: strawberry.ID
@@ -21,7 +21,7 @@ class TimerInput:
     until: datetime | None = None
 
     def command(self, by: values.Principal) -> commands.SetTimer:
-        """Build the command."""
+        """Make the command."""
         return commands.SetTimer(
             by=by,
             execution_id=execution_id_of(self.execution_id),
@@ -32,14 +32,14 @@ class TimerInput:
         )
 
 
-@strawberry.input(description="Takes a timer back; once it has fired this changes nothing.")
+@strawberry.input(description="Cancels a timer. After it has fired, this changes nothing.")
 class TimerCancellationInput:
     execution_id: strawberry.ID
     fence: int | None = None
     key: str
 
     def command(self, by: values.Principal) -> commands.CancelTimer:
-        """Build the command."""
+        """Make the command."""
         return commands.CancelTimer(
             by=by,
             execution_id=execution_id_of(self.execution_id),
