@@ -26,6 +26,7 @@ from application.event_store.reader import Reader
 from application.event_store.recent_events import RecentEvents
 from application.event_store.store import ExecutionEventStore
 from application.process_managers.children import ChildProcessManager
+from application.process_managers.leader_election import LeaderElection
 from application.process_managers.timers import TimerProcessManager
 from application.subscriptions.event_tail import EventTail
 from application.workers.dispatcher import Dispatcher
@@ -67,7 +68,14 @@ async def serve(
     )
     recent, checkpoints = RecentEvents(), Checkpoints()
     reader = Reader(recent, pool)
-    projector = Projector(database_url, MODELS.values(), recent=recent, checkpoints=checkpoints)
+    election = LeaderElection(database_url)
+    projector = Projector(
+        database_url,
+        MODELS.values(),
+        leads=lambda: election.leads,
+        recent=recent,
+        checkpoints=checkpoints,
+    )
     tail = EventTail(
         database_url, reader, recent, poll=settings.poll_interval, on_events=projector.wake
     )
@@ -92,8 +100,8 @@ async def serve(
     )
     authenticator = Authenticator(ApiKeys(pool), development)
     background = (
-        TimerProcessManager(pool, writer, tail),
-        ChildProcessManager(pool, writer, reader, tail),
+        TimerProcessManager(pool, writer, tail, election),
+        ChildProcessManager(pool, writer, reader, tail, election),
         authenticator,
     )
     executor = Executor(SERVED, DocumentCache(SERVED))
@@ -116,6 +124,7 @@ async def serve(
 
     await pool.open()
     await tail.start()
+    await election.start()
     writer.start()
     projector.start()
     await services.dispatcher.start()
@@ -126,6 +135,7 @@ async def serve(
     finally:
         for one in background:
             await one.close()
+        await election.close()
         await services.dispatcher.close()
         await writer.close()
         await tail.close()

@@ -153,6 +153,9 @@ def _runner(url: str, end: int) -> float:
         return time.perf_counter() - began
 
 
+_STANDS = "SELECT min(position) FROM projection_positions WHERE name <> 'children'"
+
+
 def _projector(url: str, end: int) -> float:
     checkpoints = Checkpoints()
     projector = Projector(url, MODELS.values(), checkpoints=checkpoints)
@@ -160,7 +163,7 @@ def _projector(url: str, end: int) -> float:
     projector.start()
     with psycopg.connect(url, autocommit=True) as connection:
         while True:
-            found = connection.execute("SELECT min(position) FROM projection_positions").fetchall()
+            found = connection.execute(_STANDS).fetchall()
             if found == [(end,)]:
                 break
             time.sleep(0.005)

@@ -17,7 +17,7 @@ SEEN = """
 def seen(url: str) -> list[object]:
     with psycopg.connect(url) as connection:
         found = list(connection.execute(SEEN))
-        positions = list(connection.execute("TABLE family_position"))
+        positions = list(connection.execute("TABLE projection_positions"))
     return [*found, *positions, contents(url)]
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_left_of_what_a_test_wrote(
         other = psycopg.connect(url, autocommit=True)
         other.execute(f"{START} VALUES (gen_random_uuid(), 1, 't', '{{}}')")
         other.execute("UPDATE projection_positions SET position = 1")
-        other.execute("DELETE FROM family_position")
+        other.execute("DELETE FROM projection_positions WHERE name = 'children'")
         assert seen(url) != new
     with pytest.raises(psycopg.OperationalError), other:
         other.execute("SELECT 1")

@@ -81,17 +81,24 @@ CREATE TABLE IF NOT EXISTS execution_timers (
 );
 CREATE INDEX IF NOT EXISTS execution_timers_due ON execution_timers (fires_at);
 
--- What one process does for all of them, and until when it is this one's.
-CREATE TABLE IF NOT EXISTS duties (
+-- How far each follower of the log has come: the read models, and the process manager of children.
+CREATE TABLE IF NOT EXISTS projection_positions (
     name text PRIMARY KEY,
-    holder uuid NOT NULL,
-    expires_at timestamptz NOT NULL
+    position bigint NOT NULL,
+    version integer NOT NULL
 );
-
--- How far the log was read for the sake of parents and children.
-CREATE TABLE IF NOT EXISTS family_position (position bigint NOT NULL);
-INSERT INTO family_position SELECT coalesce(max(notification_id), 0) FROM execution_events
-    HAVING NOT EXISTS (SELECT FROM family_position);
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM projection_positions WHERE name = 'children') THEN
+        RETURN;
+    END IF;
+    -- Where servers of version 0.1.0 kept it.
+    IF to_regclass('family_position') IS NOT NULL THEN
+        INSERT INTO projection_positions SELECT 'children', position, 1 FROM family_position;
+    ELSE
+        INSERT INTO projection_positions
+        SELECT 'children', coalesce(max(notification_id), 0), 1 FROM execution_events;
+    END IF;
+END $$;
 
 -- API keys. A token is 256 random bits, so its plain SHA-256 can't be turned back into it.
 CREATE TABLE IF NOT EXISTS api_keys (

@@ -8,7 +8,6 @@ that is moved on after it.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from time import monotonic
 from uuid import uuid4
 
@@ -23,7 +22,7 @@ from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
-from application.process_managers.leader_lease import LeaderLease
+from application.process_managers.leader_election import LeaderElection
 from application.subscriptions.event_tail import EventTail
 from domain.authorization import SERVICE
 from domain.execution.commands import CancelExecution, Command, EndChild, StartExecution
@@ -38,43 +37,48 @@ TURN = 1.0
 PAUSE = 0.2
 AGAIN = frozenset({RefusalCode.OVERLOADED, RefusalCode.OUTCOME_UNKNOWN})
 
-_POSITION = "SELECT position FROM family_position"
-_MOVE_ON = "UPDATE family_position SET position = greatest(position, %s)"
+_POSITION = "SELECT position FROM projection_positions WHERE name = 'children'"
+_MOVE_ON = """
+    UPDATE projection_positions SET position = greatest(position, %s) WHERE name = 'children'
+"""
 
 
 class ChildProcessManager:
-    """One for a process; of all that run, one acts."""
+    """One for a process. That of the leader acts."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, writer: Writer, reader: Reader, tail: EventTail
+        self,
+        pool: AsyncConnectionPool,
+        writer: Writer,
+        reader: Reader,
+        tail: EventTail,
+        election: LeaderElection,
     ) -> None:
         self._pool = pool
         self._writer = writer
         self._reader = reader
         self._tail = tail
-        self._leadership = LeaderLease("family", pool)
+        self._election = election
         self._tasks: list[asyncio.Task[None]] = []
         self._saved_at = 0.0
 
     async def start(self) -> None:
         """Begin to follow the log."""
-        self._tasks = [asyncio.create_task(self._run(), name="placet-family")]
+        self._tasks = [asyncio.create_task(self._run(), name="placet-children")]
 
     async def close(self) -> None:
-        """Stop, and leave the rest to another process."""
+        """Stop."""
         await stop(self._tasks)
-        with suppress(psycopg.Error, PoolTimeout):
-            await self._leadership.lay_down()
 
     async def _run(self) -> None:
         while True:
+            await self._election.elected()
             try:
-                if await self._leadership.take():
-                    await self._follow()
+                await self._follow()
             except (psycopg.Error, PoolTimeout) as error:
-                _log.warning("family_unreachable", error=str(error))
+                _log.warning("children_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on from the position it saved
-                _log.exception("family_failed")
+                _log.exception("children_failed")
             await asyncio.sleep(TURN)
 
     async def _follow(self) -> None:
@@ -82,7 +86,7 @@ class ChildProcessManager:
             row = await (await connection.execute(_POSITION)).fetchone()
         position = 0 if row is None else row[0]
         async for batch in self._tail.follow(position, idle=TURN):
-            if not await self._leadership.take():
+            if not self._election.leads:
                 return
             commands = [
                 (command, event) for event in batch.events for command in await self._caused(event)
@@ -107,7 +111,7 @@ class ChildProcessManager:
             if isinstance(recorded.event, Retried):
                 return await self._ended_meanwhile(after)
         except DAMAGE as error:
-            _log.error("family_damaged", id=str(recorded.execution_id), error=str(error))
+            _log.error("parent_or_child_damaged", id=str(recorded.execution_id), error=str(error))
             return []
         if isinstance(recorded.event, ChildStarted):
             return [_birth(after, recorded.event)]
@@ -166,7 +170,7 @@ def _next(command: Command, outcome: Outcome) -> Command | None:
             return None
         case _ if isinstance(outcome, DAMAGE):
             id_ = str(command.execution_id)
-            _log.error("relative_damaged", id=id_, error=str(outcome))
+            _log.error("parent_or_child_damaged", id=id_, error=str(outcome))
             return None
         case _:
             return command

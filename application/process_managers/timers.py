@@ -18,7 +18,7 @@ from application.command_handling.outcomes import Accepted, Outcome, Refused, Un
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.metrics import TIMER_SECONDS
-from application.process_managers.leader_lease import LeaderLease
+from application.process_managers.leader_election import LeaderElection
 from application.subscriptions.event_tail import EventTail
 from domain.authorization import SERVICE
 from domain.execution.commands import FireTimer
@@ -45,13 +45,19 @@ _NEXT = """
 
 
 class TimerProcessManager:
-    """One for a process; of all that run, one acts."""
+    """One for a process. That of the leader acts."""
 
-    def __init__(self, pool: AsyncConnectionPool, writer: Writer, tail: EventTail) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool,
+        writer: Writer,
+        tail: EventTail,
+        election: LeaderElection,
+    ) -> None:
         self._pool = pool
         self._writer = writer
         self._tail = tail
-        self._leadership = LeaderLease("clock", pool)
+        self._election = election
         self._tasks: list[asyncio.Task[None]] = []
         self._sooner = asyncio.Event()
         self._damaged: dict[UUID, float] = {}
@@ -64,10 +70,8 @@ class TimerProcessManager:
         ]
 
     async def close(self) -> None:
-        """Stop, and leave the rest to another process."""
+        """Stop."""
         await stop(self._tasks)
-        with suppress(psycopg.Error, PoolTimeout):
-            await self._leadership.lay_down()
 
     async def _hear(self) -> None:
         """Look anew when a timer was set: it may be due before the one that is waited for."""
@@ -85,10 +89,10 @@ class TimerProcessManager:
 
     async def _run(self) -> None:
         while True:
+            await self._election.elected()
             pause = LONGEST
             try:
-                if await self._leadership.take():
-                    pause = await self._tick()
+                pause = await self._tick()
             except (psycopg.Error, PoolTimeout) as error:
                 _log.warning("clock_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on

@@ -1,9 +1,3 @@
--- name: tables
-CREATE TABLE IF NOT EXISTS projection_positions (
-    name text PRIMARY KEY,
-    position bigint NOT NULL,
-    version integer NOT NULL
-);
 -- name: register
 INSERT INTO projection_positions (name, position, version) VALUES (%(name)s, 0, %(version)s)
 ON CONFLICT (name) DO NOTHING

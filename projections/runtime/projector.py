@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from threading import Event, Thread
@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from application.event_store.recent_events import RecentEvents
 from projections.querying.checkpoints import POSITIONS, Checkpoints
-from projections.runtime.connections import connect, try_lock
+from projections.runtime.connections import connect
 from projections.runtime.event_feed import BATCH, EventFeed
 from projections.runtime.lag_monitor import LagMonitor
 from projections.runtime.metrics import STOPPED
@@ -23,7 +23,6 @@ from projections.runtime.read_model import ReadModel
 
 POLL = 1.0
 RETRY = 10.0
-STALLED = 3.0
 MAX_BACK_OFF = 5.0
 PACE = 0.05
 """The seconds from one round to the next, while nobody waits and all of the log was read."""
@@ -47,9 +46,8 @@ class _Pending(NamedTuple):
 class Projector:
     """Projects in a thread of its own, from :meth:`start` to :meth:`close`.
 
-    Of several processes on one database one projects, the one with an advisory lock; the others
-    take over when it ends, or when it stands still although the log goes on. Two at once do no
-    harm: a position moves only from where its projector left it.
+    ``leads`` says whether this process is the one that projects, of all on one database. Two at
+    once do no harm: a position moves only from where its projector left it.
 
     ``recent`` has what was appended lately. ``checkpoints`` is told where the read models
     stand. ``poll`` is in seconds.
@@ -60,12 +58,14 @@ class Projector:
         conninfo: str,
         models: Iterable[ReadModel],
         *,
+        leads: Callable[[], bool] = lambda: True,
         recent: RecentEvents | None = None,
         checkpoints: Checkpoints | None = None,
         batch: int = BATCH,
         poll: float = POLL,
     ) -> None:
         self._conninfo = conninfo
+        self._leads = leads
         self._recent = recent
         self._checkpoints = checkpoints or Checkpoints()
         self._models = {model.name: model for model in models}
@@ -77,11 +77,8 @@ class Projector:
         self._feeds: list[EventFeed] = []
         self._pending: dict[EventFeed, _Pending] = {}
         self._writers: dict[str, ModelWriter] = {}
-        self._leads = False
-        self._deputy = False
         self._unready: dict[str, int] = {}
         self._reopen_at = 0.0
-        self._watched: tuple[dict[str, int], float] = ({}, 0.0)
         self._lag = LagMonitor(self._models)
         self._more = False
 
@@ -120,7 +117,6 @@ class Projector:
                         )
                         for name, model in self._models.items()
                     }
-                    self._leads = self._deputy = False
                     if self._recent is not None:
                         # A server that took over may lack what was appended last.
                         self._recent.forget()
@@ -135,55 +131,31 @@ class Projector:
             back_off = min(back_off * 2, MAX_BACK_OFF)
 
     def _serve(self, connection: Connection[Any]) -> None:
+        led = False
         while not self._closing.is_set():
             self._wake.clear()
             began = time.monotonic()
             busy = self._more = False
-            if self._unready and time.monotonic() >= self._reopen_at:
-                # It may have been rebuilt meanwhile.
+            leads = self._leads()
+            if leads is not led or not leads or (self._unready and began >= self._reopen_at):
+                # Others project, or did until now; or a read model may have been rebuilt meanwhile.
                 self._open(connection)
-            if self._may_project(connection):
+            led = leads
+            if leads:
                 try:
                     busy = self._round(connection)
                 except _MovedError:
-                    # Whoever holds the lock goes on; without it there is another who does.
-                    self._deputy = False
-                    self._watched = ({}, time.monotonic())
+                    # Another process projects too, for as long as it has not noticed that it
+                    # does not lead any more.
                     self._open(connection)
-                    busy = self._leads
+                    busy = True
             self._lag.observe(connection, self._stands(), busy=busy)
             if not busy:
-                # Without the lock there is nothing to be woken for.
-                projects = self._leads or self._deputy
-                (self._wake if projects else self._closing).wait(self._poll)
+                # Whoever does not lead need not be woken.
+                (self._wake if leads else self._closing).wait(self._poll)
             elif not self._more:
                 # What comes meanwhile is projected together, and an execution once for all of it.
                 self._checkpoints.pause(max(began + PACE - time.monotonic(), 0.0))
-
-    def _may_project(self, connection: Connection[Any]) -> bool:
-        if not self._leads:
-            self._leads = try_lock(connection, "projector")
-            if self._leads:
-                self._open(connection)
-            elif not self._deputy:
-                self._deputy = self._stalled(connection)
-        return self._leads or self._deputy
-
-    def _stalled(self, connection: Connection[Any]) -> bool:
-        """Whether the process with the lock has stood still although the log went on.
-
-        A stopped process keeps its session and with it the lock, for as long as it is stopped.
-        """
-        self._open(connection)
-        now, stands = time.monotonic(), self._stands()
-        seen, since = self._watched
-        if stands != seen or not any(self._lag.observe(connection, stands).values()):
-            self._watched = (stands, now)
-            return False
-        if now - since < STALLED:
-            return False
-        log.warning("projector takes over from one that stands still", positions=stands)
-        return True
 
     def _open(self, connection: Connection[Any]) -> None:
         """Read where the read models stand, and forget the states of before."""

@@ -50,7 +50,6 @@ class ReadModel:
 
     def create_tables(self, connection: Connection[Any]) -> None:
         """Create the tables and the model's entry among the positions, where missing."""
-        connection.execute(POSITIONS["tables"])
         connection.execute(self._sql["tables"])
         connection.execute(POSITIONS["register"], {"name": self.name, "version": self.version})
 

@@ -93,6 +93,10 @@ class _Rebuild:
         try:
             # New tables are made in the first of these, the log is found in the second.
             self._do("SET search_path = {shadow}, {live}")
+            self._do(
+                "CREATE TABLE {shadow}.projection_positions"
+                " (LIKE {live}.projection_positions INCLUDING ALL)"
+            )
             self._model.create_tables(self._connection)
             self._catch_up()
             self._model.create_indexes(self._connection)

@@ -28,7 +28,6 @@ def create(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[st
             "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))",
             ["/placet/migrate"],
         )
-        connection.execute(POSITIONS["tables"])
         stands = connection.execute(POSITIONS["read"]).fetchall()
         versions = {name: version for name, _, version in stands}
         stale = []

@@ -18,6 +18,7 @@ from application.event_store.recent_events import RecentEvents
 from application.event_store.recorder import lock_statement
 from application.event_store.store import ExecutionEventStore
 from application.process_managers.children import ChildProcessManager
+from application.process_managers.leader_election import LeaderElection
 from application.process_managers.timers import TimerProcessManager
 from application.subscriptions.event_tail import EventTail
 from application.workers.dispatcher import Dispatcher
@@ -89,8 +90,11 @@ class Office:
         self.leases = Leases(self.pool, self.writer, self.reader)
         self.polling = LongPolling(self.leases, self.reader, self.tail)
         self.dispatcher = Dispatcher(self.tail, self.reader, self.leases)
-        self.clock = TimerProcessManager(self.pool, self.writer, self.tail)
-        self.family = ChildProcessManager(self.pool, self.writer, self.reader, self.tail)
+        self.election = LeaderElection(url)
+        self.clock = TimerProcessManager(self.pool, self.writer, self.tail, self.election)
+        self.family = ChildProcessManager(
+            self.pool, self.writer, self.reader, self.tail, self.election
+        )
 
     @classmethod
     @asynccontextmanager
@@ -100,6 +104,7 @@ class Office:
         await office.tail.start()
         office.writer.start()
         await office.dispatcher.start()
+        await office.election.start()
         await office.clock.start()
         await office.family.start()
         try:
@@ -107,6 +112,7 @@ class Office:
         finally:
             await office.family.close()
             await office.clock.close()
+            await office.election.close()
             await office.dispatcher.close()
             await office.tail.close()
             await office.writer.close()

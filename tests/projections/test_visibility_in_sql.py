@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from rpds import HashTrieMap
 
+from application.event_store.schema import create_tables
 from domain.approvals.eligibility import objections
 from domain.authorization import sees_approval
 from domain.execution.evolve import evolve
@@ -119,6 +120,7 @@ filters = st.builds(
 
 @pytest.fixture(scope="module")
 def url(module_database_url: str) -> str:
+    create_tables(module_database_url)
     migrate(module_database_url, MODELS.values())
     return module_database_url
 

@@ -114,9 +114,8 @@ async def test_of_two_processes_one_lets_all_fire_and_when_it_stops_the_other_go
         [leader] = [each for each, tried in attempts.items() if tried]
         assert attempts[leader] == dict.fromkeys(due, 1)
 
-        # As one leaves it that is killed with the turn in hand.
-        for task in leader.clock._tasks:
-            task.cancel()
+        # As when it is killed: its session ends.
+        await leader.election.close()
         [follower] = attempts.keys() - {leader}
         due = await many(leader)
         await fired(leader, due)

@@ -11,7 +11,6 @@ from structlog.typing import EventDict
 from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime import projector as module
-from projections.runtime.connections import try_lock
 from projections.runtime.projector import Projector
 from projections.runtime.rebuild import rebuild
 from tests.domain.facts import completed, requested, started, step_completed
@@ -44,9 +43,8 @@ def said() -> Iterator[list[EventDict]]:
 
 def positions(url: str) -> dict[str, int]:
     with psycopg.connect(url) as connection:
-        return dict(
-            connection.execute("SELECT name, position FROM projection_positions").fetchall()
-        )
+        found = connection.execute("SELECT name, position FROM projection_positions").fetchall()
+        return {name: position for name, position in found if name in MODELS}
 
 
 def caught_up(log: Log) -> bool:
@@ -73,11 +71,8 @@ def test_it_projects_what_is_there_and_what_comes(log: Log, begin: Start) -> Non
         assert metric("placet_projection_stopped", name) == 0
 
 
-def test_several_at_once_do_no_harm(
-    log: Log, begin: Start, monkeypatch: pytest.MonkeyPatch, said: list[EventDict]
-) -> None:
-    # Without the advisory lock nothing but the position keeps them apart.
-    monkeypatch.setattr(module, "try_lock", lambda *_: True)
+def test_several_at_once_do_no_harm(log: Log, begin: Start, said: list[EventDict]) -> None:
+    # Each takes itself for the leader, so nothing but the position keeps them apart.
     for seed in range(5):
         shuffled(log, 10, seed)
     for _ in range(3):
@@ -87,28 +82,22 @@ def test_several_at_once_do_no_harm(
     assert said == []
 
 
-def test_another_takes_over_from_one_that_ends(log: Log, begin: Start) -> None:
-    first, _ = begin(), begin()
+def test_only_the_leader_projects_and_another_goes_on_when_it_leads(log: Log, begin: Start) -> None:
+    leader = ["first"]
+    told = Checkpoints()
+    begin(leads=lambda: leader == ["first"])
+    second = begin(leads=lambda: leader == ["second"], checkpoints=told)
     log.append(started())
     until(lambda: caught_up(log))
-    first.close()
-    log.append(started())
+    leader[0] = "nobody"
+    behind = log.append(started())
+    # It follows how far the read models are, though it does not write them.
+    until(lambda: set(second.lag.values()) == {1})
+    assert not caught_up(log)
+    leader[0] = "second"
     until(lambda: caught_up(log))
+    assert behind.id in log.states
     assert_equal_to_fold(log.url, log.states)
-
-
-def test_it_takes_over_from_one_that_holds_the_lock_and_stands_still(
-    log: Log, begin: Start, monkeypatch: pytest.MonkeyPatch, said: list[EventDict]
-) -> None:
-    monkeypatch.setattr(module, "STALLED", 1.0)
-    shuffled(log, 10)
-    with psycopg.connect(log.url, autocommit=True) as stopped:
-        assert try_lock(stopped, "projector")
-        # Once it has taken over it goes on, or each of these batches would take a second.
-        begin(batch=1)
-        until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
-    assert any("takes over" in line["event"] for line in said)
 
 
 def test_it_goes_on_after_its_connections_were_cut(

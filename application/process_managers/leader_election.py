@@ -1,0 +1,82 @@
+"""Leader election: of all server processes on one database, one acts for all of them.
+
+The leader is the process whose session holds an advisory lock of PostgreSQL. If the process dies,
+PostgreSQL ends its session and frees the lock. If the process is stopped, or its connection falls
+silent, PostgreSQL ends the session after ``IDLE_SECONDS`` without a sign of life. No clock on a
+wall takes part.
+"""
+
+import asyncio
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+
+from application.background_tasks import stop
+from application.event_store.recorder import CONNECTION_DEFAULTS
+
+_log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 3.0
+LOOK_EVERY = 0.5
+ANSWER_WITHIN = 2.0
+
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/placet/leader', 0))"
+_ALIVE = "SELECT true"
+
+
+class LeaderElection:
+    """One for a process. Whatever the leader does must do no harm if it is done twice.
+
+    A process that was stopped has lost its turn, but may act once more before it notices.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = make_conninfo(conninfo, **CONNECTION_DEFAULTS)
+        self._elected = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the leader. Any thread may ask."""
+        return self._elected.is_set()
+
+    async def elected(self) -> None:
+        """Wait until this process is the leader."""
+        await self._elected.wait()
+
+    async def start(self) -> None:
+        """Stand for election, from now on."""
+        self._tasks = [asyncio.create_task(self._run(), name="placet-leader-election")]
+
+    async def close(self) -> None:
+        """Step down. Another process can lead at once."""
+        await stop(self._tasks)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with await AsyncConnection.connect(
+                    self._conninfo, autocommit=True, application_name="placet-leader"
+                ) as connection:
+                    await connection.execute(f"SET idle_session_timeout = '{IDLE_SECONDS}s'")
+                    await self._stand(connection)
+            except (psycopg.Error, TimeoutError) as error:
+                if self.leads:
+                    _log.warning("leadership_lost", error=str(error))
+            finally:
+                self._elected.clear()
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _stand(self, connection: AsyncConnection) -> None:
+        """Try to become the leader, then show every now and then that this process is alive."""
+        while True:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
+            if row[0] and not self.leads:
+                _log.info("leadership_won")
+                self._elected.set()
+            # Nobody is notified here. But if the session is ended, this raises at once.
+            async for _ in connection.notifies(timeout=LOOK_EVERY):
+                pass
