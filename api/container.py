@@ -1,4 +1,4 @@
-"""The one place where objects are built and put together."""
+"""The only place where the objects of a server are built and connected."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -42,7 +42,7 @@ from projections.runtime.projector import Projector
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Everything of one server process, started."""
+    """The running parts of one server process."""
 
     app: FastAPI
     services: Services
@@ -54,10 +54,10 @@ class Container:
 async def serve(
     settings: Settings, database_url: str, development: Mapping[str, Principal]
 ) -> AsyncIterator[Container]:
-    """Build a server and run it until the end of the block.
+    """Build and start a server; stop it at the end of the block.
 
-    ``development`` maps tokens to principals, beside the API keys. Raises psycopg errors if the
-    database can't be reached.
+    ``development`` maps tokens to principals, in addition to the API keys. Raises psycopg errors if
+    the database can't be reached.
     """
     await asyncio.to_thread(migrate, database_url)
     pool = reading_pool(database_url, settings)
@@ -119,7 +119,7 @@ async def serve(
         try:
             await reader.position()
         except psycopg.Error as error:
-            return f"the database does not answer: {error}"
+            return f"the database can't be reached: {error}"
         return None
 
     await pool.open()

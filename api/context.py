@@ -1,4 +1,4 @@
-"""What a resolver is given: who asks, and what it can ask."""
+"""The context of a request: its principal, and the parts of the server that resolvers call."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from projections.executions.query import ExecutionQuery
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the server consists of, as far as resolvers are concerned."""
+    """The parts of the server that resolvers call."""
 
     writer: Writer
     reader: Reader
@@ -32,12 +32,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request. ``trace`` is its W3C traceparent.
+    """One request, or one subscription.
 
-    ``gone`` comes back once the client has hung up; None: where it can't be known. ``recheck``
-    authenticates the token once more: None if it was revoked or ran out. ``cut`` says of a
-    subscription that is closed whether its connection broke off, rather than was ended by
-    either side; None: where it can't be known.
+    ``recheck`` authenticates the token again; it returns None if the token was revoked or has
+    expired. ``trace`` is the W3C traceparent. ``gone`` returns once the client has hung up; None if
+    that can't be known. ``cut`` tells a subscription that is closed whether its connection broke,
+    as opposed to being closed by either side; None if that can't be known.
     """
 
     principal: Principal
@@ -49,7 +49,7 @@ class Context:
 
 
 def context_of(info: Info) -> Context:
-    """Give the context of the request that a resolver runs in."""
+    """Return the context of the request that a resolver runs in."""
     context = info.context
     assert isinstance(context, Context)
     return context

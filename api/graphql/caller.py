@@ -1,6 +1,6 @@
-"""Who sends a request, and what its resolvers are given to know about it.
+"""Who sends a request: reads its headers, and names the functions that authenticate it.
 
-Nothing here looks into a principal or a context: both are made by whoever builds the server.
+Principals and contexts are opaque here: the functions that make them are passed in.
 """
 
 import re
@@ -28,7 +28,7 @@ class MakeContext(Protocol):
         gone: Callable[[], Awaitable[None]] | None = None,
         cut: Callable[[], Awaitable[bool]] | None = None,
     ) -> Any:
-        """Make it.
+        """Make the context.
 
         ``recheck`` authenticates the token once more. ``trace`` is the W3C traceparent. ``gone``
         returns once the client has hung up, None if that can't be known. ``cut`` returns whether

@@ -1,7 +1,7 @@
 """Limits on GraphQL documents, checked in one pass before validation.
 
-Validation itself can be made to take seconds, by fragments that spread each other. Here each
-fragment is measured once, so the pass is linear in the length of the document.
+Fragments that spread each other can make validation take seconds. Here each fragment is measured
+once, so the time is linear in the length of the document.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ PageSizes = Mapping[str, int]
 
 
 class _Size(NamedTuple):
-    """What a set of selections comes to when all fragments are spread."""
+    """The size of a set of selections with all fragments spread."""
 
     selections: int = 0
     depth: int = 0
@@ -69,10 +69,10 @@ def page_sizes(schema: GraphQLSchema) -> PageSizes:
 
 
 def check(document: DocumentNode, pages: PageSizes) -> str | None:
-    """Say which limit the document breaks, None if it keeps them all.
+    """Return which limit the document exceeds, None if there is none.
 
-    Counted with all fragments spread, at every place: that is what would be executed. A fragment
-    that spreads itself is left to validation, which refuses it.
+    Fragments count at every place where they are spread, because that is what would be executed.
+    Validation refuses fragments that spread themselves.
     """
     measure = _Measure(document, pages)
     for definition in document.definitions:
@@ -81,7 +81,7 @@ def check(document: DocumentNode, pages: PageSizes) -> str | None:
             directives = size.directives + len(definition.directives or ())
             if problem := _problem(size._replace(directives=directives)):
                 return problem
-    # Fragments that no operation spreads are validated all the same.
+    # Validation also reads fragments that no operation spreads.
     for size in measure.all_fragments():
         if problem := _problem(size._replace(roots=0)):
             return problem
@@ -95,10 +95,10 @@ def _problem(size: _Size) -> str | None:
         ("has {} directives", size.directives, MAX_DIRECTIVES),
         ("asks for {} fields at its root", size.roots, MAX_ROOT_FIELDS),
         ("selects {} fields", size.selections, MAX_SELECTIONS),
-        ("asks for up to {} items, pages in pages multiplied,", size.objects, MAX_OBJECTS),
+        ("asks for up to {} items, with nested pages multiplied,", size.objects, MAX_OBJECTS),
     ):
         if number > limit:
-            shown = str(number) if number < 10 * MAX_SELECTIONS else "very many"
+            shown = str(number) if number < 10 * MAX_SELECTIONS else "far too many"
             return (
                 f"the document {what.format(shown)} with all fragments spread; the limit is {limit}"
             )
@@ -157,7 +157,7 @@ class _Measure:
         return size
 
     def _items(self, node: FieldNode) -> int:
-        """Give how many items a page may have, 0 for a field that is no page."""
+        """Return how many items a page may have, 0 for a field without pages."""
         default = self._pages.get(node.name.value)
         if default is None or node.selection_set is None:
             return 0
@@ -165,7 +165,7 @@ class _Measure:
             if argument.name.value == "first":
                 value = argument.value
                 if isinstance(value, IntValueNode):
-                    # What is out of bounds is told by the field itself, which knows them.
+                    # The field itself refuses a number outside of its bounds.
                     return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
                 return default if isinstance(value, NullValueNode) else MAX_PAGE
         return default

@@ -40,5 +40,5 @@ schema = strawberry.Schema(
     types=[Accepted, Refused, Approval, ApprovalSnapshot, Execution, ExecutionSnapshot],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
-SERVED: GraphQLSchema = schema._schema  # noqa: SLF001 - the library has no name for it
+SERVED: GraphQLSchema = schema._schema  # noqa: SLF001 - it has no public name
 _without_null_defaults(SERVED)
