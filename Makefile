@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-format check-lint check-types check-imports check-compose bench clean constraints
+.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate bench clean constraints
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
@@ -38,6 +38,11 @@ check-imports: $(STAMP)  ## check the direction of imports with import-linter
 
 check-compose: $(STAMP)  ## check docker-compose.yml against its schema
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+generate: $(STAMP)  ## write the schema, the diagram and the rules in the sdk from the code
+	schema=$$($(BIN)/python -m api.schema) && printf '%s\n' "$$schema" > docs/schema.graphql
+	$(BIN)/python -m tests.domain.state_diagram
+	$(BIN)/python -m tests.sdk.models.generate
 
 bench: $(STAMP)  ## run the benchmarks and print their tables
 	@exec $(BIN)/python -m bench

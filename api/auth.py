@@ -1,4 +1,4 @@
-"""Who is calling: bearer tokens, of API keys or of development mode."""
+"""Authentication by bearer tokens: API keys, and the tokens of development mode."""
 
 import asyncio
 from collections import OrderedDict
@@ -23,9 +23,10 @@ NOBODY: Mapping[str, Principal] = MappingProxyType({})
 
 
 class _Known(msgspec.Struct):
-    """Whom a token belongs to, None: nobody. To be believed ``until`` then; last ``used`` then.
+    """The owner of a token, None if it is not valid.
 
-    Both times are the event loop's.
+    ``until``: when the entry expires. ``used``: when the token was last used. Both times are the
+    event loop's.
     """
 
     principal: Principal | None
@@ -34,12 +35,12 @@ class _Known(msgspec.Struct):
 
 
 class Authenticator:
-    """Turns tokens into principals.
+    """Finds the principal of a token.
 
-    What was looked up is remembered for ``remember`` seconds, which is also how long a revoked key
-    may still work. Tokens used in the last ten minutes are looked up again before that, all by one
-    question, so that no decision waits for it. Tokens are found by hash or by the hash of a dict,
-    never compared byte by byte, so the time taken tells nothing about any token.
+    A result is cached for ``remember`` seconds, so a revoked key may work for that long. Tokens
+    that were used in the last ten minutes are looked up again before they expire from the cache,
+    all in one query, so that requests do not wait for it. Tokens are looked up by their hashes and
+    never compared byte by byte, so the time of a look-up reveals nothing about a token.
     """
 
     def __init__(
@@ -57,17 +58,17 @@ class Authenticator:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to look tokens in use up again."""
+        """Start the background task that looks up the tokens in use."""
         self._tasks = [asyncio.create_task(self._refresh_for_ever(), name="placet-tokens")]
 
     async def close(self) -> None:
-        """Stop that."""
+        """Stop it."""
         await stop(self._tasks)
 
     async def authenticate(self, token: str | None) -> Principal | None:
-        """Give who calls with this token; None if it is missing, unknown, expired or revoked.
+        """Return the principal; None if the token is missing, unknown, expired or revoked.
 
-        Raises psycopg errors if the database is away.
+        Raises psycopg errors if the database can't be reached.
         """
         if not token or len(token) > MAX_TOKEN:
             return None
@@ -80,7 +81,7 @@ class Authenticator:
             known.used = now
             self._known.move_to_end(token)
             return known.principal
-        # Many requests with one token come at once: one of them asks, for all.
+        # If many requests with one token come at once, only one of them queries the database.
         asking = self._asking.get(token)
         if asking is None:
             asking = self._asking[token] = asyncio.create_task(self._ask(token))
@@ -102,7 +103,7 @@ class Authenticator:
             try:
                 await self._refresh()
             except psycopg.Error:
-                # Whoever calls next asks, and is told what is wrong.
+                # The next request looks its token up itself, and gets this error.
                 continue
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("tokens_not_refreshed")
@@ -116,15 +117,9 @@ class Authenticator:
         }
         if not in_use:
             return
-        # Those used last come last.
+        # The most recently used tokens are last.
         tokens = list(in_use)[-MAX_REFRESHED:]
         found = await self._keys.find_all(tokens)
         for token in tokens:
             in_use[token].principal = found.get(token)
             in_use[token].until = now + self._remember
-
-
-def bearer(header: str | None) -> str | None:
-    """Give the token of an Authorization header (RFC 6750, section 2.1), None if there is none."""
-    scheme, _, token = (header or "").strip().partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None

@@ -15,7 +15,8 @@ import typer
 from api import logs
 from api.database import migrate, reading_pool
 from api.dev_tokens import dev_principals
-from api.embedded_postgres.supervisor import EmbeddedError, embedded_database
+from api.embedded_postgres.errors import EmbeddedError
+from api.embedded_postgres.supervisor import embedded_database
 from api.settings import ConfigurationError, Settings, describe
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
 from application.event_store.verification import Verification
@@ -26,14 +27,14 @@ from projections.runtime.rebuild import BusyError, rebuild
 T = TypeVar("T")
 
 cli = typer.Typer(
-    help="Placet: executions that stop for people.",
+    help="Placet: executions that wait for people's approval.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 tokens = typer.Typer(
-    help="API keys, for machines and for people.", no_args_is_help=True, rich_markup_mode=None
+    help="Manage API keys of machines and people.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(tokens, name="token")
 
@@ -45,7 +46,7 @@ Data = Annotated[
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Tell what the person can mend in one line, without a traceback."""
+    """Print errors that the user can fix as one line, without a traceback."""
     try:
         yield
     except (ConfigurationError, EmbeddedError, DuplicateNameError, BusyError, ValueError) as error:
@@ -53,7 +54,7 @@ def _plain_errors() -> Iterator[None]:
     except psycopg.OperationalError as error:
         _fail(f"the database can't be reached: {error}")
     except psycopg.Error as error:
-        _fail(f"the database refuses: {error}")
+        _fail(f"the database reports an error: {error}")
 
 
 def _fail(message: str) -> NoReturn:
@@ -71,8 +72,8 @@ def _database(settings: Settings, *, share: bool) -> Iterator[str]:
 
 
 @cli.command(
-    help="Serve until a signal ends it.\n\nConfiguration is read once, from the environment; the "
-    "options go before it.\n\n\b\n" + describe(),
+    help="Run the server until SIGTERM or SIGINT.\n\nThe configuration is read once, from the "
+    "environment. Options override it.\n\n\b\n" + describe(),
 )
 def up(
     host: Annotated[
@@ -81,8 +82,8 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port to listen on [default: 8000].")] = None,
     data: Data = None,
 ) -> None:
-    """Serve."""
-    # Importing the web's libraries takes longer than all that the other commands do.
+    """Run the server."""
+    # Imported here because it takes longer than everything that the other commands do.
     from api.uvicorn_server import Signals, run  # noqa: PLC0415
 
     with _plain_errors():
@@ -103,7 +104,7 @@ def up(
 
 @cli.command("migrate")
 def migrate_command(data: Data = None) -> None:
-    """Create the tables that are missing. It is safe to run it at any time."""
+    """Create missing tables. It is safe to run this at any time."""
     with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
         stale = migrate(url)
     for name in stale:
@@ -117,7 +118,7 @@ def rebuild_command(
     name: Annotated[str, typer.Argument(help="Read model: " + ", ".join(MODELS))],
     data: Data = None,
 ) -> None:
-    """Build a read model anew from the log and swap it in, while reads go on."""
+    """Rebuild a read model from the log. Reads continue meanwhile."""
     with _plain_errors():
         if name not in MODELS:
             _fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
@@ -131,7 +132,7 @@ def rebuild_command(
 
 @cli.command()
 def verify(data: Data = None) -> None:
-    """Walk the whole log and name everything that was changed after it was recorded."""
+    """Check the whole log, and print everything that was changed after it was recorded."""
     found = 0
     with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
         verification = Verification(url)
@@ -158,16 +159,18 @@ def _with_keys(data: Path | None, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
 
 @tokens.command("create")
 def create_token(
-    name: Annotated[str, typer.Option(help="Name of the key, unique.")],
-    role: Annotated[list[Role], typer.Option(help="Role; may be given again.")],
+    name: Annotated[str, typer.Option(help="Name of the key; it must be unique.")],
+    role: Annotated[list[Role], typer.Option(help="Role; repeat the option for more.")],
     group: Annotated[
-        list[str] | None, typer.Option(help="Group of the owner; may be given again.")
+        list[str] | None, typer.Option(help="Group of the owner; repeat the option for more.")
     ] = None,
     queue: Annotated[
-        list[str] | None, typer.Option(help="Queue that it may serve [default: every queue].")
+        list[str] | None,
+        typer.Option(help="Queue that it serves; repeat the option for more [default: all]."),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(help="Whose decisions its decisions are [default: its name].")
+        str | None,
+        typer.Option(help="Id of the person or program that uses it [default: its name]."),
     ] = None,
     days: Annotated[
         float | None,
@@ -175,7 +178,7 @@ def create_token(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Make an API key and print its token, which is shown only now."""
+    """Create an API key and print its token. The token is not stored and never shown again."""
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
     async def work(keys: ApiKeys) -> str:
@@ -193,7 +196,7 @@ def create_token(
 
 @tokens.command("list")
 def list_tokens(data: Data = None) -> None:
-    """List all keys, one JSON object a line. Tokens are not kept, so none is shown."""
+    """List all keys, one JSON object per line, without their tokens."""
 
     async def work(keys: ApiKeys) -> Sequence[ApiKey]:
         return await keys.all()
@@ -206,16 +209,16 @@ def list_tokens(data: Data = None) -> None:
 def revoke_token(
     name: Annotated[str, typer.Argument(help="Name of the key.")], data: Data = None
 ) -> None:
-    """Revoke a key. It is refused everywhere within a second.
+    """Revoke a key. All servers refuse it within a second.
 
-    A connection on which nothing happens is closed within five more.
+    Idle connections are closed within five more seconds.
     """
 
     async def work(keys: ApiKeys) -> str | None:
         if await keys.revoke(name):
             return None
         known = any(key.name == name for key in await keys.all())
-        return f"{name!r} was revoked before" if known else f"there is no key {name!r}"
+        return f"{name!r} is already revoked" if known else f"there is no key {name!r}"
 
     if problem := _with_keys(data, work):
         _fail(problem)

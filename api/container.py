@@ -1,9 +1,10 @@
-"""The one place where objects are built and put together."""
+"""The only place where the objects of a server are built and connected."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.asgi import build_app
 from api.auth import Authenticator
-from api.context import Services
+from api.context import Context, Services
 from api.database import migrate, reading_pool
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
@@ -41,7 +42,7 @@ from projections.runtime.projector import Projector
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Everything of one server process, started."""
+    """The running parts of one server process."""
 
     app: FastAPI
     services: Services
@@ -53,10 +54,10 @@ class Container:
 async def serve(
     settings: Settings, database_url: str, development: Mapping[str, Principal]
 ) -> AsyncIterator[Container]:
-    """Build a server and run it until the end of the block.
+    """Build and start a server; stop it at the end of the block.
 
-    ``development`` maps tokens to principals, beside the API keys. Raises psycopg errors if the
-    database can't be reached.
+    ``development`` maps tokens to principals, in addition to the API keys. Raises psycopg errors if
+    the database can't be reached.
     """
     await asyncio.to_thread(migrate, database_url)
     pool = reading_pool(database_url, settings)
@@ -104,20 +105,21 @@ async def serve(
         authenticator,
     )
     executor = Executor(SERVED, DocumentCache(SERVED))
+    make_context = partial(Context, services=services)
     http = GraphQLOverHttp(
         executor,
-        authenticator,
-        services,
+        authenticator.authenticate,
+        make_context,
         max_body_bytes=settings.max_body_bytes,
         graphiql=settings.resolved_mode() == "development",
     )
-    sockets = GraphQLOverWebSocket(executor, authenticator, services)
+    sockets = GraphQLOverWebSocket(executor, authenticator.authenticate, make_context)
 
     async def unready() -> str | None:
         try:
             await reader.position()
         except psycopg.Error as error:
-            return f"the database does not answer: {error}"
+            return f"the database can't be reached: {error}"
         return None
 
     await pool.open()

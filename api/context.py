@@ -1,10 +1,8 @@
-"""What a resolver is given: who asks, and what it can ask."""
+"""The context of a request: its principal, and the parts of the server that resolvers call."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from strawberry.types import Info
 
 from application.command_handling.writer import Writer
@@ -17,13 +15,10 @@ from domain.values import Principal
 from projections.approvals.query import ApprovalQuery
 from projections.executions.query import ExecutionQuery
 
-# W3C Trace Context, section 3.2.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the server consists of, as far as resolvers are concerned."""
+    """The parts of the server that resolvers call."""
 
     writer: Writer
     reader: Reader
@@ -37,12 +32,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request. ``trace`` is its W3C traceparent.
+    """One request, or one subscription.
 
-    ``gone`` comes back once the client has hung up; None: where it can't be known. ``recheck``
-    authenticates the token once more: None if it was revoked or ran out. ``cut`` says of a
-    subscription that is closed whether its connection broke off, rather than was ended by
-    either side; None: where it can't be known.
+    ``recheck`` authenticates the token again; it returns None if the token was revoked or has
+    expired. ``trace`` is the W3C traceparent. ``gone`` returns once the client has hung up; None if
+    that can't be known. ``cut`` tells a subscription that is closed whether its connection broke,
+    as opposed to being closed by either side; None if that can't be known.
     """
 
     principal: Principal
@@ -54,13 +49,7 @@ class Context:
 
 
 def context_of(info: Info) -> Context:
-    """Give the context of the request that a resolver runs in."""
+    """Return the context of the request that a resolver runs in."""
     context = info.context
     assert isinstance(context, Context)
     return context
-
-
-def trace_of(headers: Headers) -> str | None:
-    """Give the traceparent of a request, None if there is none that could be passed on."""
-    given = headers.get("traceparent")
-    return given if given is not None and _TRACEPARENT.fullmatch(given) else None

@@ -1,4 +1,4 @@
-"""What every command does with the database, whether it serves the API or not."""
+"""The database, for all commands of ``placet-server``: creating tables, and connections to read."""
 
 from select import POLLIN, poll
 from typing import Any
@@ -17,17 +17,16 @@ LOCK_SECONDS = 5
 
 
 def migrate(database_url: str) -> tuple[str, ...]:
-    """Create all tables that are missing; safe at any time, and by several processes at once.
+    """Create all missing tables. It is safe at any time, and from several processes at once.
 
-    Gives the names of the read models that have to be rebuilt, because their tables are those of
-    another version.
+    Returns the names of the read models whose tables have another version. They must be rebuilt.
     """
     create_tables(database_url)
     return migrate_read_models(database_url, MODELS.values())
 
 
 def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
-    """Make the pool for all reads. It notices dead connections before it hands them out."""
+    """Make the pool of connections for all reads. It replaces dead connections before use."""
     return AsyncConnectionPool(
         database_url,
         min_size=settings.pool_min,
@@ -36,17 +35,17 @@ def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
         configure=_configure,
         check=_check,
         timeout=5.0,
-        # Whoever asks after this begins a new attempt at once, without a growing pause.
+        # After this many seconds the next request tries again at once, without a growing pause.
         reconnect_timeout=1.0,
         open=False,
     )
 
 
 async def _check(connection: AsyncConnection[Any]) -> None:
-    """Raise OperationalError if the connection has broken off.
+    """Raise OperationalError if the connection is broken.
 
-    A server that ended it has said so, which waits to be read; to ask each time whether it still
-    answers would double the way to the database for every read.
+    If the server has closed the connection, there is something to read on its socket. Only then is
+    a query sent: one for each check would double the round trips of every read.
     """
     said = poll()
     said.register(connection.fileno(), POLLIN)
@@ -55,8 +54,8 @@ async def _check(connection: AsyncConnection[Any]) -> None:
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
-    # A page reads a few rows; starting parallel workers for it takes longer than reading them.
+    # Pages have few rows. Starting parallel workers takes longer than reading them.
     await connection.execute("SET max_parallel_workers_per_gather = 0")
-    # One question must not keep a connection from all others; nor a lock those who wait for it.
+    # A slow query must not occupy a connection for long, nor a lock hold up those who wait for it.
     await connection.execute(f"SET statement_timeout = '{READ_SECONDS}s'")
     await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")

@@ -1,4 +1,4 @@
-"""Tokens of development mode: a few made-up people, in a file of the data directory."""
+"""Tokens of development mode: a few made-up people, in a file in the data directory."""
 
 import os
 import secrets
@@ -24,9 +24,9 @@ PEOPLE: dict[str, tuple[Role, frozenset[str]]] = {
 
 
 def dev_principals(data: Path) -> dict[str, Principal]:
-    """Give token -> principal, making the file ``DATA/dev-tokens.json`` where it is missing.
+    """Return the principal of each token. Creates ``DATA/dev-tokens.json`` if it is missing.
 
-    The file, name -> token, is readable by its owner alone and kept over restarts. Raises
+    The file maps names to tokens. Only its owner can read it, and it stays over restarts. Raises
     ConfigurationError if it can't be read or written.
     """
     path = data / FILE
@@ -37,7 +37,7 @@ def dev_principals(data: Path) -> dict[str, Principal]:
             _write(path, tokens)
         path.chmod(0o600)
     except (OSError, msgspec.MsgspecError) as error:
-        msg = f"the development tokens in {path} can't be used: {error}; mend or delete the file"
+        msg = f"the development tokens in {path} can't be used: {error}; repair or delete the file"
         raise ConfigurationError(msg) from error
     return {
         tokens[name]: Principal(id=name, name=name, roles=frozenset({role}), groups=groups)
@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, str]:
 
 def _write(path: Path, tokens: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Whole or not at all, and never readable by others, not even while it is written.
+    # The file is replaced in one step, and others can never read it.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
     with os.fdopen(handle, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(tokens)) + b"\n")

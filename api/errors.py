@@ -1,4 +1,4 @@
-"""GraphQL errors: for what never reached the domain. One stable code each, in ``extensions``."""
+"""GraphQL errors: for requests that did not reach the domain. Each has a stable code."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from projections.querying.keyset_pages import BadCursorError, BadFilterError, Be
 
 
 class ErrorCode(StrEnum):
-    """What clients branch on."""
+    """Codes of GraphQL errors, in ``extensions.code``. Clients branch on them."""
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
@@ -26,7 +26,7 @@ class ErrorCode(StrEnum):
 
 
 class ApiError(GraphQLError):
-    """A refusal of the API itself. The message is for the person who reads it."""
+    """A request that the API refuses. The message is for people, the code for programs."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message, extensions={"code": code.value})
@@ -34,40 +34,43 @@ class ApiError(GraphQLError):
 
 
 def unauthenticated(
-    message: str = "a valid token is needed: this one is missing, unknown, revoked or has expired"
-    " (Authorization: Bearer ...)",
+    message: str = "the token is missing, unknown, revoked or has expired; send a valid one as"
+    " 'Authorization: Bearer ...'",
 ) -> ApiError:
-    """No token, or one that is unknown, expired or revoked."""
+    """The token is missing, unknown, expired or revoked."""
     return ApiError(ErrorCode.UNAUTHENTICATED, message)
 
 
 def forbidden(message: str) -> ApiError:
-    """The principal's roles do not allow it."""
+    """The roles or queues of the principal do not allow the request."""
     return ApiError(ErrorCode.FORBIDDEN, message)
 
 
 def bad_request(message: str) -> ApiError:
-    """Malformed, or not valid against the schema."""
+    """The request is malformed, or not valid against the schema."""
     return ApiError(ErrorCode.BAD_REQUEST, message)
 
 
 def limit_exceeded(message: str) -> ApiError:
-    """Beyond a stated limit."""
+    """The request exceeds a documented limit."""
     return ApiError(ErrorCode.LIMIT_EXCEEDED, message)
 
 
 def unavailable(message: str) -> ApiError:
-    """Not at this moment; a repeat may do."""
+    """The request can't be answered at the moment; a repeat may succeed."""
     return ApiError(ErrorCode.UNAVAILABLE, message)
 
 
 def internal(reference: str) -> ApiError:
-    """A fault of ours. The reference is in the log beside what happened."""
-    return ApiError(ErrorCode.INTERNAL, f"an unforeseen fault; its reference is {reference}")
+    """The server has a bug. Its log has the exception, with the same reference."""
+    return ApiError(
+        ErrorCode.INTERNAL,
+        f"internal error; the log of the server has it with the reference {reference}",
+    )
 
 
 def known(error: BaseException | None) -> ApiError | None:
-    """Give the GraphQL error for an exception that is foreseen, None for any other."""
+    """Return the GraphQL error for an expected exception, None for an unexpected one."""
     match error:
         case ApiError():
             return error
@@ -80,11 +83,11 @@ def known(error: BaseException | None) -> ApiError | None:
         case UnavailableError():
             return ApiError(ErrorCode.UNAVAILABLE, str(error))
         case psycopg.errors.QueryCanceled():
-            return limit_exceeded("the question takes too long to answer; ask for less at once")
+            return limit_exceeded("the query takes too long; ask for less at once")
         case PoolTimeout():
             return ApiError(
                 ErrorCode.UNAVAILABLE,
-                "no connection to the database became free: it is away, or has too much to do; "
+                "no connection to the database became free: it can't be reached or is too busy; "
                 "try again later",
             )
         case psycopg.OperationalError() | psycopg.InterfaceError() | PersistenceError():

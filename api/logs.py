@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, ours and the libraries' alike."""
+"""Logs, also those of libraries: one JSON object per line, on standard error."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ _SHARED: list[Any] = [
 
 
 def configure(level: str) -> None:
-    """Set logging up for the whole process. ``level`` is the least that is logged."""
+    """Set up logging for the whole process. ``level`` is the lowest level that is logged."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -1,7 +1,11 @@
-"""What the edge tells Prometheus."""
+"""Prometheus metrics of the API."""
 
 from prometheus_client import Counter, Gauge
 
-REQUESTS = Counter("placet_graphql_requests", "GraphQL operations answered", ["operation", "code"])
-SOCKETS = Gauge("placet_open_sockets", "WebSockets that are open")
-SUBSCRIPTIONS = Gauge("placet_open_subscriptions", "Subscriptions that are open", ["field"])
+REQUESTS = Counter(
+    "placet_graphql_requests",
+    "GraphQL queries and mutations that were answered",
+    ["operation", "code"],
+)
+SOCKETS = Gauge("placet_open_sockets", "Open WebSockets")
+SUBSCRIPTIONS = Gauge("placet_open_subscriptions", "Open subscriptions", ["field"])

@@ -1,4 +1,4 @@
-"""What can be configured: options of ``up``, else environment variables ``PLACET_*``, read once."""
+"""The configuration: options of ``up``, or environment variables ``PLACET_*``. It is read once."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,11 +16,11 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class ConfigurationError(Exception):
-    """The configuration can't be used; the message names each variable and says what to do."""
+    """The configuration is wrong. The message names each variable and says what to do."""
 
 
 class Settings(BaseSettings):
-    """The configuration of one server process. Use :meth:`read` to make one."""
+    """The configuration of one server process. Make it with :meth:`read`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -35,33 +35,36 @@ class Settings(BaseSettings):
         str | None,
         Field(
             repr=False,
-            description="Connection string of a PostgreSQL 15 or newer. Without one, an embedded "
-            "PostgreSQL is started under the data directory.",
+            description="Connection string of PostgreSQL 15 or newer. If it is not set, the server "
+            "starts an embedded PostgreSQL in the data directory.",
         ),
     ] = None
     mode: Annotated[
         Mode | None,
         Field(
-            description="development (with tokens that it makes up, and GraphiQL) or production. "
-            "Development is the default only with the embedded database and a loopback address; "
-            "otherwise it must be said."
+            description="development or production. Development has made-up tokens and GraphiQL. "
+            "It is the default with the embedded database and a loopback address; otherwise the "
+            "mode must be set."
         ),
     ] = None
     data: Annotated[
         Path,
-        Field(description="Directory of the embedded database and of the development tokens."),
+        Field(description="Directory of the embedded database and the development tokens."),
     ] = Path(".placet")
     host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[
-        int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+        int, Field(ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
     ] = 8000
-    log_level: Annotated[LogLevel, Field(description="The least level that is logged.")] = "info"
+    log_level: Annotated[LogLevel, Field(description="Lowest level that is logged.")] = "info"
     max_queue: Annotated[
         int,
-        Field(ge=1, description="Commands that may wait for the writer; more are OVERLOADED."),
+        Field(
+            ge=1,
+            description="Maximum number of waiting commands; others are refused as OVERLOADED.",
+        ),
     ] = 4096
     batch_max: Annotated[
-        int, Field(ge=1, le=4096, description="Commands in one transaction, at most.")
+        int, Field(ge=1, le=4096, description="Maximum number of commands in one transaction.")
     ] = 256
     lock_timeout: Annotated[
         int, Field(ge=1, description="Seconds to wait for the lock of the log.")
@@ -70,36 +73,37 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=1,
-            description="Seconds after which PostgreSQL ends a transaction whose process is "
-            "silent; the longest that a stopped process holds the log.",
+            description="Seconds after which PostgreSQL ends an idle transaction. A stopped server "
+            "process holds the lock of the log for at most this long.",
         ),
     ] = 3
     pool_min: Annotated[
-        int, Field(ge=1, description="Connections for reading that are kept open.")
+        int, Field(ge=1, description="Minimum number of connections for reading.")
     ] = 2
-    pool_max: Annotated[int, Field(ge=1, description="Connections for reading, at most.")] = 8
+    pool_max: Annotated[
+        int, Field(ge=1, description="Maximum number of connections for reading.")
+    ] = 8
     max_body_bytes: Annotated[
-        int, Field(ge=1024, description="Bytes of a request's body, at most.")
+        int, Field(ge=1024, description="Maximum size of a request's body, in bytes.")
     ] = 1024 * 1024
     drain: Annotated[
         float,
-        Field(ge=0, description="Seconds that open requests are given when the server ends."),
+        Field(ge=0, description="Seconds to finish open requests when the server shuts down."),
     ] = 10.0
     poll_interval: Annotated[
         float,
         Field(
             gt=0,
             le=1,
-            description="Seconds after which the log is read without a notification, at the "
-            "latest.",
+            description="Maximum seconds between two reads of the log if no notification comes.",
         ),
     ] = 1.0
 
     @classmethod
     def read(cls, **options: object) -> Self:
-        """Read the environment; an option that is not None goes before its variable.
+        """Read the environment. An option that is not None overrides its variable.
 
-        Raises ConfigurationError, which names every variable whose value is wrong.
+        Raises ConfigurationError, which names every variable with a wrong value.
         """
         given = {name: value for name, value in options.items() if value is not None}
         try:
@@ -111,7 +115,7 @@ class Settings(BaseSettings):
 
     @property
     def loopback(self) -> bool:
-        """Whether only programs of this machine reach the server."""
+        """Whether only programs on this machine can reach the server."""
         if self.host == "localhost":
             return True
         try:
@@ -120,22 +124,22 @@ class Settings(BaseSettings):
             return False
 
     def resolved_mode(self) -> Mode:
-        """Give the mode that was said, or else development, where that is safe.
+        """Return the mode that is set; otherwise development, if that is safe.
 
-        Raises ConfigurationError if the mode has to be said.
+        Raises ConfigurationError if the mode must be set.
         """
         if self.mode is not None:
             return self.mode
         if self.database_url is None and self.loopback:
             return "development"
         because = (
-            f"the server listens on {self.host}, which other machines may reach"
+            f"other machines may reach the server on {self.host}"
             if self.database_url is None
-            else f"{PREFIX}DATABASE_URL names a database of its own"
+            else f"{PREFIX}DATABASE_URL is set"
         )
         raise ConfigurationError(
-            f"{PREFIX}MODE must be said, because {because}: production, or development, whose "
-            "made-up tokens are kept in a file of the data directory"
+            f"set {PREFIX}MODE, because {because}: to production, or to development, which has "
+            "made-up tokens in a file in the data directory"
         )
 
     @field_validator("database_url")
@@ -146,7 +150,7 @@ class Settings(BaseSettings):
                 conninfo_to_dict(value)
             except ProgrammingError:
                 raise ValueError(
-                    "not a connection string of PostgreSQL; it looks like "
+                    "not a connection string of PostgreSQL; write "
                     "postgresql://user:password@host:5432/database"
                 ) from None
         return value
@@ -162,7 +166,7 @@ class Settings(BaseSettings):
 
 
 def describe() -> str:
-    """List every variable with its default and what it means, one paragraph each."""
+    """Return a paragraph for each variable: its name, default and meaning."""
     lines = []
     for name, field in Settings.model_fields.items():
         default = "not set" if field.default is None else field.default

@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn until a signal ends it."""
+"""Runs the application with uvicorn until a signal ends it."""
 
 import asyncio
 import gc
@@ -16,17 +16,17 @@ from api.settings import ConfigurationError, Settings
 from domain.values import Principal
 
 GARBAGE = 10_000, 20, 50
-"""How many new objects, and then how many rounds of each kind, until the next larger round."""
+"""Thresholds of Python's garbage collector, see ``gc.set_threshold``."""
 
 
 ENVELOPE = 64 * 1024
-"""Bytes of a WebSocket's message around what would be posted, with what its escapes add."""
+"""Bytes that a message on a WebSocket may have more than the body of the same request by POST."""
 
 
 class Signals:
-    """SIGTERM and SIGINT: before the server serves they end the process, in order; then it drains.
+    """Handles SIGTERM and SIGINT until the server serves: they exit the process in an orderly way.
 
-    uvicorn takes them over while it serves, and raises the signal once more when it has ended.
+    While it serves, uvicorn handles both and drains. It raises the signal again at its end.
     """
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ class Signals:
 
     def _ask(self, *_: object) -> None:
         if not self.serving:
-            # What is being started is ended on the way out. A second signal is not heard.
+            # SystemExit stops what was started. A second signal is ignored.
             self.serving = True
             raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):
-    """Says one line when it is ready, and at the end has those answered who only wait."""
+    """Prints a line when it is ready, and answers waiting requests before it shuts down."""
 
     def __init__(self, config: uvicorn.Config, ready: str, signals: Signals) -> None:
         super().__init__(config)
@@ -71,7 +71,7 @@ def run(
     ready: str,
     signals: Signals,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. ``ready`` is printed with ``{url}`` filled in."""
+    """Serve until SIGTERM or SIGINT, then drain. Prints ``ready``, with ``{url}`` replaced."""
     config = uvicorn.Config(
         app=_refuse,
         host=settings.host,
@@ -98,9 +98,9 @@ def run(
                 await built.sockets.drain(settings.drain)
 
             server.drain = drain
-            # What is there by now, the schema above all, stays. Walking through it again and again
-            # for garbage stopped everything for up to a tenth of a second, and walking through all
-            # states in memory for a fiftieth, once a second. Garbage is young, as a rule.
+            # What exists by now, such as the schema, stays. Collections that walked through it
+            # stopped the server for up to 100 ms. Those that walked through all states in memory
+            # stopped it for 20 ms, once a second. Most garbage is young.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE)
@@ -112,14 +112,14 @@ def run(
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Listen. Raises ConfigurationError, where uvicorn would only log what is wrong."""
+    """Listen on the address. Raises ConfigurationError; uvicorn would only log the error."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == EADDRINUSE:
             msg = (
-                f"port {port} of {host} is in use; end what uses it, or give --port or PLACET_PORT"
+                f"port {port} of {host} is in use; stop what uses it, or set --port or PLACET_PORT"
             )
         else:
             msg = f"can't listen on port {port} of {host}: {error.strerror or error}"
@@ -127,4 +127,4 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 async def _refuse(*_: object) -> None:
-    raise RuntimeError("the server is asked before it is built")
+    raise RuntimeError("a request came before the server was built")

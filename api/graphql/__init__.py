@@ -1,4 +1,6 @@
-"""How GraphQL documents arrive and are run: HTTP, WebSocket, limits, caches.
+"""Receives GraphQL documents over HTTP and WebSocket, limits them, and runs them.
 
-Knows nothing of executions: a schema and a context are handed to it.
+It works with any schema: it is handed one, a way to authenticate tokens and a way to make contexts.
+Limits and caches can be changed without looking further. Imports ``api.errors`` and
+``api.metrics``, but neither the schema nor the domain.
 """

@@ -1,4 +1,4 @@
-"""Documents, parsed, limited and validated once."""
+"""A cache of documents, so that each is parsed, checked against the limits and validated once."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from api.errors import ErrorCode, bad_request, limit_exceeded
 from api.graphql import query_limits
 from api.graphql.fastpath.completion import Budget, Plans
 
-# How the parser begins to say that one of its own limits is broken.
+# How messages of the parser begin if the document exceeds one of its limits.
 _TOO_MUCH = ("Syntax Error: Document contains more than", "Syntax Error: Document is nested too")
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document that may be executed, or the errors because of which it may not.
+    """A valid document, or the errors that it has.
 
-    ``operations`` are its operations by their names, kept here by whoever executes them.
+    ``operations`` has its operations by name. The executor fills it.
     """
 
     document: DocumentNode | None
@@ -28,9 +28,9 @@ class PreparedDocument:
 
 
 class DocumentCache:
-    """The documents used last, up to ``max_documents`` and ``max_bytes`` of their text.
+    """The most recent documents, up to ``max_documents`` and ``max_bytes`` of their text.
 
-    Refused ones are kept too: a client that repeats itself costs no validation.
+    Invalid documents are kept too, so that a client that repeats one costs no validation.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class DocumentCache:
         max_bytes: int = 4 * 1024 * 1024,
     ) -> None:
         self._schema = schema
+        self._pages = query_limits.page_sizes(schema)
         self._max_documents = max_documents
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -48,7 +49,7 @@ class DocumentCache:
         self._kept: OrderedDict[str, PreparedDocument] = OrderedDict()
 
     def get(self, source: str) -> PreparedDocument:
-        """Give the document of this text."""
+        """Return the document of this text, from the cache if it is there."""
         prepared = self._kept.get(source)
         if prepared is None:
             prepared = self._prepare(source)
@@ -75,7 +76,7 @@ class DocumentCache:
             too_much = error.message.startswith(_TOO_MUCH)
             return None, (limit_exceeded(error.message) if too_much else _located(error),)
         try:
-            problem = query_limits.check(document)
+            problem = query_limits.check(document, self._pages)
         except RecursionError:
             problem = f"the document is nested more than {query_limits.MAX_DEPTH} levels deep"
         if problem:

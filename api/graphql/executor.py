@@ -1,4 +1,4 @@
-"""Executes prepared documents on the schema, and says what went wrong in the contract's codes."""
+"""Executes prepared documents on a schema, and turns exceptions into the error codes of the API."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
@@ -21,7 +21,6 @@ from graphql import (
 )
 
 from api import metrics
-from api.context import Context
 from api.errors import ApiError, ErrorCode, bad_request, internal, known
 from api.graphql.document_cache import DocumentCache, PreparedDocument
 from api.graphql.fastpath.completion import PlannedExecutor, Plans
@@ -32,20 +31,20 @@ _log = structlog.get_logger(__name__)
 
 
 class Answer(NamedTuple):
-    """A response."""
+    """The body of a response."""
 
     body: dict[str, Any]
 
     @property
     def code(self) -> ErrorCode | None:
-        """The code of the first error, None if there is none."""
+        """The code of the first error, None if there is no error."""
         for error in self.body.get("errors", ()):
             return ErrorCode(error["extensions"]["code"])
         return None
 
 
 class Operation(NamedTuple):
-    """One operation of a document that may be executed. ``field`` is its first root field."""
+    """One operation of a valid document. ``field`` is its first root field."""
 
     document: DocumentNode
     plans: Plans
@@ -55,7 +54,7 @@ class Operation(NamedTuple):
 
 
 class InvalidRequestError(Exception):
-    """The request can't be executed; ``answer`` says why."""
+    """The request can't be executed. ``answer`` has the errors."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body)
@@ -79,9 +78,9 @@ class Executor:
         return operation
 
     async def answer(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> Answer:
-        """Execute a query or mutation. Raises InvalidRequestError for variables that do not fit."""
+        """Execute a query or mutation. Raises InvalidRequestError for invalid variables."""
         answer = _shown(await self.execute(operation, variables, context))
         metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
         if "data" not in answer.body:
@@ -89,26 +88,26 @@ class Executor:
         return answer
 
     async def execute(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> ExecutionResult:
-        """Execute a query or mutation, and give its result as graphql-core gives it."""
+        """Execute a query or mutation, and return the result as graphql-core does."""
         call = self._call(operation, variables)
         if call is None:
             return await self._execute(operation, variables, context)
         try:
             arguments = call.arguments(variables or {})
-        except Exception:  # noqa: BLE001 - the library takes it, or says what is wrong with it
+        except Exception:  # noqa: BLE001 - graphql-core accepts it, or reports the error
             return await self._execute(operation, variables, context)
         info = call.info(context)
         outcome: Any
         try:
             outcome = await call.resolve(arguments, info)
-        except Exception as error:  # noqa: BLE001 - the library says where it was raised
+        except Exception as error:  # noqa: BLE001 - graphql-core reports where it was raised
             outcome = error
         else:
             try:
                 return ExecutionResult({call.name: call.complete(outcome, info)})
-            except Exception:  # noqa: BLE001, S110 - the library finds it again
+            except Exception:  # noqa: BLE001, S110 - graphql-core finds and reports it
                 pass
         return await self._execute(operation, variables, context, resolved(outcome))
 
@@ -116,7 +115,7 @@ class Executor:
         self,
         operation: Operation,
         variables: dict[str, Any] | None,
-        context: Context,
+        context: Any,
         *middleware: Callable[..., Any],
     ) -> ExecutionResult:
         result = execute(
@@ -136,13 +135,13 @@ class Executor:
         if operation.name not in calls:
             executor = self._build(operation, variables, None)
             if isinstance(executor, list):
-                # It is these variables: others may fit.
+                # These variables are invalid; others may be valid.
                 return None
             calls[operation.name] = find(executor, operation.plans)
         return calls[operation.name]
 
     def _build(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context | None
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> PlannedExecutor | list[GraphQLError]:
         executor = PlannedExecutor.build(
             self._schema,
@@ -156,9 +155,9 @@ class Executor:
         return executor
 
     async def stream(
-        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> AsyncGenerator[Answer, None]:
-        """Execute a subscription. Raises InvalidRequestError, also for what ends it early."""
+        """Execute a subscription. Raises InvalidRequestError, also if an error ends it."""
         executor = self._build(operation, variables, context)
         if isinstance(executor, list):
             raise InvalidRequestError(refusal(*executor))
@@ -181,7 +180,7 @@ class Executor:
 
 
 def refusal(*errors: Exception) -> Answer:
-    """Give the answer to a request that was not executed."""
+    """Return the answer to a request that was not executed."""
     return Answer({"errors": _formatted(errors)})
 
 
@@ -199,12 +198,12 @@ def _operation(prepared: PreparedDocument, name: str | None) -> Operation:
 
 def _which(name: str | None) -> str:
     if name is None:
-        return "the document must have exactly one operation, or operationName must say which"
+        return "the document must have exactly one operation, or operationName must name one"
     return f"the document has no operation {name[:100]!r}"
 
 
 def _field(definition: OperationDefinitionNode) -> str:
-    # Names of fragments are of the client's making, and would be labels without end.
+    # Clients choose the names of fragments: as labels they would grow without limit.
     names = (
         node.name.value
         for node in definition.selection_set.selections
@@ -217,7 +216,7 @@ def _shown(result: ExecutionResult) -> Answer:
     if not result.errors:
         return Answer({"data": result.data})
     if result.data is None and all(error.path is None for error in result.errors):
-        # Nothing was executed: the variables do not fit, for example.
+        # Nothing was executed, for example because variables are invalid.
         return refusal(*result.errors)
     return Answer({"errors": _formatted(result.errors), "data": result.data})
 
@@ -248,10 +247,10 @@ def _in_code(error: Exception) -> ApiError:
     if foreseen is not None:
         return foreseen
     if isinstance(cause, GraphQLError):
-        # Of the library itself: a value that does not fit the schema, or one of ours without path.
+        # From graphql-core, such as a value that does not fit the schema.
         code = (cause.extensions or {}).get("code", ErrorCode.BAD_REQUEST)
         return ApiError(ErrorCode(code), cause.message)
     reference = uuid4().hex
     path = error.path if isinstance(error, GraphQLError) else None
-    _log.error("unforeseen_fault", reference=reference, path=path, exc_info=cause)
+    _log.error("unexpected_error", reference=reference, path=path, exc_info=cause)
     return internal(reference)

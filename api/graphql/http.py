@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, as the specification of that name says, straight on ASGI.
+"""GraphQL over HTTP, by the specification of that name, directly on ASGI.
 
 https://graphql.github.io/graphql-over-http/draft/
 """
@@ -14,18 +14,16 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from api.auth import Authenticator, bearer
-from api.context import Context, Services, trace_of
 from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
+from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
-from domain.values import Principal
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
-# Of requests that came to no execution, where the media type allows other statuses than 200.
+# For requests that were not executed. The media type application/json always gets 200.
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
@@ -37,7 +35,7 @@ _MAX_FIELDS = 10
 
 
 class _HttpError(Exception):
-    """What HTTP itself has a status for, whatever media type the client accepts."""
+    """An error of HTTP itself. It has this status for every media type."""
 
     def __init__(self, status: int, error: ApiError, **headers: str) -> None:
         super().__init__(error.message)
@@ -47,7 +45,7 @@ class _HttpError(Exception):
 
 
 class _ClientGoneError(Exception):
-    """Nobody is left to be answered."""
+    """The client has hung up."""
 
 
 class _Response(NamedTuple):
@@ -58,20 +56,20 @@ class _Response(NamedTuple):
 
 
 class GraphQLOverHttp:
-    """An ASGI application for POST and GET. ``graphiql`` shows that to browsers."""
+    """An ASGI application for POST and GET. ``graphiql``: serve GraphiQL to browsers."""
 
     def __init__(
         self,
         executor: Executor,
-        authenticator: Authenticator,
-        services: Services,
+        authenticate: Authenticate,
+        make_context: MakeContext,
         *,
         max_body_bytes: int,
         graphiql: bool = False,
     ) -> None:
         self._executor = executor
-        self._authenticator = authenticator
-        self._services = services
+        self._authenticate = authenticate
+        self._make_context = make_context
         self._max_body_bytes = max_body_bytes
         self._page = get_graphql_ide_html("graphiql").encode() if graphiql else None
 
@@ -112,14 +110,14 @@ class GraphQLOverHttp:
             answer, status, more = refusal(error.error), error.status, error.headers
         except _ClientGoneError:
             raise
-        except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an error
             answer = refusal(error)
             status = _status(answer)
         return _Response(status, dumps(answer.body), media_type, more)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         token = bearer(headers.get("authorization"))
-        principal = await self._authenticator.authenticate(token)
+        principal = await self._authenticate(token)
         if principal is None:
             raise _HttpError(401, unauthenticated(), **{"www-authenticate": "Bearer"})
         match scope["method"]:
@@ -128,37 +126,42 @@ class GraphQLOverHttp:
             case "GET":
                 request = _from_query(scope["query_string"])
             case method:
-                message = f"{method} is not for GraphQL; send a POST"
+                message = f"{method} is not supported; send a POST"
                 raise _HttpError(405, bad_request(message), allow="GET, POST")
         operation = self._executor.prepare(request)
         if operation.type is OperationType.SUBSCRIPTION:
-            message = "a subscription goes over a WebSocket, by the protocol graphql-transport-ws"
+            message = "subscriptions need a WebSocket with the protocol graphql-transport-ws"
             raise _HttpError(400, bad_request(message))
         if operation.type is OperationType.MUTATION and scope["method"] == "GET":
-            raise _HttpError(405, bad_request("a mutation goes by POST"), allow="POST")
+            raise _HttpError(405, bad_request("mutations need a POST"), allow="POST")
 
-        async def recheck() -> Principal | None:
-            return await self._authenticator.authenticate(token)
+        async def recheck() -> Any:
+            return await self._authenticate(token)
 
         async def gone() -> None:
-            # After the body nothing else comes.
+            # After the body, the only message is the disconnect.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        context = Context(principal, self._services, recheck, trace_of(headers), gone)
+        context = self._make_context(
+            principal=principal, recheck=recheck, trace=trace_of(headers), gone=gone
+        )
         return await self._executor.answer(operation, request.variables, context)
 
     async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:
         if not _is_json(headers.get("content-type")):
-            message = f"the body must be {JSON} in UTF-8, and Content-Type must say so"
+            message = f"Content-Type must be {JSON} with the charset UTF-8"
             raise _HttpError(415, bad_request(message))
         if headers.get("content-encoding", "identity") != "identity":
-            raise _HttpError(415, bad_request("the body must not be compressed"))
+            raise _HttpError(
+                415,
+                bad_request("the body must not be compressed; send it without Content-Encoding"),
+            )
         body = await self._body(headers, receive)
         try:
             given = decode_json(body)
         except ValueError as error:
-            raise _HttpError(400, bad_request(f"the body is no JSON: {error}")) from error
+            raise _HttpError(400, bad_request(f"the body is not valid JSON: {error}")) from error
         return _request(given)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
@@ -180,7 +183,7 @@ class GraphQLOverHttp:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self) -> _HttpError:
-        message = f"the body is larger than {self._max_body_bytes} bytes"
+        message = f"the body has more than {self._max_body_bytes} bytes"
         return _HttpError(413, limit_exceeded(message))
 
 
@@ -189,7 +192,7 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        # Half a surrogate pair of a client's, quoted in a message, has no form but an escape.
+        # A message may quote a lone surrogate of a client, which only an escape can express.
         return json.dumps(value).encode()
 
 
@@ -197,7 +200,7 @@ def dumps(value: Any) -> bytes:
 def accepted(header: str | None) -> str:
     """Choose the media type of a response by the Accept header (RFC 9110, section 12.5.1).
 
-    What neither media type of GraphQL satisfies is answered in JSON all the same.
+    If the client accepts neither media type of GraphQL, it gets application/json anyway.
     """
     best, chosen = 0.0, JSON
     for item in (header or "*/*").lower().split(","):
@@ -247,7 +250,7 @@ def _from_query(query: bytes) -> GraphQLRequest:
             if name in given:
                 given[name] = decode_json(given[name].encode())
     except ValueError as error:
-        message = f"the parameters in the URL can't be read: {error}"
+        message = f"the parameters of the URL can't be parsed: {error}"
         raise _HttpError(400, bad_request(message)) from error
     return _request(given)
 

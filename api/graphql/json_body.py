@@ -1,4 +1,4 @@
-"""JSON as clients send it: whole numbers stay exact, and what is wrong is told where it belongs."""
+"""Decodes JSON that clients send, without changing values that later checks must report."""
 
 import json
 from typing import Any, NoReturn
@@ -9,10 +9,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 def decode_json(data: bytes) -> Any:
-    """Decode a JSON text. Raises ValueError if it is none.
+    """Decode JSON. Whole numbers stay exact. Raises ValueError if it is not valid.
 
-    A number too large for a double becomes an infinity, and half a surrogate pair stays one, so
-    that the rule about values can name its path.
+    A number that is too large for a double becomes infinity, and a lone surrogate stays. The check
+    of the value then refuses it with its path.
     """
     try:
         return _decode(data)
@@ -26,5 +26,5 @@ def decode_json(data: bytes) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    msg = f"{name} is no JSON"
+    msg = f"{name} is not a JSON value"
     raise ValueError(msg)

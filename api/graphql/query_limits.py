@@ -1,10 +1,10 @@
 """Limits on GraphQL documents, checked in one pass before validation.
 
-Validation itself can be made to take seconds, by fragments that spread each other. Here each
-fragment is measured once, so the pass is linear in the length of the document.
+Fragments that spread each other can make validation take seconds. Here each fragment is measured
+once, so the time is linear in the length of the document.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from graphql import (
@@ -12,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLSchema,
     IntValueNode,
     NullValueNode,
     OperationDefinitionNode,
@@ -26,14 +27,16 @@ MAX_ROOT_FIELDS = 100
 MAX_SELECTIONS = 10_000
 MAX_OBJECTS = 60_000
 
-# How many items a page of these fields has if `first` does not say.
-PAGES = {"executions": 50, "approvals": 100, "events": 100, "steps": 100}
 MAX_PAGE = 500
+"""Items of one page, where the field itself refuses more."""
 MAX_DIGITS = 9
+
+PageSizes = Mapping[str, int]
+"""How many items the fields with pages have at most, by name, if ``first`` is left out."""
 
 
 class _Size(NamedTuple):
-    """What a set of selections comes to when all fragments are spread."""
+    """The size of a set of selections with all fragments spread."""
 
     selections: int = 0
     depth: int = 0
@@ -53,20 +56,32 @@ class _Size(NamedTuple):
         )
 
 
-def check(document: DocumentNode) -> str | None:
-    """Say which limit the document breaks, None if it keeps them all.
+def page_sizes(schema: GraphQLSchema) -> PageSizes:
+    """Return the default page size of each field that takes ``first``."""
+    sizes: dict[str, int] = {}
+    for type_ in schema.type_map.values():
+        for name, field in getattr(type_, "fields", {}).items():
+            first = getattr(field, "args", {}).get("first")
+            if first is not None:
+                size = first.default_value if isinstance(first.default_value, int) else MAX_PAGE
+                sizes[name] = max(size, sizes.get(name, 0))
+    return sizes
 
-    Counted with all fragments spread, at every place: that is what would be executed. A fragment
-    that spreads itself is left to validation, which refuses it.
+
+def check(document: DocumentNode, pages: PageSizes) -> str | None:
+    """Return which limit the document exceeds, None if there is none.
+
+    Fragments count at every place where they are spread, because that is what would be executed.
+    Validation refuses fragments that spread themselves.
     """
-    measure = _Measure(document)
+    measure = _Measure(document, pages)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             size = measure.selections(definition.selection_set)
             directives = size.directives + len(definition.directives or ())
             if problem := _problem(size._replace(directives=directives)):
                 return problem
-    # Fragments that no operation spreads are validated all the same.
+    # Validation also reads fragments that no operation spreads.
     for size in measure.all_fragments():
         if problem := _problem(size._replace(roots=0)):
             return problem
@@ -80,10 +95,10 @@ def _problem(size: _Size) -> str | None:
         ("has {} directives", size.directives, MAX_DIRECTIVES),
         ("asks for {} fields at its root", size.roots, MAX_ROOT_FIELDS),
         ("selects {} fields", size.selections, MAX_SELECTIONS),
-        ("asks for up to {} items, pages in pages multiplied,", size.objects, MAX_OBJECTS),
+        ("asks for up to {} items, with nested pages multiplied,", size.objects, MAX_OBJECTS),
     ):
         if number > limit:
-            shown = str(number) if number < 10 * MAX_SELECTIONS else "very many"
+            shown = str(number) if number < 10 * MAX_SELECTIONS else "far too many"
             return (
                 f"the document {what.format(shown)} with all fragments spread; the limit is {limit}"
             )
@@ -91,7 +106,8 @@ def _problem(size: _Size) -> str | None:
 
 
 class _Measure:
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, document: DocumentNode, pages: PageSizes) -> None:
+        self._pages = pages
         self._fragments = {
             definition.name.value: definition
             for definition in document.definitions
@@ -113,7 +129,7 @@ class _Measure:
         directives = len(node.directives or ())
         if isinstance(node, FieldNode):
             inner = self.selections(node.selection_set)
-            items = _items(node)
+            items = self._items(node)
             return _Size(
                 inner.selections + 1,
                 inner.depth + 1,
@@ -140,17 +156,16 @@ class _Measure:
         self._sizes[name] = size
         return size
 
-
-def _items(node: FieldNode) -> int:
-    """Give how many items a page may have, 0 for a field that is no page."""
-    default = PAGES.get(node.name.value)
-    if default is None or node.selection_set is None:
-        return 0
-    for argument in node.arguments or ():
-        if argument.name.value == "first":
-            value = argument.value
-            if isinstance(value, IntValueNode):
-                # What is out of bounds is told by the field itself, which knows them.
-                return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
-            return default if isinstance(value, NullValueNode) else MAX_PAGE
-    return default
+    def _items(self, node: FieldNode) -> int:
+        """Return how many items a page may have, 0 for a field without pages."""
+        default = self._pages.get(node.name.value)
+        if default is None or node.selection_set is None:
+            return 0
+        for argument in node.arguments or ():
+            if argument.name.value == "first":
+                value = argument.value
+                if isinstance(value, IntValueNode):
+                    # The field itself refuses a number outside of its bounds.
+                    return max(1, min(int(value.value[:MAX_DIGITS]), MAX_PAGE))
+                return default if isinstance(value, NullValueNode) else MAX_PAGE
+        return default

@@ -4,7 +4,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -15,30 +14,28 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
-from api.auth import Authenticator, bearer
-from api.context import Context, Services, trace_of
 from api.errors import ApiError, limit_exceeded, unavailable
+from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
-from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
-"""How often a token is looked at again while nothing is delivered."""
-WITHOUT_A_WORD = {1005, 1006}
-"""Codes by RFC 6455, section 7.4.1: no close frame, or one that gives no code."""
+"""Seconds between two checks of the token on an idle connection."""
+NO_CLOSE_CODE = {1005, 1006}
+"""Codes of RFC 6455, section 7.4.1: no close frame came, or one without a code."""
 MAX_OPERATIONS = 1_000
 MAX_REASON = 120
-"""Bytes; a close frame has room for 123."""
+"""Bytes of a reason. A close frame has room for 123."""
 
 
 class _CloseError(Exception):
-    """The connection is to be closed with this code of the protocol."""
+    """The connection must be closed with this code of the protocol."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -47,7 +44,7 @@ class _CloseError(Exception):
 
 
 class _Commands:
-    """What is under way on all sockets and will end by itself: queries and mutations."""
+    """The queries and mutations that are running, on all sockets."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
@@ -58,26 +55,26 @@ class GraphQLOverWebSocket:
     """An ASGI application for WebSockets. ``connection_init`` carries the token."""
 
     def __init__(
-        self, executor: Executor, authenticator: Authenticator, services: Services
+        self, executor: Executor, authenticate: Authenticate, make_context: MakeContext
     ) -> None:
         self._executor = executor
-        self._authenticator = authenticator
-        self._services = services
+        self._authenticate = authenticate
+        self._make_context = make_context
         self._commands = _Commands()
 
     async def drain(self, seconds: float) -> None:
-        """Take no more operations, and wait so long for queries and mutations to be answered.
+        """Accept no more operations, and wait for running queries and mutations.
 
-        The server cuts its sockets when it ends, unlike requests over HTTP.
+        It waits at most this long. uvicorn waits for HTTP requests, but closes WebSockets at once.
         """
         self._commands.ending = True
-        # What was taken just now has yet to begin.
+        # Operations that were accepted just now have not started yet.
         await asyncio.sleep(0)
         if self._commands.tasks:
             await asyncio.wait(self._commands.tasks, timeout=seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection until either side ends it."""
+        """Serve one connection until either side closes it."""
         socket = WebSocket(scope, receive, send)
         if PROTOCOL not in scope["subprotocols"]:
             await socket.accept()
@@ -88,8 +85,8 @@ class GraphQLOverWebSocket:
             await _Connection(
                 socket,
                 self._executor,
-                self._authenticator.authenticate,
-                self._services,
+                self._authenticate,
+                self._make_context,
                 self._commands,
             ).serve()
 
@@ -99,15 +96,15 @@ class _Connection:
         self,
         socket: WebSocket,
         executor: Executor,
-        authenticate: Callable[[str | None], Awaitable[Principal | None]],
-        services: Services,
+        authenticate: Authenticate,
+        make_context: MakeContext,
         commands: _Commands,
     ) -> None:
         self._commands = commands
         self._socket = socket
         self._executor = executor
         self._authenticate = authenticate
-        self._services = services
+        self._make_context = make_context
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -115,7 +112,7 @@ class _Connection:
         self._unsent = False
 
     async def serve(self) -> None:
-        """Take messages until the end, then end every operation."""
+        """Handle messages until the connection closes, then cancel every operation."""
         watching: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(INIT_SECONDS):
@@ -124,11 +121,11 @@ class _Connection:
             while True:
                 await self._handle(await self._receive())
         except TimeoutError:
-            await self._close(4408, "connection_init did not come in time")
+            await self._close(4408, f"connection_init must come within {INIT_SECONDS:g} seconds")
         except _CloseError as error:
             await self._close(error.code, error.reason)
         except WebSocketDisconnect:
-            await self._hear_out()
+            await self._receive_disconnect()
         finally:
             self._ended(cut=False)
             tasks = [*self._operations.values(), *([watching] if watching else [])]
@@ -142,21 +139,21 @@ class _Connection:
             await self._handle(message)
             message = await self._receive()
         if message["type"] != "connection_init":
-            raise _CloseError(4401, "connection_init must come first")
+            raise _CloseError(4401, "the first message must be connection_init")
         payload = message.get("payload")
         given = payload.get("authorization") if isinstance(payload, dict) else None
         self._token = bearer(given if isinstance(given, str) else None)
         try:
             await self._principal()
         except psycopg.Error as error:
-            _log.warning("token_not_looked_up", error=str(error))
+            _log.warning("token_lookup_failed", error=str(error))
             raise _CloseError(1013, "the database can't be reached; try again later") from error
         await self._send({"type": "connection_ack"})
 
-    async def _principal(self) -> Principal:
-        """Give who the token belongs to now.
+    async def _principal(self) -> Any:
+        """Return the current principal of the token.
 
-        Raises _CloseError if that is nobody, psycopg.Error if it can't be looked up.
+        Raises _CloseError if the token is not valid, psycopg.Error if the database is away.
         """
         principal = await self._authenticate(self._token)
         if principal is None:
@@ -164,7 +161,7 @@ class _Connection:
         return principal
 
     async def _watch(self) -> None:
-        """Close the connection once its token has ended, also while nothing is delivered."""
+        """Close the connection once its token is no longer valid, also while it is idle."""
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             with suppress(psycopg.Error):
@@ -176,12 +173,12 @@ class _Connection:
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
             code = received.get("code", 1005)
-            self._ended(cut=code in WITHOUT_A_WORD)
+            self._ended(cut=code in NO_CLOSE_CODE)
             raise WebSocketDisconnect(code)
         return received
 
-    async def _hear_out(self) -> None:
-        """Receive the last word, if a message could not be sent before it was heard."""
+    async def _receive_disconnect(self) -> None:
+        """Receive the disconnect, if sending failed before it was received."""
         with suppress(WebSocketDisconnect):
             while not self._cut.done():
                 await self._received()
@@ -190,13 +187,13 @@ class _Connection:
         received = await self._received()
         text = received.get("text")
         if text is None:
-            raise _CloseError(4400, "messages are text")
+            raise _CloseError(4400, "messages must be text, not binary")
         try:
             message = decode_json(text.encode("utf-8", "surrogatepass"))
         except ValueError as error:
-            raise _CloseError(4400, f"a message is no JSON: {error}") from error
+            raise _CloseError(4400, f"the message is not valid JSON: {error}") from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise _CloseError(4400, "a message is a JSON object with a type")
+            raise _CloseError(4400, "a message must be a JSON object with a type")
         return message
 
     async def _handle(self, message: dict[str, Any]) -> None:
@@ -208,27 +205,29 @@ class _Connection:
             case {"type": "pong"}:
                 pass
             case {"type": "connection_init"}:
-                raise _CloseError(4429, "connection_init came twice")
+                raise _CloseError(4429, "connection_init was already sent")
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
                 await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
                 if (task := self._operations.pop(id_, None)) is not None:
                     task.cancel()
             case {"type": type_}:
-                raise _CloseError(4400, f"no message of the protocol: {type_}")
+                raise _CloseError(4400, f"unknown or malformed message of the type {type_}")
 
     async def _subscribe(self, id_: str, payload: object) -> None:
         if id_ in self._operations:
-            raise _CloseError(4409, f"there is an operation {id_} already")
+            raise _CloseError(4409, f"an operation with the id {id_} is already running")
         try:
             if len(self._operations) >= MAX_OPERATIONS:
-                raise limit_exceeded(f"a connection holds {MAX_OPERATIONS} operations at most")
+                raise limit_exceeded(
+                    f"the connection already has {MAX_OPERATIONS} operations, which is the limit"
+                )
             request = GraphQLRequest.of(payload)
         except ApiError as error:
             await self._refuse(id_, refusal(error))
             return
         if self._commands.ending:
-            await self._refuse(id_, refusal(unavailable("the server is ending; try again")))
+            await self._refuse(id_, refusal(unavailable("the server is shutting down; try again")))
             return
         task = asyncio.create_task(self._run(id_, request), name="placet-operation")
         self._operations[id_] = task
@@ -252,7 +251,7 @@ class _Connection:
             await self._close(error.code, error.reason)
         except WebSocketDisconnect:
             pass
-        except Exception as error:  # noqa: BLE001 - it is logged, and the client is told
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an error
             await self._refuse(id_, refusal(error))
 
     async def _answer(
@@ -274,13 +273,16 @@ class _Connection:
             async for answer in stream:
                 await self._send({"type": "next", "id": id_, "payload": answer.body})
 
-    async def _context(self) -> Context:
-        async def recheck() -> Principal | None:
+    async def _context(self) -> Any:
+        async def recheck() -> Any:
             return await self._authenticate(self._token)
 
-        # Asked each time, so that a change of roles counts from the next operation on.
-        return Context(
-            await self._principal(), self._services, recheck, self._trace, cut=self._was_cut
+        # Checked for each operation, so that changed roles take effect with the next one.
+        return self._make_context(
+            principal=await self._principal(),
+            recheck=recheck,
+            trace=self._trace,
+            cut=self._was_cut,
         )
 
     async def _refuse(self, id_: str, answer: Answer) -> None:
@@ -289,7 +291,7 @@ class _Connection:
 
     @property
     def _open(self) -> bool:
-        """Whether this side has not closed the connection, nor found it broken."""
+        """Whether this side has neither closed the connection nor found it broken."""
         return self._socket.application_state is WebSocketState.CONNECTED
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -306,8 +308,8 @@ class _Connection:
             self._cut.set_result(cut)
 
     async def _was_cut(self) -> bool:
-        """Say whether the connection broke off; that it did not, while it is open."""
-        # Why nothing can be sent any more is what is received last.
+        """Return whether the connection broke; False while it is open."""
+        # If sending failed, the reason is in the last message that is received.
         return await asyncio.shield(self._cut) if self._unsent or self._cut.done() else False
 
     async def _close(self, code: int, reason: str) -> None:

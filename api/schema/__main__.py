@@ -1,4 +1,4 @@
-"""``python -m api.schema`` prints the schema as it is served."""
+"""``python -m api.schema`` prints the schema that the server serves."""
 
 import sys
 

@@ -1,29 +1,20 @@
-"""Approvals: as they stand, and as they were."""
+"""The fields of an approval, and snapshots. Current approvals are in :mod:`api.schema.nodes`."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import strawberry
-from strawberry.types import Info
 
-from api.context import context_of
 from api.schema.enums import ApprovalStatus, ResolutionCause, Verdict
-from api.schema.node import Node
-from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.policies import ApprovalPolicy, Requirement
 from api.schema.scalars import JSON
-from domain import authorization
-from domain.approvals import eligibility, quorum
+from domain.approvals import quorum
 from domain.approvals.document import document_of
 from domain.execution import state
 
-if TYPE_CHECKING:
-    from api.schema.executions import Execution
 
-
-@strawberry.type(description="What one person decided.")
+@strawberry.type(description="The decision of one person.")
 class Decision:
     verdict: Verdict
     by: Actor
@@ -31,14 +22,12 @@ class Decision:
     at: datetime
     comment: str | None
     answers: JSON | None
-    digest: str = strawberry.field(description="Of the document that this person saw.")
-    rule: str = strawberry.field(
-        description="What made this person eligible, frozen at that moment."
-    )
+    digest: str = strawberry.field(description="The digest of the document that this person saw.")
+    rule: str = strawberry.field(description="Why this person was eligible at that moment.")
 
     @classmethod
     def of(cls, decision: state.Decision) -> "Decision":
-        """Show a decision."""
+        """Make the GraphQL type of a decision."""
         behalf = decision.on_behalf_of
         return cls(
             verdict=decision.verdict,
@@ -52,27 +41,31 @@ class Decision:
         )
 
 
-@strawberry.type(description="Whether one may decide, and if not, why.")
+@strawberry.type(description="Whether the viewer may decide, and the reasons if not.")
 class Eligibility:
     allowed: bool
     reasons: list[str]
 
 
-@strawberry.interface(description="A question put to people.")
+@strawberry.interface(description="A request for approval by people.")
 class ApprovalView:
     of_execution: strawberry.Private[state.Execution]
     of_approval: strawberry.Private[state.Approval]
     key: str
     round: int = strawberry.field(
-        description="1, and one more each time that the key is asked again after a retry."
+        description="1, and one more for each request with the same key after a retry."
     )
     title: str | None
     description: str | None
-    payload: JSON | None = strawberry.field(description="What will be done if this is granted.")
+    payload: JSON | None = strawberry.field(
+        description="What will be done if the approval is granted."
+    )
     payload_digest: str
-    digest: str = strawberry.field(description="Of the document; a decision names it.")
+    digest: str = strawberry.field(
+        description="The digest of the document. Decisions must name it."
+    )
     form: JSON | None
-    erased: bool = strawberry.field(description="Whether what people wrote was destroyed.")
+    erased: bool = strawberry.field(description="Whether the texts that people wrote were erased.")
     status: ApprovalStatus
     resolution: ResolutionCause | None
     requested_at: datetime
@@ -80,7 +73,7 @@ class ApprovalView:
     resolved_at: datetime | None
     redeemed_at: datetime | None
 
-    @strawberry.field(description="All that is put before the approver.")
+    @strawberry.field(description="Everything that an approver is shown.")
     def document(self) -> JSON | None:
         return JSON(document_of(self.of_execution, self.of_approval))
 
@@ -88,16 +81,19 @@ class ApprovalView:
     def policy(self) -> ApprovalPolicy:
         return ApprovalPolicy.of(self.of_approval.policy)
 
-    @strawberry.field(description="In the order in which they were made.")
+    @strawberry.field(description="All decisions, oldest first.")
     def decisions(self) -> list[Decision]:
         return [Decision.of(decision) for decision in self.of_approval.decisions]
 
-    @strawberry.field(description="What is still missing, with what is left of each count.")
+    @strawberry.field(
+        description="The requirements that are not met yet, each with the number of people missing."
+    )
     def outstanding(self) -> list[Requirement]:
         return Requirement.of_all(quorum.outstanding(self.of_approval))
 
 
-def _view(execution: state.Execution, approval: state.Approval) -> dict[str, Any]:
+def approval_fields(execution: state.Execution, approval: state.Approval) -> dict[str, Any]:
+    """Return the fields of an approval that need no resolver."""
     return {
         "of_execution": execution,
         "of_approval": approval,
@@ -119,86 +115,12 @@ def _view(execution: state.Execution, approval: state.Approval) -> dict[str, Any
     }
 
 
-@strawberry.type(description="A question put to people, as it stands.")
-class Approval(ApprovalView, Node):
-    shown_in: strawberry.Private["Execution | None"]
-    execution_id: strawberry.ID
-    workflow: str
-
-    @strawberry.field(description="Null for a viewer who may not read it.")
-    async def execution(
-        self, info: Info
-    ) -> Annotated["Execution", strawberry.lazy("api.schema.executions")] | None:
-        # The two modules show each other's types, so one of them has to look late.
-        from api.schema.executions import Execution  # noqa: PLC0415
-
-        context = context_of(info)
-        if not authorization.sees_execution(context.principal, self.of_execution):
-            return None
-        if self.shown_in is not None:
-            return self.shown_in
-        current = await context.services.reader.execution(self.of_execution.id)
-        return None if current is None else Execution.of(current)
-
-    @strawberry.field
-    def initiator(self) -> Actor:
-        return Actor.of(self.of_execution.initiator)
-
-    @strawberry.field(description="Whether the viewer's decision would be taken now.")
-    def viewer_may_decide(self, info: Info) -> Eligibility:
-        viewer, approval = context_of(info).principal, self.of_approval
-        reasons = list(eligibility.objections(viewer, self.of_execution, approval))
-        if not approval.pending:
-            reasons.insert(0, f"the approval is {approval.status}")
-        elif approval.decision_of(viewer.id) is not None:
-            reasons.insert(0, "this person has decided already")
-        return Eligibility(allowed=not reasons, reasons=reasons)
-
-    @classmethod
-    def of(
-        cls,
-        execution: state.Execution,
-        approval: state.Approval,
-        shown_in: "Execution | None" = None,
-    ) -> "Approval":
-        """Show an approval. Of the execution only what never changes has to be current.
-
-        ``shown_in`` is the execution as it stands, if it is shown already.
-        """
-        return cls(
-            shown_in=shown_in,
-            id=strawberry.ID(str(approval.id)),
-            execution_id=strawberry.ID(str(execution.id)),
-            workflow=execution.workflow,
-            **_view(execution, approval),
-        )
-
-
-@strawberry.type(description="An approval as it was. It has no id, so no cache takes it for now.")
+@strawberry.type(
+    description="An approval as it was at an earlier version. It has no id, so that no cache "
+    "takes it for the current one."
+)
 class ApprovalSnapshot(ApprovalView):
     @classmethod
     def of(cls, execution: state.Execution, approval: state.Approval) -> "ApprovalSnapshot":
-        """Show an approval of a past execution."""
-        return cls(**_view(execution, approval))
-
-
-@strawberry.type(description="An approval in a page.")
-class ApprovalEdge:
-    cursor: str
-    node: Approval
-
-
-@strawberry.type(description="A page of approvals, true of the log up to its position.")
-class ApprovalConnection:
-    edges: list[ApprovalEdge]
-    page_info: PageInfo
-    counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
-    stands_at: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @strawberry.field(description="Exact to 10,000, null above.")
-    async def total_count(self) -> int | None:
-        return await self.counted()
-
-    @strawberry.field(description="A subscription from here misses nothing and repeats nothing.")
-    async def position(self) -> str:
-        return str(await self.stands_at())
+        """Make the GraphQL type of an approval in an execution at an earlier version."""
+        return cls(**approval_fields(execution, approval))

@@ -1,4 +1,4 @@
-"""The domain's enumerations as GraphQL ones."""
+"""GraphQL enums, made from the enumerations of the domain and of the read models."""
 
 import strawberry
 

@@ -1,4 +1,4 @@
-"""Recorded events, as they lie in the log."""
+"""Recorded events, and pages of them."""
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from domain.serialization.event_codec import Unreadable
 
 
 def data_of(event: Event) -> dict[str, Any]:
-    """Render an event as a JSON object: structure and content side by side, defaults filled in."""
+    """Return an event as one JSON object, with its structure, its content and all defaults."""
     members = _members(event)
     content = members.pop("content")
     return {**members, **content}
@@ -33,7 +33,7 @@ def _members(value: msgspec.Struct) -> dict[str, Any]:
 
 @cache
 def _names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    """Give the name of each field, and the one under which it is stored."""
+    """Return each field's name in Python and its name in stored events."""
     return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(struct))
 
 
@@ -53,19 +53,19 @@ def _plain(value: Any) -> Any:
             return value
 
 
-@strawberry.type(description="One event of the log. Nothing of it ever changes.")
+@strawberry.type(description="One event of the log. It never changes.")
 class RecordedEvent:
     event: strawberry.Private[LoggedEvent]
     position: str
     execution_id: strawberry.ID
     version: int
     type: str = strawberry.field(
-        description="The kind of event, such as ApprovalGranted. Unreadable: this server does "
-        "not know the topic, or the bytes were damaged; what it can't read is null or empty."
+        description="The type of the event, such as ApprovalGranted. Unreadable: this server does "
+        "not know the topic, or the bytes are damaged. What it can't read is null or empty."
     )
-    topic: str = strawberry.field(description="The stable name under which it is stored.")
+    topic: str = strawberry.field(description="The stable name that it is stored under.")
     at: datetime = strawberry.field(
-        description="Database time of the commit, or up to a tenth of a second before."
+        description="The database's time at the commit, or up to a tenth of a second before."
     )
     command_id: strawberry.ID
     correlation_id: strawberry.ID
@@ -73,7 +73,9 @@ class RecordedEvent:
     previous_hash: str
     hash: str
 
-    @strawberry.field(description="What happened: structure and content together.")
+    @strawberry.field(
+        description="The fields of the event, with the content that people or programs sent."
+    )
     def data(self) -> JSON | None:
         event = self.event.recorded.event
         return None if isinstance(event, Unreadable) else JSON(data_of(event))
@@ -82,13 +84,13 @@ class RecordedEvent:
     def actor(self) -> Actor:
         return Actor.of(self.event.recorded.actor)
 
-    @strawberry.field(description="Base64 of the bytes in the log.")
+    @strawberry.field(description="The stored bytes, in Base64.")
     def stored_bytes(self) -> str:
         return b64encode(self.event.stored).decode()
 
     @classmethod
     def of(cls, event: LoggedEvent) -> "RecordedEvent":
-        """Show an event."""
+        """Make the GraphQL type of an event."""
         recorded = event.recorded
         causation = recorded.causation_id
         return cls(
@@ -107,7 +109,7 @@ class RecordedEvent:
         )
 
 
-@strawberry.type(description="An event in a page.")
+@strawberry.type(description="An event in a page, with its cursor.")
 class EventEdge:
     cursor: str
     node: RecordedEvent
@@ -126,7 +128,7 @@ class EventConnection:
         after: int,
         cursor: Callable[[LoggedEvent], int],
     ) -> "EventConnection":
-        """Show a page of ``size`` out of one event more, if there was one."""
+        """Make a page of ``size``. ``events`` has one more event if there is a next page."""
         edges = [
             EventEdge(cursor=str(cursor(event)), node=RecordedEvent.of(event))
             for event in events[:size]

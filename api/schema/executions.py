@@ -1,6 +1,6 @@
-"""Executions: as they stand, and as they were."""
+"""The fields of an execution, and snapshots. Current executions are in :mod:`api.schema.nodes`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +8,11 @@ import strawberry
 from strawberry.types import Info
 
 from api.context import context_of
-from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge, ApprovalSnapshot
-from api.schema.enums import ApprovalStatus, ExecutionState
-from api.schema.events import EventConnection
-from api.schema.node import Node
-from api.schema.paging import PageInfo, number_of, page_size, slice_after
-from api.schema.people import Actor, Label
+from api.schema.approvals import ApprovalSnapshot
+from api.schema.enums import ExecutionState
+from api.schema.limits import page_size
+from api.schema.paging import PageInfo, number_of, slice_after
+from api.schema.people import Actor
 from api.schema.scalars import JSON
 from domain import values
 from domain.execution.state import Child as ChildState
@@ -21,20 +20,20 @@ from domain.execution.state import Execution as State
 from domain.execution.state import Step as StepState
 
 
-@strawberry.type(description="A step of the work, known by its key.")
+@strawberry.type(description="A step of an execution, identified by its key.")
 class Step:
     key: str
     name: str
     attempts: int
     result: JSON | None
     error: str | None = strawberry.field(
-        description="Of the last attempt, where none succeeded yet."
+        description="The error of the last attempt, if no attempt has succeeded yet."
     )
     completed_at: datetime | None
 
     @classmethod
     def of(cls, step: StepState) -> "Step":
-        """Show a step."""
+        """Make the GraphQL type of a step."""
         return cls(
             key=step.key,
             name=step.name,
@@ -45,7 +44,7 @@ class Step:
         )
 
 
-@strawberry.type(description="A step in a page.")
+@strawberry.type(description="A step in a page, with its cursor.")
 class StepEdge:
     cursor: str
     node: Step
@@ -58,7 +57,7 @@ class StepConnection:
 
     @classmethod
     def of(cls, steps: Sequence[StepState], after: int, size: int) -> "StepConnection":
-        """Show a page of all steps."""
+        """Make a page out of all steps."""
         page, more = slice_after(steps, after, size)
         edges = [StepEdge(cursor=str(step.ordinal), node=Step.of(step)) for step in page]
         cursors = [edge.cursor for edge in edges]
@@ -68,13 +67,13 @@ class StepConnection:
         )
 
 
-@strawberry.type(description="Where a forked execution comes from.")
+@strawberry.type(description="The execution and version that a forked execution started from.")
 class ForkOrigin:
     execution_id: strawberry.ID
     version: int
 
 
-@strawberry.type(description="The execution for which another one was started, under a key.")
+@strawberry.type(description="The execution that started this one as its child, under a key.")
 class Parent:
     execution_id: strawberry.ID
     key: str
@@ -82,22 +81,24 @@ class Parent:
 
     @classmethod
     def of(cls, parent: values.Parent) -> "Parent":
-        """Show a parent."""
+        """Make the GraphQL type of a parent."""
         execution_id = strawberry.ID(str(parent.execution_id))
         return cls(execution_id=execution_id, key=parent.key, round=parent.round)
 
 
-@strawberry.type(description="An execution that was started for another one.")
+@strawberry.type(description="An execution that another execution started.")
 class Child:
     key: str
     round: int
     execution_id: strawberry.ID
     workflow: str
-    outcome: ExecutionState | None = strawberry.field(description="Null while it goes on.")
+    outcome: ExecutionState | None = strawberry.field(
+        description="The final state of the child; null until it has ended."
+    )
 
     @classmethod
     def of(cls, child: ChildState) -> "Child":
-        """Show a child."""
+        """Make the GraphQL type of a child."""
         return cls(
             key=child.key,
             round=child.round,
@@ -107,7 +108,13 @@ class Child:
         )
 
 
-@strawberry.interface(description="What is known of an execution at one version.")
+@strawberry.type(description="A name and a value that executions can be found by.")
+class Label:
+    name: str
+    value: str
+
+
+@strawberry.interface(description="An execution at one version.")
 class ExecutionView:
     of_execution: strawberry.Private[State]
     partial: strawberry.Private[bool]
@@ -115,9 +122,9 @@ class ExecutionView:
     workflow_version: str | None
     queue: str
     state: ExecutionState
-    version: int = strawberry.field(description="The number of events folded.")
+    version: int = strawberry.field(description="The number of events up to this state.")
     fence: int = strawberry.field(
-        description="The fencing number: 0 until first claimed, then one more at each claim."
+        description="The fencing number: 0 before the first claim, then one more with each claim."
     )
     worker: str | None
     input: JSON | None
@@ -128,16 +135,19 @@ class ExecutionView:
     updated_at: datetime
     ended_at: datetime | None
     asleep: bool = strawberry.field(
-        description="Its worker waits for nothing but a timer, a signal or a child."
+        description="Whether its worker only waits for timers, signals or children."
     )
     parked: str | None = strawberry.field(
-        description="Why no worker goes on with it, until a person lets it."
+        description="Why workers must not continue it until a person unparks it; null if it is not "
+        "parked."
     )
     woken_version: int = strawberry.field(
-        description="The version of the latest event that gave a waiting worker something to do, "
+        description="The version of the latest event that gave a waiting worker something to do; "
         "0 if there was none."
     )
-    parent: Parent | None = strawberry.field(description="Whose child it is.")
+    parent: Parent | None = strawberry.field(
+        description="The execution that started this one; null if it has no parent."
+    )
 
     @strawberry.field
     def labels(self) -> list[Label]:
@@ -147,16 +157,18 @@ class ExecutionView:
     def initiator(self) -> Actor:
         return Actor.of(self.of_execution.initiator)
 
-    @strawberry.field(description="When its next timer fires.")
+    @strawberry.field(description="When its next timer fires; null if no timer is set.")
     async def wakes_at(self, info: Info) -> datetime | None:
         return (await self.whole(info)).wakes_at
 
-    @strawberry.field(description="The latest round of each, in the order of their keys.")
+    @strawberry.field(
+        description="Its children in the order of their keys, each in its latest round."
+    )
     async def children(self, info: Info) -> list[Child]:
         whole = await self.whole(info)
         return [Child.of(child) for _, child in sorted(whole.children.items())]
 
-    @strawberry.field(description="In the order of their first attempt.")
+    @strawberry.field(description="Its steps, in the order of their first attempts.")
     async def steps(
         self, info: Info, first: int | None = 100, after: str | None = None
     ) -> StepConnection:
@@ -165,21 +177,20 @@ class ExecutionView:
         return StepConnection.of(whole.steps_in_order(), start, size)
 
     async def whole(self, info: Info) -> State:
-        """Give the execution with its steps and approvals, which a read model's row lacks."""
+        """Return the execution with its steps and approvals, which read models do not have."""
         execution = self.of_execution
         if not self.partial:
             return execution
         reader = context_of(info).services.reader
         whole = await reader.at_version(execution.id, execution.version)
         if whole is None:
-            msg = (
-                f"the log has no version {execution.version} of {execution.id}, the read model has"
-            )
+            msg = f"the log has no version {execution.version} of {execution.id}; a read model has"
             raise LookupError(msg)
         return whole
 
 
-def _view(execution: State, *, partial: bool) -> dict[str, Any]:
+def execution_fields(execution: State, *, partial: bool) -> dict[str, Any]:
+    """Return the fields of an execution that need no resolver."""
     return {
         "of_execution": execution,
         "partial": partial,
@@ -204,97 +215,24 @@ def _view(execution: State, *, partial: bool) -> dict[str, Any]:
     }
 
 
-@strawberry.type(description="An execution as it stands.")
-class Execution(ExecutionView, Node):
-    forked_from: ForkOrigin | None = None
-
-    @strawberry.field(description="In the order requested, from the log.")
-    async def approvals(
-        self,
-        info: Info,
-        status: ApprovalStatus | None = None,
-        first: int | None = 100,
-        after: str | None = None,
-    ) -> ApprovalConnection:
-        size, start = page_size(first, 100), number_of(after, "after") or 0
-        whole = await self.whole(info)
-        found = [a for a in whole.approvals_in_order() if status in (None, a.status)]
-        beyond = [approval for approval in found if approval.ordinal > start]
-        page, more = slice_after(beyond, 0, size)
-        shown_in = None if self.partial else self
-        edges = [
-            ApprovalEdge(cursor=str(approval.ordinal), node=Approval.of(whole, approval, shown_in))
-            for approval in page
-        ]
-        cursors = [edge.cursor for edge in edges]
-
-        async def counted() -> int:
-            return len(found)
-
-        async def stands_at() -> int:
-            reader = context_of(info).services.reader
-            [event] = await reader.history(whole.id, after=whole.version - 1, limit=1)
-            return event.position
-
-        return ApprovalConnection(
-            edges=edges,
-            page_info=PageInfo.of(cursors, has_next=more, has_previous=start > 0),
-            counted=counted,
-            stands_at=stands_at,
-        )
-
-    @strawberry.field(description="In the order of their versions.")
-    async def events(
-        self, info: Info, first: int | None = 100, after: str | None = None
-    ) -> EventConnection:
-        size, start = page_size(first, 100), number_of(after, "after") or 0
-        reader, execution = context_of(info).services.reader, self.of_execution
-        found = await reader.history(execution.id, after=start, limit=size + 1)
-        # What came after this version is not of this view.
-        events = [event for event in found if event.recorded.version <= execution.version]
-        return EventConnection.of(events, size, start, lambda event: event.recorded.version)
-
-    @classmethod
-    def of(cls, execution: State, *, partial: bool = False) -> "Execution":
-        """Show an execution. ``partial``: its steps and approvals are not in it."""
-        return cls(id=strawberry.ID(str(execution.id)), **_view(execution, partial=partial))
-
-
-@strawberry.type(description="An execution as it was. It has no id, so no cache takes it for now.")
+@strawberry.type(
+    description="An execution as it was at an earlier version. It has no id, so that no cache "
+    "takes it for the current one."
+)
 class ExecutionSnapshot(ExecutionView):
     execution_id: str
-    as_of: datetime = strawberry.field(description="Time of the last event folded.")
+    as_of: datetime = strawberry.field(description="The time of the last event up to this state.")
 
-    @strawberry.field(description="In the order requested.")
+    @strawberry.field(description="Its approvals, in the order of their requests.")
     def approvals(self) -> list[ApprovalSnapshot]:
         execution = self.of_execution
         return [ApprovalSnapshot.of(execution, a) for a in execution.approvals_in_order()]
 
     @classmethod
     def of(cls, execution: State) -> "ExecutionSnapshot":
-        """Show a past execution."""
+        """Make the GraphQL type of an execution at an earlier version."""
         return cls(
             execution_id=str(execution.id),
             as_of=execution.updated_at,
-            **_view(execution, partial=False),
+            **execution_fields(execution, partial=False),
         )
-
-
-@strawberry.type(description="An execution in a page.")
-class ExecutionEdge:
-    cursor: str
-    node: Execution
-
-
-@strawberry.type(description="A page of executions, true of the log up to its position.")
-class ExecutionConnection:
-    edges: list[ExecutionEdge]
-    page_info: PageInfo
-    position: str = strawberry.field(
-        description="A subscription from here misses nothing and repeats nothing."
-    )
-    counted: strawberry.Private[Callable[[], Awaitable[int | None]]]
-
-    @strawberry.field(description="Exact to 10,000, null above.")
-    async def total_count(self) -> int | None:
-        return await self.counted()

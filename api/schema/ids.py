@@ -1,4 +1,8 @@
-"""Ids as clients send them. One that is none is refused in its turn: after FORBIDDEN."""
+"""Ids as clients send them.
+
+A malformed id becomes an id that nothing has. Its command is then refused with NOT_FOUND, after the
+checks of the caller's roles.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -6,29 +10,29 @@ from uuid import UUID
 from domain.identifiers import ApprovalId, parse_uuid
 
 NOWHERE = UUID(int=0)
-"""No execution has it."""
+"""The id that no execution has."""
 
 MAX_QUOTED = 100
 
 
 def execution_id_of(text: str) -> UUID:
-    """Read an execution's id; what is none becomes an id that nothing has."""
+    """Parse an execution's id. A malformed one becomes NOWHERE."""
     return parse_uuid(text) or NOWHERE
 
 
 def approval_id_of(text: str) -> ApprovalId:
-    """Read an approval's id; what is none becomes an id that nothing has."""
+    """Parse an approval's id. A malformed one becomes an approval of NOWHERE."""
     return ApprovalId.parse(text) or ApprovalId(NOWHERE, 1)
 
 
 def malformed(given: Any) -> str | None:
-    """Say what an input gives as an id and is none; None if its id is one."""
+    """Describe the malformed id of an input; None if its id is well-formed."""
     execution_id = getattr(given, "execution_id", None)
     if execution_id is not None and parse_uuid(execution_id) is None:
-        return f"no execution {_quoted(execution_id)}: an id is a UUID in its form of 36 characters"
+        return f"no execution {_quoted(execution_id)}: its id must be a UUID of 36 characters"
     approval_id = getattr(given, "approval_id", None)
     if approval_id is not None and ApprovalId.parse(approval_id) is None:
-        return f"no approval {_quoted(approval_id)}: this can't be the id of one"
+        return f"no approval {_quoted(approval_id)}: this is not an approval's id"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Mutations: each builds commands, hands them over and shows what became of them."""
+"""Mutations: each makes commands, hands them to the writer, and returns the results."""
 
 from datetime import timedelta
 
@@ -12,29 +12,28 @@ from api.schema.enums import RefusalCode
 from api.schema.ids import malformed
 from api.schema.inputs import (
     CancellationInput,
+    ChildInput,
     CommandInput,
     CompletionInput,
     DecisionInput,
     FailureInput,
+    ParkingInput,
     RedemptionInput,
     RejectionInput,
     RequestApprovalInput,
     RetryInput,
+    SignalInput,
     StartExecutionInput,
     StepInput,
-    WithdrawalInput,
-    chosen,
-)
-from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
-from api.schema.waits import (
-    ChildInput,
-    ParkingInput,
-    SignalInput,
     SuspensionInput,
     TimerCancellationInput,
     TimerInput,
     UnparkingInput,
+    WithdrawalInput,
+    chosen,
 )
+from api.schema.limits import DEFAULT_LEASE, MAX_COMMANDS, MAX_DECISIONS
+from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
 from api.schema.workers import (
     ClaimInput,
     ClaimResult,
@@ -42,9 +41,6 @@ from api.schema.workers import (
     ReleaseInput,
     ReleaseResult,
 )
-
-MAX_DECISIONS = 100
-MAX_COMMANDS = 256
 
 Single = (
     CancellationInput
@@ -84,27 +80,27 @@ async def _many(
     chained: bool = False,
 ) -> Results:
     if len(given) > limit:
-        msg = f"there are {len(given)} commands in the request, the limit is {limit}"
+        msg = f"the request has {len(given)} commands, the limit is {limit}; send several requests"
         raise limit_exceeded(msg)
     context = context_of(info)
     commands = [one.command(context.principal) for one in given]
     results = await carry_out(context, commands, chained=chained)
     for one, result in zip(given, results, strict=True):
         _name_malformed(result, one)
-    # An exception in a list is the error of that entry alone.
+    # graphql-core reports an exception in the list as an error of that entry only.
     return results  # type: ignore[return-value]
 
 
 def _name_malformed(result: CommandResult | Exception, given: object) -> None:
-    """Let a refusal name what was given as an id and is none.
+    """Put a malformed id into the message of its refusal.
 
-    The command has another in its place, which the caller has never seen.
+    The command has another id in its place, which the caller has never seen.
     """
     if isinstance(result, Refused) and result.code is RefusalCode.NOT_FOUND:
         result.message = malformed(chosen(given)) or result.message
 
 
-@strawberry.type(description="What can be done.")
+@strawberry.type(description="All commands.")
 class Mutation:
     @strawberry.mutation(description="Starts an execution.")
     async def start_execution(
@@ -114,7 +110,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Records a step's result, or that an attempt failed.")
+    @strawberry.mutation(description="Records the result of a step, or a failed attempt.")
     async def record_step(
         self,
         info: Info,
@@ -122,7 +118,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Asks people for approval.")
+    @strawberry.mutation(description="Requests approval by people.")
     async def request_approval(
         self,
         info: Info,
@@ -130,7 +126,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Takes a pending question back.")
+    @strawberry.mutation(description="Withdraws a pending request for approval.")
     async def withdraw_approval(
         self,
         info: Info,
@@ -138,7 +134,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Says yes to the document with this digest.")
+    @strawberry.mutation(description="Grants the document with this digest.")
     async def grant_approval(
         self,
         info: Info,
@@ -146,7 +142,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Says no to the document with this digest.")
+    @strawberry.mutation(description="Rejects the document with this digest.")
     async def reject_approval(
         self,
         info: Info,
@@ -154,20 +150,25 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Says yes to up to 100; one result each, in order.")
+    @strawberry.mutation(
+        description="Grants up to 100 approvals. Returns one result for each, in the same order."
+    )
     async def grant_approvals(
         self, info: Info, inputs: list[DecisionInput]
     ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
-    @strawberry.mutation(description="Says no to up to 100; one result each, in order.")
+    @strawberry.mutation(
+        description="Rejects up to 100 approvals. Returns one result for each, in the same order."
+    )
     async def reject_approvals(
         self, info: Info, inputs: list[RejectionInput]
     ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
     @strawberry.mutation(
-        description="Says that what was granted is about to be done. It works once."
+        description="Redeems a granted approval, just before its payload is carried out. This "
+        "works once."
     )
     async def redeem_approval(
         self,
@@ -176,7 +177,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Sets a timer, which fires by the database's time.")
+    @strawberry.mutation(description="Sets a timer. It fires by the clock of the database.")
     async def set_timer(
         self,
         info: Info,
@@ -184,7 +185,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Takes a timer back.")
+    @strawberry.mutation(description="Cancels a timer.")
     async def cancel_timer(
         self,
         info: Info,
@@ -192,7 +193,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Hands data to an execution.")
+    @strawberry.mutation(description="Sends a signal, with data, to an execution.")
     async def send_signal(
         self,
         info: Info,
@@ -200,7 +201,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Starts another execution for this one.")
+    @strawberry.mutation(description="Starts a child of an execution.")
     async def start_child(
         self,
         info: Info,
@@ -208,7 +209,9 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Says that the worker has nothing to do for now.")
+    @strawberry.mutation(
+        description="Says that the worker has nothing to do until a timer, a signal or a child."
+    )
     async def suspend_execution(
         self,
         info: Info,
@@ -216,7 +219,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Keeps every worker from an execution until it is unparked.")
+    @strawberry.mutation(description="Keeps all workers off an execution until it is unparked.")
     async def park_execution(
         self,
         info: Info,
@@ -224,7 +227,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Lets workers go on with a parked execution.")
+    @strawberry.mutation(description="Lets workers continue a parked execution.")
     async def unpark_execution(
         self,
         info: Info,
@@ -232,7 +235,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Ends an execution that did its work.")
+    @strawberry.mutation(description="Completes an execution.")
     async def complete_execution(
         self,
         info: Info,
@@ -240,7 +243,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Ends an execution that could not do its work.")
+    @strawberry.mutation(description="Fails an execution; its pending approvals are withdrawn.")
     async def fail_execution(
         self,
         info: Info,
@@ -248,7 +251,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Ends an execution that is no longer wanted.")
+    @strawberry.mutation(description="Cancels an execution; its pending approvals are withdrawn.")
     async def cancel_execution(
         self,
         info: Info,
@@ -256,7 +259,7 @@ class Mutation:
     ) -> CommandResult | None:
         return await _one(info, input)
 
-    @strawberry.mutation(description="Lets a failed execution run again.")
+    @strawberry.mutation(description="Runs a failed execution again.")
     async def retry_execution(
         self,
         info: Info,
@@ -265,13 +268,13 @@ class Mutation:
         return await _one(info, input)
 
     @strawberry.mutation(
-        description="Up to 256 commands of a worker; one result each, in order. After a refused "
-        "one, the later ones of the same execution are SKIPPED."
+        description="Carries out up to 256 commands of a worker. Returns one result for each, in "
+        "the same order. After a refused command, later ones of the same execution are SKIPPED."
     )
     async def submit(self, info: Info, commands: list[CommandInput]) -> list[CommandResult] | None:
         return await _many(info, commands, MAX_COMMANDS, chained=True)
 
-    @strawberry.mutation(description="Claims executions that there is something to do on.")
+    @strawberry.mutation(description="Claims executions that a worker can continue.")
     async def claim_executions(
         self,
         info: Info,
@@ -279,16 +282,16 @@ class Mutation:
     ) -> ClaimResult | None:
         return await workers.claim(context_of(info), input)
 
-    @strawberry.mutation(description="Renews a worker's lease, for all that it holds.")
+    @strawberry.mutation(description="Renews a worker's lease on all executions that it holds.")
     async def heartbeat(
-        self, info: Info, worker: str, lease: timedelta | None = workers.DEFAULT_LEASE
+        self, info: Info, worker: str, lease: timedelta | None = DEFAULT_LEASE
     ) -> HeartbeatResult | None:
         return await workers.heartbeat(context_of(info), worker, lease)
 
     @strawberry.mutation(
-        description="Gives executions back; all, if none is named. With releases, it says of each "
-        "whether there is work left, and of which claim; with others, all else that it holds goes "
-        "back too, as if there were."
+        description="Gives executions back: those in executionIds, those in releases, or all that "
+        "the worker holds. releases says of each whether there is work left, and which claim is "
+        "given back. others gives back all other executions too, as if they had work left."
     )
     async def release_executions(
         self,

@@ -1,20 +1,21 @@
-"""Pages: their limits, and cursors that are plain numbers."""
+"""Pages, and cursors that are plain numbers."""
 
 from collections.abc import Sequence
 from typing import TypeVar
 
 import strawberry
 
-from api.errors import bad_request, limit_exceeded
+from api.errors import bad_request
 
-MAX_PAGE = 500
 MAX_POSITION = 2**63 - 1
 _MAX_DIGITS = len(str(MAX_POSITION))
 
 T = TypeVar("T")
 
 
-@strawberry.type(description="Where a page lies among all pages.")
+@strawberry.type(
+    description="The first and last cursor of a page, and whether there are pages beside it."
+)
 class PageInfo:
     has_next_page: bool
     has_previous_page: bool
@@ -23,7 +24,7 @@ class PageInfo:
 
     @classmethod
     def of(cls, cursors: Sequence[str], *, has_next: bool, has_previous: bool) -> "PageInfo":
-        """Describe a page with these cursors."""
+        """Make it for a page with these cursors."""
         return cls(
             has_next_page=has_next,
             has_previous_page=has_previous,
@@ -32,27 +33,18 @@ class PageInfo:
         )
 
 
-def page_size(first: int | None, default: int) -> int:
-    """Check ``first``. Raises LIMIT_EXCEEDED below zero and above 500."""
-    size = default if first is None else first
-    if not 0 <= size <= MAX_PAGE:
-        msg = f"first is {size}, it must be from 0 to {MAX_PAGE}"
-        raise limit_exceeded(msg)
-    return size
-
-
 def number_of(text: str | None, name: str) -> int | None:
-    """Read a cursor or position that is a number. Raises BAD_REQUEST for anything else."""
+    """Parse a cursor or position that is a number. Raises BAD_REQUEST for anything else."""
     if text is None:
         return None
     if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS:
         number = int(text)
         if number <= MAX_POSITION:
             return number
-    msg = f"{name} {text[:_MAX_DIGITS]!r} was not given by this service"
+    msg = f"{name} {text[:_MAX_DIGITS]!r} is not a value that this service has returned"
     raise bad_request(msg)
 
 
 def slice_after(items: Sequence[T], after: int, size: int) -> tuple[Sequence[T], bool]:
-    """Give up to ``size`` items after the first ``after``, and whether there are more."""
+    """Return up to ``size`` items after the first ``after``, and whether there are more."""
     return items[after : after + size], len(items) > after + size

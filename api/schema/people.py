@@ -1,4 +1,4 @@
-"""People and machines, and the labels that executions carry."""
+"""People and machines: the actor of an event, and the owner of a token."""
 
 import strawberry
 
@@ -6,30 +6,30 @@ from api.schema.enums import Role
 from domain import values
 
 
-@strawberry.type(description="The person or owner who did it, as authenticated at that moment.")
+@strawberry.type(description="A person or the owner of a token, as authenticated at that moment.")
 class Actor:
     id: strawberry.ID
     name: str | None
 
     @classmethod
     def of(cls, actor: values.Actor) -> "Actor":
-        """Show an actor."""
+        """Make the GraphQL type of an actor."""
         return cls(id=strawberry.ID(actor.id), name=actor.name)
 
 
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The owner of a token.")
 class Principal:
     id: strawberry.ID
     name: str
     roles: list[Role]
     groups: list[str]
     queues: list[str] | None = strawberry.field(
-        description="The queues that the token serves; null is every queue."
+        description="The queues that the token serves; null means every queue."
     )
 
     @classmethod
     def of(cls, principal: values.Principal) -> "Principal":
-        """Show a principal, everything sorted."""
+        """Make the GraphQL type of a principal, with sorted lists."""
         return cls(
             id=strawberry.ID(principal.id),
             name=principal.name,
@@ -37,9 +37,3 @@ class Principal:
             groups=sorted(principal.groups),
             queues=None if principal.queues is None else sorted(principal.queues),
         )
-
-
-@strawberry.type(description="A name and a value by which executions are found.")
-class Label:
-    name: str
-    value: str

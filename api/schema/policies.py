@@ -1,4 +1,4 @@
-"""Policies: who has to agree."""
+"""Policies: who must agree to an approval."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from api.schema.enums import ExpiryAction
 from domain import values
 
 
-@strawberry.type(description="People who are needed, out of any of the groups or users.")
+@strawberry.type(description="A number of different people out of any of these groups and users.")
 class Requirement:
     count: int
     groups: list[str]
@@ -16,25 +16,27 @@ class Requirement:
 
     @classmethod
     def of_all(cls, requirements: Iterable[values.Requirement]) -> list["Requirement"]:
-        """Show requirements."""
+        """Make the GraphQL types of requirements."""
         return [
             cls(count=r.count, groups=list(r.groups), users=list(r.users)) for r in requirements
         ]
 
 
-@strawberry.type(description="Who has to agree, and how many may say no.")
+@strawberry.type(description="Who must agree, and how many rejections reject.")
 class ApprovalPolicy:
     requirements: list[Requirement] = strawberry.field(
-        description="All must be met, by distinct people."
+        description="All of them must be met, by different people."
     )
-    rejections: int = strawberry.field(description="This many rejections reject.")
+    rejections: int = strawberry.field(
+        description="The number of rejections that reject the approval."
+    )
     allow_initiator: bool
     on_expiry: ExpiryAction
     escalate_to: list[str]
 
     @classmethod
     def of(cls, policy: values.Policy) -> "ApprovalPolicy":
-        """Show a policy."""
+        """Make the GraphQL type of a policy."""
         return cls(
             requirements=Requirement.of_all(policy.requirements),
             rejections=policy.rejections,

@@ -1,4 +1,4 @@
-"""Queries: of the log, which is always current, and of the read models, which find."""
+"""Queries. Those by id read the log and are always current; lists come from the read models."""
 
 from datetime import datetime, timedelta
 
@@ -7,45 +7,47 @@ from strawberry.types import Info
 
 from api.context import context_of
 from api.errors import bad_request
-from api.schema.approvals import Approval, ApprovalConnection, ApprovalEdge
-from api.schema.bounds import NO_WAIT
 from api.schema.changes import ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
 from api.schema.events import EventConnection
-from api.schema.executions import (
+from api.schema.executions import ExecutionSnapshot
+from api.schema.inputs import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
+from api.schema.limits import NO_WAIT, page_size
+from api.schema.nodes import (
+    Approval,
+    ApprovalConnection,
+    ApprovalEdge,
     Execution,
     ExecutionConnection,
     ExecutionEdge,
-    ExecutionSnapshot,
+    Node,
 )
-from api.schema.inputs import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
-from api.schema.node import Node
-from api.schema.paging import PageInfo, number_of, page_size
+from api.schema.paging import PageInfo, number_of
 from api.schema.people import Principal
-from api.schema.reads import event_query, visible_approval, visible_execution
+from api.schema.visibility import event_query, visible_approval, visible_execution
 from domain.execution.transitions import mermaid
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type(description="All queries.")
 class Query:
-    @strawberry.field(description="Who is asking.")
+    @strawberry.field(description="The owner of the token.")
     def viewer(self, info: Info) -> Principal:
         return Principal.of(context_of(info).principal)
 
-    @strawberry.field(description="An execution or approval by its id.")
+    @strawberry.field(description="The execution or approval with this id.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         if "." in id:
             return await _approval(info, id)
         return await _execution(info, id)
 
-    @strawberry.field(description="An execution as it stands, from the log.")
+    @strawberry.field(description="The current state of an execution, from the log.")
     async def execution(self, info: Info, id: strawberry.ID) -> Execution | None:  # noqa: A002
         return await _execution(info, id)
 
     @strawberry.field(
-        description="What an execution has become since a version; null if there is none. wait: "
-        "for how long the answer may be put off while it is still at that version, 20 seconds at "
-        "most."
+        description="Whether an execution has changed since a version, and its state if it has; "
+        "null if there is no such execution. wait: for how long to wait for a change, at most 20 "
+        "seconds."
     )
     async def execution_after(
         self,
@@ -57,8 +59,8 @@ class Query:
         return await execution_after(context_of(info), id, version, wait)
 
     @strawberry.field(
-        description="An execution as it was: after so many events, or at a moment, with the "
-        "events of that very instant."
+        description="An execution as it was at a version, or at a moment, including the events of "
+        "that very instant. Takes exactly one of version and asOf."
     )
     async def execution_at(
         self,
@@ -68,7 +70,7 @@ class Query:
         as_of: datetime | None = None,
     ) -> ExecutionSnapshot | None:
         if (version is None) == (as_of is None):
-            raise bad_request("executionAt takes exactly one of version and asOf")
+            raise bad_request("executionAt takes exactly one of version and asOf, give one of them")
         context = context_of(info)
         execution = await visible_execution(context, id)
         if execution is None:
@@ -81,13 +83,13 @@ class Query:
             past = await reader.at_moment(execution.id, as_of)
         return None if past is None else ExecutionSnapshot.of(past)
 
-    @strawberry.field(description="An approval as it stands, from the log.")
+    @strawberry.field(description="The current state of an approval, from the log.")
     async def approval(self, info: Info, id: strawberry.ID) -> Approval | None:  # noqa: A002
         return await _approval(info, id)
 
     @strawberry.field(
-        description="Executions from the read model. atLeast: wait until it has reached this "
-        "position, 5 seconds at most."
+        description="A page of executions, from the read model. atLeast: wait until the read model "
+        "has reached this position of the log, at most 5 seconds."
     )
     async def executions(
         self,
@@ -127,8 +129,8 @@ class Query:
         )
 
     @strawberry.field(
-        description="Approvals from the read model. atLeast: wait until it has reached this "
-        "position, 5 seconds at most."
+        description="A page of approvals, from the read model. atLeast: wait until the read model "
+        "has reached this position of the log, at most 5 seconds."
     )
     async def approvals(
         self,
@@ -170,7 +172,9 @@ class Query:
             stands_at=stands_at,
         )
 
-    @strawberry.field(description="Events in the order of the log; the cursor is the position.")
+    @strawberry.field(
+        description="A page of events, in the order of the log. The cursor is the position."
+    )
     async def events(
         self,
         info: Info,
@@ -185,7 +189,10 @@ class Query:
         )
         return EventConnection.of(events, size, start, lambda event: event.position)
 
-    @strawberry.field(description="Mermaid, drawn from the transition table itself.")
+    @strawberry.field(
+        description="The states of an execution as a Mermaid diagram, drawn from the transition "
+        "table."
+    )
     def state_diagram(self) -> str:
         return mermaid()
 

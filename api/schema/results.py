@@ -1,4 +1,4 @@
-"""What a command is answered with: the outcomes of the writer, shown to who asked."""
+"""Results of commands: sends commands to the writer and returns what the caller may see."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,9 +7,8 @@ from uuid import uuid4
 import strawberry
 
 from api.context import Context
-from api.schema.approvals import Approval
 from api.schema.enums import RefusalCode
-from api.schema.executions import Execution
+from api.schema.nodes import Approval, Execution
 from application.command_handling import outcomes
 from application.command_handling.requests import Request
 from domain import authorization
@@ -17,20 +16,20 @@ from domain.execution import state
 from domain.execution.commands import Command
 
 
-@strawberry.interface(description="What became of a command.")
+@strawberry.interface(description="The result of a command.")
 class CommandResult:
     execution: Execution | None
     approval: Approval | None
 
 
-@strawberry.type(description="The command was carried out, now or before.")
+@strawberry.type(description="The command was carried out, by this call or an earlier one.")
 class Accepted(CommandResult):
     position: str = strawberry.field(
-        description="Of the last event that the command recorded, then or the first time."
+        description="The position of the last event that the command recorded."
     )
-    at: datetime = strawberry.field(description="When that event was recorded.")
+    at: datetime = strawberry.field(description="The time of that event.")
     repeated: bool = strawberry.field(
-        description="An earlier call had done this already; nothing new was recorded."
+        description="Whether an earlier call had already done this; then nothing new was recorded."
     )
 
 
@@ -43,7 +42,7 @@ class Refused(CommandResult):
 async def carry_out(
     context: Context, commands: Sequence[Command], *, chained: bool = False
 ) -> list[CommandResult | Exception]:
-    """Hand commands to the writer. A fault takes the place of the result of its command."""
+    """Send commands to the writer. Returns one result for each, or the exception of a fault."""
     requests = [
         Request(command=command, command_id=uuid4(), trace=context.trace) for command in commands
     ]
@@ -52,7 +51,7 @@ async def carry_out(
 
 
 async def carry_out_one(context: Context, command: Command) -> CommandResult:
-    """Hand one command to the writer. Raises the fault, if there is one."""
+    """Send one command to the writer. Raises the exception of a fault."""
     [result] = await carry_out(context, [command])
     if isinstance(result, Exception):
         raise result

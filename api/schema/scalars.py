@@ -1,4 +1,4 @@
-"""Scalars: moments, durations and JSON."""
+"""Scalars: DateTime, Duration and JSON."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NewType
@@ -19,7 +19,7 @@ def _parse_instant(value: object) -> datetime:
     try:
         return msgspec.convert(value, _Instant, builtin_types=()).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError) as error:
-        msg = f"{_shown(value)} is no moment in RFC 3339, such as 2026-01-31T12:00:00Z"
+        msg = f"{_shown(value)} is not a date and time by RFC 3339, such as 2026-01-31T12:00:00Z"
         raise GraphQLError(msg) from error
 
 
@@ -27,12 +27,12 @@ def _parse_duration(value: object) -> timedelta:
     try:
         return msgspec.convert(value, timedelta, builtin_types=())
     except (msgspec.ValidationError, OverflowError) as error:
-        msg = f"{_shown(value)} is no duration in ISO 8601, such as PT15M"
+        msg = f"{_shown(value)} is not a duration by ISO 8601, such as PT15M"
         raise GraphQLError(msg) from error
 
 
 def _write_duration(value: timedelta) -> str:
-    # The library writes nothing at all in days.
+    # msgspec writes zero as P0D.
     return str(msgspec.to_builtins(value)) if value else "PT0S"
 
 
@@ -41,7 +41,7 @@ def _parse_json(node: ValueNode, variables: dict[str, Any] | None = None) -> obj
 
 
 def _complete(value: object) -> object:
-    """Treat a variable that was not given as input objects do: no member, but null in a list."""
+    """Leave out members whose variable was not given; in a list it becomes null."""
     if isinstance(value, dict):
         return {name: _complete(item) for name, item in value.items() if item is not Undefined}
     if isinstance(value, list):
@@ -61,20 +61,21 @@ def _shown(value: object) -> str:
 SCALARS: dict[object, Any] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment: RFC 3339, in UTC, with microseconds. Any offset is taken.",
+        description="A date and time by RFC 3339, in UTC with microseconds. Input may have any "
+        "offset.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=instant_json,
         parse_value=_parse_instant,
     ),
     timedelta: strawberry.scalar(
         name="Duration",
-        description="A length of time in ISO 8601, such as PT15M: days and what is shorter.",
+        description="A duration by ISO 8601 in days and smaller units, such as PT15M.",
         serialize=_write_duration,
         parse_value=_parse_duration,
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any I-JSON value (RFC 7493).",
+        description="Any JSON value within I-JSON (RFC 7493).",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc7493",
         parse_value=_as_it_is,
         parse_literal=_parse_json,

@@ -1,4 +1,4 @@
-"""Subscriptions: the log, live. Each message says from where to go on."""
+"""Subscriptions: the log as it grows. Each message says where to continue after a disconnect."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,13 +9,20 @@ import structlog
 from strawberry.types import Info
 
 from api.context import Context, context_of
-from api.errors import forbidden, unauthenticated
+from api.errors import forbidden
 from api.schema import workers
-from api.schema.approvals import Approval
 from api.schema.events import RecordedEvent
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
+from api.schema.limits import (
+    DEFAULT_LEASE,
+    MAX_CAPACITY,
+    check_grace,
+    check_lease,
+    check_number,
+)
+from api.schema.nodes import Approval
 from api.schema.paging import number_of
-from api.schema.reads import event_query, visible_execution
+from api.schema.visibility import event_query, still_allowed, visible_execution
 from api.schema.workers import Claim
 from application.event_store.reader import Transition
 from application.event_store.recorded import LoggedEvent
@@ -27,20 +34,21 @@ from projections.approvals.query import ApprovalFilter
 
 _log = structlog.get_logger(__name__)
 
-# The contract asks for a message of `events` every 15 seconds. A batch comes every IDLE_SECONDS at
-# the latest, and the first one after QUIET_SECONDS without a message gives one.
+# The contract promises a message of `events` every 15 seconds. A batch, maybe empty, comes at least
+# every IDLE_SECONDS. The first one after QUIET_SECONDS without a message sends one.
 QUIET_SECONDS = 8.0
 IDLE_SECONDS = 5.0
 
 
-@strawberry.type(description="An event, or only a cursor that has moved on.")
+@strawberry.type(description="An event; or, with null, only a new cursor.")
 class EventMessage:
     cursor: str
     event: RecordedEvent | None
 
 
 @strawberry.type(
-    description="An approval that came to match or changed, or one that no longer does."
+    description="An approval that matches now or has changed, or the id of one that no longer "
+    "matches."
 )
 class ApprovalMessage:
     cursor: str
@@ -48,47 +56,48 @@ class ApprovalMessage:
     removed_id: strawberry.ID | None
 
 
-@strawberry.type(description="One of the five, for the worker that the stream is for.")
+@strawberry.type(
+    description="A message to a worker: one of claim, resolved, happened, ended and lost."
+)
 class AssignmentMessage:
-    claim: Claim | None = strawberry.field(default=None, description="Held from now on.")
+    claim: Claim | None = strawberry.field(
+        default=None, description="An execution that the worker holds from now on."
+    )
     resolved: Approval | None = strawberry.field(
-        default=None, description="An approval of an execution held was resolved."
+        default=None,
+        description="An approval that was resolved, of an execution that the worker holds.",
     )
     happened: RecordedEvent | None = strawberry.field(
         default=None,
-        description="TimerFired, SignalReceived or ChildEnded of an execution held.",
+        description="A TimerFired, SignalReceived or ChildEnded event of an execution that the "
+        "worker holds.",
     )
     version: int | None = strawberry.field(
-        default=None, description="With resolved: that of the event that resolved it."
+        default=None, description="With resolved: the version of the event that resolved it."
     )
     position: str | None = strawberry.field(
-        default=None, description="With resolved: that of the event that resolved it."
+        default=None, description="With resolved: the position of the event that resolved it."
     )
     ended: strawberry.ID | None = strawberry.field(
-        default=None, description="An execution held was ended by someone else."
+        default=None,
+        description="The id of an execution that the worker held and that someone else ended.",
     )
     lost: strawberry.ID | None = strawberry.field(
-        default=None, description="An execution held is another's now."
+        default=None, description="The id of an execution that another worker holds now."
     )
 
 
-async def still_allowed(context: Context) -> Principal:
-    """Give the principal as it is now. Raises UNAUTHENTICATED if the token has ended."""
-    principal = await context.recheck()
-    if principal is None:
-        raise unauthenticated("the token was revoked or has expired")
-    return principal
-
-
-@strawberry.type(description="What can be followed.")
+@strawberry.type(description="All subscriptions.")
 class Subscription:
-    @strawberry.subscription(description="The events of one execution, after a version.")
+    @strawberry.subscription(
+        description="The events of one execution, after this version or from now on."
+    )
     async def execution_events(
         self, info: Info, execution_id: strawberry.ID, after_version: int | None = None
     ) -> AsyncIterator[RecordedEvent]:
         context = context_of(info)
         tail = context.services.tail
-        # Fixed before the execution is read, so that nothing falls between the two.
+        # Taken before the execution is read, so that no event in between is missed.
         position = tail.position
         execution = await visible_execution(context, execution_id)
         if execution is None:
@@ -112,7 +121,8 @@ class Subscription:
                     version = event.recorded.version
 
     @strawberry.subscription(
-        description="Events of the log; at least one message every 15 seconds."
+        description="The events of the log that match, after this position or from now on. A "
+        "message comes at least every 15 seconds."
     )
     async def events(
         self,
@@ -126,8 +136,8 @@ class Subscription:
         tail, clock = context.services.tail, asyncio.get_running_loop().time
         position = number_of(after, "after")
         if position is None:
-            # Told at once, so that a client knows where to go on even if nothing happens before
-            # the connection breaks.
+            # Sent at once, so that the client knows where to continue even if the connection
+            # breaks before anything happens.
             position = tail.position
             yield EventMessage(cursor=str(position), event=None)
         told_at = clock()
@@ -144,7 +154,8 @@ class Subscription:
                 told_at = clock()
 
     @strawberry.subscription(
-        description="Approvals that match a filter, as they change; removedId: no longer does."
+        description="Approvals that match a filter, each time they change. removedId names one "
+        "that no longer matches."
     )
     async def approvals(
         self,
@@ -169,10 +180,10 @@ class Subscription:
                     yield message
 
     @strawberry.subscription(
-        description="Work for one worker: what it holds, then what it is given. An open stream "
-        "keeps the lease; closing it releases nothing. If its connection breaks off, without a "
-        "close frame that gives a code, the lease ends after `grace` unless the worker is heard of "
-        "before; null: it runs on."
+        description="Work for one worker: first what it holds, then what it is given. The open "
+        "stream renews the lease. Closing it releases nothing. If the connection breaks, which "
+        "means without a close frame that has a code, the lease ends after `grace`, unless the "
+        "worker calls again before; null: the lease keeps its end."
     )
     async def assignments(
         self,
@@ -180,7 +191,7 @@ class Subscription:
         worker: str,
         queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
         capacity: int | None = 100,
-        lease: timedelta | None = workers.DEFAULT_LEASE,
+        lease: timedelta | None = DEFAULT_LEASE,
         grace: timedelta | None = None,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
@@ -189,9 +200,9 @@ class Subscription:
             context.principal,
             worker,
             workers.check_queues(context, queues),
-            workers.check_number(capacity, 100, 0, workers.MAX_CAPACITY, "capacity"),
-            workers.check_lease(lease),
-            workers.check_grace(grace),
+            check_number(capacity, 100, 0, MAX_CAPACITY, "capacity"),
+            check_lease(lease),
+            check_grace(grace),
             context.cut,
         )
         try:
@@ -203,7 +214,7 @@ class Subscription:
 
 
 def _ordinal(event: LoggedEvent) -> int | None:
-    """Give the ordinal of the approval that an event is about, None if it is about none."""
+    """Return the ordinal of the approval that an event is about, None if there is none."""
     ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
     return ordinal
 

@@ -1,4 +1,4 @@
-"""Claims, heartbeats and releases: what workers do that is no command of the domain."""
+"""Claims, heartbeats and releases of workers. They are not commands of the domain."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,53 +8,58 @@ import strawberry
 from api.context import Context
 from api.errors import bad_request, forbidden
 from api.graphql.disconnect import while_there
-from api.schema.bounds import NO_WAIT, check_wait
-from api.schema.executions import Execution
+from api.schema.limits import (
+    DEFAULT_LEASE,
+    MAX_CLAIMS,
+    MAX_HOLDING,
+    MAX_QUEUES,
+    NO_WAIT,
+    check_lease,
+    check_number,
+    check_wait,
+)
+from api.schema.nodes import Execution
 from application.workers import leases
 from domain import validation
 from domain.identifiers import parse_uuid
 from domain.values import Role
 
-DEFAULT_LEASE = timedelta(seconds=30)
-MIN_LEASE, MAX_LEASE = timedelta(seconds=1), timedelta(hours=1)
-MAX_CLAIMS = 500
-MAX_CAPACITY = 1_000_000
-MAX_QUEUES = 100
-MAX_HOLDING = 10_000
 
-
-@strawberry.input(description="An execution that a worker knows that it holds.")
+@strawberry.input(description="An execution that a worker believes it holds.")
 class HoldingInput:
     execution_id: strawberry.ID
     seen: int | None = strawberry.field(
         default=None,
-        description="The wokenVersion that the worker knows of: it is told like a claim when it "
-        "has a later one. Null: the worker does not wait for it to be told.",
+        description="The wokenVersion that the worker has seen. If the execution has a later one, "
+        "the answer has it among the claims. Null: the worker does not wait for it.",
     )
 
 
-@strawberry.input(description="Asks for work.")
+@strawberry.input(description="A worker's request for executions.")
 class ClaimInput:
     worker: str
     queues: list[str] | None = strawberry.field(default_factory=lambda: ["default"])
     limit: int | None = strawberry.field(
         default=1,
-        description="How many more the worker can take, from 1 to 500. With holding also 0: then "
-        "nothing is claimed, and the answer tells of what is held.",
+        description="How many more executions the worker can take, from 1 to 500. With holding "
+        "also 0: then nothing is claimed, and the answer is only about what is held.",
     )
     lease: timedelta | None = DEFAULT_LEASE
     wait: timedelta | None = strawberry.field(
         default=NO_WAIT,
-        description="For how long the answer is put off while there is nothing to tell.",
+        description="How long to wait while there is nothing to report, at most 20 seconds.",
     )
     holding: list[HoldingInput] | None = strawberry.field(
         default=None,
-        description="What the worker knows that it holds: all else that it holds, because an "
-        "answer was lost, is told like a claim, and what it holds no longer is told as lost.",
+        description="The executions that the worker believes it holds. The answer has the others "
+        "that it holds among the claims, because an earlier answer may have been lost. Those that "
+        "it no longer holds are in lost.",
     )
 
 
-@strawberry.type(description="An execution that a worker holds, under this fencing number.")
+@strawberry.type(
+    description="An execution that a worker holds, with the fencing number of its claim."
+)
 class Claim:
     execution: Execution
     fence: int
@@ -62,7 +67,7 @@ class Claim:
 
     @classmethod
     def of(cls, grant: leases.Grant) -> "Claim":
-        """Show a claim."""
+        """Make the GraphQL type of a claim."""
         return cls(
             execution=Execution.of(grant.execution),
             fence=grant.fence,
@@ -70,20 +75,23 @@ class Claim:
         )
 
 
-@strawberry.type(description="What was claimed.")
+@strawberry.type(description="The executions that were claimed, and those that were lost.")
 class ClaimResult:
     claims: list[Claim]
     lost: list[strawberry.ID] = strawberry.field(
-        description="Of holding, what is the worker's no longer: over, parked or another's."
+        description="The ids in holding that the worker no longer holds, because the execution has "
+        "ended, is parked, or has another worker."
     )
 
 
-@strawberry.type(description="How a worker stands.")
+@strawberry.type(description="The lease of a worker.")
 class HeartbeatResult:
     worker: str
     lease_expires_at: datetime
-    executions: int = strawberry.field(description="How many it holds.")
-    lost: list[strawberry.ID] = strawberry.field(description="Since the last heartbeat.")
+    executions: int = strawberry.field(description="The number of executions that it holds.")
+    lost: list[strawberry.ID] = strawberry.field(
+        description="The ids of executions that it has lost since the last heartbeat."
+    )
 
 
 @strawberry.input(description="An execution to give back.")
@@ -91,32 +99,34 @@ class ReleaseInput:
     execution_id: strawberry.ID
     seen: int | None = strawberry.field(
         default=None,
-        description="The wokenVersion up to which the worker has dealt with what came, so that "
-        "more than that lets another claim it. Null: there is work left.",
+        description="The wokenVersion that the worker has handled. Others can claim the execution "
+        "once it has a later one. Null: there is work left.",
     )
     fence: int | None = strawberry.field(
         default=None,
-        description="The fence of the claim that is given back, so that this request, repeated "
-        "because an answer was lost, leaves a later claim of the same worker alone. Null: whatever "
-        "claim it is.",
+        description="The fence of the claim to give back. A repeated request then does not give "
+        "back a later claim of the same worker. Null: give back any claim.",
     )
 
 
-@strawberry.type(description="What was given back.")
+@strawberry.type(description="The number of executions that were given back.")
 class ReleaseResult:
     released: int
 
 
 def check_worker(context: Context, worker: str) -> None:
-    """Raise FORBIDDEN without the role ENGINE, BAD_REQUEST for what is no name."""
+    """Raise FORBIDDEN without the role ENGINE, BAD_REQUEST for a worker's name that is invalid."""
     if Role.ENGINE not in context.principal.roles:
-        raise forbidden("a worker needs the role ENGINE")
+        raise forbidden("this takes a token with the role ENGINE")
     if problem := validation.name(worker, "worker"):
         raise bad_request(problem)
 
 
 def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
-    """Give the queues, by default ``default``. Raises FORBIDDEN for one that is not served."""
+    """Return the queues, by default ``default``.
+
+    Raises BAD_REQUEST for an invalid name, FORBIDDEN for a queue that the token does not serve.
+    """
     wanted = ["default"] if queues is None else list(dict.fromkeys(queues))
     if not 1 <= len(wanted) <= MAX_QUEUES:
         msg = f"queues has {len(wanted)} entries, it must have from 1 to {MAX_QUEUES}"
@@ -130,37 +140,13 @@ def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
     return wanted
 
 
-def check_lease(lease: timedelta | None) -> timedelta:
-    """Give the lease, by default 30 seconds. Raises BAD_REQUEST outside of 1 s to 1 h."""
-    wanted = DEFAULT_LEASE if lease is None else lease
-    if not MIN_LEASE <= wanted <= MAX_LEASE:
-        raise bad_request("lease must be from PT1S to PT1H")
-    return wanted
-
-
-def check_grace(grace: timedelta | None) -> timedelta | None:
-    """Give the time, None for none. Raises BAD_REQUEST outside of 0 to 1 hour."""
-    if grace is not None and not timedelta(0) <= grace <= MAX_LEASE:
-        raise bad_request("grace must be from PT0S to PT1H")
-    return grace
-
-
-def check_number(value: int | None, default: int, low: int, high: int, name: str) -> int:
-    """Give the number. Raises BAD_REQUEST outside of the bounds, both inclusive."""
-    wanted = default if value is None else value
-    if not low <= wanted <= high:
-        msg = f"{name} is {wanted}, it must be from {low} to {high}"
-        raise bad_request(msg)
-    return wanted
-
-
 async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
     """Claim executions."""
     check_worker(context, wanted.worker)
     holding = None
     if wanted.holding is not None:
         if len(wanted.holding) > MAX_HOLDING:
-            msg = f"holding has {len(wanted.holding)} entries, it may have {MAX_HOLDING}"
+            msg = f"holding has {len(wanted.holding)} entries, the limit is {MAX_HOLDING}"
             raise bad_request(msg)
         holding = {
             id_: one.seen
@@ -168,7 +154,7 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
             if (id_ := parse_uuid(one.execution_id)) is not None
         }
     poll = await while_there(
-        context,
+        context.gone,
         context.services.polling.claim(
             context.principal,
             wanted.worker,
@@ -207,11 +193,11 @@ async def release(
     *,
     others: bool,
 ) -> ReleaseResult:
-    """Give back what is named, or all. An id that is none is held by nobody."""
+    """Give back the named executions, or all. Malformed ids are ignored."""
     check_worker(context, worker)
     leases, principal = context.services.leases, context.principal
     if execution_ids is not None and releases is not None:
-        raise bad_request("releaseExecutions takes one of executionIds and releases, not both")
+        raise bad_request("releaseExecutions takes executionIds or releases, not both")
     if releases is not None:
         named = {id_: one for one in releases if (id_ := parse_uuid(one.execution_id)) is not None}
         released = await leases.release_at(

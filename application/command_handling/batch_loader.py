@@ -10,7 +10,7 @@ from application.event_store.head_loader import LATEST, load_heads
 from application.event_store.recorded import DAMAGE, Head, advance, logged
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.state_cache import StateCache
-from domain.execution.commands import ClaimExecution, FireTimer, SetTimer, StartExecution
+from domain.execution.commands import ClaimExecution, StartExecution
 
 LONG = 2 * SNAPSHOT_INTERVAL
 
@@ -71,7 +71,7 @@ class BatchLoader:
         if now is None or self._damaged:
             return None
         for command in self._commands:
-            if isinstance(command, SetTimer | FireTimer):
+            if command.needs_exact_time:
                 return None
             if isinstance(command, ClaimExecution):
                 head = self._heads.get(command.execution_id)

@@ -6,7 +6,7 @@ visibility, because who may not see an execution must not learn more than that.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -19,8 +19,13 @@ from domain.values import ExecutionState, Label, Parent, Policy, Principal, Verd
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all commands: who asks, and of which execution."""
+    """Base of all commands: who asks, and of which execution.
 
+    ``needs_exact_time``: its events must have the database's time under the log's lock. The events
+    of other commands may have a time that is up to a tenth of a second behind.
+    """
+
+    needs_exact_time: ClassVar[bool] = False
     by: Principal
     execution_id: UUID
     problem: Problem = None
@@ -174,6 +179,7 @@ class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
 class SetTimer(WorkerCommand, frozen=True, kw_only=True):
     """A timer that fires after ``delay``, or at ``until``: exactly one of them."""
 
+    needs_exact_time: ClassVar[bool] = True
     key: str
     delay: timedelta | None = None
     until: datetime | None = None
@@ -193,6 +199,7 @@ class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
 class FireTimer(Command, frozen=True, kw_only=True):
     """Sent by the clock, once the timer is due."""
 
+    needs_exact_time: ClassVar[bool] = True
     key: str
 
 

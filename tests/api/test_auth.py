@@ -7,8 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.auth import Authenticator, bearer
+from api.auth import Authenticator
 from api.dev_tokens import FILE, dev_principals
+from api.graphql.caller import bearer
 from api.settings import ConfigurationError
 from domain.values import Principal, Role
 from tests.domain.people import AUDREY, OLIVIA

@@ -93,7 +93,7 @@ def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
     assert (key["groups"], key["queues"]) == (["finance"], ["travel"])
     assert token not in listed
     assert run("token", "revoke", "ann", url=database_url).stdout == "ann is revoked\n"
-    for name, said in (("ann", "'ann' was revoked before"), ("bob", "there is no key 'bob'")):
+    for name, said in (("ann", "'ann' is already revoked"), ("bob", "there is no key 'bob'")):
         failed = run("token", "revoke", name, url=database_url)
         assert (failed.returncode, failed.stderr) == (1, f"placet-server: {said}\n")
 
@@ -103,7 +103,7 @@ def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
     [
         (["rebuild", "nothing"], {}, "there are executions, approvals"),
         (["up"], {"PLACET_PORT": "no"}, "PLACET_PORT"),
-        (["up", "--host", "0.0.0.0"], {}, "PLACET_MODE must be said"),
+        (["up", "--host", "0.0.0.0"], {}, "set PLACET_MODE, because"),
         (["up"], {"PLACET_DATABASE_URL": "mysql://x"}, "PLACET_DATABASE_URL"),
         (["migrate"], {"PLACET_DATABASE_URL": "postgresql:///x?host=/nowhere"}, "can't be reached"),
     ],

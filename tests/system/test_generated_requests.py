@@ -111,8 +111,8 @@ def test_it_is_answered_or_refused_in_so_many_words(operation: str, asked: Asked
     ask()
 
 
-def test_nothing_was_unforeseen_and_the_log_is_sound(asked: Asked) -> None:
+def test_no_error_was_unexpected_and_the_log_is_sound(asked: Asked) -> None:
     log = (Path(asked.server.data) / "server.log").read_text()
-    assert "unforeseen_fault" not in log
+    assert "unexpected_error" not in log
     verification = Verification(asked.url)
     assert list(verification.findings()) == []

@@ -206,7 +206,7 @@ async def test_megabytes_are_refused_and_said_to_be_too_much(
         ids = [await people.start(name) for name in ("step", "payload", "result")]
         ended = [await people.ended(id_) for id_ in ids]
     assert {each.state for each in ended} == {ExecutionState.FAILED}
-    limit = "the body is larger than 1048576 bytes"
+    limit = "the body has more than 1048576 bytes"
     assert [each.error for each in ended] == [
         f"LimitExceeded: the result of step 'many-1': {limit}",
         f"LimitExceeded: approval 'approval-1': {limit}",

@@ -1,9 +1,9 @@
-"""Arguments, read by plans that are made once for each type.
+"""Reads arguments by plans, which are made once for each type.
 
-graphql-core looks at the type of every field anew for each value, and strawberry does so once more:
-together a third of what a mutation cost. A plan reads a value as it comes in JSON into what the
-resolver takes. It takes values in the one shape that clients write them in; what it raises on, for
-whatever reason, is left to the library, which accepts it all the same or says what is wrong.
+graphql-core looks at the type of every field again for each value, and then strawberry does: that
+was a third of the time of a mutation. A plan turns a value from JSON into what the resolver takes.
+It only knows the form that clients usually send. For everything else it raises any exception;
+graphql-core then accepts the value or reports what is wrong.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,11 @@ IMMUTABLE = (str, int, float, Enum, timedelta)
 
 
 class UnplannedError(Exception):
-    """There is no plan for this, or the value is not as the plan has it."""
+    """There is no plan for this type, or the value is not what the plan expects."""
 
 
 def reader(type_: GraphQLInputType) -> Read:
-    """Give what reads values of a type. Raises UnplannedError if there can be no plan."""
+    """Return the reader for values of a type. Raises UnplannedError if it can't be planned."""
     if is_non_null_type(type_):
         return _required(_some(type_.of_type))
     read = _some(type_)
@@ -43,7 +43,7 @@ def reader(type_: GraphQLInputType) -> Read:
 
 
 def _some(type_: Any) -> Read:
-    """Give what reads values that are not null."""
+    """Return the reader for values that are not null."""
     if is_list_type(type_):
         return _list(reader(type_.of_type))
     if is_input_object_type(type_):
@@ -81,8 +81,8 @@ def _list(item: Read) -> Read:
 
 @cache
 def _object(type_: GraphQLInputObjectType) -> Read:
-    """Give what reads an input object, the same for all documents."""
-    # The library is not told of it: strawberry looks to it alone, in a function of its own.
+    """Return the reader for an input object. All documents share it."""
+    # graphql-core does not know of oneOf here: strawberry checks it in an out_type function.
     if type_.extensions[DEFINITION].is_one_of:
         return _one_of(type_)
     if type_.out_type is not GraphQLInputObjectType.out_type:
@@ -108,7 +108,7 @@ def _some_of(type_: GraphQLInputObjectType) -> Read:
     def read(value: Any) -> Any:
         given = defaults.copy()
         for attribute in lists:
-            # Whoever is given it may change it.
+            # A copy, because resolvers may change it.
             given[attribute] = given[attribute].copy()
         for name, item in value.items():
             attribute, inner = fields[name]
@@ -135,7 +135,7 @@ def _one_of(type_: GraphQLInputObjectType) -> Read:
 
 
 def _fields(type_: GraphQLInputObjectType) -> dict[str, tuple[str, Read]]:
-    """Give, for each field as GraphQL names it, what Python calls it, and what reads it."""
+    """Return each field's name in Python and its reader, by its name in GraphQL."""
     return {
         name: (field.extensions[DEFINITION].python_name, reader(field.type))
         for name, field in type_.fields.items()

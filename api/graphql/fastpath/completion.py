@@ -1,11 +1,11 @@
-"""Values completed by plans that are made once for each selection of a document.
+"""Completes values by plans, which are made once for each selection of a document.
 
-graphql-core looks at types, directives and arguments anew for each field of each object, which was
-most of what an answer or a message cost. Where a selection has no directive, and its fields neither
-arguments nor anything to wait for, all of that is known beforehand.
+graphql-core looks at types, directives and arguments again for each field of each object. That was
+most of the time of an answer or a message. A plan knows all of it in advance, if the selection has
+no directives, and its fields have no arguments and no asynchronous resolvers.
 
-A resolver that asks for ``info`` is given that of the value which the plan is for: the context in
-it is the request's, the path is not the field's.
+A resolver with an ``info`` parameter gets the info of the value that the plan completes: its
+context is that of the request, but its path is not that of the field.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,16 +39,16 @@ from strawberry.types.field import StrawberryField
 from api.graphql.fastpath import serializers
 from api.graphql.fastpath.serializers import Convert, Field, Info, Plan
 
-# How strawberry leaves its definitions in the types, fields and arguments that it makes.
+# Where strawberry keeps its definitions in the types, fields and arguments that it makes.
 DEFINITION = "strawberry-definition"
 MAX_FIELDS = 20_000
-"""So many may be planned at once, of all documents together: about a kilobyte each."""
+"""Fields that plans of all documents may have together. Each takes about a kilobyte."""
 
 
 class Budget:
-    """Bounds what plans take in memory. Once it is spent, all plans are made anew.
+    """Limits the memory of all plans. When it is spent, all plans are dropped and made again.
 
-    ``spent`` is in fields, and in the nodes that selections are found by.
+    ``spent`` counts fields, and the nodes in the keys of plans.
     """
 
     def __init__(self, max_fields: int = MAX_FIELDS) -> None:
@@ -57,13 +57,13 @@ class Budget:
         self._plans: WeakSet[Plans] = WeakSet()
 
     def plans(self) -> "Plans":
-        """Give a document a place for its plans."""
+        """Return an empty set of plans, for one document."""
         plans = Plans(self)
         self._plans.add(plans)
         return plans
 
     def spend(self, fields: int) -> None:
-        """Take note of so many fields more, and forget all plans if these are too many."""
+        """Count more fields. If these are too many, drop all plans."""
         self.spent += fields
         if self.spent > self._max_fields:
             self.spent = fields
@@ -72,9 +72,9 @@ class Budget:
 
 
 class Plans:
-    """The plans of one document, by type and selection. None: there is no plan for it.
+    """The plans of one document, by type and selection. None: the selection can't be planned.
 
-    ``calls`` are its operations' by their names, kept here by whoever makes them.
+    ``calls`` has the direct calls of its operations, by name. The executor fills it.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -83,20 +83,21 @@ class Plans:
         self._made: dict[tuple[int, ...], Plan | None] = {}
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all plans."""
         self._made.clear()
         self.calls.clear()
 
     def spend(self, fields: int) -> None:
-        """Take note of what takes as much memory as the plans of so many fields."""
+        """Count memory that is equal to the plans of this many fields."""
         self._budget.spend(fields)
 
     def find(
         self, executor: "PlannedExecutor", type_: GraphQLOutputType, details: Any
     ) -> Plan | None:
-        """Give the plan by which values of a type are completed. ``details``: the selection.
+        """Return the plan that completes values of a type. ``details``: the selection.
 
-        The document and the schema, whose parts the plan is found by, must outlive it.
+        Plans are found by the ids of nodes and types, so the document and the schema must outlive
+        them.
         """
         key = (id(type_), *(id(each.node) for each in details))
         try:
@@ -104,16 +105,16 @@ class Plans:
         except KeyError:
             planner = _Planner(executor, self)
             plan = planner.plan(type_, details)
-            # Directives can make as many selections of a document as they have values.
+            # Directives with variables can make any number of selections out of one document.
             self.spend(planner.fields + len(key))
             self._made[key] = plan
             return plan
 
 
 class PlannedExecutor(Executor[Any]):
-    """Completes by a plan what it can, and leaves the rest to the library.
+    """Completes values by plans where it can, and leaves the rest to graphql-core.
 
-    ``plans``: of the document that is executed.
+    ``plans`` are those of the document that is executed.
     """
 
     def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
@@ -137,17 +138,17 @@ class PlannedExecutor(Executor[Any]):
             if plan is not None:
                 try:
                     return plan.complete(result, info)
-                except Exception:  # noqa: BLE001, S110 - the library finds it again, and says where
+                except Exception:  # noqa: BLE001, S110 - graphql-core finds and reports it
                     pass
         return super().complete_value(
             return_type, field_details_list, info, path, result, position_context
         )
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """Give the library an executor for one event, which keeps nothing of it."""
+        """Make an executor for one event that keeps nothing of the event."""
         executor = super().build_per_event_executor(payload)
-        # Shared by the copies, it would keep an entry for each event: by the lists of that event.
-        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no name for it
+        # The copies would share it, and it would get an entry for each event.
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no public name
         return executor
 
     def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
@@ -156,14 +157,14 @@ class PlannedExecutor(Executor[Any]):
             root = self.root()
             plan = self._plans.find(self, root.definition.type, root.details)
             if plan is not None:
-                # The event is the field's value: that is how strawberry resolves it.
+                # Strawberry resolves the field to the event itself.
                 return ExecutionResult({root.name: plan.complete(event, root.info)})
         except Exception:  # noqa: BLE001, S110 - as above
             pass
         return execute_subscription_event(self.build_per_event_executor(event))
 
     def root(self) -> "Root":
-        """Give the operation's one field. Raises LookupError if that takes the library."""
+        """Return the only root field. Raises LookupError if graphql-core must find it."""
         if self._root is None:
             self._root = self._find_root()
         return self._root
@@ -183,7 +184,7 @@ class PlannedExecutor(Executor[Any]):
 
 
 class Root(NamedTuple):
-    """The field that an operation is about. ``name`` is that in the answer."""
+    """The only root field of an operation. ``name`` is its name in the answer."""
 
     name: str
     definition: GraphQLField
@@ -192,7 +193,7 @@ class Root(NamedTuple):
 
 
 class _Planner:
-    """Makes one plan; what it selects from is planned, once, by others. ``fields``: its own."""
+    """Makes one plan. Inner selections have plans of their own. ``fields``: how many it has."""
 
     def __init__(self, executor: PlannedExecutor, plans: Plans) -> None:
         self.fields = 0
@@ -200,14 +201,14 @@ class _Planner:
         self._plans = plans
 
     def plan(self, type_: GraphQLOutputType, details: Any) -> Plan | None:
-        """Give the plan for a type with a selection, None if there can be none."""
+        """Return the plan for a type with a selection, None if it can't be planned."""
         if is_non_null_type(type_):
             return self._plan(type_.of_type, details)
         plan = self._plan(type_, details)
         return None if plan is None else plan.or_null()
 
     def _plan(self, type_: Any, details: Any) -> Plan | None:
-        """Give the plan for values that are not null."""
+        """Return the plan for values that are not null."""
         if isinstance(type_, CustomGraphQLEnumType):
             return serializers.member(type_)
         if is_leaf_type(type_):
@@ -222,13 +223,13 @@ class _Planner:
             definition = possible.extensions.get(DEFINITION)
             fields = None if definition is None else self._selected(possible, details)
             if definition is None or fields is None:
-                # Introspection is the library's own.
+                # A type of introspection, or a field that can't be planned.
                 return None
             selected[definition.origin] = fields
         return serializers.objects(selected)
 
     def _has_directives(self, selections: SelectionSetNode) -> bool:
-        """Whether directives have a say in which fields are selected."""
+        """Whether a directive may change which fields are selected."""
         for node in selections.selections:
             parts: list[Any] = [node]
             if isinstance(node, FragmentSpreadNode):
@@ -257,7 +258,7 @@ class _Planner:
         return fields
 
     def _field(self, name: str, type_: GraphQLObjectType, details: Any) -> Field | None:
-        """Give the plan of a field of the objects of a type."""
+        """Return the plan of one field of an object type."""
         node = details[0].node
         if node.name.value == "__typename":
             return Field(name, None, frozenset(), lambda *_: type_.name)
@@ -277,7 +278,7 @@ class _Planner:
 
 
 def _known_at_once(field: StrawberryField) -> bool:
-    """Whether the object is enough to resolve a field, with nothing to wait for."""
+    """Whether a field can be resolved from the object alone, and at once."""
     resolver = field.base_resolver
     if resolver is None:
         return field.is_basic_field
@@ -285,7 +286,7 @@ def _known_at_once(field: StrawberryField) -> bool:
 
 
 def _resolved(field: StrawberryField, complete: Convert) -> Convert:
-    """Give what completes a field with a resolver."""
+    """Return the function that completes a field with a resolver."""
     resolver = field.base_resolver
     assert resolver is not None
     resolve = cast("Callable[..., Any]", resolver.wrapped_func)

@@ -1,8 +1,7 @@
-"""Operations of one field, resolved without the library's machinery around it.
+"""Calls the resolver of an operation with one field directly, without graphql-core around it.
 
-That is what clients send most: the arguments are the operation's variables, and the answer has a
-plan. What goes wrong is completed by the library, which is given what the resolver came to, and
-says what is wrong and where.
+Most requests are such operations: their arguments are variables, and the answer has a plan. If
+anything fails, graphql-core gets the result of the resolver, and reports what is wrong and where.
 """
 
 from collections.abc import Callable
@@ -13,18 +12,17 @@ from graphql.execution.values import VariableValues
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
-from api.context import Context
 from api.graphql.fastpath.arguments import Read, UnplannedError, reader
 from api.graphql.fastpath.completion import DEFINITION, PlannedExecutor, Plans
 from api.graphql.fastpath.serializers import Info
 
 NOTHING = VariableValues({}, {})
 COST = 16
-"""What a call takes in memory, as so many fields of plans do."""
+"""The memory of a call, counted in fields of plans."""
 
 
 class Argument:
-    """One argument, which is a variable as it is."""
+    """One argument, whose value is a variable."""
 
     def __init__(self, variable: str, argument: GraphQLArgument) -> None:
         self.variable = variable
@@ -34,13 +32,13 @@ class Argument:
 
 
 class DirectCall:
-    """How to resolve the one field of an operation. ``name`` is its name in the answer.
+    """How to resolve the only field of an operation. ``name`` is its name in the answer.
 
-    ``complete`` gives a value's JSON. It raises whatever, if the library has to say what it is.
+    ``complete`` returns the JSON of a value. It raises any exception if it can't.
     """
 
     def __init__(self, executor: PlannedExecutor, plans: Plans) -> None:
-        """Raises UnplannedError if this operation takes the library."""
+        """Raises UnplannedError if graphql-core must run this operation."""
         root = executor.root()
         field: StrawberryField = root.definition.extensions[DEFINITION]
         resolver = field.base_resolver
@@ -58,7 +56,7 @@ class DirectCall:
         self.complete = plan.complete
 
     def arguments(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Read what the resolver takes. Raises whatever, if it is not what the plan expects."""
+        """Return the resolver's arguments. Raises any exception for unexpected variables."""
         given = {}
         for argument in self._arguments:
             if argument.variable in variables:
@@ -67,12 +65,12 @@ class DirectCall:
                 raise UnplannedError
         return given
 
-    def info(self, context: Context) -> Info:
-        """Give what resolver and plan are told of the request."""
+    def info(self, context: Any) -> Info:
+        """Return the info for the resolver and the plan, with the context of the request."""
         return self._info._replace(context=context)
 
     async def resolve(self, arguments: dict[str, Any], info: Info) -> Any:
-        """Give the field's value, as the resolver gives it. Raises what it raises."""
+        """Return what the resolver returns. Raises what it raises."""
         if self._resolver.info_parameter is not None:
             told = StrawberryInfo(_raw_info=info, _field=self._field)
             arguments[self._resolver.info_parameter.name] = told
@@ -81,9 +79,9 @@ class DirectCall:
 
 
 def find(executor: PlannedExecutor, plans: Plans) -> DirectCall | None:
-    """Give the way to call an operation, None if there is none.
+    """Return the direct call of an operation, None if graphql-core must run it.
 
-    The executor is one of this operation's; nothing of its request is kept.
+    The executor must be one of this operation. Nothing of its request is kept.
     """
     executor.context_value = None
     executor.variable_values = NOTHING
@@ -95,7 +93,7 @@ def find(executor: PlannedExecutor, plans: Plans) -> DirectCall | None:
 
 
 def resolved(outcome: Any) -> Callable[..., Any]:
-    """Give a middleware by which the root field has come to this value or exception already."""
+    """Return a middleware that gives the root field this value or exception."""
 
     def resolve(next_: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
         return outcome if info.path.prev is None else next_(source, info, **arguments)
@@ -104,7 +102,7 @@ def resolved(outcome: Any) -> Callable[..., Any]:
 
 
 def _arguments(executor: PlannedExecutor) -> list[Argument]:
-    """Give the field's arguments. Raises UnplannedError if one is no variable of its very type."""
+    """Return the arguments. Raises UnplannedError if one is not a variable of exactly its type."""
     root = executor.root()
     types = {
         each.variable.name.value: None if each.default_value else print_ast(each.type)
@@ -123,6 +121,6 @@ def _arguments(executor: PlannedExecutor) -> list[Argument]:
 
 
 def _optional(argument: GraphQLArgument) -> bool:
-    """Whether the resolver is just not given what is left out."""
+    """Whether the resolver gets no argument if it is left out."""
     default = argument.default is not None or argument.default_value is not Undefined
     return not is_non_null_type(argument.type) and not default

@@ -1,6 +1,7 @@
-"""How values become JSON: a plan for each type, made from those of its parts.
+"""Turns values into JSON, by a plan for each type that is made of the plans of its parts.
 
-What a plan can't take raises whatever, and is left to the library, which says what is wrong.
+A plan raises any exception for a value that it can't convert. graphql-core then completes the value
+or reports what is wrong.
 """
 
 from collections.abc import Callable
@@ -31,34 +32,34 @@ _AS_THEY_ARE: dict[Any, frozenset[type]] = {
 _MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
 
 
-class _UnforeseenError(Exception):
-    """The value is not of the kind that the plan is for: the library knows what to say."""
+class _UnplannedValueError(Exception):
+    """The plan can't convert this value: graphql-core must do it."""
 
 
 class Plan(NamedTuple):
-    """How to give the JSON of values of one type.
+    """How to convert values of one type to JSON.
 
-    Those of exactly the types ``as_they_are`` are JSON already, and null is among them where it
-    may be. ``convert`` is for all others. It raises whatever, if the library has to say what is
-    wrong. Whoever completes many looks at the types without a call for each.
+    Values whose type is in ``as_they_are`` are JSON already; for nullable types it includes
+    NoneType. ``convert`` converts all others, and raises any exception if it can't. Callers with
+    many values check ``as_they_are`` themselves, which saves a call for each.
     """
 
     as_they_are: frozenset[type]
     convert: Convert
 
     def or_null(self) -> "Plan":
-        """Give the plan for values that may be null."""
+        """Return the plan for values that may be null."""
         return self._replace(as_they_are=self.as_they_are | {type(None)})
 
     def complete(self, value: Any, info: Info) -> Any:
-        """Give a value's JSON. Raises as ``convert`` does."""
+        """Return the JSON of a value. Raises what ``convert`` raises."""
         return value if type(value) in self.as_they_are else self.convert(value, info)
 
 
 class Field(NamedTuple):
-    """A selected field, by the name that it has in the answer.
+    """A selected field, with its name in the answer.
 
-    ``get`` takes its value out of the object, None: ``convert`` is given the object itself.
+    ``get`` returns its value from the object. None: ``convert`` gets the object itself.
     """
 
     name: str
@@ -68,15 +69,15 @@ class Field(NamedTuple):
 
 
 def leaf(type_: GraphQLLeafType) -> Plan:
-    """Give the plan for values of a scalar."""
+    """Return the plan for values of a scalar."""
     coerce = type_.coerce_output_value
 
     def convert(value: Any, _: Info) -> Any:
         if value is None or isinstance(value, Exception):
-            raise _UnforeseenError
+            raise _UnplannedValueError
         converted = coerce(value)
         if converted is None or converted is Undefined:
-            raise _UnforeseenError
+            raise _UnplannedValueError
         return converted
 
     if type_ is GraphQLInt:
@@ -96,22 +97,22 @@ def _integer(otherwise: Convert) -> Convert:
 
 
 def member(type_: CustomGraphQLEnumType) -> Plan:
-    """Give the plan for members of an enum."""
+    """Return the plan for members of an enum."""
     members = cast("type[Enum]", type_.wrapped_cls)
-    # The library looks through the members for each value.
+    # graphql-core searches all members for each value.
     names = {member: type_.coerce_output_value(member) for member in members}
-    # What is no member raises, so that the library says what it makes of it.
+    # A value that is no member raises KeyError; graphql-core then reports it.
     return Plan(frozenset(), lambda value, _: names[value])
 
 
 def each(item: Plan) -> Plan:
-    """Give the plan for lists, from that of their items."""
+    """Return the plan for lists, made from the plan of their items."""
     as_they_are, convert_item = item
 
     def convert(values: Any, info: Info) -> Any:
         if not isinstance(values, list | tuple):
-            # What can be read only once is read by the library alone.
-            raise _UnforeseenError
+            # An iterator can be read only once: leave it to graphql-core.
+            raise _UnplannedValueError
         return [
             value if type(value) in as_they_are else convert_item(value, info) for value in values
         ]
@@ -120,11 +121,11 @@ def each(item: Plan) -> Plan:
 
 
 def objects(selected: dict[type, list[Field]]) -> Plan:
-    """Give the plan for objects of one of these types, with the fields selected of each."""
+    """Return the plan for objects of these types, with the selected fields of each."""
 
     def convert(value: Any, info: Info) -> Any:
         completed: dict[str, Any] = {}
-        # Of a type that is not foreseen: an error say, which the library knows how to show.
+        # An object of another type, such as an exception, raises KeyError.
         for name, get, as_they_are, convert_field in selected[type(value)]:
             if get is None:
                 completed[name] = convert_field(value, info)

@@ -1,7 +1,7 @@
-"""A transport that writes once in a round of the event loop, whatever is written to it meanwhile.
+"""A transport that joins all writes of one round of the event loop.
 
-uvloop hands each write to the operating system at once, and each wakes whoever reads at the other
-end. An answer is at least two of them, and a busy WebSocket is told many things in one round.
+uvloop makes a system call for each write, and each wakes the reader at the other end. An answer has
+at least two writes, and a busy WebSocket gets many messages in one round.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LIMIT = 64 * 1024
-"""Bytes that are kept back, at most."""
+"""Most bytes that are held back."""
 
 
 class Corked:
-    """Stands before a transport, which does all but write."""
+    """Wraps a transport, and changes only how it writes."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -25,14 +25,14 @@ class Corked:
         self._whole = False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand over to a WebSocket. Its messages are whole, unlike the parts of an answer."""
+        """Switch to a WebSocket. Each write is then a whole message."""
         self._whole = True
         self._transport.set_protocol(protocol)
 
     def write(self, data: bytes) -> None:
-        """Write what is whole at once if it is the first, and the rest after what is ready to run.
+        """Write the first whole message of a round at once, the rest at the end of the round.
 
-        Somebody waits for the first, which must not wait for what is meant for others.
+        The first must not wait for messages to other clients.
         """
         at_once = self._whole and not self._corked
         if not self._corked:
@@ -40,12 +40,12 @@ class Corked:
             self._loop.call_soon(self._uncork)
         self._written.append(data)
         self._size += len(data)
-        # Only what is written can tell its writer to wait for a slow reader.
+        # Only written data counts for the flow control of a slow reader.
         if at_once or self._size >= LIMIT:
             self._flush()
 
     def close(self) -> None:
-        """Close, after what was written."""
+        """Write what is held back, then close."""
         self._flush()
         self._transport.close()
 
@@ -66,8 +66,8 @@ class Corked:
 
 
 class CorkedProtocol(HttpToolsProtocol):
-    """HTTP, and WebSockets too: these take over the transport of the request that opens them."""
+    """HTTP with joined writes. A WebSocket takes over the transport of its request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the cork in."""
+        """Wrap the transport."""
         super().connection_made(cast("asyncio.Transport", Corked(transport, self.loop)))

@@ -12,13 +12,9 @@ import psycopg
 import pytest
 
 from api.embedded_postgres import supervisor
-from api.embedded_postgres.process import PostgresError, Postmaster
-from api.embedded_postgres.supervisor import (
-    EmbeddedError,
-    EmbeddedPostgres,
-    InUseError,
-    embedded_database,
-)
+from api.embedded_postgres.errors import EmbeddedError, InUseError, PostgresError
+from api.embedded_postgres.leftovers import Postmaster
+from api.embedded_postgres.supervisor import EmbeddedPostgres, embedded_database
 from tests.conftest import EMBEDDED, Servers
 from tests.support.postgres import Postgres
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain import validation
 from placet import ExecutionState, Run, require
@@ -34,7 +36,7 @@ def told(use: Callable[[Run], Any]) -> Any:
     return workflow
 
 
-@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+@given(st.one_of(st.sampled_from(NAMES), st.text(max_size=300)))
 def test_the_rule_is_the_service_s(name: str) -> None:
     taken = True
     try:

@@ -1,6 +1,9 @@
 """The service's rule for keys and names, told before anything is asked of it."""
 
-MAX_NAME = 200
+from placet.models.rules import MAX_NAME
+
+__all__ = ["MAX_NAME", "check_name"]
+
 _MAX_SHOWN = 60
 
 

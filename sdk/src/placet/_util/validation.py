@@ -3,10 +3,9 @@
 import msgspec
 
 from placet.errors import InvalidInput
+from placet.models.rules import MAX_JSON_BYTES, MAX_TEXT, MAX_TITLE
 
-MAX_TITLE = 500
-MAX_TEXT = 10_000
-MAX_JSON_BYTES = 256 * 1024
+__all__ = ["MAX_JSON_BYTES", "MAX_TEXT", "MAX_TITLE", "check_question"]
 
 
 def check_question(title: str, description: str | None, payload: object) -> None:

@@ -1,10 +1,13 @@
-"""The enumerations of the contract, as strings."""
+"""The enumerations of the contract, as strings.
+
+Generated from the server by `python -m tests.sdk.models.generate`. Do not edit.
+"""
 
 from enum import StrEnum
 
 
 class ExecutionState(StrEnum):
-    """Where an execution stands."""
+    """Where an execution stands. The last three are final; FAILED alone can be retried."""
 
     RUNNING = "RUNNING"
     WAITING_APPROVAL = "WAITING_APPROVAL"
@@ -15,12 +18,12 @@ class ExecutionState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing but a retry of a failed execution can follow."""
-        return self in {self.COMPLETED, self.FAILED, self.CANCELLED}
+        """Whether nothing more happens, unless a FAILED execution is retried."""
+        return self in FINAL_STATES
 
 
 class ApprovalStatus(StrEnum):
-    """Where an approval stands."""
+    """Where an approval stands. All but PENDING are resolved for good."""
 
     PENDING = "PENDING"
     GRANTED = "GRANTED"
@@ -38,14 +41,14 @@ class ResolutionCause(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What one person decided."""
+    """One person's decision."""
 
     GRANTED = "GRANTED"
     REJECTED = "REJECTED"
 
 
 class ExpiryAction(StrEnum):
-    """What happens to an approval at its deadline."""
+    """What happens to an approval that is pending at its deadline."""
 
     REJECT = "REJECT"
     GRANT = "GRANT"
@@ -63,7 +66,7 @@ class Role(StrEnum):
 
 
 class ExecutionOrder(StrEnum):
-    """The order of a page of executions."""
+    """Executions of the same instant are in the order of their ids."""
 
     STARTED_DESC = "STARTED_DESC"
     STARTED_ASC = "STARTED_ASC"
@@ -71,8 +74,45 @@ class ExecutionOrder(StrEnum):
 
 
 class ApprovalOrder(StrEnum):
-    """The order of a page of approvals."""
+    """Approvals without a deadline come after all that have one, in the order requested."""
 
     REQUESTED_ASC = "REQUESTED_ASC"
     REQUESTED_DESC = "REQUESTED_DESC"
     DEADLINE_ASC = "DEADLINE_ASC"
+
+
+class RefusalCode(StrEnum):
+    """Stable codes of refusals. Clients branch on them; the message beside them is for people."""
+
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    INVALID_TRANSITION = "INVALID_TRANSITION"
+    NOT_ELIGIBLE = "NOT_ELIGIBLE"
+    ALREADY_DECIDED = "ALREADY_DECIDED"
+    ALREADY_REDEEMED = "ALREADY_REDEEMED"
+    DIGEST_MISMATCH = "DIGEST_MISMATCH"
+    INVALID_INPUT = "INVALID_INPUT"
+    KEY_REUSED = "KEY_REUSED"
+    FENCED = "FENCED"
+    VERSION_CONFLICT = "VERSION_CONFLICT"
+    SKIPPED = "SKIPPED"
+    OVERLOADED = "OVERLOADED"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+
+
+class ErrorCode(StrEnum):
+    """Codes of GraphQL errors, in ``extensions.code``. Clients branch on them."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    BAD_REQUEST = "BAD_REQUEST"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    READ_MODEL_BEHIND = "READ_MODEL_BEHIND"
+    OVERLOADED = "OVERLOADED"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+
+
+FINAL_STATES = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED}
+)

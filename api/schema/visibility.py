@@ -1,18 +1,19 @@
-"""What queries and subscriptions share: finding what the viewer may see."""
+"""Finds executions, approvals and events, as far as the viewer may see them."""
 
 from api.context import Context
+from api.errors import unauthenticated
 from api.schema.inputs import EventFilterInput
 from application.event_store.reader import EventQuery
 from domain import authorization
 from domain.execution import state
 from domain.identifiers import ApprovalId, parse_uuid
-from domain.values import Role
+from domain.values import Principal, Role
 
 NOTHING: frozenset[str] = frozenset()
 
 
 async def visible_execution(context: Context, text: str) -> state.Execution | None:
-    """Give the execution with this id as it stands, if the viewer may see it."""
+    """Return the current execution with this id, None if the viewer may not see it."""
     execution_id = parse_uuid(text)
     if execution_id is None:
         return None
@@ -25,7 +26,7 @@ async def visible_execution(context: Context, text: str) -> state.Execution | No
 async def visible_approval(
     context: Context, text: str
 ) -> tuple[state.Execution, state.Approval] | None:
-    """Give the approval with this id as it stands, if the viewer may see it."""
+    """Return the current approval with this id, None if the viewer may not see it."""
     approval_id = ApprovalId.parse(text)
     if approval_id is None:
         return None
@@ -39,7 +40,7 @@ async def visible_approval(
 
 
 def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery:
-    """Give the query for the events that are wanted and that the viewer may see."""
+    """Make the query for the events that match and that the viewer may see."""
     principal = context.principal
     queues: frozenset[str] | None
     if authorization.sees_all(principal):
@@ -47,3 +48,11 @@ def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery
     else:
         queues = principal.queues if Role.ENGINE in principal.roles else NOTHING
     return (wanted or EventFilterInput()).value_of(queues)
+
+
+async def still_allowed(context: Context) -> Principal:
+    """Return the current principal. Raises UNAUTHENTICATED if its token is no longer valid."""
+    principal = await context.recheck()
+    if principal is None:
+        raise unauthenticated("the token was revoked or has expired; use another one")
+    return principal
