@@ -11,7 +11,6 @@ from math import ceil
 import uvicorn
 
 from api.container import serve
-from api.graphql.fastpath.write_coalescing import CorkedProtocol
 from api.settings import ConfigurationError, Settings
 from domain.values import Principal
 
@@ -77,7 +76,7 @@ def run(
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=CorkedProtocol,
+        http="httptools",
         ws="websockets-sansio",
         ws_max_size=settings.max_body_bytes + ENVELOPE,
         lifespan="off",
