@@ -85,7 +85,6 @@ async def serve(
         queue_limit=settings.max_queue,
         batch_limit=settings.batch_max,
         on_commit=tail.offer,
-        others=lambda: tail.others,
     )
     leases = Leases(pool, writer, reader)
     services = Services(

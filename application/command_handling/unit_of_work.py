@@ -77,18 +77,12 @@ class UnitOfWork:
     """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
 
     ``on_connect`` is called whenever it was opened: behind it may be another server by now.
-    ``others`` says whether another process may want to hear of a commit.
     """
 
     def __init__(
-        self,
-        recorder: LogRecorder,
-        on_connect: Callable[[], None] = lambda: None,
-        *,
-        others: Callable[[], bool] = lambda: True,
+        self, recorder: LogRecorder, on_connect: Callable[[], None] = lambda: None
     ) -> None:
         self._recorder = recorder
-        self._others = others
         self._on_connect = on_connect
         self.time = DatabaseClock()
         self._connection: AsyncConnection[DictRow] | None = None
@@ -222,7 +216,6 @@ class UnitOfWork:
             batch.side_table_rows(),
             expected=versions,
             at=at,
-            loud=self._others(),
         )
         self.time.hear(appended.at)
         return appended

@@ -73,8 +73,7 @@ class Writer:
     ``look_every`` seconds it looks at the database's clock, if it has nothing to do: what comes
     after a long rest can then be committed in one round trip, on a connection that works.
     ``on_commit`` is called after each commit with events, before anybody is answered, and before
-    the cache has the states; it must not wait. ``others`` says whether another process may want to
-    hear of a commit.
+    the cache has the states; it must not wait.
     """
 
     def __init__(
@@ -87,12 +86,11 @@ class Writer:
         time_limit: float = 15.0,
         look_every: float = LOOK_EVERY,
         on_commit: Callable[[Commit], None] = lambda _: None,
-        others: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
         self._states = recent.states
         # A server that took over from another one may have lost what was seen of the log.
-        self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget, others=others)
+        self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._time_limit = time_limit

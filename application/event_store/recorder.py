@@ -57,9 +57,7 @@ _APPEND = SQL("""
             RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
         END IF;
         IF jsonb_array_length(batch -> 'events') > 0 THEN
-            IF (batch -> 'loud')::boolean THEN
-                NOTIFY {channel};
-            END IF;
+            NOTIFY {channel};
             WITH inserted AS (
                 INSERT INTO {log} (originator_id, originator_version, topic, state)
                 SELECT id, version, topic, substring(states FROM begins + 1 FOR size)
@@ -186,9 +184,8 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         *,
         expected: Mapping[UUID, int],
         at: datetime | None,
-        loud: bool,
     ) -> Appended:
-        """Take the log's lock, insert events, write the side tables and, if ``loud``, notify.
+        """Take the log's lock, insert events, write the side tables and notify.
 
         In one statement, which outside of a transaction is one of its own, by a cursor of
         :meth:`cursor`. ``expected`` is the last version of each execution, 0 for none. If one has
@@ -201,7 +198,6 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
             "at": at,
             "events": _described(events),
             "side_tables": rows,
-            "loud": loud,
         }
         await cursor.execute(self._append, [_encode(batch).decode(), states], prepare=True)
         [appended] = await cursor.fetchall()

@@ -133,11 +133,6 @@ class EventTail:
         return self.recent.position
 
     @property
-    def others(self) -> bool:
-        """Whether another process may want to hear of what this one commits."""
-        return self._notifications.others
-
-    @property
     def draining(self) -> bool:
         """Whether the server is ending, so that nobody should wait any more."""
         return self._draining

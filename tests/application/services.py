@@ -80,13 +80,7 @@ class Office:
         self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
         self.reader = Reader(self.recent, self.pool)
         self.tail = EventTail(url, self.reader, self.recent)
-        self.writer = Writer(
-            self.log,
-            self.recent,
-            on_commit=self.tail.offer,
-            others=lambda: self.tail.others,
-            **writer_options,
-        )
+        self.writer = Writer(self.log, self.recent, on_commit=self.tail.offer, **writer_options)
         self.leases = Leases(self.pool, self.writer, self.reader)
         self.polling = LongPolling(self.leases, self.reader, self.tail)
         self.dispatcher = Dispatcher(self.tail, self.reader, self.leases)
