@@ -1,12 +1,10 @@
 """Keeps the read models up with the log: a thread with a connection of its own."""
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, wait
-from contextlib import ExitStack
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import structlog
@@ -17,8 +15,7 @@ from projections.querying.checkpoints import POSITIONS, Checkpoints
 from projections.runtime.connections import connect
 from projections.runtime.event_feed import BATCH, EventFeed
 from projections.runtime.lag_monitor import LagMonitor
-from projections.runtime.metrics import STOPPED
-from projections.runtime.model_writer import ModelWriter
+from projections.runtime.metrics import PROJECTED, STOPPED
 from projections.runtime.read_model import ReadModel
 
 POLL = 1.0
@@ -34,13 +31,6 @@ log = structlog.get_logger(__name__)
 
 class _MovedError(Exception):
     """A read model does not stand where this projector left it."""
-
-
-class _Pending(NamedTuple):
-    """What is being written of a feed, which has gone on already."""
-
-    after: int
-    writes: list[tuple[ReadModel, Future[bool]]]
 
 
 class Projector:
@@ -75,8 +65,6 @@ class Projector:
         self._closing = Event()
         self._thread = Thread(target=self._run, name="placet-projector", daemon=True)
         self._feeds: list[EventFeed] = []
-        self._pending: dict[EventFeed, _Pending] = {}
-        self._writers: dict[str, ModelWriter] = {}
         self._unready: dict[str, int] = {}
         self._reopen_at = 0.0
         self._lag = LagMonitor(self._models)
@@ -107,16 +95,7 @@ class Projector:
         back_off = 0.1
         while not self._closing.is_set():
             try:
-                with ExitStack() as stack:
-                    connection = stack.enter_context(
-                        connect(self._conninfo, application_name="placet-projector")
-                    )
-                    self._writers = {
-                        name: stack.enter_context(
-                            ModelWriter(self._conninfo, model, self._checkpoints)
-                        )
-                        for name, model in self._models.items()
-                    }
+                with connect(self._conninfo, application_name="placet-projector") as connection:
                     if self._recent is not None:
                         # A server that took over may lack what was appended last.
                         self._recent.forget()
@@ -159,8 +138,6 @@ class Projector:
 
     def _open(self, connection: Connection[Any]) -> None:
         """Read where the read models stand, and forget the states of before."""
-        wait([write for pending in self._pending.values() for _, write in pending.writes])
-        self._pending.clear()
         found = connection.execute(POSITIONS["read"]).fetchall()
         at: dict[int, list[ReadModel]] = defaultdict(list)
         unready: dict[str, int] = {}
@@ -197,60 +174,42 @@ class Projector:
         return any(busy)
 
     def _step(self, connection: Connection[Any], feed: EventFeed) -> bool:
-        """Fold the next rows while those before are written. True if there was anything to do."""
-        ahead = [other.position for other in self._feeds if other.position > feed.position]
-        try:
-            rows = feed.read(connection, limit=self._batch, upto=min(ahead, default=None))
-            folded = feed.fold(connection, rows) if rows else None
-            self._more = self._more or len(rows) >= self._batch
-        except _LOST:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of the log or the code stops the models
-            self._settle(feed)
-            self._stop(feed, error)
-            return False
-        settled = self._settle(feed)
-        if folded is None or not feed.models:
-            return settled
-        writes = [
-            (
-                model,
-                self._writers[model.name].submit(
-                    folded.changes,
-                    after=feed.position,
-                    position=folded.position,
-                    events=len(rows),
-                ),
-            )
-            for model in feed.models
-        ]
-        self._pending[feed] = _Pending(feed.position, writes)
-        feed.accept(folded)
-        return True
-
-    def _settle(self, feed: EventFeed) -> bool:
-        """Wait until what was folded before is written. True if there was anything.
+        """Fold the next events and write what changed. True if there was anything to do.
 
         A read model that could not be written stays behind in a feed of its own. Raises
         _MovedError if somebody else has moved one.
         """
-        pending = self._pending.pop(feed, None)
-        if pending is None:
+        ahead = [other.position for other in self._feeds if other.position > feed.position]
+        try:
+            entries = feed.read(connection, limit=self._batch, upto=min(ahead, default=None))
+            if not entries:
+                return False
+            folded = feed.fold(connection, entries)
+        except _LOST:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of the log or the code stops the models
+            self._stop(feed, error)
             return False
-        for model, write in pending.writes:
+        self._more = self._more or len(entries) >= self._batch
+        for model in tuple(feed.models):
             try:
-                written = write.result()
+                written = model.write(connection, folded.changes, feed.position, folded.position)
             except _LOST:
                 raise
             except Exception as error:  # noqa: BLE001 - the other models go on
                 feed.models.remove(model)
-                behind = self._feed([model], pending.after)
+                behind = self._feed([model], feed.position)
                 self._feeds.append(behind)
                 self._stop(behind, error)
                 continue
             if not written:
                 raise _MovedError
-        if not feed.models:
+            self._checkpoints.reached(model.name, folded.position)
+            PROJECTED.labels(model.name).inc(len(entries))
+            STOPPED.labels(model.name).set(0)
+        if feed.models:
+            feed.accept(folded)
+        else:
             self._feeds.remove(feed)
         return True
 
@@ -269,9 +228,6 @@ class Projector:
 
     def _merge(self) -> None:
         """Let feeds go on together that have come to the same position."""
-        positions = Counter(feed.position for feed in self._feeds)
-        for feed in [feed for feed in self._feeds if positions[feed.position] > 1]:
-            self._settle(feed)
         merged: dict[tuple[int, bool], EventFeed] = {}
         now = time.monotonic()
         for feed in self._feeds:
