@@ -9,6 +9,7 @@
 | ADMIN | what OPERATOR and AUDITOR may |
 """
 
+from domain.approvals.state import Approval
 from domain.execution.commands import (
     CancelExecution,
     ClaimExecution,
@@ -23,7 +24,7 @@ from domain.execution.commands import (
     UnparkExecution,
     WorkerCommand,
 )
-from domain.execution.state import Approval, Execution
+from domain.execution.state import Execution
 from domain.values import Principal, Role
 
 READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.ADMIN})

@@ -1,16 +1,16 @@
-"""The stated rules of input: what a name, a text, a JSON value and a policy may be.
+"""The stated rules of input: what a name, a text and a JSON value may be.
 
 Each function gives the first broken rule as a sentence that names the field, or None.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from domain.serialization.canonical_json import flaw, text_flaw
-from domain.values import ExpiryAction, Label, Policy, Requirement
+from domain.values import Label
 
 MAX_NAME = 200
 MAX_TITLE = 500
@@ -18,9 +18,6 @@ MAX_TEXT = 10_000
 MAX_JSON_BYTES = 256 * 1024
 MAX_LABELS = 50
 MAX_LABEL_VALUE = 500
-MAX_REQUIREMENTS = 20
-MAX_PEOPLE = 200
-MAX_NAMED = 100
 MAX_ATTEMPT = 1_000_000
 MAX_DELAY = timedelta(days=36_500)
 
@@ -92,47 +89,6 @@ def labels(values: Sequence[Label], field: str = "labels") -> Problem:
             for i, label in enumerate(values)
         ),
     )
-
-
-def policy(value: Policy, field: str = "policy") -> Problem:
-    """Check a policy: at least one requirement, none empty, every count at least one."""
-    if not value.requirements:
-        return f"{field}.requirements must not be empty: nobody would have to agree"
-    if len(value.requirements) > MAX_REQUIREMENTS:
-        return f"{field}.requirements has more than {MAX_REQUIREMENTS} entries"
-    if value.rejections < 1:
-        return f"{field}.rejections must be at least 1"
-    if value.on_expiry is not ExpiryAction.REJECT:
-        return f"{field}.onExpiry can't be set yet: deadlines are not acted on"
-    if value.escalate_to:
-        return f"{field}.escalateTo can't be set yet: deadlines are not acted on"
-    problems = (
-        _requirement(requirement, f"{field}.requirements.{i}")
-        for i, requirement in enumerate(value.requirements)
-    )
-    if problem := first(*problems):
-        return problem
-    if sum(requirement.count for requirement in value.requirements) > MAX_PEOPLE:
-        return f"{field}.requirements ask for more than {MAX_PEOPLE} people"
-    return None
-
-
-def _requirement(requirement: Requirement, field: str) -> Problem:
-    if requirement.count < 1:
-        return f"{field}.count must be at least 1"
-    if not requirement.groups and not requirement.users:
-        return f"{field} names no group and no user: nobody could meet it"
-    return first(
-        _names(requirement.groups, f"{field}.groups"),
-        _names(requirement.users, f"{field}.users"),
-    )
-
-
-def _names(values: Iterable[str], field: str) -> Problem:
-    values = tuple(values)
-    if len(values) > MAX_NAMED:
-        return f"{field} has more than {MAX_NAMED} entries"
-    return first(*(name(value, f"{field}.{i}") for i, value in enumerate(values)))
 
 
 def unsupported(value: Any, field: str, feature: str) -> Problem:

@@ -27,39 +27,6 @@ FINAL_STATES = frozenset(
 )
 
 
-class ApprovalStatus(StrEnum):
-    """Where an approval stands. All but PENDING are resolved for good."""
-
-    PENDING = "PENDING"
-    GRANTED = "GRANTED"
-    REJECTED = "REJECTED"
-    EXPIRED = "EXPIRED"
-    WITHDRAWN = "WITHDRAWN"
-
-
-class ResolutionCause(StrEnum):
-    """What resolved an approval."""
-
-    DECISIONS = "DECISIONS"
-    EXPIRY = "EXPIRY"
-    WITHDRAWAL = "WITHDRAWAL"
-
-
-class Verdict(StrEnum):
-    """One person's decision."""
-
-    GRANTED = "GRANTED"
-    REJECTED = "REJECTED"
-
-
-class ExpiryAction(StrEnum):
-    """What happens to an approval that is pending at its deadline."""
-
-    REJECT = "REJECT"
-    GRANT = "GRANT"
-    ESCALATE = "ESCALATE"
-
-
 class Role(StrEnum):
     """What a principal may do."""
 
@@ -74,6 +41,10 @@ class Value(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"
 ):
     """Base of the values that are stored inside events and snapshots."""
+
+
+class Snapshotted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Base of what a snapshot holds."""
 
 
 class Actor(Value, frozen=True, kw_only=True):
@@ -96,28 +67,6 @@ class Parent(Value, frozen=True, kw_only=True):
     execution_id: UUID
     key: str
     round: int
-
-
-class Requirement(Value, frozen=True, kw_only=True):
-    """``count`` distinct people out of any of the groups, or named among the users."""
-
-    count: int = 1
-    groups: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-
-    def admits(self, person: str, groups: frozenset[str]) -> bool:
-        """Whether this person counts towards the requirement."""
-        return person in self.users or not groups.isdisjoint(self.groups)
-
-
-class Policy(Value, frozen=True, kw_only=True):
-    """Who has to agree: every requirement met by distinct people, before ``rejections`` reject."""
-
-    requirements: tuple[Requirement, ...]
-    rejections: int = 1
-    allow_initiator: bool = False
-    on_expiry: ExpiryAction = ExpiryAction.REJECT
-    escalate_to: tuple[str, ...] = ()
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):

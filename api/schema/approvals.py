@@ -16,6 +16,7 @@ from api.schema.policies import ApprovalPolicy, Requirement
 from api.schema.scalars import JSON
 from domain import authorization
 from domain.approvals import eligibility, quorum
+from domain.approvals import state as approval_state
 from domain.approvals.document import document_of
 from domain.execution import state
 
@@ -37,7 +38,7 @@ class Decision:
     )
 
     @classmethod
-    def of(cls, decision: state.Decision) -> "Decision":
+    def of(cls, decision: approval_state.Decision) -> "Decision":
         """Show a decision."""
         behalf = decision.on_behalf_of
         return cls(
@@ -61,7 +62,7 @@ class Eligibility:
 @strawberry.interface(description="A question put to people.")
 class ApprovalView:
     of_execution: strawberry.Private[state.Execution]
-    of_approval: strawberry.Private[state.Approval]
+    of_approval: strawberry.Private[approval_state.Approval]
     key: str
     round: int = strawberry.field(
         description="1, and one more each time that the key is asked again after a retry."
@@ -97,7 +98,7 @@ class ApprovalView:
         return Requirement.of_all(quorum.outstanding(self.of_approval))
 
 
-def _view(execution: state.Execution, approval: state.Approval) -> dict[str, Any]:
+def _view(execution: state.Execution, approval: approval_state.Approval) -> dict[str, Any]:
     return {
         "of_execution": execution,
         "of_approval": approval,
@@ -158,7 +159,7 @@ class Approval(ApprovalView, Node):
     def of(
         cls,
         execution: state.Execution,
-        approval: state.Approval,
+        approval: approval_state.Approval,
         shown_in: "Execution | None" = None,
     ) -> "Approval":
         """Show an approval. Of the execution only what never changes has to be current.
@@ -177,7 +178,9 @@ class Approval(ApprovalView, Node):
 @strawberry.type(description="An approval as it was. It has no id, so no cache takes it for now.")
 class ApprovalSnapshot(ApprovalView):
     @classmethod
-    def of(cls, execution: state.Execution, approval: state.Approval) -> "ApprovalSnapshot":
+    def of(
+        cls, execution: state.Execution, approval: approval_state.Approval
+    ) -> "ApprovalSnapshot":
         """Show an approval of a past execution."""
         return cls(**_view(execution, approval))
 

@@ -20,9 +20,10 @@ from api.schema.waits import (
 )
 from application.event_store.reader import EventQuery
 from domain import values
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Verdict
 from domain.execution import commands
 from domain.identifiers import parse_uuid
-from domain.values import Verdict
 from projections.approvals.query import ApprovalFilter
 from projections.executions.query import ExecutionFilter
 from projections.querying.where_clause import storable
@@ -87,9 +88,9 @@ class RequirementInput:
     groups: list[str] | None = None
     users: list[str] | None = None
 
-    def value_of(self) -> values.Requirement:
+    def value_of(self) -> Requirement:
         """Give the domain's value."""
-        return values.Requirement(
+        return Requirement(
             count=1 if self.count is None else self.count,
             groups=tuple(self.groups or ()),
             users=tuple(self.users or ()),
@@ -104,9 +105,9 @@ class ApprovalPolicyInput:
     on_expiry: ExpiryAction | None = ExpiryAction.REJECT
     escalate_to: list[str] | None = None
 
-    def value_of(self) -> values.Policy:
+    def value_of(self) -> Policy:
         """Give the domain's value."""
-        return values.Policy(
+        return Policy(
             requirements=tuple(r.value_of() for r in self.requirements),
             rejections=1 if self.rejections is None else self.rejections,
             allow_initiator=bool(self.allow_initiator),

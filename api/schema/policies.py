@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import strawberry
 
 from api.schema.enums import ExpiryAction
-from domain import values
+from domain.approvals import policy as domain_policy
 
 
 @strawberry.type(description="People who are needed, out of any of the groups or users.")
@@ -15,7 +15,7 @@ class Requirement:
     users: list[str]
 
     @classmethod
-    def of_all(cls, requirements: Iterable[values.Requirement]) -> list["Requirement"]:
+    def of_all(cls, requirements: Iterable[domain_policy.Requirement]) -> list["Requirement"]:
         """Show requirements."""
         return [
             cls(count=r.count, groups=list(r.groups), users=list(r.users)) for r in requirements
@@ -33,7 +33,7 @@ class ApprovalPolicy:
     escalate_to: list[str]
 
     @classmethod
-    def of(cls, policy: values.Policy) -> "ApprovalPolicy":
+    def of(cls, policy: domain_policy.Policy) -> "ApprovalPolicy":
         """Show a policy."""
         return cls(
             requirements=Requirement.of_all(policy.requirements),

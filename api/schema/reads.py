@@ -4,14 +4,15 @@ from api.context import Context
 from api.schema.inputs import EventFilterInput
 from application.event_store.reader import EventQuery
 from domain import authorization
-from domain.execution import state
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.identifiers import ApprovalId, parse_uuid
 from domain.values import Role
 
 NOTHING: frozenset[str] = frozenset()
 
 
-async def visible_execution(context: Context, text: str) -> state.Execution | None:
+async def visible_execution(context: Context, text: str) -> Execution | None:
     """Give the execution with this id as it stands, if the viewer may see it."""
     execution_id = parse_uuid(text)
     if execution_id is None:
@@ -22,9 +23,7 @@ async def visible_execution(context: Context, text: str) -> state.Execution | No
     return execution
 
 
-async def visible_approval(
-    context: Context, text: str
-) -> tuple[state.Execution, state.Approval] | None:
+async def visible_approval(context: Context, text: str) -> tuple[Execution, Approval] | None:
     """Give the approval with this id as it stands, if the viewer may see it."""
     approval_id = ApprovalId.parse(text)
     if approval_id is None:

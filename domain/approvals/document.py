@@ -6,9 +6,10 @@ It names its execution, key and round, so no decision can be shown for another.
 from datetime import datetime
 from typing import Any
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.policy import Policy
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.serialization.canonical_json import canonical, canonical_object, digest
-from domain.values import Policy
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:

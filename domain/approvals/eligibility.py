@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from domain import authorization
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.values import Principal
 
 Rule = Callable[[Principal, Execution, Approval], str | None]

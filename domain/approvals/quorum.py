@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from domain.execution.state import Approval, Decision
-from domain.values import Policy, Requirement, Verdict
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Approval, Decision, Verdict
 
 
 def outstanding(approval: Approval) -> tuple[Requirement, ...]:

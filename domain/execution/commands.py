@@ -12,10 +12,12 @@ from uuid import UUID
 import msgspec
 
 from domain import validation
+from domain.approvals.policy import Policy, check_policy
+from domain.approvals.state import Verdict
 from domain.identifiers import parse_uuid
 from domain.serialization.canonical_json import canonical, digest
 from domain.validation import Problem, first, optional
-from domain.values import ExecutionState, Label, Parent, Policy, Principal, Verdict
+from domain.values import ExecutionState, Label, Parent, Principal
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
             optional(validation.text, self.description, "description"),
             validation.unsupported(self.form, "form", "a form"),
             validation.unsupported(self.deadline, "deadline", "a deadline"),
-            validation.policy(self.policy),
+            check_policy(self.policy),
             validation.json(self.payload, "payload"),
         )
 

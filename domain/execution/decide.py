@@ -10,6 +10,7 @@ from typing import NoReturn
 from domain import authorization
 from domain.approvals import eligibility, quorum
 from domain.approvals.document import document_digest, document_of
+from domain.approvals.state import Approval, ApprovalStatus, Decision, Verdict
 from domain.execution import waits
 from domain.execution.commands import (
     ApprovalCommand,
@@ -59,12 +60,12 @@ from domain.execution.events import (
     StepCompleted,
     StepFailed,
 )
-from domain.execution.state import Approval, Decision, Execution, Step
+from domain.execution.state import Execution, Step
 from domain.execution.transitions import check_transition
 from domain.identifiers import ApprovalId
 from domain.refusals import Refusal, RefusalCode
 from domain.serialization.canonical_json import same
-from domain.values import ApprovalStatus, ExecutionState, Verdict
+from domain.values import ExecutionState
 
 Events = tuple[Event, ...]
 

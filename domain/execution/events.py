@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from domain.values import Actor, ExecutionState, ExpiryAction, Label, Parent, Policy, Value
+from domain.approvals.policy import ExpiryAction, Policy
+from domain.values import Actor, ExecutionState, Label, Parent, Value
 
 
 class Content(Value, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from domain.approvals.policy import ExpiryAction
+from domain.approvals.state import Approval, ApprovalStatus, Decision, ResolutionCause, Verdict
 from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
@@ -35,11 +37,11 @@ from domain.execution.events import (
     TimerSet,
     Unparked,
 )
-from domain.execution.state import Approval, Child, Decision, Execution, Signal, Step, Timer
+from domain.execution.state import Child, Execution, Signal, Step, Timer
 from domain.execution.transitions import target
 from domain.identifiers import ApprovalId
 from domain.refusals import IllegalTransitionError
-from domain.values import Actor, ApprovalStatus, ExpiryAction, ResolutionCause, Verdict
+from domain.values import Actor
 
 _LETS_SLEEP = (Claimed, Parked)
 

@@ -6,24 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from rpds import HashTrieMap
 
-from domain.identifiers import ApprovalId
-from domain.values import (
-    Actor,
-    ApprovalStatus,
-    ExecutionState,
-    Label,
-    Parent,
-    Policy,
-    ResolutionCause,
-    Verdict,
-)
-
-
-class Snapshotted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """Base of what a snapshot holds."""
+from domain.approvals.state import Approval
+from domain.values import Actor, ExecutionState, Label, Parent, Snapshotted
 
 
 class Step(Snapshotted, frozen=True, kw_only=True):
@@ -51,72 +37,6 @@ class Step(Snapshotted, frozen=True, kw_only=True):
     def error(self) -> str | None:
         """The last failed attempt's error, None once one succeeded."""
         return None if self.completed_at or not self.failures else self.failures[-1][1]
-
-
-class Decision(Snapshotted, frozen=True, kw_only=True):
-    """One person's decision, recorded at ``version``.
-
-    ``groups`` are the memberships that counted at that moment.
-    """
-
-    verdict: Verdict
-    by: Actor
-    at: datetime
-    version: int
-    digest: str
-    rule: str
-    groups: tuple[str, ...] = ()
-    on_behalf_of: Actor | None = None
-    comment: str | None = None
-    answers: Any = None
-
-
-class Approval(Snapshotted, frozen=True, kw_only=True):
-    """One question put to people.
-
-    ``retry`` is how often the execution was retried before it. The three versions say at which
-    events it was requested, resolved and redeemed, 0 where it was not.
-    """
-
-    id: ApprovalId
-    key: str
-    round: int
-    title: str | None
-    description: str | None
-    payload: Any
-    payload_digest: str
-    digest: str
-    form: Any = None
-    policy: Policy
-    requested_by: Actor
-    requested_at: datetime
-    requested_version: int
-    deadline: datetime | None = None
-    retry: int = 0
-    status: ApprovalStatus = ApprovalStatus.PENDING
-    resolution: ResolutionCause | None = None
-    decisions: tuple[Decision, ...] = ()
-    delegations: tuple[tuple[str, str], ...] = ()
-    escalated_to: tuple[str, ...] = ()
-    resolved_at: datetime | None = None
-    resolved_version: int = 0
-    redeemed_at: datetime | None = None
-    redeemed_version: int = 0
-    redemption_key: str | None = None
-
-    @property
-    def ordinal(self) -> int:
-        """The place among the execution's approvals in the order requested, from 1."""
-        return self.id.ordinal
-
-    @property
-    def pending(self) -> bool:
-        """Whether it still waits for decisions."""
-        return self.status is ApprovalStatus.PENDING
-
-    def decision_of(self, person: str) -> Decision | None:
-        """Give this person's decision, if there is one."""
-        return next((d for d in self.decisions if d.by.id == person), None)
 
 
 class Timer(Snapshotted, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ import msgspec
 from msgspec.structs import replace
 from rpds import HashTrieMap
 
-from domain.execution.state import EMPTY, Approval, Child, Execution, Signal, Step, Timer
+from domain.approvals.state import Approval
+from domain.execution.state import EMPTY, Child, Execution, Signal, Step, Timer
 from domain.refusals import DamagedEventError
 
 

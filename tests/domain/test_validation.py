@@ -6,6 +6,14 @@ from uuid import UUID
 import pytest
 
 from domain import validation
+from domain.approvals.policy import (
+    MAX_NAMED,
+    MAX_PEOPLE,
+    MAX_REQUIREMENTS,
+    ExpiryAction,
+    Policy,
+    Requirement,
+)
 from domain.execution.commands import Command, StartExecution
 from domain.execution.events import (
     ApprovalRequested,
@@ -17,7 +25,7 @@ from domain.execution.events import (
     StepFailed,
 )
 from domain.refusals import RefusalCode
-from domain.values import ExpiryAction, Label, Policy, Requirement
+from domain.values import Label
 from tests.domain.ask import (
     EXECUTION,
     Ask,
@@ -44,7 +52,7 @@ TEXT = "t" * validation.MAX_TEXT
 TITLE = "t" * validation.MAX_TITLE
 # A JSON text of n characters takes n bytes and its two quotes.
 JSON = "j" * (validation.MAX_JSON_BYTES - 2)
-MANY = tuple(f"g{i}" for i in range(validation.MAX_NAMED))
+MANY = tuple(f"g{i}" for i in range(MAX_NAMED))
 LABELS = {f"l{i}": "v" for i in range(validation.MAX_LABELS)}
 
 
@@ -245,7 +253,7 @@ def test_the_value_of_a_label_is_short_and_may_be_empty() -> None:
             id="rejections",
         ),
         pytest.param(
-            request(policy=policy(*[needs("g")] * (validation.MAX_REQUIREMENTS + 1))),
+            request(policy=policy(*[needs("g")] * (MAX_REQUIREMENTS + 1))),
             "policy.requirements has more than 20 entries",
             id="requirements",
         ),
@@ -289,8 +297,8 @@ def test_a_policy_asks_somebody() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        request(policy=policy(*[needs("g", count=10)] * validation.MAX_REQUIREMENTS)),
-        request(policy=policy(needs(*MANY, users=MANY, count=validation.MAX_PEOPLE))),
+        request(policy=policy(*[needs("g", count=10)] * MAX_REQUIREMENTS)),
+        request(policy=policy(needs(*MANY, users=MANY, count=MAX_PEOPLE))),
     ],
 )
 def test_the_largest_policies_are_taken(ask: Ask) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import (
     ApprovalGranted,
     ApprovalRejected,
@@ -13,7 +14,7 @@ from domain.execution.events import (
 )
 from domain.identifiers import ApprovalId
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus, ExecutionState, Principal, ResolutionCause, Verdict
+from domain.values import ExecutionState, Principal
 from tests.domain.ask import EXECUTION, Ask, grant, needs, policy, reject, request, step, withdraw
 from tests.domain.facts import (
     Fact,

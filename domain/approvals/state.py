@@ -1,0 +1,100 @@
+"""An approval as it stands, with the decisions made on it: part of the execution's state."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.approvals.policy import Policy
+from domain.identifiers import ApprovalId
+from domain.values import Actor, Snapshotted
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval stands. All but PENDING are resolved for good."""
+
+    PENDING = "PENDING"
+    GRANTED = "GRANTED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class ResolutionCause(StrEnum):
+    """What resolved an approval."""
+
+    DECISIONS = "DECISIONS"
+    EXPIRY = "EXPIRY"
+    WITHDRAWAL = "WITHDRAWAL"
+
+
+class Verdict(StrEnum):
+    """One person's decision."""
+
+    GRANTED = "GRANTED"
+    REJECTED = "REJECTED"
+
+
+class Decision(Snapshotted, frozen=True, kw_only=True):
+    """One person's decision, recorded at ``version``.
+
+    ``groups`` are the memberships that counted at that moment.
+    """
+
+    verdict: Verdict
+    by: Actor
+    at: datetime
+    version: int
+    digest: str
+    rule: str
+    groups: tuple[str, ...] = ()
+    on_behalf_of: Actor | None = None
+    comment: str | None = None
+    answers: Any = None
+
+
+class Approval(Snapshotted, frozen=True, kw_only=True):
+    """One question put to people.
+
+    ``retry`` is how often the execution was retried before it. The three versions say at which
+    events it was requested, resolved and redeemed, 0 where it was not.
+    """
+
+    id: ApprovalId
+    key: str
+    round: int
+    title: str | None
+    description: str | None
+    payload: Any
+    payload_digest: str
+    digest: str
+    form: Any = None
+    policy: Policy
+    requested_by: Actor
+    requested_at: datetime
+    requested_version: int
+    deadline: datetime | None = None
+    retry: int = 0
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    resolution: ResolutionCause | None = None
+    decisions: tuple[Decision, ...] = ()
+    delegations: tuple[tuple[str, str], ...] = ()
+    escalated_to: tuple[str, ...] = ()
+    resolved_at: datetime | None = None
+    resolved_version: int = 0
+    redeemed_at: datetime | None = None
+    redeemed_version: int = 0
+    redemption_key: str | None = None
+
+    @property
+    def ordinal(self) -> int:
+        """The place among the execution's approvals in the order requested, from 1."""
+        return self.id.ordinal
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still waits for decisions."""
+        return self.status is ApprovalStatus.PENDING
+
+    def decision_of(self, person: str) -> Decision | None:
+        """Give this person's decision, if there is one."""
+        return next((d for d in self.decisions if d.by.id == person), None)
