@@ -305,6 +305,8 @@ class Retried(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.retried.v1"
 
 
+Events = tuple[Event, ...]
+
 EVENT_TYPES: tuple[type[Event], ...] = (
     Started,
     Claimed,

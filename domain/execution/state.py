@@ -183,3 +183,6 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
     def steps_in_order(self) -> list[Step]:
         """Give the steps in the order of their first attempts."""
         return sorted(self.steps.values(), key=lambda step: step.ordinal)
+
+
+Changes = dict[str, Any]

@@ -9,6 +9,7 @@ from domain.approvals.eligibility import counted_groups, rule_for
 from domain.approvals.policy import ExpiryAction, Policy
 from domain.approvals.state import Approval
 from domain.authorization import SERVICE
+from domain.execution.children import child_id
 from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
@@ -48,7 +49,6 @@ from domain.execution.events import (
 )
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
-from domain.execution.waits import child_id
 from domain.serialization.canonical_json import canonical, digest
 from domain.values import Actor, ExecutionState, Label
 from tests.domain.ask import EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from application.command_handling.outcomes import Accepted
+from domain.execution.children import child_id
 from domain.execution.commands import CancelExecution, FailExecution, StartChild
 from domain.execution.events import Cancelled, ChildEnded, Started
-from domain.execution.waits import child_id
 from domain.values import ExecutionState
 from tests.application.services import Office, complete
 from tests.domain.people import ENGINE, OLIVIA

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.authorization import SERVICE
+from domain.execution.children import child_id
 from domain.execution.events import (
     ChildEnded,
     ChildStarted,
@@ -18,7 +19,6 @@ from domain.execution.events import (
     TimerSet,
     Unparked,
 )
-from domain.execution.waits import child_id
 from domain.refusals import RefusalCode
 from domain.values import ExecutionState, Principal, Role
 from tests.domain.ask import (

@@ -1,0 +1,65 @@
+"""Being suspended and being parked: deciding about it, and folding it."""
+
+from domain.execution.commands import ParkExecution, SuspendExecution, UnparkExecution
+from domain.execution.events import Events, Parked, ReasonContent, Recorded, Suspended, Unparked
+from domain.execution.state import Changes, Execution
+from domain.execution.transitions import check_transition
+from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
+
+
+def suspend(state: Execution, command: SuspendExecution) -> Events:
+    """Note that the worker waits; not if something came that it had not seen."""
+    if command.seen != state.woken_version:
+        message = (
+            f"something came at version {state.woken_version} of {state.id}, "
+            f"the worker has seen what came up to version {command.seen}"
+        )
+        raise Refusal(RefusalCode.VERSION_CONFLICT, message)
+    if state.asleep:
+        return ()
+    check_transition(state, Suspended)
+    return (Suspended(),)
+
+
+def park(state: Execution, command: ParkExecution) -> Events:
+    """Let no worker go on. Of two reasons the first stays."""
+    if state.parked is not None:
+        return ()
+    check_transition(state, Parked)
+    return (Parked(content=ReasonContent(reason=command.reason)),)
+
+
+def unpark(state: Execution, command: UnparkExecution) -> Events:
+    """Let workers go on again."""
+    if state.parked is None and state.unparked_version:
+        return ()
+    if state.parked is None:
+        message = f"{command.execution_id} is not parked"
+        raise Refusal(RefusalCode.INVALID_TRANSITION, message)
+    check_transition(state, Unparked)
+    return (Unparked(),)
+
+
+def suspended(recorded: Recorded) -> Changes:
+    return {"asleep_version": recorded.version}
+
+
+def parked(state: Execution, recorded: Recorded, event: Parked) -> Changes:
+    _check_parked(state, expected=False)
+    return {"parked": event.content.reason, "parked_version": recorded.version}
+
+
+def unparked(state: Execution, recorded: Recorded) -> Changes:
+    _check_parked(state, expected=True)
+    return {
+        "parked": None,
+        "parked_version": 0,
+        "unparked_version": recorded.version,
+        "woken_version": recorded.version,
+    }
+
+
+def _check_parked(state: Execution, *, expected: bool) -> None:
+    if (state.parked is not None) is not expected:
+        msg = f"{state.id} is {'not ' if expected else ''}parked"
+        raise IllegalTransitionError(msg)
