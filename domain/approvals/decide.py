@@ -1,4 +1,7 @@
-"""The approvals' part of the decider."""
+"""Decide the commands about approvals: request, decide, withdraw and redeem.
+
+The checks of each function follow the order of refusals that ``domain.execution.decide`` states.
+"""
 
 from domain.approvals import eligibility, quorum
 from domain.approvals.document import document_digest, document_of
@@ -24,11 +27,15 @@ from domain.refusals import Refusal, RefusalCode
 
 
 def request(state: Execution, command: RequestApproval) -> Events:
+    """Request an approval. A key that was used before is a repeat, or opens a new round."""
     latest = state.rounds.get(command.key)
     last = None if latest is None else state.approvals[latest]
     if last is not None and not _opens_new_round(state, last):
         if not _same_request(last, command):
-            message = f"approval {command.key!r} was asked for with other content"
+            message = (
+                f"approval {command.key!r} was already requested with other content; "
+                "give a different approval its own key"
+            )
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
     check_transition(state, ApprovalRequested)
@@ -62,8 +69,8 @@ def request(state: Execution, command: RequestApproval) -> Events:
 
 
 def _opens_new_round(state: Execution, last: Approval) -> bool:
-    retried_since = len(state.retried_from) > last.retry
-    return retried_since and last.status is not ApprovalStatus.GRANTED
+    """A request after a retry opens a new round, unless the last round was granted."""
+    return state.retried_since(last.retry) and last.status is not ApprovalStatus.GRANTED
 
 
 def _same_request(approval: Approval, command: RequestApproval) -> bool:
@@ -76,16 +83,21 @@ def _same_request(approval: Approval, command: RequestApproval) -> bool:
 
 
 def decide(state: Execution, command: Decide) -> Events:
+    """Grant or reject an approval.
+
+    The approval is resolved when all requirements are met, or when as many people have rejected it
+    as its policy allows.
+    """
     approval = state.approvals[command.ordinal]
     earlier = approval.decision_of(command.by.id)
     if earlier is not None:
         if (earlier.verdict, earlier.digest) == (command.verdict, command.digest):
             return ()
         if earlier.verdict is not command.verdict:
-            message = f"{command.by.id} decided {approval.id} already: {earlier.verdict}"
+            message = f"{command.by.id} already decided approval {approval.id}: {earlier.verdict}"
             raise Refusal(RefusalCode.ALREADY_DECIDED, message)
     if not approval.pending:
-        message = f"approval {approval.id} is {approval.status}"
+        message = f"approval {approval.id} is already {approval.status}"
         raise Refusal(RefusalCode.ALREADY_DECIDED, message)
     granting = command.verdict is Verdict.GRANTED
     event_type = ApprovalGranted if granting else ApprovalRejected
@@ -93,7 +105,10 @@ def decide(state: Execution, command: Decide) -> Events:
     if objection := next(eligibility.objections(command.by, state, approval), None):
         raise Refusal(RefusalCode.NOT_ELIGIBLE, objection)
     if command.digest != approval.digest:
-        message = f"the document of {approval.id} has the digest {approval.digest}"
+        message = (
+            f"the document of approval {approval.id} has the digest {approval.digest}, not "
+            f"{command.digest}; read the approval again before deciding"
+        )
         raise Refusal(RefusalCode.DIGEST_MISMATCH, message)
     rule = eligibility.rule_for(command.by, approval)
     groups = eligibility.counted_groups(command.by, approval)
@@ -127,16 +142,20 @@ def _resolves(approval: Approval, decision: Decision) -> bool:
 
 
 def _resume_after(state: Execution, resolution: Event) -> Events:
-    """Resolution and Resumed are one commit, so no moment knows the one and not the other."""
+    """Resume the execution if this was its last pending approval.
+
+    Both events are in one commit, so no reader sees the one without the other.
+    """
     return (resolution, Resumed()) if state.pending == 1 else (resolution,)
 
 
 def withdraw(state: Execution, command: WithdrawApproval) -> Events:
+    """Withdraw a pending approval."""
     approval = state.approvals[command.ordinal]
     if approval.status is ApprovalStatus.WITHDRAWN:
         return ()
     if not approval.pending:
-        message = f"approval {approval.id} is {approval.status}"
+        message = f"approval {approval.id} is already {approval.status}"
         raise Refusal(RefusalCode.ALREADY_DECIDED, message)
     check_transition(state, ApprovalWithdrawn)
     withdrawn = ApprovalWithdrawn(
@@ -146,6 +165,7 @@ def withdraw(state: Execution, command: WithdrawApproval) -> Events:
 
 
 def withdraw_pending(state: Execution, reason: str) -> Events:
+    """Withdraw all pending approvals, because the execution ends."""
     return tuple(
         ApprovalWithdrawn(ordinal=approval.ordinal, content=ReasonContent(reason=reason))
         for approval in state.pending_approvals()
@@ -153,21 +173,30 @@ def withdraw_pending(state: Execution, reason: str) -> Events:
 
 
 def redeem(state: Execution, command: RedeemApproval) -> Events:
+    """Redeem a granted approval, once and under one key, for exactly what was granted."""
     approval = state.approvals[command.ordinal]
     if approval.redemption_key is not None:
         if approval.redemption_key != command.redemption_key:
-            message = f"approval {approval.id} was redeemed under another key"
+            message = f"approval {approval.id} was already redeemed under another key"
             raise Refusal(RefusalCode.ALREADY_REDEEMED, message)
         if approval.payload_digest != command.payload_digest:
-            message = f"approval {approval.id} was redeemed under this key with another digest"
+            message = (
+                f"approval {approval.id} was already redeemed under this key, "
+                "with another payload digest"
+            )
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
     if approval.status is not ApprovalStatus.GRANTED:
-        message = f"approval {approval.id} is {approval.status}, only a granted one is redeemed"
+        message = (
+            f"approval {approval.id} is {approval.status}; only a granted approval can be redeemed"
+        )
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
     check_transition(state, ApprovalRedeemed)
     if approval.payload_digest != command.payload_digest:
-        message = f"what was granted has the payload digest {approval.payload_digest}"
+        message = (
+            f"approval {approval.id} was granted for the payload digest "
+            f"{approval.payload_digest}, not {command.payload_digest}"
+        )
         raise Refusal(RefusalCode.DIGEST_MISMATCH, message)
     return (
         ApprovalRedeemed(

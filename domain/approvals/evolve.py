@@ -1,4 +1,7 @@
-"""The approvals' part of the fold."""
+"""Apply the events about approvals to the state of their execution.
+
+Each function returns the fields of the execution that change.
+"""
 
 from msgspec.structs import replace
 
@@ -22,6 +25,7 @@ from domain.values import Actor
 
 
 def requested(state: Execution, recorded: Recorded, event: ApprovalRequested) -> Changes:
+    """Add a pending approval."""
     if event.ordinal != len(state.approvals) + 1:
         msg = f"approval {event.ordinal} of {state.id} is out of order"
         raise IllegalTransitionError(msg)
@@ -52,6 +56,7 @@ def requested(state: Execution, recorded: Recorded, event: ApprovalRequested) ->
 def decided(
     state: Execution, recorded: Recorded, event: ApprovalGranted | ApprovalRejected
 ) -> Changes:
+    """Add a decision, and resolve the approval if the event says so."""
     granted = isinstance(event, ApprovalGranted)
     approval = _approval(state, event.ordinal)
     decision = Decision(
@@ -80,6 +85,7 @@ def _stood_in_for(event: ApprovalGranted | ApprovalRejected) -> Actor | None:
 
 
 def withdrawn(state: Execution, recorded: Recorded, event: ApprovalWithdrawn) -> Changes:
+    """Resolve the approval as withdrawn."""
     return _resolve(
         state,
         recorded,
@@ -90,6 +96,7 @@ def withdrawn(state: Execution, recorded: Recorded, event: ApprovalWithdrawn) ->
 
 
 def expired(state: Execution, recorded: Recorded, event: ApprovalExpired) -> Changes:
+    """Resolve the approval as its policy says for a missed deadline."""
     granted = event.action is ExpiryAction.GRANT
     return _resolve(
         state,
@@ -101,6 +108,7 @@ def expired(state: Execution, recorded: Recorded, event: ApprovalExpired) -> Cha
 
 
 def delegated(state: Execution, recorded: Recorded, event: ApprovalDelegated) -> Changes:
+    """Record that the actor handed the right to decide to another person."""
     approval = _approval(state, event.ordinal)
     delegation = (recorded.actor.id, event.to)
     changed = replace(approval, delegations=(*approval.delegations, delegation))
@@ -108,12 +116,14 @@ def delegated(state: Execution, recorded: Recorded, event: ApprovalDelegated) ->
 
 
 def escalated(state: Execution, event: ApprovalEscalated) -> Changes:
+    """Add groups that may decide from now on."""
     approval = _approval(state, event.ordinal)
     changed = replace(approval, escalated_to=(*approval.escalated_to, *event.groups))
     return {"approvals": state.approvals.insert(event.ordinal, changed)}
 
 
 def resumed(state: Execution) -> Changes:
+    """Check that no approval is pending. Only the execution's state changes."""
     if state.pending:
         msg = f"{state.id} can't resume with {state.pending} approvals pending"
         raise IllegalTransitionError(msg)
@@ -121,6 +131,7 @@ def resumed(state: Execution) -> Changes:
 
 
 def redeemed(state: Execution, recorded: Recorded, event: ApprovalRedeemed) -> Changes:
+    """Record that the granted approval was used."""
     approval = _approval(state, event.ordinal, ApprovalStatus.GRANTED)
     if approval.redemption_key is not None:
         msg = f"approval {event.ordinal} of {state.id} was redeemed already"
@@ -141,6 +152,7 @@ def _resolve(
     status: ApprovalStatus,
     cause: ResolutionCause,
 ) -> Changes:
+    """Resolve the approval, which gives a waiting worker something to do."""
     resolved = replace(
         approval,
         status=status,
@@ -158,6 +170,7 @@ def _resolve(
 def _approval(
     state: Execution, ordinal: int, status: ApprovalStatus = ApprovalStatus.PENDING
 ) -> Approval:
+    """Return the approval, which must have this status."""
     approval = state.approvals.get(ordinal)
     if approval is None or approval.status is not status:
         stands = "is missing" if approval is None else f"is {approval.status}"

@@ -1,4 +1,4 @@
-"""An approval's policy: who has to agree, how many, and what happens at its deadline."""
+"""The policy of an approval: who has to agree, how many of them, and what the deadline does."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -21,7 +21,7 @@ class ExpiryAction(StrEnum):
 
 
 class Requirement(Value, frozen=True, kw_only=True):
-    """``count`` distinct people out of any of the groups, or named among the users."""
+    """``count`` distinct people, each a member of one of the groups or one of the users."""
 
     count: int = 1
     groups: tuple[str, ...] = ()
@@ -33,7 +33,11 @@ class Requirement(Value, frozen=True, kw_only=True):
 
 
 class Policy(Value, frozen=True, kw_only=True):
-    """Who has to agree: every requirement met by distinct people, before ``rejections`` reject."""
+    """Who has to agree. All requirements must be met before ``rejections`` people reject.
+
+    Each person counts for one requirement only; see ``quorum``. ``allow_initiator`` turns off the
+    four-eyes rules of ``eligibility``.
+    """
 
     requirements: tuple[Requirement, ...]
     rejections: int = 1
@@ -42,26 +46,26 @@ class Policy(Value, frozen=True, kw_only=True):
     escalate_to: tuple[str, ...] = ()
 
 
-def check_policy(value: Policy, field: str = "policy") -> Problem:
-    """Check a policy: at least one requirement, none empty, every count at least one."""
-    if not value.requirements:
-        return f"{field}.requirements must not be empty: nobody would have to agree"
-    if len(value.requirements) > MAX_REQUIREMENTS:
-        return f"{field}.requirements has more than {MAX_REQUIREMENTS} entries"
-    if value.rejections < 1:
-        return f"{field}.rejections must be at least 1"
-    if value.on_expiry is not ExpiryAction.REJECT:
-        return f"{field}.onExpiry can't be set yet: deadlines are not acted on"
-    if value.escalate_to:
-        return f"{field}.escalateTo can't be set yet: deadlines are not acted on"
+def check_policy(policy: Policy) -> Problem:
+    """Return the first rule that the policy breaks, or None."""
+    if not policy.requirements:
+        return "policy.requirements must not be empty: name the people who have to agree"
+    if len(policy.requirements) > MAX_REQUIREMENTS:
+        return f"policy.requirements has more than {MAX_REQUIREMENTS} entries"
+    if policy.rejections < 1:
+        return "policy.rejections must be at least 1"
+    if policy.on_expiry is not ExpiryAction.REJECT:
+        return "policy.onExpiry can't be set yet: this server has no deadlines; leave it out"
+    if policy.escalate_to:
+        return "policy.escalateTo can't be set yet: this server has no deadlines; leave it out"
     problems = (
-        _requirement(requirement, f"{field}.requirements.{i}")
-        for i, requirement in enumerate(value.requirements)
+        _requirement(requirement, f"policy.requirements.{i}")
+        for i, requirement in enumerate(policy.requirements)
     )
     if problem := first(*problems):
         return problem
-    if sum(requirement.count for requirement in value.requirements) > MAX_PEOPLE:
-        return f"{field}.requirements ask for more than {MAX_PEOPLE} people"
+    if sum(requirement.count for requirement in policy.requirements) > MAX_PEOPLE:
+        return f"policy.requirements ask for more than {MAX_PEOPLE} people"
     return None
 
 
@@ -69,7 +73,7 @@ def _requirement(requirement: Requirement, field: str) -> Problem:
     if requirement.count < 1:
         return f"{field}.count must be at least 1"
     if not requirement.groups and not requirement.users:
-        return f"{field} names no group and no user: nobody could meet it"
+        return f"{field} names no group and no user, so nobody could meet it: name at least one"
     return first(
         _names(requirement.groups, f"{field}.groups"),
         _names(requirement.users, f"{field}.users"),

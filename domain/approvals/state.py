@@ -1,4 +1,4 @@
-"""An approval as it stands, with the decisions made on it: part of the execution's state."""
+"""The state of an approval: the part of the execution's state that its decisions change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -37,7 +37,8 @@ class Verdict(StrEnum):
 class Decision(Snapshotted, frozen=True, kw_only=True):
     """One person's decision, recorded at ``version``.
 
-    ``groups`` are the memberships that counted at that moment.
+    ``groups`` are the person's groups that the policy names, as they were at the decision. ``rule``
+    says which user or group made the person eligible.
     """
 
     verdict: Verdict
@@ -53,10 +54,12 @@ class Decision(Snapshotted, frozen=True, kw_only=True):
 
 
 class Approval(Snapshotted, frozen=True, kw_only=True):
-    """One question put to people.
+    """One round of one question to people.
 
-    ``retry`` is how often the execution was retried before it. The three versions say at which
-    events it was requested, resolved and redeemed, 0 where it was not.
+    ``digest`` covers the whole document that approvers see, ``payload_digest`` the payload alone.
+    ``retry`` counts the retries of the execution before the request. ``requested_version``,
+    ``resolved_version`` and ``redeemed_version`` are the versions of those events; 0 means that the
+    event has not happened.
     """
 
     id: ApprovalId
@@ -87,14 +90,14 @@ class Approval(Snapshotted, frozen=True, kw_only=True):
 
     @property
     def ordinal(self) -> int:
-        """The place among the execution's approvals in the order requested, from 1."""
+        """The number of the approval within its execution, from 1, in the order of requests."""
         return self.id.ordinal
 
     @property
     def pending(self) -> bool:
-        """Whether it still waits for decisions."""
+        """Whether it is not resolved yet."""
         return self.status is ApprovalStatus.PENDING
 
     def decision_of(self, person: str) -> Decision | None:
-        """Give this person's decision, if there is one."""
+        """Return this person's decision, or None."""
         return next((d for d in self.decisions if d.by.id == person), None)

@@ -1,4 +1,4 @@
-"""Children: deciding about them, and folding what became of them."""
+"""Children: decide the commands about them, and apply their events."""
 
 from uuid import UUID, uuid5
 
@@ -21,11 +21,7 @@ from domain.values import ExecutionState
 
 
 def start_child(state: Execution, command: StartChild) -> Events:
-    """Start a child, known by its key and round.
-
-    As with approvals, a new round opens only if the execution was retried since and the last
-    round did not complete.
-    """
+    """Start a child. A key that was used before is a repeat, or opens a new round."""
     last = state.children.get(command.key)
     if last is not None and not _opens_new_round(state, last):
         unchanged = (last.workflow, last.workflow_version, last.queue) == (
@@ -34,7 +30,10 @@ def start_child(state: Execution, command: StartChild) -> Events:
             command.queue,
         )
         if not (unchanged and same(last.input, command.input)):
-            message = f"child {command.key!r} was started with other content"
+            message = (
+                f"child {command.key!r} was already started with other content; "
+                "give a different child its own key"
+            )
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
     check_transition(state, ChildStarted)
@@ -53,20 +52,21 @@ def start_child(state: Execution, command: StartChild) -> Events:
 
 
 def child_id(parent: UUID, key: str, round_: int) -> UUID:
-    """Give the id of a child: the same whoever starts it, and however often."""
+    """Return the id of a child. It is the same however often the child is started."""
     return uuid5(parent, f"{round_}/{key}")
 
 
 def _opens_new_round(state: Execution, last: Child) -> bool:
-    retried_since = len(state.retried_from) > last.retry
-    return retried_since and last.outcome not in {None, ExecutionState.COMPLETED}
+    """A start after a retry opens a new round if the last one ended and did not complete."""
+    ended_otherwise = last.outcome not in {None, ExecutionState.COMPLETED}
+    return state.retried_since(last.retry) and ended_otherwise
 
 
 def end_child(state: Execution, command: EndChild) -> Events:
-    """Tell a parent how a child ended; a child of an earlier round is of no interest any more."""
+    """Record how a child ended. It is a repeat if it had ended or a later round has begun."""
     child = state.children.get(command.key)
     if child is None or child.round < command.round:
-        message = f"{state.id} has no child {command.key!r} of round {command.round}"
+        message = f"execution {state.id} has no child {command.key!r} of round {command.round}"
         raise Refusal(RefusalCode.NOT_FOUND, message)
     if child.round > command.round or child.outcome is not None:
         return ()
@@ -82,6 +82,7 @@ def end_child(state: Execution, command: EndChild) -> Events:
 
 
 def child_started(state: Execution, recorded: Recorded, event: ChildStarted) -> Changes:
+    """Add the child, in place of the last round of its key."""
     last = state.children.get(event.key)
     if event.round != (1 if last is None else last.round + 1):
         msg = f"round {event.round} of child {event.key!r} of {state.id} is out of order"
@@ -101,6 +102,7 @@ def child_started(state: Execution, recorded: Recorded, event: ChildStarted) -> 
 
 
 def child_ended(state: Execution, recorded: Recorded, event: ChildEnded) -> Changes:
+    """Record the outcome, which gives a waiting worker something to do."""
     child = state.children.get(event.key)
     if child is None or child.round != event.round or child.outcome is not None:
         msg = f"round {event.round} of child {event.key!r} of {state.id} is not under way"

@@ -1,8 +1,8 @@
-"""What can be asked of an execution.
+"""The commands that an execution accepts.
 
-A command checks its own input when it is built, outside the log's lock and once; ``problem`` holds
-the first broken rule. It is told only when the command's turn comes, after the checks of role and
-visibility, because who may not see an execution must not learn more than that.
+A command checks its input once, when it is built and before the log is locked. ``problem`` is the
+first broken rule. ``decide`` reports it after the checks of roles and visibility, so that a caller
+who may not see an execution learns nothing about it.
 """
 
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from domain.values import ExecutionState, Label, Parent, Principal
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all commands: who asks, and of which execution."""
+    """Base of all commands: the caller and the execution."""
 
     by: Principal
     execution_id: UUID
@@ -31,24 +31,24 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "problem", self.check())
 
     def check(self) -> Problem:
-        """Give the first rule that the input breaks."""
+        """Return the first rule that the input breaks, or None."""
         return None
 
 
 class WorkerCommand(Command, frozen=True, kw_only=True):
-    """What a worker sends: guarded by the fencing token once the execution was claimed."""
+    """A worker's command. Once the execution was claimed it needs the current fencing token."""
 
     fence: int | None = None
 
 
 class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
-    """What a worker sends about the approval with this ordinal."""
+    """A worker's command about the approval with this ordinal."""
 
     ordinal: int
 
 
 class StartExecution(Command, frozen=True, kw_only=True):
-    """``given_id``: the caller chose ``execution_id``, so that it is part of the content."""
+    """``given_id`` is the id that the caller chose. A repeat must then choose the same."""
 
     workflow: str
     workflow_version: str | None = None
@@ -82,7 +82,7 @@ class ClaimExecution(Command, frozen=True, kw_only=True):
 
 
 class RecordStep(WorkerCommand, frozen=True, kw_only=True):
-    """A step's result, or with ``error`` one attempt that failed."""
+    """Record the result of a step, or with ``error`` one failed attempt."""
 
     key: str
     name: str
@@ -92,18 +92,20 @@ class RecordStep(WorkerCommand, frozen=True, kw_only=True):
 
     def check(self) -> Problem:
         if self.error is not None and self.result is not None:
-            return "result and error exclude each other: a failed attempt has no result"
+            return (
+                "result and error exclude each other: give error for a failed attempt, else result"
+            )
         return first(
             validation.name(self.key, "key"),
             validation.name(self.name, "name"),
-            validation.at_least(1, self.attempt, "attempt"),
+            validation.attempt(self.attempt, "attempt"),
             validation.json(self.result, "result"),
             optional(validation.required_text, self.error, "error"),
         )
 
 
 class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
-    """``form`` and ``deadline`` are in the contract but refused: nothing acts on them yet."""
+    """The API has ``form`` and ``deadline``, but they are refused until the server acts on them."""
 
     key: str
     title: str
@@ -127,8 +129,8 @@ class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
             validation.name(self.key, "key"),
             validation.required_text(self.title, "title", validation.MAX_TITLE),
             optional(validation.text, self.description, "description"),
-            validation.unsupported(self.form, "form", "a form"),
-            validation.unsupported(self.deadline, "deadline", "a deadline"),
+            validation.unsupported(self.form, "form", "forms"),
+            validation.unsupported(self.deadline, "deadline", "deadlines"),
             check_policy(self.policy),
             validation.json(self.payload, "payload"),
         )
@@ -142,7 +144,7 @@ class WithdrawApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
 
 
 class Decide(Command, frozen=True, kw_only=True):
-    """One person's verdict on the document with this digest."""
+    """Grant or reject the document that has this digest."""
 
     ordinal: int
     verdict: Verdict
@@ -157,8 +159,8 @@ class Decide(Command, frozen=True, kw_only=True):
         return first(
             validation.name(self.digest, "digest"),
             optional(validation.text, self.comment, "comment"),
-            validation.unsupported(self.answers, "answers", "a form"),
-            validation.unsupported(self.amended_payload, "amendedPayload", "an amendment"),
+            validation.unsupported(self.answers, "answers", "forms"),
+            validation.unsupported(self.amended_payload, "amendedPayload", "amendments"),
         )
 
 
@@ -174,7 +176,7 @@ class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
 
 
 class SetTimer(WorkerCommand, frozen=True, kw_only=True):
-    """A timer that fires after ``delay``, or at ``until``: exactly one of them."""
+    """Set a timer that fires after ``delay`` or at ``until``. Exactly one of them is given."""
 
     key: str
     delay: timedelta | None = None
@@ -182,7 +184,7 @@ class SetTimer(WorkerCommand, frozen=True, kw_only=True):
 
     def check(self) -> Problem:
         if (self.delay is None) == (self.until is None):
-            return "a timer takes exactly one of delay and until"
+            return "a timer needs exactly one of delay and until"
         return first(
             validation.name(self.key, "key"), optional(validation.delay, self.delay, "delay")
         )
@@ -193,7 +195,7 @@ class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
 
 
 class FireTimer(Command, frozen=True, kw_only=True):
-    """Sent by the clock, once the timer is due."""
+    """Fire a timer that is due. Only the server sends this."""
 
     key: str
 
@@ -229,7 +231,7 @@ class StartChild(WorkerCommand, frozen=True, kw_only=True):
 
 
 class EndChild(Command, frozen=True, kw_only=True):
-    """Sent by the service itself, once the child is over."""
+    """Report the end of a child to its parent. Only the server sends this."""
 
     key: str
     round: int
@@ -239,7 +241,7 @@ class EndChild(Command, frozen=True, kw_only=True):
 
 
 class SuspendExecution(WorkerCommand, frozen=True, kw_only=True):
-    """``seen`` is the version of the last wake-up that the worker has dealt with, 0 if of none."""
+    """``seen`` is the version of the last wake-up that the worker has handled; 0 if none."""
 
     seen: int
 
@@ -277,7 +279,7 @@ class CancelExecution(Command, frozen=True, kw_only=True):
 
 
 class RetryExecution(Command, frozen=True, kw_only=True):
-    """``expected_version`` is the version at which the caller saw the execution FAILED."""
+    """``expected_version`` is the version at which the caller saw the execution as FAILED."""
 
     expected_version: int
 

@@ -1,8 +1,12 @@
 """The decider: which events a command causes, or why it is refused.
 
-Where several refusals hold, this order decides which is told: FORBIDDEN, NOT_FOUND, INVALID_INPUT,
-FENCED, then a repeat or KEY_REUSED, ALREADY_DECIDED or ALREADY_REDEEMED, VERSION_CONFLICT,
-INVALID_TRANSITION, NOT_ELIGIBLE, DIGEST_MISMATCH.
+If several refusals apply, the first in this order is reported: FORBIDDEN by role, NOT_FOUND,
+FORBIDDEN by queue, INVALID_INPUT, FENCED, INVALID_TRANSITION because it is parked, a repeat or
+KEY_REUSED, ALREADY_DECIDED or ALREADY_REDEEMED, VERSION_CONFLICT, INVALID_TRANSITION, NOT_ELIGIBLE,
+DIGEST_MISMATCH.
+
+This module makes the checks that are the same for many commands, up to the one for parking. The
+module of each subject makes the rest.
 """
 
 from typing import NoReturn
@@ -42,9 +46,9 @@ from domain.refusals import Refusal, RefusalCode
 
 
 def decide(state: Execution | None, command: Command) -> Events:
-    """Give the events that the command causes: none if it was carried out before (a repeat).
+    """Return the events that the command causes; none for a repeat, which was carried out before.
 
-    ``state`` is the execution as it stands, None if there is none. Raises Refusal.
+    ``state`` is the current state of the execution, or None if there is none yet. Raises Refusal.
     """
     if reason := authorization.forbidden(command):
         raise Refusal(RefusalCode.FORBIDDEN, reason)
@@ -59,6 +63,16 @@ def decide(state: Execution | None, command: Command) -> Events:
         _check_fence(state, command)
     _check_parked(state, command)
     match command:
+        case ClaimExecution():
+            return lifecycle.claim(state, command)
+        case CompleteExecution():
+            return lifecycle.complete(state, command)
+        case FailExecution():
+            return lifecycle.fail(state, command)
+        case CancelExecution():
+            return lifecycle.cancel(state, command)
+        case RetryExecution():
+            return lifecycle.retry(state, command)
         case RecordStep():
             return steps.record_step(state, command)
         case RequestApproval():
@@ -87,16 +101,6 @@ def decide(state: Execution | None, command: Command) -> Events:
             return parking.park(state, command)
         case UnparkExecution():
             return parking.unpark(state, command)
-        case CompleteExecution():
-            return lifecycle.complete(state, command)
-        case ClaimExecution():
-            return lifecycle.claim(state, command)
-        case FailExecution():
-            return lifecycle.fail(state, command)
-        case CancelExecution():
-            return lifecycle.cancel(state, command)
-        case RetryExecution():
-            return lifecycle.retry(state, command)
         case _:
             msg = f"no decision for {type(command).__name__}"
             raise TypeError(msg)
@@ -111,16 +115,17 @@ def _visible(state: Execution, command: Command) -> bool:
 
 def _refuse_unknown(command: Command) -> NoReturn:
     if isinstance(command, ApprovalCommand):
-        message = f"no approval {ApprovalId(command.execution_id, command.ordinal)}"
+        approval_id = ApprovalId(command.execution_id, command.ordinal)
+        message = f"no approval {approval_id} that this token may see"
     else:
-        message = f"no execution {command.execution_id}"
+        message = f"no execution {command.execution_id} that this token may see"
     raise Refusal(RefusalCode.NOT_FOUND, message)
 
 
 def _check_queue(state: Execution, command: Command) -> None:
-    """Another role may show an engine the executions of queues on which it does not work."""
+    """A worker acts only on its queues, although another role may let it read all of them."""
     if isinstance(command, WorkerCommand | ClaimExecution) and not command.by.serves(state.queue):
-        message = f"this token does not serve the queue of {state.id}"
+        message = f"this token does not serve the queue of execution {state.id}"
         raise Refusal(RefusalCode.FORBIDDEN, message)
 
 
@@ -128,9 +133,15 @@ def _check_fence(state: Execution, command: WorkerCommand) -> None:
     if command.fence == state.fence or (state.fence == 0 and command.fence is None):
         return
     if command.fence is None:
-        message = f"{state.id} was claimed, so a fencing token is needed"
+        message = (
+            f"execution {state.id} was claimed by a worker, so a fencing token is needed; "
+            "send the one that the claim returned"
+        )
     else:
-        message = f"fencing token {command.fence} is not the current one of {state.id}"
+        message = (
+            f"fencing token {command.fence} is not the current one of execution {state.id}; "
+            "stop working on it, or claim it again"
+        )
     raise Refusal(RefusalCode.FENCED, message)
 
 
@@ -138,5 +149,8 @@ def _check_parked(state: Execution, command: Command) -> None:
     if state.parked is None or isinstance(command, ParkExecution):
         return
     if isinstance(command, WorkerCommand | ClaimExecution):
-        message = f"{state.id} is parked, no worker goes on with it: {state.parked}"
+        message = (
+            f"execution {state.id} is parked, so workers can't go on with it until it is "
+            f"unparked: {state.parked}"
+        )
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)

@@ -1,4 +1,8 @@
-"""The fold: one recorded event at a time, by the transition table. It never ignores an event."""
+"""Apply recorded events to the state of an execution, one at a time.
+
+The transition table says which event may follow. No event is ever ignored: one that does not fit
+raises IllegalTransitionError. The module of each subject returns the fields that an event changes.
+"""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -39,19 +43,21 @@ from domain.execution.state import Changes, Execution
 from domain.execution.transitions import target
 from domain.refusals import IllegalTransitionError
 
+# Every event but these wakes a sleeping execution.
 _LETS_SLEEP = (Claimed, Parked)
 
 
 def fold(state: Execution | None, events: Iterable[Recorded]) -> Execution | None:
-    """Fold events, which follow one another without a gap, into a state."""
+    """Apply events that follow one another without a gap."""
     return reduce(evolve, events, state)
 
 
 def evolve(state: Execution | None, recorded: Recorded) -> Execution:
-    """Give the state after the event.
+    """Return the state after the event.
 
-    Raises IllegalTransitionError if the transition table does not allow the event, if it is not
-    the next version of this execution, or if it does not fit the step or approval it is about.
+    Raises IllegalTransitionError if the transition table does not allow the event, if its version
+    is not the next one of this execution, or if it does not fit the step, approval, timer, signal
+    or child that it is about.
     """
     event = recorded.event
     moved_to = target(None if state is None else state.state, type(event))
@@ -74,6 +80,16 @@ def evolve(state: Execution | None, recorded: Recorded) -> Execution:
 def _changes(state: Execution, recorded: Recorded) -> Changes:
     event = recorded.event
     match event:
+        case Claimed():
+            return lifecycle.claimed(event)
+        case Completed():
+            return lifecycle.completed(recorded, event)
+        case Failed():
+            return lifecycle.failed(recorded, event)
+        case Cancelled():
+            return lifecycle.cancelled(recorded, event)
+        case Retried():
+            return lifecycle.retried(state)
         case StepCompleted() | StepFailed():
             return steps.step_recorded(state, recorded, event)
         case ApprovalRequested():
@@ -84,8 +100,6 @@ def _changes(state: Execution, recorded: Recorded) -> Changes:
             return approvals.resumed(state)
         case ApprovalRedeemed():
             return approvals.redeemed(state, recorded, event)
-        case Claimed():
-            return lifecycle.claimed(event)
         case ApprovalWithdrawn():
             return approvals.withdrawn(state, recorded, event)
         case ApprovalExpired():
@@ -112,14 +126,6 @@ def _changes(state: Execution, recorded: Recorded) -> Changes:
             return parking.parked(state, recorded, event)
         case Unparked():
             return parking.unparked(state, recorded)
-        case Completed():
-            return lifecycle.completed(recorded, event)
-        case Failed():
-            return lifecycle.failed(recorded, event)
-        case Cancelled():
-            return lifecycle.cancelled(recorded, event)
-        case Retried():
-            return lifecycle.retried(state)
         case _:
             msg = f"no fold for {type(event).__name__}"
             raise IllegalTransitionError(msg)

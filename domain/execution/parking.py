@@ -1,4 +1,8 @@
-"""Being suspended and being parked: deciding about it, and folding it."""
+"""Suspending and parking: decide the commands about them, and apply their events.
+
+A suspended execution waits for a timer, a signal or a child. A parked one waits for a person to let
+workers go on.
+"""
 
 from domain.execution.commands import ParkExecution, SuspendExecution, UnparkExecution
 from domain.execution.events import Events, Parked, ReasonContent, Recorded, Suspended, Unparked
@@ -8,11 +12,11 @@ from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 
 
 def suspend(state: Execution, command: SuspendExecution) -> Events:
-    """Note that the worker waits; not if something came that it had not seen."""
+    """Suspend the execution, unless something came that the worker has not seen."""
     if command.seen != state.woken_version:
         message = (
-            f"something came at version {state.woken_version} of {state.id}, "
-            f"the worker has seen what came up to version {command.seen}"
+            f"execution {state.id} was woken at version {state.woken_version}, but the worker has "
+            f"seen wake-ups up to version {command.seen}; handle the new ones before suspending"
         )
         raise Refusal(RefusalCode.VERSION_CONFLICT, message)
     if state.asleep:
@@ -22,7 +26,7 @@ def suspend(state: Execution, command: SuspendExecution) -> Events:
 
 
 def park(state: Execution, command: ParkExecution) -> Events:
-    """Let no worker go on. Of two reasons the first stays."""
+    """Stop workers from going on. If the execution is parked already, the first reason stays."""
     if state.parked is not None:
         return ()
     check_transition(state, Parked)
@@ -34,22 +38,25 @@ def unpark(state: Execution, command: UnparkExecution) -> Events:
     if state.parked is None and state.unparked_version:
         return ()
     if state.parked is None:
-        message = f"{command.execution_id} is not parked"
+        message = f"execution {command.execution_id} is not parked"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
     check_transition(state, Unparked)
     return (Unparked(),)
 
 
 def suspended(recorded: Recorded) -> Changes:
+    """Mark the execution as asleep."""
     return {"asleep_version": recorded.version}
 
 
 def parked(state: Execution, recorded: Recorded, event: Parked) -> Changes:
+    """Mark the execution as parked."""
     _check_parked(state, expected=False)
     return {"parked": event.content.reason, "parked_version": recorded.version}
 
 
 def unparked(state: Execution, recorded: Recorded) -> Changes:
+    """End the parking, which gives a waiting worker something to do."""
     _check_parked(state, expected=True)
     return {
         "parked": None,

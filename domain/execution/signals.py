@@ -1,4 +1,4 @@
-"""Signals: deciding about them, and folding them."""
+"""Signals: decide the command that sends one, and apply its event."""
 
 from domain.execution.commands import SendSignal
 from domain.execution.events import Events, Recorded, SignalContent, SignalReceived
@@ -9,11 +9,14 @@ from domain.serialization.canonical_json import same
 
 
 def send_signal(state: Execution, command: SendSignal) -> Events:
-    """Hand data to the execution, known by its key."""
+    """Send data to the execution. The key makes it idempotent."""
     signal = state.signals.get(command.key)
     if signal is not None:
         if signal.name != command.name or not same(signal.payload, command.payload):
-            message = f"signal {command.key!r} was sent with other content"
+            message = (
+                f"signal {command.key!r} was already sent with another name or payload; "
+                "give a different signal its own key"
+            )
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
     check_transition(state, SignalReceived)
@@ -22,6 +25,7 @@ def send_signal(state: Execution, command: SendSignal) -> Events:
 
 
 def signal_received(state: Execution, recorded: Recorded, event: SignalReceived) -> Changes:
+    """Add the signal, which gives a waiting worker something to do."""
     if event.key in state.signals:
         msg = f"signal {event.key!r} of {state.id} was received already"
         raise IllegalTransitionError(msg)

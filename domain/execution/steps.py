@@ -1,4 +1,4 @@
-"""Steps: deciding about them, and folding what became of them."""
+"""Steps: decide the command that records one, and apply its events."""
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 
 
 def record_step(state: Execution, command: RecordStep) -> Events:
+    """Record a step's result or a failed attempt. A completed step stays as it is."""
     step = state.steps.get(command.key)
     if step is not None and _step_is_known(step, command):
         return ()
@@ -42,6 +43,7 @@ def record_step(state: Execution, command: RecordStep) -> Events:
 
 
 def _step_is_known(step: Step, command: RecordStep) -> bool:
+    """Whether the command is a repeat."""
     if step.name != command.name:
         message = f"step {command.key!r} was recorded under the name {step.name!r}"
         raise Refusal(RefusalCode.KEY_REUSED, message)
@@ -49,7 +51,10 @@ def _step_is_known(step: Step, command: RecordStep) -> bool:
     if failure is None:
         return step.completed_at is not None
     if failure[1] != command.error:
-        message = f"attempt {command.attempt} of step {command.key!r} failed with another error"
+        message = (
+            f"attempt {command.attempt} of step {command.key!r} was already recorded with another "
+            "error; give each attempt its own number"
+        )
         raise Refusal(RefusalCode.KEY_REUSED, message)
     return True
 
@@ -57,6 +62,7 @@ def _step_is_known(step: Step, command: RecordStep) -> bool:
 def step_recorded(
     state: Execution, recorded: Recorded, event: StepCompleted | StepFailed
 ) -> Changes:
+    """Complete the step, or add the failed attempt."""
     step = state.steps.get(event.key) or Step(
         key=event.key, name=event.name, ordinal=len(state.steps) + 1, attempts=0
     )

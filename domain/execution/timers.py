@@ -1,4 +1,4 @@
-"""Timers: deciding about them, and folding what became of them."""
+"""Timers: decide the commands about them, and apply their events."""
 
 from msgspec.structs import replace
 
@@ -10,11 +10,14 @@ from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 
 
 def set_timer(state: Execution, command: SetTimer) -> Events:
-    """Set a timer, known by its key; anew if it was cancelled and the execution retried since."""
+    """Set a timer. Its key can be set again after it was cancelled and the execution retried."""
     timer = state.timers.get(command.key)
     if timer is not None and not timer.anew(state.retried_from):
         if (timer.delay, timer.until) != (command.delay, command.until):
-            message = f"timer {command.key!r} was set to another time"
+            message = (
+                f"timer {command.key!r} was already set to another time; "
+                "give a different timer its own key"
+            )
             raise Refusal(RefusalCode.KEY_REUSED, message)
         return ()
     check_transition(state, TimerSet)
@@ -22,7 +25,7 @@ def set_timer(state: Execution, command: SetTimer) -> Events:
 
 
 def fire_timer(state: Execution, command: FireTimer) -> Events:
-    """Let a timer fire; once it is done this changes nothing."""
+    """Fire a timer. It is a repeat if the timer has fired or was cancelled."""
     if not _timer(state, command.key).pending:
         return ()
     check_transition(state, TimerFired)
@@ -30,7 +33,7 @@ def fire_timer(state: Execution, command: FireTimer) -> Events:
 
 
 def cancel_timer(state: Execution, command: CancelTimer) -> Events:
-    """Cancel a timer; once it has fired this changes nothing."""
+    """Cancel a timer. It is a repeat if the timer has fired or was cancelled."""
     if not _timer(state, command.key).pending:
         return ()
     check_transition(state, TimerCancelled)
@@ -40,12 +43,13 @@ def cancel_timer(state: Execution, command: CancelTimer) -> Events:
 def _timer(state: Execution, key: str) -> Timer:
     timer = state.timers.get(key)
     if timer is None:
-        message = f"{state.id} has no timer {key!r}"
+        message = f"execution {state.id} has no timer {key!r}"
         raise Refusal(RefusalCode.NOT_FOUND, message)
     return timer
 
 
 def timer_set(state: Execution, recorded: Recorded, event: TimerSet) -> Changes:
+    """Add a pending timer. A delay counts from the time at which the event was recorded."""
     last = state.timers.get(event.key)
     if last is not None and not last.anew(state.retried_from):
         msg = f"timer {event.key!r} of {state.id} was set already"
@@ -68,10 +72,12 @@ def timer_set(state: Execution, recorded: Recorded, event: TimerSet) -> Changes:
 
 
 def timer_fired(state: Execution, recorded: Recorded, event: TimerFired) -> Changes:
+    """End the timer, which gives a waiting worker something to do."""
     return {**_end(state, recorded, event.key), "woken_version": recorded.version}
 
 
 def timer_cancelled(state: Execution, recorded: Recorded, event: TimerCancelled) -> Changes:
+    """End the timer without waking anybody."""
     return _end(state, recorded, event.key, cancelled=True)
 
 
