@@ -13,6 +13,7 @@ from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.recent_events import RecentEvents
 from application.event_store.store import ExecutionEventStore
+from domain.approvals.policy import Policy, Requirement
 from domain.execution.commands import (
     Command,
     CompleteExecution,
@@ -20,7 +21,7 @@ from domain.execution.commands import (
     RequestApproval,
     StartExecution,
 )
-from domain.values import Label, Policy, Principal, Requirement, Role
+from domain.values import Label, Principal, Role
 
 OPERATOR = Principal(id="operator", name="operator", roles=frozenset({Role.OPERATOR}))
 ENGINE = Principal(id="engine", name="engine", roles=frozenset({Role.ENGINE}))

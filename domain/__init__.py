@@ -1,6 +1,7 @@
-"""The rules of an execution, pure: no clock, no random numbers, no input or output.
+"""The business rules of executions and approvals, as pure functions.
 
-``decide(state, command)`` says which events a command causes or why it is refused;
-``evolve(state, recorded)`` folds one recorded event into the state. Time, ids and people come in
-from outside, so the same log always gives the same state.
+Nothing here reads a clock, makes random numbers or does I/O: times, ids and callers are passed in.
+The entry points are ``execution.decide.decide`` and ``execution.evolve.evolve``. Imports only the
+standard library, ``msgspec``, ``rpds`` and ``rfc8785``. ``pyproject.toml`` lists the order in which
+the modules may import each other.
 """

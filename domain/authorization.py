@@ -3,12 +3,13 @@
 | role | may |
 |---|---|
 | OPERATOR | start, signal, cancel, retry, unpark; read all executions, approvals and events |
-| ENGINE | what workers do, on its queues; read those executions, approvals and events |
-| APPROVER | decide, and read the approvals it is eligible for or has decided |
+| ENGINE | send workers' commands on its queues; read the executions, approvals and events there |
+| APPROVER | decide approvals; read those that it is eligible for or has decided |
 | AUDITOR | read everything |
-| ADMIN | what OPERATOR and AUDITOR may |
+| ADMIN | all that OPERATOR and AUDITOR may |
 """
 
+from domain.approvals.state import Approval
 from domain.execution.commands import (
     CancelExecution,
     ClaimExecution,
@@ -23,15 +24,15 @@ from domain.execution.commands import (
     UnparkExecution,
     WorkerCommand,
 )
-from domain.execution.state import Approval, Execution
+from domain.execution.state import Execution
 from domain.values import Principal, Role
 
 READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.ADMIN})
 OPERATORS = frozenset({Role.OPERATOR, Role.ADMIN})
 
 SERVICE = Principal(id="placet", name="Placet", roles=frozenset({Role.AUDITOR}))
-"""The service itself, which lets timers fire and tells parents of their children. No token is its
-own: it is known by being this very object."""
+"""The server itself, which fires timers and reports the end of children to their parents. No token
+stands for it: it is recognized as this very object."""
 
 
 def sees_all(principal: Principal) -> bool:
@@ -45,12 +46,12 @@ def sees_queue(principal: Principal, queue: str) -> bool:
 
 
 def sees_execution(principal: Principal, execution: Execution) -> bool:
-    """Whether the execution exists as far as this principal is concerned."""
+    """Whether the principal may know that the execution exists."""
     return sees_queue(principal, execution.queue)
 
 
 def sees_approval(principal: Principal, execution: Execution, approval: Approval) -> bool:
-    """Whether the approval exists as far as this principal is concerned."""
+    """Whether the principal may know that the approval exists."""
     if sees_execution(principal, execution):
         return True
     if Role.APPROVER not in principal.roles:
@@ -59,44 +60,44 @@ def sees_approval(principal: Principal, execution: Execution, approval: Approval
 
 
 def eligible(principal: Principal, approval: Approval) -> bool:
-    """Whether any requirement names the principal or one of its groups."""
+    """Whether a requirement of the policy names the principal or one of its groups."""
     return any(r.admits(principal.id, principal.groups) for r in approval.policy.requirements)
 
 
 def may_decide(principal: Principal) -> bool:
-    """Whether the roles allow deciding at all: an engine never decides."""
+    """Whether the roles allow deciding approvals. An engine never may, whatever else it has."""
     return Role.APPROVER in principal.roles and Role.ENGINE not in principal.roles
 
 
 def forbidden(command: Command) -> str | None:
-    """Say why the principal's roles do not allow the command, or None if they do."""
+    """Return why the principal may not send the command, or None if it may."""
     by = command.by
     match command:
         case FireTimer() | EndChild():
-            return None if by is SERVICE else "only the service itself sends this"
+            return None if by is SERVICE else "only the server itself may send this command"
         case StartChild(queue=queue) if Role.ENGINE in by.roles and not by.serves(queue):
             return f"this token does not serve the queue {queue!r}"
         case SendSignal():
             if not (OPERATORS | {Role.ENGINE}).isdisjoint(by.roles):
                 return None
-            return "sending a signal takes the role OPERATOR, ENGINE or ADMIN"
+            return "sending a signal needs the role OPERATOR, ENGINE or ADMIN"
         case StartExecution(queue=queue):
             if not OPERATORS.isdisjoint(by.roles):
                 return None
             if Role.ENGINE not in by.roles:
-                return "starting an execution takes the role OPERATOR, ENGINE or ADMIN"
+                return "starting an execution needs the role OPERATOR, ENGINE or ADMIN"
             return None if by.serves(queue) else f"this token does not serve the queue {queue!r}"
         case CancelExecution() | RetryExecution() | UnparkExecution():
             if not OPERATORS.isdisjoint(by.roles):
                 return None
-            return "cancelling, retrying and unparking take the role OPERATOR or ADMIN"
+            return "cancelling, retrying or unparking an execution needs the role OPERATOR or ADMIN"
         case Decide():
             if may_decide(by):
                 return None
             if Role.ENGINE in by.roles:
-                return "a principal with the role ENGINE never decides"
-            return "deciding takes the role APPROVER"
+                return "a token with the role ENGINE never decides approvals"
+            return "deciding an approval needs the role APPROVER"
         case WorkerCommand() | ClaimExecution():
-            return None if Role.ENGINE in by.roles else "a worker's command takes the role ENGINE"
+            return None if Role.ENGINE in by.roles else "a worker's command needs the role ENGINE"
         case _:
             return f"no role may send {type(command).__name__}"

@@ -1,4 +1,4 @@
-"""Ids that say where a thing lives."""
+"""The ids of executions and approvals, and how to read them from text."""
 
 from typing import NamedTuple, Self
 from uuid import UUID
@@ -9,7 +9,8 @@ MAX_ORDINAL = 1_000_000_000
 class ApprovalId(NamedTuple):
     """An approval's id: its execution and its ordinal in it, from 1.
 
-    A command finds its stream from the id alone. Clients treat the text form as opaque.
+    The id alone leads to the execution's events, without a lookup. Clients treat its text form as
+    opaque.
     """
 
     execution_id: UUID
@@ -20,7 +21,7 @@ class ApprovalId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read the text form; None if ``text`` is not the id of any approval."""
+        """Parse the text form. Return None if no approval can have this id."""
         head, dot, tail = text.partition(".")
         execution_id = parse_uuid(head)
         if not dot or execution_id is None or not (tail.isascii() and tail.isdecimal()):
@@ -31,9 +32,10 @@ class ApprovalId(NamedTuple):
 
 
 def parse_uuid(text: str) -> UUID | None:
-    """Read a UUID in its form of 36 characters, digits in either case; None for anything else.
+    """Parse a UUID of 36 characters in either case. Return None for anything else.
 
-    RFC 9562 asks readers to accept both cases. No other form is read (braces, URN, no hyphens).
+    RFC 9562 asks readers to accept both cases. Other forms (braces, URN, no hyphens) are not
+    accepted.
     """
     try:
         value = UUID(text)

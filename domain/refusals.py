@@ -1,4 +1,4 @@
-"""What the domain says when it says no."""
+"""Refusals of commands, and the errors for a damaged or impossible log."""
 
 from enum import StrEnum
 
@@ -23,7 +23,10 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
-    """A command that is not carried out. Nothing was recorded."""
+    """A command was refused, and nothing was recorded.
+
+    ``message`` is shown to users.
+    """
 
     def __init__(self, code: RefusalCode, message: str) -> None:
         super().__init__(code, message)
@@ -35,12 +38,12 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
 
 
 class IllegalTransitionError(Exception):
-    """A recorded event that the transition table does not allow: the log or the code is wrong."""
+    """A recorded event is not possible in the state before it: the log or the code is wrong."""
 
 
 class UnknownTopicError(Exception):
-    """A stored event whose topic this version of the code does not know."""
+    """A stored event has a topic that this version of the code does not know."""
 
 
 class DamagedEventError(Exception):
-    """A stored event whose bytes can't be read."""
+    """The bytes of a stored event or state can't be read."""

@@ -1,4 +1,4 @@
-"""Values that commands, events and state share. All are immutable and compare by content."""
+"""Immutable values that commands, events and states share. They compare by content."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -18,46 +18,13 @@ class ExecutionState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more happens, unless a FAILED execution is retried."""
+        """Whether the execution is over. Only a FAILED one can go on, by a retry."""
         return self in FINAL_STATES
 
 
 FINAL_STATES = frozenset(
     {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED}
 )
-
-
-class ApprovalStatus(StrEnum):
-    """Where an approval stands. All but PENDING are resolved for good."""
-
-    PENDING = "PENDING"
-    GRANTED = "GRANTED"
-    REJECTED = "REJECTED"
-    EXPIRED = "EXPIRED"
-    WITHDRAWN = "WITHDRAWN"
-
-
-class ResolutionCause(StrEnum):
-    """What resolved an approval."""
-
-    DECISIONS = "DECISIONS"
-    EXPIRY = "EXPIRY"
-    WITHDRAWAL = "WITHDRAWAL"
-
-
-class Verdict(StrEnum):
-    """One person's decision."""
-
-    GRANTED = "GRANTED"
-    REJECTED = "REJECTED"
-
-
-class ExpiryAction(StrEnum):
-    """What happens to an approval that is pending at its deadline."""
-
-    REJECT = "REJECT"
-    GRANT = "GRANT"
-    ESCALATE = "ESCALATE"
 
 
 class Role(StrEnum):
@@ -73,55 +40,37 @@ class Role(StrEnum):
 class Value(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"
 ):
-    """Base of the values that are stored inside events and snapshots."""
+    """Base of the values stored in events. Their JSON has names in camelCase."""
+
+
+class Snapshotted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Base of the values that are stored in states only. Their JSON keeps Python's names."""
 
 
 class Actor(Value, frozen=True, kw_only=True):
-    """A person or owner as authenticated. People are compared by ``id``, never by ``name``."""
+    """Who did something: a person or the owner of a token. Compare by ``id``, never by ``name``."""
 
     id: str
     name: str | None = None
 
 
 class Label(Value, frozen=True, kw_only=True, order=True):
-    """A name and a value by which executions are found."""
+    """A name and a value by which executions can be found."""
 
     name: str
     value: str
 
 
 class Parent(Value, frozen=True, kw_only=True):
-    """Whose child an execution is: ``key`` and ``round`` name it among the parent's children."""
+    """The parent of an execution. ``key`` and ``round`` identify the child within the parent."""
 
     execution_id: UUID
     key: str
     round: int
 
 
-class Requirement(Value, frozen=True, kw_only=True):
-    """``count`` distinct people out of any of the groups, or named among the users."""
-
-    count: int = 1
-    groups: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-
-    def admits(self, person: str, groups: frozenset[str]) -> bool:
-        """Whether this person counts towards the requirement."""
-        return person in self.users or not groups.isdisjoint(self.groups)
-
-
-class Policy(Value, frozen=True, kw_only=True):
-    """Who has to agree: every requirement met by distinct people, before ``rejections`` reject."""
-
-    requirements: tuple[Requirement, ...]
-    rejections: int = 1
-    allow_initiator: bool = False
-    on_expiry: ExpiryAction = ExpiryAction.REJECT
-    escalate_to: tuple[str, ...] = ()
-
-
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Who is calling, as authenticated. ``queues`` of None means every queue."""
+    """The authenticated caller. ``queues`` is None for a caller that serves every queue."""
 
     id: str
     name: str
@@ -131,9 +80,9 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def actor(self) -> Actor:
-        """The principal as an event remembers it."""
+        """The principal as events record it."""
         return Actor(id=self.id, name=self.name)
 
     def serves(self, queue: str) -> bool:
-        """Whether the principal works on this queue."""
+        """Whether the principal may work on this queue."""
         return self.queues is None or queue in self.queues

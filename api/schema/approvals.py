@@ -10,6 +10,7 @@ from api.schema.people import Actor
 from api.schema.policies import ApprovalPolicy, Requirement
 from api.schema.scalars import JSON
 from domain.approvals import quorum
+from domain.approvals import state as approval_state
 from domain.approvals.document import document_of
 from domain.execution import state
 
@@ -26,7 +27,7 @@ class Decision:
     rule: str = strawberry.field(description="Why this person was eligible at that moment.")
 
     @classmethod
-    def of(cls, decision: state.Decision) -> "Decision":
+    def of(cls, decision: approval_state.Decision) -> "Decision":
         """Make the GraphQL type of a decision."""
         behalf = decision.on_behalf_of
         return cls(
@@ -50,7 +51,7 @@ class Eligibility:
 @strawberry.interface(description="A request for approval by people.")
 class ApprovalView:
     of_execution: strawberry.Private[state.Execution]
-    of_approval: strawberry.Private[state.Approval]
+    of_approval: strawberry.Private[approval_state.Approval]
     key: str
     round: int = strawberry.field(
         description="1, and one more for each request with the same key after a retry."
@@ -92,7 +93,9 @@ class ApprovalView:
         return Requirement.of_all(quorum.outstanding(self.of_approval))
 
 
-def approval_fields(execution: state.Execution, approval: state.Approval) -> dict[str, Any]:
+def approval_fields(
+    execution: state.Execution, approval: approval_state.Approval
+) -> dict[str, Any]:
     """Return the fields of an approval that need no resolver."""
     return {
         "of_execution": execution,
@@ -121,6 +124,8 @@ def approval_fields(execution: state.Execution, approval: state.Approval) -> dic
 )
 class ApprovalSnapshot(ApprovalView):
     @classmethod
-    def of(cls, execution: state.Execution, approval: state.Approval) -> "ApprovalSnapshot":
+    def of(
+        cls, execution: state.Execution, approval: approval_state.Approval
+    ) -> "ApprovalSnapshot":
         """Make the GraphQL type of an approval in an execution at an earlier version."""
         return cls(**approval_fields(execution, approval))

@@ -2,15 +2,10 @@
 
 import strawberry
 
+from domain.approvals.policy import ExpiryAction
+from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.refusals import RefusalCode
-from domain.values import (
-    ApprovalStatus,
-    ExecutionState,
-    ExpiryAction,
-    ResolutionCause,
-    Role,
-    Verdict,
-)
+from domain.values import ExecutionState, Role
 from projections.approvals.query import ApprovalOrder
 from projections.executions.query import ExecutionOrder
 

@@ -18,6 +18,7 @@ from api.schema.paging import PageInfo, number_of, slice_after
 from api.schema.people import Actor
 from domain import authorization
 from domain.approvals import eligibility
+from domain.approvals import state as approval_state
 from domain.execution import state
 
 
@@ -60,7 +61,7 @@ class Approval(ApprovalView, Node):
     def of(
         cls,
         execution: state.Execution,
-        approval: state.Approval,
+        approval: approval_state.Approval,
         shown_in: "Execution | None" = None,
     ) -> "Approval":
         """Make the GraphQL type of an approval.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import strawberry
 
 from api.schema.enums import ExpiryAction
-from domain import values
+from domain.approvals import policy as approval_policy
 
 
 @strawberry.type(description="A number of different people out of any of these groups and users.")
@@ -15,7 +15,7 @@ class Requirement:
     users: list[str]
 
     @classmethod
-    def of_all(cls, requirements: Iterable[values.Requirement]) -> list["Requirement"]:
+    def of_all(cls, requirements: Iterable[approval_policy.Requirement]) -> list["Requirement"]:
         """Make the GraphQL types of requirements."""
         return [
             cls(count=r.count, groups=list(r.groups), users=list(r.users)) for r in requirements
@@ -35,7 +35,7 @@ class ApprovalPolicy:
     escalate_to: list[str]
 
     @classmethod
-    def of(cls, policy: values.Policy) -> "ApprovalPolicy":
+    def of(cls, policy: approval_policy.Policy) -> "ApprovalPolicy":
         """Make the GraphQL type of a policy."""
         return cls(
             requirements=Requirement.of_all(policy.requirements),

@@ -5,6 +5,7 @@ from api.errors import unauthenticated
 from api.schema.inputs import EventFilterInput
 from application.event_store.reader import EventQuery
 from domain import authorization
+from domain.approvals import state as approval_state
 from domain.execution import state
 from domain.identifiers import ApprovalId, parse_uuid
 from domain.values import Principal, Role
@@ -25,7 +26,7 @@ async def visible_execution(context: Context, text: str) -> state.Execution | No
 
 async def visible_approval(
     context: Context, text: str
-) -> tuple[state.Execution, state.Approval] | None:
+) -> tuple[state.Execution, approval_state.Approval] | None:
     """Return the current approval with this id, None if the viewer may not see it."""
     approval_id = ApprovalId.parse(text)
     if approval_id is None:

@@ -1,18 +1,20 @@
-"""The document that an approver sees, and the digest that binds a decision to it.
+"""The document that an approver sees, and the digest that ties a decision to it.
 
-It names its execution, key and round, so no decision can be shown for another.
+The document contains its execution, key and round, so a decision can't be reused for another one.
+Digests are stored in events: a change to the document would make them wrong.
 """
 
 from datetime import datetime
 from typing import Any
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.policy import Policy
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.serialization.canonical_json import canonical, canonical_object, digest
-from domain.values import Policy
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """Render a policy with every default written out."""
+    """Return a policy as JSON, with every default written out."""
     return {
         "requirements": [
             {
@@ -30,12 +32,12 @@ def policy_json(policy: Policy) -> dict[str, Any]:
 
 
 def instant_json(instant: datetime) -> str:
-    """Render a moment in UTC as RFC 3339 with microseconds."""
+    """Format a UTC time as RFC 3339 with microseconds."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def document_of(execution: Execution, approval: Approval) -> dict[str, Any]:
-    """Give what was put before the approvers, as a JSON object."""
+    """Return what the approvers were shown, as a JSON object."""
     return {
         "executionId": str(execution.id),
         "workflow": execution.workflow,
@@ -53,10 +55,10 @@ def document_of(execution: Execution, approval: Approval) -> dict[str, Any]:
 
 
 def document_digest(document: dict[str, Any], canonical_payload: bytes) -> str:
-    """Digest a document whose payload's canonical bytes are known already.
+    """Compute a document's digest from the canonical bytes of its payload.
 
-    A payload can be large and this runs while the log is locked, so the payload is not made
-    canonical a second time.
+    A payload can be large and other commands wait for this one, so its canonical bytes, which the
+    command has made already, are not made again.
     """
     members = {name: canonical(value) for name, value in document.items() if name != "payload"}
     return digest(canonical_object({**members, "payload": canonical_payload}))

@@ -1,45 +1,46 @@
-"""Who may decide an approval: a list of small rules, each with its reason."""
+"""Who may decide an approval: a list of small rules. Each returns a reason why not, or None."""
 
 from collections.abc import Callable, Iterator
 
 from domain import authorization
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.values import Principal
 
 Rule = Callable[[Principal, Execution, Approval], str | None]
 
 
 def role_allows(principal: Principal, _execution: Execution, _approval: Approval) -> str | None:
-    """Only approvers decide, and an engine never does."""
+    """Only an approver decides, and an engine never does."""
     return None if authorization.may_decide(principal) else "the roles do not allow deciding"
 
 
 def named_by_policy(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
-    """A requirement has to name the person or one of the person's groups."""
+    """A requirement must name the person or one of the person's groups."""
     if authorization.eligible(principal, approval):
         return None
     return "no requirement names this person or a group of this person"
 
 
 def not_initiator(principal: Principal, execution: Execution, approval: Approval) -> str | None:
-    """Four eyes: who started the execution does not decide."""
+    """Four eyes: the person who started the execution does not decide."""
     if approval.policy.allow_initiator or execution.initiator.id != principal.id:
         return None
     return "four eyes: this person started the execution"
 
 
 def not_beneficiary(principal: Principal, execution: Execution, approval: Approval) -> str | None:
-    """Four eyes: for whom the execution was started does not decide."""
+    """Four eyes: the person on whose behalf the execution was started does not decide."""
     if approval.policy.allow_initiator or execution.on_behalf_of != principal.id:
         return None
     return "four eyes: the execution was started on behalf of this person"
 
 
 def not_requester(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
-    """Four eyes: who asked for the approval does not decide."""
+    """Four eyes: the person who requested the approval does not decide."""
     if approval.policy.allow_initiator or approval.requested_by.id != principal.id:
         return None
-    return "four eyes: this person asked for the approval"
+    return "four eyes: this person requested the approval"
 
 
 RULES: tuple[Rule, ...] = (
@@ -52,12 +53,15 @@ RULES: tuple[Rule, ...] = (
 
 
 def objections(principal: Principal, execution: Execution, approval: Approval) -> Iterator[str]:
-    """Give each reason why the principal may not decide the approval; none if it may."""
+    """Yield every reason why the principal may not decide the approval; nothing if it may."""
     return (reason for rule in RULES if (reason := rule(principal, execution, approval)))
 
 
 def rule_for(principal: Principal, approval: Approval) -> str:
-    """Say what makes an eligible principal so, by the earliest requirement: user or group."""
+    """Return what makes the principal eligible, as ``user:ID`` or ``group:NAME``.
+
+    The first requirement that names the principal counts. Raises ValueError if none does.
+    """
     for requirement in approval.policy.requirements:
         if principal.id in requirement.users:
             return f"user:{principal.id}"
@@ -69,6 +73,9 @@ def rule_for(principal: Principal, approval: Approval) -> str:
 
 
 def counted_groups(principal: Principal, approval: Approval) -> tuple[str, ...]:
-    """Give the principal's groups that the policy names, sorted: what a decision freezes."""
+    """Return the principal's groups that the policy names, sorted.
+
+    A decision records them, because memberships may change later.
+    """
     named = {group for r in approval.policy.requirements for group in r.groups}
     return tuple(sorted(named & principal.groups))

@@ -1,26 +1,29 @@
-"""Quorum by distinct people: each person counts for one requirement at most.
+"""Quorum: which requirements are met when each person counts for one requirement at most.
 
-A requirement is met by ``count`` people, so the question is a bipartite matching of people to
-places. Places are filled in the order of the requirements, each by an augmenting path (Kuhn's
-algorithm); a filled place is never emptied again, so earlier requirements are met first and the
-number of filled places is the largest possible.
+A requirement has ``count`` places, and a person can take one place of a requirement that admits
+them. This is a bipartite matching. Kuhn's algorithm fills the places in the order of the
+requirements, each by an augmenting path. A place once filled stays filled, so earlier requirements
+are met first and as many places as possible are filled.
 """
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from domain.execution.state import Approval, Decision
-from domain.values import Policy, Requirement, Verdict
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Approval, Decision, Verdict
 
 
 def outstanding(approval: Approval) -> tuple[Requirement, ...]:
-    """What is still missing, with what is left of each count; empty if all is met."""
+    """Return the requirements that are not met yet; ``count`` is how many people are missing."""
     return missing(approval.policy, approval.decisions)
 
 
 def missing(policy: Policy, decisions: Iterable[Decision]) -> tuple[Requirement, ...]:
-    """What these decisions leave open of the policy, each by the memberships frozen in it."""
+    """Return the requirements of the policy that these decisions do not meet.
+
+    The groups recorded in each decision count, not those that the person has now.
+    """
     people = [(d.by.id, frozenset(d.groups)) for d in decisions if d.verdict is Verdict.GRANTED]
     left = _unfilled(policy.requirements, people)
     return tuple(

@@ -1,5 +1,7 @@
-"""The execution: its commands, events and state, and the rules that lead from one to the other.
+"""The execution: its commands, events and state, and the rules that connect them.
 
-``decide`` says which events a command causes, ``evolve`` folds an event into the state, and
-``transitions`` is the table that both obey. Imports nothing outside of ``domain``.
+``decide`` and ``evolve`` each have one ``match`` and call the module of the subject: ``lifecycle``,
+``steps``, ``timers``, ``signals``, ``children``, ``parking`` or ``domain.approvals``. A subject's
+module can be changed without reading the others; ``events`` can't, because old events stay in the
+log. Imports only ``domain``.
 """

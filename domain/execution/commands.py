@@ -1,8 +1,8 @@
-"""What can be asked of an execution.
+"""The commands that an execution accepts.
 
-A command checks its own input when it is built, outside the log's lock and once; ``problem`` holds
-the first broken rule. It is told only when the command's turn comes, after the checks of role and
-visibility, because who may not see an execution must not learn more than that.
+A command checks its input once, when it is built and before the log is locked. ``problem`` is the
+first broken rule. ``decide`` reports it after the checks of roles and visibility, so that a caller
+who may not see an execution learns nothing about it.
 """
 
 from datetime import datetime, timedelta
@@ -12,14 +12,16 @@ from uuid import UUID
 import msgspec
 
 from domain import validation
+from domain.approvals.policy import Policy, check_policy
+from domain.approvals.state import Verdict
 from domain.identifiers import parse_uuid
 from domain.serialization.canonical_json import canonical, digest
 from domain.validation import Problem, first, optional
-from domain.values import ExecutionState, Label, Parent, Policy, Principal, Verdict
+from domain.values import ExecutionState, Label, Parent, Principal
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all commands: who asks, and of which execution.
+    """Base of all commands: the caller and the execution.
 
     ``needs_exact_time``: its events must have the database's time under the log's lock. The events
     of other commands may have a time that is up to a tenth of a second behind.
@@ -34,24 +36,24 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "problem", self.check())
 
     def check(self) -> Problem:
-        """Give the first rule that the input breaks."""
+        """Return the first rule that the input breaks, or None."""
         return None
 
 
 class WorkerCommand(Command, frozen=True, kw_only=True):
-    """What a worker sends: guarded by the fencing token once the execution was claimed."""
+    """A worker's command. Once the execution was claimed it needs the current fencing token."""
 
     fence: int | None = None
 
 
 class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
-    """What a worker sends about the approval with this ordinal."""
+    """A worker's command about the approval with this ordinal."""
 
     ordinal: int
 
 
 class StartExecution(Command, frozen=True, kw_only=True):
-    """``given_id``: the caller chose ``execution_id``, so that it is part of the content."""
+    """``given_id`` is the id that the caller chose. A repeat must then choose the same."""
 
     workflow: str
     workflow_version: str | None = None
@@ -85,7 +87,7 @@ class ClaimExecution(Command, frozen=True, kw_only=True):
 
 
 class RecordStep(WorkerCommand, frozen=True, kw_only=True):
-    """A step's result, or with ``error`` one attempt that failed."""
+    """Record the result of a step, or with ``error`` one failed attempt."""
 
     key: str
     name: str
@@ -95,18 +97,20 @@ class RecordStep(WorkerCommand, frozen=True, kw_only=True):
 
     def check(self) -> Problem:
         if self.error is not None and self.result is not None:
-            return "result and error exclude each other: a failed attempt has no result"
+            return (
+                "result and error exclude each other: give error for a failed attempt, else result"
+            )
         return first(
             validation.name(self.key, "key"),
             validation.name(self.name, "name"),
-            validation.at_least(1, self.attempt, "attempt"),
+            validation.attempt(self.attempt, "attempt"),
             validation.json(self.result, "result"),
             optional(validation.required_text, self.error, "error"),
         )
 
 
 class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
-    """``form`` and ``deadline`` are in the contract but refused: nothing acts on them yet."""
+    """The API has ``form`` and ``deadline``, but they are refused until the server acts on them."""
 
     key: str
     title: str
@@ -130,9 +134,9 @@ class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
             validation.name(self.key, "key"),
             validation.required_text(self.title, "title", validation.MAX_TITLE),
             optional(validation.text, self.description, "description"),
-            validation.unsupported(self.form, "form", "a form"),
-            validation.unsupported(self.deadline, "deadline", "a deadline"),
-            validation.policy(self.policy),
+            validation.unsupported(self.form, "form", "forms"),
+            validation.unsupported(self.deadline, "deadline", "deadlines"),
+            check_policy(self.policy),
             validation.json(self.payload, "payload"),
         )
 
@@ -145,7 +149,7 @@ class WithdrawApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
 
 
 class Decide(Command, frozen=True, kw_only=True):
-    """One person's verdict on the document with this digest."""
+    """Grant or reject the document that has this digest."""
 
     ordinal: int
     verdict: Verdict
@@ -160,8 +164,8 @@ class Decide(Command, frozen=True, kw_only=True):
         return first(
             validation.name(self.digest, "digest"),
             optional(validation.text, self.comment, "comment"),
-            validation.unsupported(self.answers, "answers", "a form"),
-            validation.unsupported(self.amended_payload, "amendedPayload", "an amendment"),
+            validation.unsupported(self.answers, "answers", "forms"),
+            validation.unsupported(self.amended_payload, "amendedPayload", "amendments"),
         )
 
 
@@ -177,7 +181,7 @@ class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
 
 
 class SetTimer(WorkerCommand, frozen=True, kw_only=True):
-    """A timer that fires after ``delay``, or at ``until``: exactly one of them."""
+    """Set a timer that fires after ``delay`` or at ``until``. Exactly one of them is given."""
 
     needs_exact_time: ClassVar[bool] = True
     key: str
@@ -186,7 +190,7 @@ class SetTimer(WorkerCommand, frozen=True, kw_only=True):
 
     def check(self) -> Problem:
         if (self.delay is None) == (self.until is None):
-            return "a timer takes exactly one of delay and until"
+            return "a timer needs exactly one of delay and until"
         return first(
             validation.name(self.key, "key"), optional(validation.delay, self.delay, "delay")
         )
@@ -197,7 +201,7 @@ class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
 
 
 class FireTimer(Command, frozen=True, kw_only=True):
-    """Sent by the clock, once the timer is due."""
+    """Fire a timer that is due. Only the server sends this."""
 
     needs_exact_time: ClassVar[bool] = True
     key: str
@@ -234,7 +238,7 @@ class StartChild(WorkerCommand, frozen=True, kw_only=True):
 
 
 class EndChild(Command, frozen=True, kw_only=True):
-    """Sent by the service itself, once the child is over."""
+    """Report the end of a child to its parent. Only the server sends this."""
 
     key: str
     round: int
@@ -244,7 +248,7 @@ class EndChild(Command, frozen=True, kw_only=True):
 
 
 class SuspendExecution(WorkerCommand, frozen=True, kw_only=True):
-    """``seen`` is the version of the last wake-up that the worker has dealt with, 0 if of none."""
+    """``seen`` is the version of the last wake-up that the worker has handled; 0 if none."""
 
     seen: int
 
@@ -282,7 +286,7 @@ class CancelExecution(Command, frozen=True, kw_only=True):
 
 
 class RetryExecution(Command, frozen=True, kw_only=True):
-    """``expected_version`` is the version at which the caller saw the execution FAILED."""
+    """``expected_version`` is the version at which the caller saw the execution as FAILED."""
 
     expected_version: int
 

@@ -1,8 +1,15 @@
-"""The event catalogue: what can have happened to an execution.
+"""The events: all that can have happened to an execution.
 
-An event keeps its structure (ids, keys, verdicts, counts, digests, times) in its own fields, and
-what people wrote or sent in ``content``, which the codec stores as one sealed part. A topic is
-for ever: a changed event gets a new topic and the old one stays readable.
+An event has its structure (ids, keys, verdicts, counts, digests, times) in its own fields. What
+people wrote or sent is in ``content``, which the codec stores as one sealed part. A topic never
+changes its meaning: a changed event gets a new topic, and the old one stays readable.
+
+No command causes some of this yet: ApprovalExpired, ApprovalDelegated and ApprovalEscalated, and
+the fields and values for forms, deadlines, delegation and escalation, here and in
+``domain.approvals`` (``form``, ``answers``, ``deadline``, ``on_behalf_of``, ``delegations``,
+``escalate_to``, ``escalated_to``, EXPIRED, EXPIRY and ExpiryAction). It is kept on purpose. The
+golden files and the API have it, and those features will use it. Until then the input that would
+need it, amendments among it, is refused.
 """
 
 from datetime import datetime, timedelta
@@ -11,11 +18,12 @@ from uuid import UUID
 
 import msgspec
 
-from domain.values import Actor, ExecutionState, ExpiryAction, Label, Parent, Policy, Value
+from domain.approvals.policy import ExpiryAction, Policy
+from domain.values import Actor, ExecutionState, Label, Parent, Value
 
 
 class Content(Value, frozen=True, kw_only=True):
-    """What people wrote or sent. Every field has a default, so that it may be missing."""
+    """What people wrote or sent. Every field has a default, because it may be missing."""
 
 
 class StartedContent(Content, frozen=True, kw_only=True):
@@ -26,25 +34,25 @@ class StartedContent(Content, frozen=True, kw_only=True):
 
 
 class ResultContent(Content, frozen=True, kw_only=True):
-    """The JSON result of a step or of the whole execution."""
+    """The result of a step or of the execution: any JSON value."""
 
     result: Any = None
 
 
 class ErrorContent(Content, frozen=True, kw_only=True):
-    """The error of a failed attempt or of the whole execution."""
+    """The error of a failed attempt or of the execution."""
 
     error: str = ""
 
 
 class ReasonContent(Content, frozen=True, kw_only=True):
-    """Why somebody withdrew or cancelled."""
+    """Why somebody withdrew, cancelled or parked."""
 
     reason: str = ""
 
 
 class RequestContent(Content, frozen=True, kw_only=True):
-    """What is put before the approvers; ``payload`` is what will be done if they agree."""
+    """What approvers are shown. ``payload`` is what will be done if they agree."""
 
     title: str | None = None
     description: str | None = None
@@ -53,7 +61,7 @@ class RequestContent(Content, frozen=True, kw_only=True):
 
 
 class DecisionContent(Content, frozen=True, kw_only=True):
-    """What an approver wrote beside the verdict, and the name of whom the approver stood in for."""
+    """What an approver wrote, and the name of the person for whom the approver decided."""
 
     comment: str | None = None
     answers: Any = None
@@ -61,20 +69,20 @@ class DecisionContent(Content, frozen=True, kw_only=True):
 
 
 class SignalContent(Content, frozen=True, kw_only=True):
-    """The JSON value that was sent."""
+    """The data that was sent: any JSON value."""
 
     payload: Any = None
 
 
 class ChildContent(Content, frozen=True, kw_only=True):
-    """How a child ended: with a result, or with an error or a reason."""
+    """The result of a child, or its error or the reason for its end."""
 
     result: Any = None
     error: str | None = None
 
 
 class Event(Value, frozen=True, kw_only=True):
-    """Base of all events. ``topic`` is the stable name under which the event is stored."""
+    """Base of all events. ``topic`` is the name under which the event type is stored."""
 
     topic: ClassVar[str] = ""
     content: Content = Content()
@@ -93,7 +101,7 @@ _CHILD = ChildContent()
 class Started(Event, frozen=True, kw_only=True):
     """``key`` is the idempotency key, unique for the actor and the workflow.
 
-    ``parent`` names the execution whose child this one is.
+    ``parent`` is set for a child.
     """
 
     topic: ClassVar[str] = "execution.started.v1"
@@ -107,7 +115,7 @@ class Started(Event, frozen=True, kw_only=True):
 
 
 class Claimed(Event, frozen=True, kw_only=True):
-    """``fence`` is the fencing token that the worker got: one more at each claim."""
+    """``fence`` is the worker's fencing token. It grows by one with each claim."""
 
     topic: ClassVar[str] = "execution.claimed.v1"
     worker: str
@@ -123,7 +131,7 @@ class StepCompleted(Event, frozen=True, kw_only=True):
 
 
 class StepFailed(Event, frozen=True, kw_only=True):
-    """One attempt of a step failed; the execution goes on."""
+    """One attempt of a step failed. The execution goes on."""
 
     topic: ClassVar[str] = "execution.step-failed.v1"
     key: str
@@ -133,7 +141,7 @@ class StepFailed(Event, frozen=True, kw_only=True):
 
 
 class ApprovalRequested(Event, frozen=True, kw_only=True):
-    """``digest`` covers the whole document; ``payload_digest`` only what will be done."""
+    """``digest`` covers the whole document, ``payload_digest`` only what will be done."""
 
     topic: ClassVar[str] = "execution.approval-requested.v1"
     ordinal: int
@@ -149,9 +157,9 @@ class ApprovalRequested(Event, frozen=True, kw_only=True):
 class Decided(Event, frozen=True, kw_only=True):
     """One person's decision.
 
-    ``groups`` are the person's memberships at that moment as far as the policy names them;
-    ``rule`` says which of them made the person eligible; ``resolves`` whether the approval is
-    resolved by this decision; ``on_behalf_of`` is the id of whom the person stood in for.
+    ``groups`` are the person's groups that the policy names, as they were at the decision. ``rule``
+    is the user or group that made the person eligible. ``resolves`` is true if this decision
+    resolves the approval. ``on_behalf_of`` is the id of the person for whom the actor decided.
     """
 
     ordinal: int
@@ -172,7 +180,7 @@ class ApprovalRejected(Decided, frozen=True, kw_only=True):
 
 
 class ApprovalExpired(Event, frozen=True, kw_only=True):
-    """The deadline passed; ``action`` says with what outcome."""
+    """The deadline passed. ``action`` says what follows."""
 
     topic: ClassVar[str] = "execution.approval-expired.v1"
     ordinal: int
@@ -186,7 +194,7 @@ class ApprovalWithdrawn(Event, frozen=True, kw_only=True):
 
 
 class ApprovalDelegated(Event, frozen=True, kw_only=True):
-    """The actor hands the right to decide to another person."""
+    """The actor handed the right to decide to another person."""
 
     topic: ClassVar[str] = "execution.approval-delegated.v1"
     ordinal: int
@@ -195,7 +203,7 @@ class ApprovalDelegated(Event, frozen=True, kw_only=True):
 
 
 class ApprovalEscalated(Event, frozen=True, kw_only=True):
-    """These groups may decide too from now on."""
+    """These groups may decide as well from now on."""
 
     topic: ClassVar[str] = "execution.approval-escalated.v1"
     ordinal: int
@@ -203,13 +211,13 @@ class ApprovalEscalated(Event, frozen=True, kw_only=True):
 
 
 class Resumed(Event, frozen=True, kw_only=True):
-    """No approval is pending any more."""
+    """The last pending approval was resolved, so the workflow can go on."""
 
     topic: ClassVar[str] = "execution.resumed.v1"
 
 
 class ApprovalRedeemed(Event, frozen=True, kw_only=True):
-    """What was granted is about to be done, under this key and no other."""
+    """What was granted is about to be done, under this key only."""
 
     topic: ClassVar[str] = "execution.approval-redeemed.v1"
     ordinal: int
@@ -218,7 +226,7 @@ class ApprovalRedeemed(Event, frozen=True, kw_only=True):
 
 
 class TimerSet(Event, frozen=True, kw_only=True):
-    """It fires at ``until``, or ``delay`` after this was recorded: by the database's time."""
+    """The timer fires at ``until``, or ``delay`` after this event, by the database's clock."""
 
     topic: ClassVar[str] = "execution.timer-set.v1"
     key: str
@@ -237,7 +245,7 @@ class TimerCancelled(Event, frozen=True, kw_only=True):
 
 
 class SignalReceived(Event, frozen=True, kw_only=True):
-    """Data sent from outside. ``key`` makes the sending idempotent."""
+    """Data was sent from outside. ``key`` makes sending it idempotent."""
 
     topic: ClassVar[str] = "execution.signal-received.v1"
     key: str
@@ -246,7 +254,7 @@ class SignalReceived(Event, frozen=True, kw_only=True):
 
 
 class ChildStarted(Event, frozen=True, kw_only=True):
-    """Another execution is to be started for this one, under ``child_id``."""
+    """The server is to start a child with the id ``child_id``."""
 
     topic: ClassVar[str] = "execution.child-started.v1"
     key: str
@@ -259,7 +267,7 @@ class ChildStarted(Event, frozen=True, kw_only=True):
 
 
 class ChildEnded(Event, frozen=True, kw_only=True):
-    """The child came to the end that ``outcome`` names."""
+    """A child ended. ``outcome`` is its final state."""
 
     topic: ClassVar[str] = "execution.child-ended.v1"
     key: str
@@ -275,7 +283,7 @@ class Suspended(Event, frozen=True, kw_only=True):
 
 
 class Parked(Event, frozen=True, kw_only=True):
-    """No worker goes on with it until a person lets it: the reason says what is wrong."""
+    """No worker may go on until a person unparks the execution. The reason says what is wrong."""
 
     topic: ClassVar[str] = "execution.parked.v1"
     content: ReasonContent = _REASON
@@ -303,6 +311,8 @@ class Cancelled(Event, frozen=True, kw_only=True):
 class Retried(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.retried.v1"
 
+
+Events = tuple[Event, ...]
 
 EVENT_TYPES: tuple[type[Event], ...] = (
     Started,
@@ -335,12 +345,11 @@ EVENT_TYPES: tuple[type[Event], ...] = (
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An event as it stands in the log, with all that is known about its recording.
+    """An event as it is in the log, with who recorded it, when and why.
 
-    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit,
-    or up to a tenth of a second before.
-    ``previous_hash`` is the hash of the version before, 64 zeros for the first.
-    ``trace`` is a W3C traceparent.
+    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit, or
+    at most a tenth of a second before. ``previous_hash`` is the hash of the version before, or 64
+    zeros for the first. ``trace`` is a W3C traceparent.
     """
 
     execution_id: UUID

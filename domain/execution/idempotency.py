@@ -1,4 +1,7 @@
-"""Where a repeated command was carried out the first time."""
+"""Find the event by which a repeated command was carried out the first time.
+
+A repeat records nothing. Its answer names the version of that event, as the first answer did.
+"""
 
 from domain.execution.commands import (
     CancelExecution,
@@ -26,10 +29,11 @@ from domain.execution.state import Execution, Step
 
 
 def first_version(state: Execution, command: Command) -> int:
-    """Give the version of the event by which the command was carried out.
+    """Return the version of the event by which the command was carried out.
 
-    To be asked only of a command for which ``decide`` gave no events. A Resumed that the same
-    commit recorded right after that event is not counted.
+    Call it only for a command for which ``decide`` returned no events. The version is that of the
+    command's own event, even if a Resumed followed in the same commit. Raises ValueError for a
+    command that was not carried out.
     """
     match command:
         case StartExecution():

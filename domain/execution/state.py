@@ -1,4 +1,4 @@
-"""The state of an execution: the fold of its events, and nothing else."""
+"""The state of an execution, computed from its events alone."""
 
 from __future__ import annotations
 
@@ -6,32 +6,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from rpds import HashTrieMap
 
-from domain.identifiers import ApprovalId
-from domain.values import (
-    Actor,
-    ApprovalStatus,
-    ExecutionState,
-    Label,
-    Parent,
-    Policy,
-    ResolutionCause,
-    Verdict,
-)
-
-
-class Snapshotted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """Base of what a snapshot holds."""
+from domain.approvals.state import Approval
+from domain.values import Actor, ExecutionState, Label, Parent, Snapshotted
 
 
 class Step(Snapshotted, frozen=True, kw_only=True):
-    """``ordinal`` is the place of the step's first attempt among the steps, from 1.
+    """One step of the workflow.
 
-    ``attempts`` is the highest attempt reported; ``failures`` holds (attempt, error, version) of
-    each that failed, in the order reported. ``completed_at`` is None until one succeeded, at
-    ``completed_version``.
+    ``ordinal`` numbers the steps from 1, in the order of their first attempts. ``attempts`` is the
+    highest attempt reported. ``failures`` has (attempt, error, version) for each failed attempt, in
+    the order reported. ``completed_at`` is None and ``completed_version`` is 0 until one succeeds.
     """
 
     key: str
@@ -44,83 +30,20 @@ class Step(Snapshotted, frozen=True, kw_only=True):
     completed_version: int = 0
 
     def failure_of(self, attempt: int) -> tuple[int, str, int] | None:
-        """Give what is known of this attempt's failure, if it was reported."""
+        """Return (attempt, error, version) of this failed attempt, or None."""
         return next((failure for failure in self.failures if failure[0] == attempt), None)
 
     @property
     def error(self) -> str | None:
-        """The last failed attempt's error, None once one succeeded."""
+        """The error of the last failed attempt; None once the step has completed."""
         return None if self.completed_at or not self.failures else self.failures[-1][1]
 
 
-class Decision(Snapshotted, frozen=True, kw_only=True):
-    """One person's decision, recorded at ``version``.
-
-    ``groups`` are the memberships that counted at that moment.
-    """
-
-    verdict: Verdict
-    by: Actor
-    at: datetime
-    version: int
-    digest: str
-    rule: str
-    groups: tuple[str, ...] = ()
-    on_behalf_of: Actor | None = None
-    comment: str | None = None
-    answers: Any = None
-
-
-class Approval(Snapshotted, frozen=True, kw_only=True):
-    """One question put to people.
-
-    ``retry`` is how often the execution was retried before it. The three versions say at which
-    events it was requested, resolved and redeemed, 0 where it was not.
-    """
-
-    id: ApprovalId
-    key: str
-    round: int
-    title: str | None
-    description: str | None
-    payload: Any
-    payload_digest: str
-    digest: str
-    form: Any = None
-    policy: Policy
-    requested_by: Actor
-    requested_at: datetime
-    requested_version: int
-    deadline: datetime | None = None
-    retry: int = 0
-    status: ApprovalStatus = ApprovalStatus.PENDING
-    resolution: ResolutionCause | None = None
-    decisions: tuple[Decision, ...] = ()
-    delegations: tuple[tuple[str, str], ...] = ()
-    escalated_to: tuple[str, ...] = ()
-    resolved_at: datetime | None = None
-    resolved_version: int = 0
-    redeemed_at: datetime | None = None
-    redeemed_version: int = 0
-    redemption_key: str | None = None
-
-    @property
-    def ordinal(self) -> int:
-        """The place among the execution's approvals in the order requested, from 1."""
-        return self.id.ordinal
-
-    @property
-    def pending(self) -> bool:
-        """Whether it still waits for decisions."""
-        return self.status is ApprovalStatus.PENDING
-
-    def decision_of(self, person: str) -> Decision | None:
-        """Give this person's decision, if there is one."""
-        return next((d for d in self.decisions if d.by.id == person), None)
-
-
 class Timer(Snapshotted, frozen=True, kw_only=True):
-    """Pending from ``set_version`` on until it fired or was ``cancelled``, at ``done_version``."""
+    """A timer, set at ``set_version``.
+
+    ``done_version`` is the version at which it fired or was cancelled; 0 while it is pending.
+    """
 
     key: str
     delay: timedelta | None = None
@@ -132,16 +55,16 @@ class Timer(Snapshotted, frozen=True, kw_only=True):
 
     @property
     def pending(self) -> bool:
-        """Whether it will still fire."""
+        """Whether it has neither fired nor been cancelled."""
         return not self.done_version
 
     def anew(self, retried_from: tuple[int, ...]) -> bool:
-        """Whether it is to be set anew: it was cancelled, and the execution retried since."""
+        """Whether its key may be set again: it was cancelled and the execution retried since."""
         return self.cancelled and bool(retried_from) and retried_from[-1] >= self.done_version
 
 
 class Signal(Snapshotted, frozen=True, kw_only=True):
-    """Data that came from outside, at ``version``."""
+    """Data that was sent from outside and received at ``version``."""
 
     key: str
     name: str
@@ -150,9 +73,9 @@ class Signal(Snapshotted, frozen=True, kw_only=True):
 
 
 class Child(Snapshotted, frozen=True, kw_only=True):
-    """An execution started for this one. ``outcome`` is None while it has not ended.
+    """An execution that this one started. ``outcome`` is None until it ends.
 
-    ``retry`` is how often the parent was retried before it.
+    ``retry`` counts the retries of the parent before this child was started.
     """
 
     key: str
@@ -182,16 +105,21 @@ EMPTY: HashTrieMap[Any, Any] = HashTrieMap()
 
 
 class Execution(Snapshotted, frozen=True, kw_only=True):
-    """An execution after ``version`` events.
+    """An execution after ``version`` events. A version field is 0 if there is no such event.
 
-    ``rounds`` names the ordinal of the latest round of each approval key. ``retried_from`` holds
-    the versions from which it was retried. ``woken_version`` is the version of the latest event
-    that gave a waiting worker something to do: a resolution, a timer, a signal, a child's end, or
-    that it was unparked; 0 if there was none. ``asleep_version`` is that of the Suspended since
-    which nothing happened, ``parked_version`` and ``unparked_version`` those of Parked and
-    Unparked, each 0 if it does not hold. ``children`` holds the latest round of each key. The maps
-    are persistent: folding an event shares all that the event did not touch, so its cost does not
-    grow with the history.
+    - ``rounds`` maps each approval key to the ordinal of its latest round.
+    - ``children`` maps each key to its latest round.
+    - ``pending`` counts the pending approvals.
+    - ``retried_from`` has the versions, each that of a FAILED state, from which it was retried.
+    - ``woken_version`` is the version of the last event that gave a waiting worker something to
+      do: a resolution, a fired timer, a signal, the end of a child, or Unparked.
+    - ``asleep_version`` is the version of the last Suspended, if nothing but claims and parking
+      happened since.
+    - ``parked_version`` is the version of Parked, while the execution is parked;
+      ``unparked_version`` that of the last Unparked.
+
+    The maps are persistent: a new state shares everything that the event did not change, so
+    applying an event does not cost more as the history grows.
     """
 
     id: UUID
@@ -230,36 +158,44 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
 
     @property
     def asleep(self) -> bool:
-        """Whether its worker waits for nothing but a timer, a signal or a child."""
+        """Whether its worker waits for a timer, a signal or a child and has nothing else to do."""
         return self.asleep_version > 0
 
     @property
     def workable(self) -> bool:
-        """Whether a worker has something to do on it now."""
+        """Whether a worker can make progress now."""
         progress = self.state in {ExecutionState.RUNNING, ExecutionState.RESUMED}
         return progress and not self.asleep_version and self.parked is None
 
     @property
     def wakes_at(self) -> datetime | None:
-        """When its next timer fires."""
+        """When the next timer fires; None if there is none."""
         return min((timer.fires_at for timer in self.pending_timers()), default=None)
 
+    def retried_since(self, retries: int) -> bool:
+        """Whether it was retried again after this many retries."""
+        return len(self.retried_from) > retries
+
     def pending_timers(self) -> list[Timer]:
-        """Give the timers that will still fire; none once the execution is over."""
+        """Return the timers that will still fire; none once the execution is over."""
         if self.state.final:
             return []
         return [timer for timer in self.timers.values() if timer.pending]
 
     def approvals_in_order(self) -> list[Approval]:
-        """Give the approvals in the order requested."""
+        """Return all approvals in the order of their requests."""
         return sorted(self.approvals.values(), key=lambda approval: approval.ordinal)
 
     def pending_approvals(self) -> list[Approval]:
-        """Give the pending approvals in the order requested."""
+        """Return the pending approvals in the order of their requests."""
         if not self.pending:
             return []
         return [approval for approval in self.approvals_in_order() if approval.pending]
 
     def steps_in_order(self) -> list[Step]:
-        """Give the steps in the order of their first attempts."""
+        """Return the steps in the order of their first attempts."""
         return sorted(self.steps.values(), key=lambda step: step.ordinal)
+
+
+Changes = dict[str, Any]
+"""The fields of an Execution that an event changes, with their new values."""

@@ -1,7 +1,7 @@
-"""The transition table: the one place that says which event may follow which state.
+"""The transition table: which event may happen in which state, and the state that follows.
 
-``evolve`` moves by it, commands are refused by it, the diagram in the documentation is drawn
-from it and the tests enumerate it.
+Nothing else says so. ``evolve`` and ``decide`` use the table, the diagram in the documentation is
+drawn from it, and tests go through all of it.
 """
 
 from itertools import groupby
@@ -48,7 +48,9 @@ CANCELLED = ExecutionState.CANCELLED
 
 _Moves = dict[ExecutionState | None, ExecutionState]
 
+# A worker's events: the first of them after Resumed makes the execution RUNNING again.
 _PROGRESS: _Moves = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
+# Events that leave the state as it is, as long as the execution is not over.
 _OPEN: _Moves = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
 _WHILE_PENDING: _Moves = {WAITING: WAITING}
 
@@ -87,12 +89,12 @@ TRANSITIONS: dict[tuple[ExecutionState | None, type[Event]], ExecutionState] = {
 
 
 def allowed(state: ExecutionState | None, event: type[Event]) -> bool:
-    """Whether an event of this type may follow the state (None: not started)."""
+    """Whether an event of this type may happen in the state (None: not started)."""
     return (state, event) in TRANSITIONS
 
 
 def target(state: ExecutionState | None, event: type[Event]) -> ExecutionState:
-    """Give the state after the event. Raises IllegalTransitionError if it may not happen."""
+    """Return the state after the event. Raises IllegalTransitionError if it may not happen."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:
@@ -102,14 +104,14 @@ def target(state: ExecutionState | None, event: type[Event]) -> ExecutionState:
 
 
 def check_transition(state: Execution, event: type[Event]) -> None:
-    """Refuse a command whose event may not follow. Raises Refusal."""
+    """Raise Refusal if an event of this type may not happen now."""
     if not allowed(state.state, event):
-        message = f"{event.__name__} is not possible: {state.id} is {state.state}"
+        message = f"{event.__name__} is not possible: execution {state.id} is {state.state}"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
 
 def mermaid() -> str:
-    """Draw the table as a Mermaid state diagram, one arrow for each pair of states."""
+    """Return the table as a Mermaid state diagram, with one arrow for each pair of states."""
     arrows = sorted(
         (str(source or "[*]"), str(to), event.__name__)
         for (source, event), to in TRANSITIONS.items()

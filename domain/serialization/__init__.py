@@ -1,5 +1,5 @@
-"""The bytes of events and states, and canonical JSON (RFC 8785) for digests.
+"""The stored bytes of events and states, and canonical JSON (RFC 8785) for digests.
 
-Stored bytes are read for ever: a changed event gets a new topic. Imports nothing outside of
-``domain``.
+Stored bytes must stay readable for ever, so change nothing here without the golden files in
+``tests/golden``. Imports only ``domain``, ``msgspec``, ``rpds`` and ``rfc8785``.
 """

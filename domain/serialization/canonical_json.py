@@ -1,7 +1,7 @@
-"""Canonical JSON and digests: what exactly was seen, and what exactly may be done.
+"""Canonical JSON and digests.
 
-Canonical form is RFC 8785 (JCS); what may be put in is I-JSON (RFC 7493), so that every reader
-in every language computes the same bytes.
+The canonical form is RFC 8785 (JCS). Only I-JSON (RFC 7493) is accepted, so that every reader in
+every language computes the same bytes.
 """
 
 import hashlib
@@ -24,20 +24,21 @@ _BARRED = re.compile(
 
 
 def canonical(value: Any) -> bytes:
-    """Give the RFC 8785 bytes of an I-JSON value. Check it with :func:`flaw` first."""
+    """Return the RFC 8785 bytes of an I-JSON value. Check it with :func:`flaw` first."""
     return rfc8785.dumps(value)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two I-JSON values have the same canonical JSON, without building it.
+    """Whether two I-JSON values have the same canonical JSON.
 
-    That is what costs on a repeat, which is compared while others wait.
+    The values are compared as they are: building the JSON would cost most of the time of a repeat,
+    and other commands wait meanwhile.
     """
     match one:
         case None | bool() | str():
             return one is other or (type(one) is type(other) and bool(one == other))
         case int() | float():
-            # RFC 8785 writes a number as ECMAScript does, for which there is one kind of number.
+            # RFC 8785 writes numbers as ECMAScript does, which has only one type of number.
             return isinstance(other, int | float) and type(other) is not bool and one == other
         case dict():
             return (
@@ -52,15 +53,15 @@ def same(one: Any, other: Any) -> bool:
                 and all(map(same, one, other))
             )
         case _:
-            msg = f"{type(one).__name__} is no JSON"
+            msg = f"{type(one).__name__} is not a JSON type"
             raise TypeError(msg)
 
 
 def canonical_object(members: Mapping[str, bytes]) -> bytes:
-    """Give the RFC 8785 bytes of an object whose member values are canonical already.
+    """Return the RFC 8785 bytes of an object whose member values are canonical already.
 
-    The names are ASCII, whose order by code point is the order by UTF-16 unit that RFC 8785,
-    section 3.2.3, asks for.
+    The names must be ASCII. Python sorts such names by UTF-16 units, as RFC 8785, section 3.2.3,
+    asks for.
     """
     inner = b",".join(
         b'"%s":%s' % (name.encode("ascii"), members[name]) for name in sorted(members)
@@ -69,12 +70,12 @@ def canonical_object(members: Mapping[str, bytes]) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """Give ``sha256:`` and the hex SHA-256 of canonical bytes."""
+    """Return ``sha256:`` and the hex SHA-256 of canonical bytes."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def flaw(value: Any, path: str, depth: int = 0) -> str | None:
-    """Say what keeps a JSON value from being I-JSON and where, or None if it is fine."""
+    """Return why and where a value is not I-JSON, or None if it is."""
     match value:
         case None | bool():
             return None
@@ -94,7 +95,7 @@ def flaw(value: Any, path: str, depth: int = 0) -> str | None:
 
 
 def text_flaw(value: str, path: str) -> str | None:
-    """Say that a text holds a code point that I-JSON bars: a surrogate or a noncharacter."""
+    """Return which code point of a text I-JSON forbids (surrogates, noncharacters), or None."""
     if value.isascii() or (barred := _BARRED.search(value)) is None:
         return None
     code_point = ord(barred.group())
@@ -104,7 +105,7 @@ def text_flaw(value: str, path: str) -> str | None:
 def _number_flaw(value: float, path: str) -> str | None:
     if not -inf < value < inf:
         return f"{path} is a number that is not finite"
-    # A double that holds a whole number is written as one by RFC 8785, so it obeys the same bound.
+    # RFC 8785 writes a double without a fraction as an integer, so it has the same bound.
     if abs(value) > MAX_SAFE_INTEGER and value == int(value):
         return f"{path} is a whole number beyond +-(2^53 - 1); send it as a string"
     return None
@@ -120,5 +121,5 @@ def _member_flaws(value: dict[Any, Any], path: str, depth: int) -> Any:
 
 
 def _shown(name: str) -> str:
-    """Shorten a name, so that a message never repeats a payload."""
+    """Shorten a name, so that a message never contains a whole payload."""
     return name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "..."

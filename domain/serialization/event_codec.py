@@ -1,9 +1,9 @@
-"""How an event lies in the log: JSON bytes, chained by hashes.
+"""How an event is stored: as JSON, each event chained to the one before by its hash.
 
-The bytes hold the structure in the open and everything that people wrote or sent, with the
-actor's name, in ``sealed``: base64 of JSON. The hash of an event is the hex SHA-256 over the 16
-bytes of the execution's UUID, the version as 8 bytes big-endian, the topic in UTF-8, one zero
-byte and the stored bytes, which hold the hash before.
+The JSON has the structure of the event in ``data``. All that people wrote or sent, and the actor's
+name, is in ``sealed``: base64 of JSON. The hash of an event is the hex SHA-256 of the 16 bytes of
+the execution's UUID, the version as 8 bytes big-endian, the topic in UTF-8, one zero byte, and the
+stored bytes, which contain the previous hash.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class _Sealed(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class _Decoders:
-    """The two decoders of one event type: of its structure, and of its sealed part."""
+    """The decoders of one event type, for its structure and for its sealed part."""
 
     def __init__(self, event_type: type[Event]) -> None:
         default = next(
@@ -76,7 +76,7 @@ _decode_envelope = msgspec.json.Decoder(_StoredEnvelope).decode
 
 
 def encode(recorded: Recorded) -> bytes:
-    """Give the bytes that are stored for the event."""
+    """Return the bytes that are stored for the event."""
     event, actor = recorded.event, recorded.actor
     no_content = _DECODERS[event.topic].no_content
     content = None if event.content is no_content else event.content
@@ -87,7 +87,7 @@ def encode(recorded: Recorded) -> bytes:
             actor=actor.id,
             command_id=recorded.command_id,
             correlation_id=recorded.correlation_id,
-            # The default is left out of the bytes, so this takes the content out of the structure.
+            # Defaults are not written, so the default content keeps the content out of ``data``.
             data=replace(event, content=no_content),
             sealed=_encode(_Sealed(actor_name=actor.name, content=content)),
             causation_id=recorded.causation_id,
@@ -97,10 +97,10 @@ def encode(recorded: Recorded) -> bytes:
 
 
 def decode(execution_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
-    """Read an event back.
+    """Read a stored event.
 
-    Raises UnknownTopicError for a topic that the catalogue does not have, and DamagedEventError
-    for bytes that are not what :func:`encode` writes.
+    Raises UnknownTopicError for a topic that no event type has, and DamagedEventError for bytes
+    that :func:`encode` can't have written.
     """
     decoders = _DECODERS.get(topic)
     if decoders is None:
@@ -163,6 +163,6 @@ def unreadable(execution_id: UUID, version: int, stored: bytes, reason: str) -> 
 
 
 def hash_of(execution_id: UUID, version: int, topic: str, stored: bytes) -> str:
-    """Give the hash that the next version must name as its previous one."""
+    """Return the hash of a stored event, which the next version has as its ``previous_hash``."""
     head = execution_id.bytes + version.to_bytes(8, "big") + topic.encode() + b"\x00"
     return hashlib.sha256(head + stored).hexdigest()

@@ -1,10 +1,14 @@
-"""How a folded state is put away and read back: a copy of what the log says, never the truth."""
+"""How the state of an execution is stored, in snapshots and read models.
+
+A stored state is a copy: it can be computed again from the events at any time.
+"""
 
 import msgspec
 from msgspec.structs import replace
 from rpds import HashTrieMap
 
-from domain.execution.state import EMPTY, Approval, Child, Execution, Signal, Step, Timer
+from domain.approvals.state import Approval
+from domain.execution.state import EMPTY, Child, Execution, Signal, Step, Timer
 from domain.refusals import DamagedEventError
 
 FOLD_VERSION = 1
@@ -12,7 +16,7 @@ FOLD_VERSION = 1
 
 
 class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``execution`` with its maps taken out, which msgspec has no form for."""
+    """An execution without its maps, which msgspec can't encode, and the values of the maps."""
 
     execution: Execution
     steps: list[Step] = []
@@ -30,12 +34,12 @@ _decode = msgspec.json.Decoder(_Stored).decode
 
 
 def header_of(execution: Execution) -> Execution:
-    """Give the execution without its maps."""
+    """Return the execution without its maps."""
     return replace(execution, **_NO_MAPS)
 
 
 def encode_state(execution: Execution) -> bytes:
-    """Give the JSON bytes of a state."""
+    """Return the JSON bytes of a state."""
     return _encode(
         _Stored(
             execution=header_of(execution),
@@ -49,7 +53,7 @@ def encode_state(execution: Execution) -> bytes:
 
 
 def decode_state(data: bytes) -> Execution:
-    """Read a state back. Raises DamagedEventError for what :func:`encode_state` never wrote."""
+    """Read a stored state. Raises DamagedEventError for bytes that are not one."""
     try:
         stored = _decode(data)
     except msgspec.MsgspecError as error:

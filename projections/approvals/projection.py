@@ -5,7 +5,8 @@ from typing import Any
 
 from rpds import HashTrieMap
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.serialization.state_codec import encode_state
 from projections.querying.full_text import approval_text
 from projections.querying.hashed_terms import array, audience, barred

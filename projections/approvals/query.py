@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 
 from domain.approvals.eligibility import objections
+from domain.approvals.state import Approval, ApprovalStatus
 from domain.authorization import may_decide, sees_all, sees_approval
-from domain.execution.state import Approval, Execution
+from domain.execution.state import Execution
 from domain.identifiers import MAX_ORDINAL
 from domain.serialization.state_codec import decode_state
-from domain.values import ApprovalStatus, Principal, Role
+from domain.values import Principal, Role
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import approval_text, query_text
 from projections.querying.hashed_terms import (

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from projections.querying.keyset_pages import BadFilterError
 
 # A tsvector holds 1 MiB at most. It takes less than three times the bytes of a text without the

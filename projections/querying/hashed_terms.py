@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.values import Label, Principal
 
 Kind = Literal["person", "label", "group", "user", "decided"]

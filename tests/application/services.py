@@ -24,6 +24,8 @@ from application.subscriptions.event_tail import EventTail
 from application.workers.dispatcher import Dispatcher
 from application.workers.leases import Leases
 from application.workers.long_polling import LongPolling
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Approval, Verdict
 from domain.execution.commands import (
     ClaimExecution,
     Command,
@@ -34,9 +36,8 @@ from domain.execution.commands import (
     StartExecution,
 )
 from domain.execution.events import Event, Recorded
-from domain.execution.state import Approval, Execution
+from domain.execution.state import Execution
 from domain.refusals import RefusalCode
-from domain.values import Policy, Requirement, Verdict
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
 # Only something that hangs takes so long.

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Verdict
 from domain.authorization import SERVICE
 from domain.execution.commands import (
     CancelExecution,
@@ -34,7 +36,7 @@ from domain.execution.commands import (
     WithdrawApproval,
 )
 from domain.execution.state import Execution
-from domain.values import ExecutionState, Label, Policy, Principal, Requirement, Verdict
+from domain.values import ExecutionState, Label, Principal
 from tests.domain.people import named
 
 EXECUTION = UUID("0190f1a6-0000-7000-8000-000000000001")

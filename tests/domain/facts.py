@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 from domain.approvals.document import document_digest, document_of
 from domain.approvals.eligibility import counted_groups, rule_for
+from domain.approvals.policy import ExpiryAction, Policy
+from domain.approvals.state import Approval
 from domain.authorization import SERVICE
+from domain.execution.children import child_id
 from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
@@ -45,10 +48,9 @@ from domain.execution.events import (
     Unparked,
 )
 from domain.execution.evolve import evolve
-from domain.execution.state import Approval, Execution
-from domain.execution.waits import child_id
+from domain.execution.state import Execution
 from domain.serialization.canonical_json import canonical, digest
-from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy
+from domain.values import Actor, ExecutionState, Label
 from tests.domain.ask import EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy
 from tests.domain.people import named
 from tests.domain.recording import recorded

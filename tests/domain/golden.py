@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from rpds import HashTrieMap
 
+from domain.approvals.policy import ExpiryAction, Policy, Requirement
 from domain.execution.events import (
     ApprovalDelegated,
     ApprovalEscalated,
@@ -53,7 +54,7 @@ from domain.execution.events import (
 )
 from domain.execution.state import Execution
 from domain.serialization.event_codec import encode, hash_of
-from domain.values import Actor, ExecutionState, ExpiryAction, Label, Policy, Requirement
+from domain.values import Actor, ExecutionState, Label
 
 DIRECTORY = Path(__file__).parents[1] / "golden"
 STREAM = DIRECTORY / "stream-travel-permit.json"

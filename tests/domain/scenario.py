@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain.approvals.state import Approval
 from domain.execution.decide import decide
 from domain.execution.events import Event, Recorded
 from domain.execution.evolve import evolve
-from domain.execution.state import Approval, Execution
+from domain.execution.state import Execution
 from domain.refusals import Refusal, RefusalCode
 from domain.serialization.event_codec import GENESIS_HASH, decode, encode, hash_of
 from tests.domain.recording import recorded

@@ -8,11 +8,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "state-diagram.md"
 
 
 def page() -> str:
-    """Give the whole page, drawn from the transition table."""
+    """Return the whole page, drawn from the transition table."""
     return f"""\
 # The states of an execution
 
-Drawn from the transition table in `domain/transitions.py` by
+Drawn from the transition table in `domain/execution/transitions.py` by
 `python -m tests.domain.state_diagram`; a test fails when this page is stale. An arrow names the
 events that take an execution from one state to the other.
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain import validation
+from domain.approvals.policy import Requirement
 from domain.execution.commands import Command, StartExecution
 from domain.execution.events import (
     ApprovalRequested,
@@ -17,7 +18,7 @@ from domain.execution.events import (
     StepFailed,
 )
 from domain.refusals import RefusalCode
-from domain.values import ExpiryAction, Label, Policy, Requirement
+from domain.values import Label
 from tests.domain.ask import (
     EXECUTION,
     Ask,
@@ -26,7 +27,6 @@ from tests.domain.ask import (
     complete,
     fail,
     grant,
-    needs,
     policy,
     redeem,
     reject,
@@ -44,7 +44,6 @@ TEXT = "t" * validation.MAX_TEXT
 TITLE = "t" * validation.MAX_TITLE
 # A JSON text of n characters takes n bytes and its two quotes.
 JSON = "j" * (validation.MAX_JSON_BYTES - 2)
-MANY = tuple(f"g{i}" for i in range(validation.MAX_NAMED))
 LABELS = {f"l{i}": "v" for i in range(validation.MAX_LABELS)}
 
 
@@ -223,78 +222,6 @@ def test_the_value_of_a_label_is_short_and_may_be_empty() -> None:
         "labels.1.value has 501 characters, the limit is 500"
     )
     assert problem(start(labels={"a": "\x00"})) == "labels.0.value holds a NUL character"
-
-
-@pytest.mark.parametrize(
-    ("ask", "rule"),
-    [
-        pytest.param(asked(), "policy.requirements.0 names no group and no user", id="nobody"),
-        pytest.param(
-            asked(count=0, groups=("g",)),
-            "policy.requirements.0.count must be at least 1",
-            id="count",
-        ),
-        pytest.param(
-            request(policy=policy(needs("a"), needs("b", count=-1))),
-            "policy.requirements.1.count must be at least 1",
-            id="count of the second",
-        ),
-        pytest.param(
-            request(policy=policy(rejections=0)),
-            "policy.rejections must be at least 1",
-            id="rejections",
-        ),
-        pytest.param(
-            request(policy=policy(*[needs("g")] * (validation.MAX_REQUIREMENTS + 1))),
-            "policy.requirements has more than 20 entries",
-            id="requirements",
-        ),
-        pytest.param(
-            asked(groups=(*MANY, "x")),
-            "policy.requirements.0.groups has more than 100 entries",
-            id="groups",
-        ),
-        pytest.param(
-            asked(users=(*MANY, "x")),
-            "policy.requirements.0.users has more than 100 entries",
-            id="users",
-        ),
-        pytest.param(
-            request(policy=policy(needs("a", count=101), needs("b", count=100))),
-            "policy.requirements ask for more than 200 people",
-            id="people",
-        ),
-        pytest.param(
-            request(policy=policy(on_expiry=ExpiryAction.GRANT)),
-            "policy.onExpiry can't be set yet",
-            id="expiry",
-        ),
-        pytest.param(
-            request(policy=policy(escalate_to=("x",))),
-            "policy.escalateTo can't be set yet",
-            id="escalation",
-        ),
-    ],
-)
-def test_a_policy_can_be_met(ask: Ask, rule: str) -> None:
-    assert problem(ask).startswith(rule)
-
-
-def test_a_policy_asks_somebody() -> None:
-    nobody = Policy(requirements=())
-
-    assert problem(request(policy=nobody)).startswith("policy.requirements must not be empty")
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        request(policy=policy(*[needs("g", count=10)] * validation.MAX_REQUIREMENTS)),
-        request(policy=policy(needs(*MANY, users=MANY, count=validation.MAX_PEOPLE))),
-    ],
-)
-def test_the_largest_policies_are_taken(ask: Ask) -> None:
-    given(started()).when(ask).then(ApprovalRequested)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import psycopg
 
-from domain.execution.state import Approval, Execution
+from domain.approvals.state import Approval
+from domain.execution.state import Execution
 from domain.serialization.state_codec import decode_state
 from projections.registry import MODELS
 from projections.runtime.event_feed import EventFeed

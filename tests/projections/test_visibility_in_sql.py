@@ -16,18 +16,12 @@ from rpds import HashTrieMap
 
 from application.event_store.schema import create_tables
 from domain.approvals.eligibility import objections
+from domain.approvals.policy import Policy, Requirement
+from domain.approvals.state import Approval, ApprovalStatus, Decision, Verdict
 from domain.authorization import sees_approval
 from domain.execution.evolve import evolve
-from domain.execution.state import Approval, Decision, Execution
-from domain.values import (
-    Actor,
-    ApprovalStatus,
-    Policy,
-    Principal,
-    Requirement,
-    Role,
-    Verdict,
-)
+from domain.execution.state import Execution
+from domain.values import Actor, Principal, Role
 from projections.approvals.projection import APPROVALS
 from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.registry import MODELS

@@ -8,8 +8,9 @@ from api.schema.enums import ExpiryAction
 from api.schema.ids import approval_id_of, execution_id_of
 from api.schema.scalars import JSON
 from domain import values
+from domain.approvals import policy as approval_policy
+from domain.approvals.state import Verdict
 from domain.execution import commands
-from domain.values import Verdict
 
 
 @strawberry.input(
@@ -20,9 +21,9 @@ class RequirementInput:
     groups: list[str] | None = None
     users: list[str] | None = None
 
-    def value_of(self) -> values.Requirement:
+    def value_of(self) -> approval_policy.Requirement:
         """Make the domain's value."""
-        return values.Requirement(
+        return approval_policy.Requirement(
             count=1 if self.count is None else self.count,
             groups=tuple(self.groups or ()),
             users=tuple(self.users or ()),
@@ -37,9 +38,9 @@ class ApprovalPolicyInput:
     on_expiry: ExpiryAction | None = ExpiryAction.REJECT
     escalate_to: list[str] | None = None
 
-    def value_of(self) -> values.Policy:
+    def value_of(self) -> approval_policy.Policy:
         """Make the domain's value."""
-        return values.Policy(
+        return approval_policy.Policy(
             requirements=tuple(r.value_of() for r in self.requirements),
             rejections=1 if self.rejections is None else self.rejections,
             allow_initiator=bool(self.allow_initiator),

@@ -110,7 +110,7 @@ async def test_what_is_no_id_is_named_as_it_was_given(desk: Desk) -> None:
     unknown = str(uuid4())
     cancel = {"executionId": unknown, "reason": "done"}
     refused = await desk.ask(CANCEL, OLIVIA, input=cancel)
-    assert refused["message"] == f"no execution {unknown}"
+    assert refused["message"] == f"no execution {unknown} that this token may see"
 
 
 async def test_an_approver_gets_the_approval_without_its_execution(desk: Desk) -> None:

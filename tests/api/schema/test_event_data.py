@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from api.schema.events import data_of
+from domain.approvals.policy import Policy, Requirement
 from domain.execution.events import EVENT_TYPES, ApprovalRequested, Event, Resumed
-from domain.values import Policy, Requirement
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.__name__)

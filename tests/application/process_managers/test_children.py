@@ -8,10 +8,10 @@ from structlog.testing import capture_logs
 
 from application.command_handling.outcomes import Accepted
 from application.process_managers import children
+from domain.execution.children import child_id
 from domain.execution.commands import CancelExecution, FailExecution, StartChild, StartExecution
 from domain.execution.events import Cancelled, ChildEnded, ChildStarted, Recorded, Started
 from domain.execution.state import Execution
-from domain.execution.waits import child_id
 from domain.serialization.event_codec import encode
 from domain.values import ExecutionState
 from tests.application.services import Office, complete

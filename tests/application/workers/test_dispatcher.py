@@ -12,6 +12,7 @@ import pytest
 from application.event_store.reader import Transition
 from application.event_store.recorded import LoggedEvent
 from application.workers.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
+from domain.execution.children import child_id
 from domain.execution.commands import (
     CancelExecution,
     ClaimExecution,
@@ -25,7 +26,6 @@ from domain.execution.commands import (
     UnparkExecution,
 )
 from domain.execution.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
-from domain.execution.waits import child_id
 from domain.values import Principal
 from tests.application.services import Office, claim, complete, grant, step
 from tests.application.workers.test_leases import run_out

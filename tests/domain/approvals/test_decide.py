@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import (
     ApprovalGranted,
     ApprovalRejected,
@@ -13,7 +14,7 @@ from domain.execution.events import (
 )
 from domain.identifiers import ApprovalId
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus, ExecutionState, Principal, ResolutionCause, Verdict
+from domain.values import ExecutionState, Principal
 from tests.domain.ask import EXECUTION, Ask, grant, needs, policy, reject, request, step, withdraw
 from tests.domain.facts import (
     Fact,
@@ -185,14 +186,14 @@ def test_a_repeated_decision_is_known_while_the_approval_is_pending() -> None:
 def test_nobody_decides_after_the_approval_is_resolved() -> None:
     history = given(started(), requested(), granted("ann"), resumed())
 
-    history.when(grant(by="bob")).then_refused(RefusalCode.ALREADY_DECIDED, "is GRANTED")
-    history.when(reject(by="bob")).then_refused(RefusalCode.ALREADY_DECIDED, "is GRANTED")
-    history.when(reject(by="ann")).then_refused(RefusalCode.ALREADY_DECIDED, "ann decided")
+    history.when(grant(by="bob")).then_refused(RefusalCode.ALREADY_DECIDED, "is already GRANTED")
+    history.when(reject(by="bob")).then_refused(RefusalCode.ALREADY_DECIDED, "is already GRANTED")
+    history.when(reject(by="ann")).then_refused(RefusalCode.ALREADY_DECIDED, "ann already decided")
 
 
 def test_nobody_decides_a_withdrawn_approval() -> None:
     given(started(), requested(), withdrawn(), resumed()).when(grant()).then_refused(
-        RefusalCode.ALREADY_DECIDED, "is WITHDRAWN"
+        RefusalCode.ALREADY_DECIDED, "is already WITHDRAWN"
     )
 
 
@@ -240,7 +241,7 @@ def test_a_withdrawal_is_known_by_its_approval() -> None:
 
 def test_a_decided_approval_is_not_withdrawn() -> None:
     given(started(), requested(), granted(), resumed()).when(withdraw()).then_refused(
-        RefusalCode.ALREADY_DECIDED, "is GRANTED"
+        RefusalCode.ALREADY_DECIDED, "is already GRANTED"
     )
 
 

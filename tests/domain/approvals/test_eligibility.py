@@ -18,7 +18,7 @@ INTERESTED = [
     pytest.param(
         (started(on_behalf_of="eva"), requested()), "on behalf of this person", id="beneficiary"
     ),
-    pytest.param((started(), requested(by=EVA)), "asked for the approval", id="requester"),
+    pytest.param((started(), requested(by=EVA)), "requested the approval", id="requester"),
 ]
 ALLOWED = [
     pytest.param((started(by=EVA), requested(policy=EASY)), id="initiator"),

@@ -2,10 +2,12 @@
 
 import pytest
 
+from domain.approvals.policy import Policy
 from domain.approvals.quorum import outstanding
+from domain.approvals.state import ApprovalStatus
 from domain.execution.events import ApprovalGranted, ApprovalRejected, Resumed
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus, Policy, Principal
+from domain.values import Principal
 from tests.domain.ask import grant, needs, policy, reject
 from tests.domain.facts import requested, started
 from tests.domain.people import approver

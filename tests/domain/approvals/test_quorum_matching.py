@@ -7,9 +7,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.approvals.policy import Policy, Requirement
 from domain.approvals.quorum import missing
-from domain.execution.state import Decision
-from domain.values import Actor, Policy, Requirement, Verdict
+from domain.approvals.state import Decision, Verdict
+from domain.values import Actor
 
 GROUPS = ("a", "b", "c")
 PEOPLE = ("p0", "p1", "p2", "p3", "p4")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from domain.approvals.state import ApprovalStatus
 from domain.execution.events import ApprovalGranted, ApprovalRequested, Resumed
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus
 from tests.domain.ask import grant, request
 from tests.domain.facts import (
     Fact,

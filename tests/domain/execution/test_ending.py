@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.approvals.state import ApprovalStatus, ResolutionCause
 from domain.execution.events import (
     ApprovalWithdrawn,
     Cancelled,
@@ -12,7 +13,7 @@ from domain.execution.events import (
     ResultContent,
 )
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus, ExecutionState, ResolutionCause
+from domain.values import ExecutionState
 from tests.domain.ask import Ask, cancel, complete, fail
 from tests.domain.facts import (
     Fact,

@@ -5,6 +5,8 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from domain.approvals.policy import ExpiryAction, Policy, Requirement
+from domain.approvals.state import ApprovalStatus, ResolutionCause
 from domain.execution.events import (
     EVENT_TYPES,
     ApprovalDelegated,
@@ -40,15 +42,7 @@ from domain.execution.evolve import evolve, fold
 from domain.execution.state import Execution
 from domain.execution.transitions import TRANSITIONS
 from domain.refusals import IllegalTransitionError
-from domain.values import (
-    Actor,
-    ApprovalStatus,
-    ExecutionState,
-    ExpiryAction,
-    Policy,
-    Requirement,
-    ResolutionCause,
-)
+from domain.values import Actor, ExecutionState
 from tests.domain.ask import HOUR
 from tests.domain.facts import (
     Fact,

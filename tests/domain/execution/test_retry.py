@@ -2,9 +2,10 @@
 
 import pytest
 
+from domain.approvals.state import ApprovalStatus
 from domain.execution.events import Completed, Retried
 from domain.refusals import RefusalCode
-from domain.values import ApprovalStatus, ExecutionState
+from domain.values import ExecutionState
 from tests.domain.ask import complete, fail, retry
 from tests.domain.facts import (
     Fact,

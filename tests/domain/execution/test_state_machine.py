@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain.approvals import quorum
+from domain.approvals.state import Approval, ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.commands import ClaimExecution
 from domain.execution.decide import decide
 from domain.execution.events import (
@@ -43,8 +44,8 @@ from domain.execution.events import (
 )
 from domain.execution.evolve import fold
 from domain.execution.idempotency import first_version
-from domain.execution.state import Approval, Execution
-from domain.values import ApprovalStatus, ExecutionState, ResolutionCause, Role, Verdict
+from domain.execution.state import Execution
+from domain.values import ExecutionState, Role
 from tests.domain.ask import (
     CURRENT,
     Ask,

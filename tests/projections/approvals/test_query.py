@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from psycopg import AsyncConnection, connect
 from psycopg_pool import AsyncConnectionPool
 
-from domain.execution.state import Approval
+from domain.approvals.state import Approval
 from projections.approvals.projection import APPROVALS
 from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.querying.keyset_pages import BadCursorError

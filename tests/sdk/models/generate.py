@@ -26,21 +26,15 @@ from api.schema.limits import (
 )
 from api.settings import Settings
 from application.process_managers.children import AGAIN
+from domain.approvals.policy import ExpiryAction
+from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import EVENT_TYPES
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.execution.transitions import TRANSITIONS
 from domain.refusals import RefusalCode
 from domain.validation import MAX_JSON_BYTES, MAX_NAME, MAX_TEXT, MAX_TITLE
-from domain.values import (
-    FINAL_STATES,
-    ApprovalStatus,
-    ExecutionState,
-    ExpiryAction,
-    ResolutionCause,
-    Role,
-    Verdict,
-)
+from domain.values import FINAL_STATES, ExecutionState, Role
 from projections.approvals.query import ApprovalOrder
 from projections.executions.query import ExecutionOrder
 from tests.domain import facts

@@ -18,7 +18,7 @@ class ExecutionState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more happens, unless a FAILED execution is retried."""
+        """Whether the execution is over. Only a FAILED one can go on, by a retry."""
         return self in FINAL_STATES
 
 

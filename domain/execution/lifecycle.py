@@ -1,0 +1,185 @@
+"""The life of an execution as a whole: start, claims, end and retry.
+
+The commands are decided first; the functions below apply the events.
+"""
+
+from domain.approvals.decide import withdraw_pending
+from domain.execution.commands import (
+    CancelExecution,
+    ClaimExecution,
+    CompleteExecution,
+    FailExecution,
+    RetryExecution,
+    StartExecution,
+)
+from domain.execution.events import (
+    Cancelled,
+    Claimed,
+    Completed,
+    ErrorContent,
+    Events,
+    Failed,
+    ReasonContent,
+    Recorded,
+    ResultContent,
+    Retried,
+    Started,
+    StartedContent,
+)
+from domain.execution.state import Changes, Execution
+from domain.execution.transitions import check_transition, target
+from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
+from domain.serialization.canonical_json import same
+from domain.values import ExecutionState
+
+
+def start(state: Execution | None, command: StartExecution) -> Events:
+    """Start the execution. It is a repeat if the same caller started it with the same content."""
+    if command.problem:
+        raise Refusal(RefusalCode.INVALID_INPUT, command.problem)
+    if state is None:
+        return (
+            Started(
+                workflow=command.workflow,
+                workflow_version=command.workflow_version,
+                queue=command.queue,
+                key=command.key,
+                on_behalf_of=command.on_behalf_of,
+                parent=command.parent,
+                content=StartedContent(
+                    input=command.input, labels=tuple(sorted(set(command.labels)))
+                ),
+            ),
+        )
+    unchanged = (
+        (state.workflow, state.workflow_version, state.queue, state.key, state.on_behalf_of)
+        == (
+            command.workflow,
+            command.workflow_version,
+            command.queue,
+            command.key,
+            command.on_behalf_of,
+        )
+        and (command.execution_id == state.id or command.given_id is None)
+        and (state.initiator.id, state.parent) == (command.by.id, command.parent)
+        and set(state.labels) == set(command.labels)
+        and same(state.input, command.input)
+    )
+    if not unchanged:
+        message = (
+            "an execution with this id or idempotency key was already started with other content; "
+            "give a different execution its own id and key"
+        )
+        raise Refusal(RefusalCode.KEY_REUSED, message)
+    return ()
+
+
+def claim(state: Execution, command: ClaimExecution) -> Events:
+    """Give the execution to a worker, with a fencing token that makes earlier ones stale."""
+    check_transition(state, Claimed)
+    return (Claimed(worker=command.worker, fence=state.fence + 1),)
+
+
+def complete(state: Execution, command: CompleteExecution) -> Events:
+    """Complete the execution."""
+    if state.state is ExecutionState.COMPLETED:
+        return ()
+    check_transition(state, Completed)
+    return (Completed(content=ResultContent(result=command.result)),)
+
+
+def fail(state: Execution, command: FailExecution) -> Events:
+    """Fail the execution, and withdraw its pending approvals."""
+    if state.state is ExecutionState.FAILED:
+        return ()
+    check_transition(state, Failed)
+    event = Failed(content=ErrorContent(error=command.error))
+    return (*withdraw_pending(state, "the execution failed"), event)
+
+
+def cancel(state: Execution, command: CancelExecution) -> Events:
+    """Cancel the execution, and withdraw its pending approvals."""
+    if state.state is ExecutionState.CANCELLED:
+        return ()
+    check_transition(state, Cancelled)
+    event = Cancelled(content=ReasonContent(reason=command.reason))
+    return (*withdraw_pending(state, "the execution was cancelled"), event)
+
+
+def retry(state: Execution, command: RetryExecution) -> Events:
+    """Let a failed execution go on. It is a repeat if it was retried from this version."""
+    if command.expected_version in state.retried_from:
+        return ()
+    if command.expected_version != state.version:
+        message = (
+            f"execution {state.id} is at version {state.version}, not "
+            f"{command.expected_version}; read it again before retrying"
+        )
+        raise Refusal(RefusalCode.VERSION_CONFLICT, message)
+    check_transition(state, Retried)
+    return (Retried(),)
+
+
+def started(recorded: Recorded) -> Execution:
+    """Return the state after the first event."""
+    event = recorded.event
+    if not isinstance(event, Started) or recorded.version != 1:
+        msg = f"{recorded.execution_id} does not begin with Started at version 1"
+        raise IllegalTransitionError(msg)
+    return Execution(
+        id=recorded.execution_id,
+        version=1,
+        state=target(None, Started),
+        workflow=event.workflow,
+        workflow_version=event.workflow_version,
+        queue=event.queue,
+        key=event.key,
+        initiator=recorded.actor,
+        on_behalf_of=event.on_behalf_of,
+        parent=event.parent,
+        input=event.content.input,
+        labels=event.content.labels,
+        started_at=recorded.at,
+        updated_at=recorded.at,
+        woken_version=0,
+    )
+
+
+def claimed(event: Claimed) -> Changes:
+    """Record the worker and its fencing token."""
+    return {"worker": event.worker, "fence": event.fence}
+
+
+def completed(recorded: Recorded, event: Completed) -> Changes:
+    """Record the result."""
+    return {"result": event.content.result, **_ending(recorded)}
+
+
+def failed(recorded: Recorded, event: Failed) -> Changes:
+    """Record the error."""
+    return {"error": event.content.error, **_ending(recorded)}
+
+
+def cancelled(recorded: Recorded, event: Cancelled) -> Changes:
+    """Record the reason."""
+    return {"error": event.content.reason, **_ending(recorded)}
+
+
+def _ending(recorded: Recorded) -> Changes:
+    """Return what every end changes."""
+    return {
+        "ended_at": recorded.at,
+        "ended_version": recorded.version,
+        "parked": None,
+        "parked_version": 0,
+    }
+
+
+def retried(state: Execution) -> Changes:
+    """Undo the end. The steps and approvals stay."""
+    return {
+        "error": None,
+        "ended_at": None,
+        "ended_version": 0,
+        "retried_from": (*state.retried_from, state.version),
+    }
