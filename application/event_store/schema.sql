@@ -49,24 +49,6 @@ CREATE TABLE IF NOT EXISTS worker_leases (
     stream uuid,
     PRIMARY KEY (owner, worker)
 );
-DO $$ DECLARE
-    late record;
-BEGIN
-    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
-    -- table, a backup say, and all others behind it.
-    FOR late IN
-        SELECT * FROM (VALUES
-            ('execution_holds'::regclass, 'fence', 'bigint'),
-            ('worker_leases'::regclass, 'stream', 'uuid')
-        ) AS columns (relation, name, type) WHERE NOT EXISTS (
-            SELECT FROM pg_attribute WHERE attrelid = relation AND attname = name
-        )
-    LOOP
-        EXECUTE format(
-            'ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s', late.relation, late.name, late.type
-        );
-    END LOOP;
-END $$;
 CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
 
 -- A worker gives back what it holds of these executions; without ``ids``, all.
@@ -117,8 +99,28 @@ CREATE TABLE IF NOT EXISTS execution_timers (
     execution_id uuid NOT NULL,
     key text NOT NULL,
     fires_at timestamptz NOT NULL,
+    set_version bigint,
     PRIMARY KEY (execution_id, key)
 );
+DO $$ DECLARE
+    late record;
+BEGIN
+    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
+    -- table, a backup say, and all others behind it.
+    FOR late IN
+        SELECT * FROM (VALUES
+            ('execution_holds'::regclass, 'fence', 'bigint'),
+            ('worker_leases'::regclass, 'stream', 'uuid'),
+            ('execution_timers'::regclass, 'set_version', 'bigint')
+        ) AS columns (relation, name, type) WHERE NOT EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = relation AND attname = name
+        )
+    LOOP
+        EXECUTE format(
+            'ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s', late.relation, late.name, late.type
+        );
+    END LOOP;
+END $$;
 CREATE INDEX IF NOT EXISTS execution_timers_due ON execution_timers (fires_at);
 
 -- How far each follower of the log has come: the read models, and the process manager of children.
@@ -203,8 +205,8 @@ BEGIN
         WHERE (t.execution_id, t.key) = (b.execution_id, b.key);
     END IF;
     IF side_tables ? 'timers' THEN
-        INSERT INTO execution_timers (execution_id, key, fires_at)
-        SELECT execution_id, key, fires_at FROM jsonb_to_recordset(side_tables -> 'timers')
-            AS b (execution_id uuid, key text, fires_at timestamptz);
+        INSERT INTO execution_timers (execution_id, key, fires_at, set_version)
+        SELECT execution_id, key, fires_at, set_version FROM jsonb_to_recordset(side_tables -> 'timers')
+            AS b (execution_id uuid, key text, fires_at timestamptz, set_version bigint);
     END IF;
 END $$;

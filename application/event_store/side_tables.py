@@ -51,11 +51,12 @@ class LostHoldRow(msgspec.Struct, frozen=True):
 
 
 class TimerRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A timer that will fire; without ``fires_at``, one that will not."""
+    """A timer that will fire, set at that version; without ``fires_at``, one that will not."""
 
     execution_id: UUID
     key: str
     fires_at: datetime | None = None
+    set_version: int | None = None
 
 
 class SideTableRows(msgspec.Struct, omit_defaults=True):
@@ -89,14 +90,17 @@ def changed_timers(
     untouched = not after.timers or (before is not None and before.timers is after.timers)
     if untouched and (before is None or before.state.final == after.state.final):
         return [], []
-    was = {} if before is None else _due(before)
-    now = _due(after)
-    put = [TimerRow(after.id, key, at) for key, at in now.items() if was.get(key) != at]
-    return put, [TimerRow(after.id, key) for key, at in was.items() if now.get(key) != at]
+    was = {} if before is None else _pending(before)
+    now = _pending(after)
+    put = [row for key, row in now.items() if was.get(key) != row]
+    return put, [TimerRow(after.id, key) for key, row in was.items() if now.get(key) != row]
 
 
-def _due(execution: Execution) -> dict[str, datetime]:
-    return {timer.key: timer.fires_at for timer in execution.pending_timers()}
+def _pending(execution: Execution) -> dict[str, TimerRow]:
+    return {
+        timer.key: TimerRow(execution.id, timer.key, timer.fires_at, timer.set_version)
+        for timer in execution.pending_timers()
+    }
 
 
 def _hold(execution: Execution) -> HoldRow:

@@ -35,7 +35,8 @@ LIMIT = 256
 SPARE_DAMAGED = 60.0
 
 _DUE = """
-    SELECT execution_id, key, fires_at, extract(epoch FROM clock_timestamp() - fires_at)::float8
+    SELECT execution_id, key, fires_at, set_version,
+        extract(epoch FROM clock_timestamp() - fires_at)::float8
     FROM execution_timers
     WHERE fires_at <= clock_timestamp() AND execution_id <> ALL (%s::uuid[])
     ORDER BY fires_at LIMIT %s
@@ -44,7 +45,10 @@ _NEXT = """
     SELECT extract(epoch FROM min(fires_at) - clock_timestamp())::float8 FROM execution_timers
     WHERE execution_id <> ALL (%s::uuid[])
 """
-_DELETE = "DELETE FROM execution_timers WHERE (execution_id, key, fires_at) = (%s, %s, %s)"
+_DELETE = """
+    DELETE FROM execution_timers WHERE (execution_id, key, fires_at) = (%s, %s, %s)
+        AND set_version IS NOT DISTINCT FROM %s
+"""
 
 
 class _Due(NamedTuple):
@@ -53,6 +57,7 @@ class _Due(NamedTuple):
     execution_id: UUID
     key: str
     fires_at: datetime
+    set_version: int | None
     late: float
 
 
@@ -129,7 +134,12 @@ class TimerProcessManager:
         outcomes = await self._writer.handle(
             [
                 Request(
-                    command=FireTimer(by=SERVICE, execution_id=timer.execution_id, key=timer.key),
+                    command=FireTimer(
+                        by=SERVICE,
+                        execution_id=timer.execution_id,
+                        key=timer.key,
+                        set_version=timer.set_version,
+                    ),
                     command_id=uuid4(),
                 )
                 for timer in due
@@ -152,7 +162,7 @@ class TimerProcessManager:
                 # It fired or was cancelled after the row was read, or its execution ended. As a
                 # rule its row went with that. One that did not would be due for ever.
                 async with self._pool.connection() as connection:
-                    await connection.execute(_DELETE, (*timer[:2], timer.fires_at))
+                    await connection.execute(_DELETE, timer[:4])
                 return True
             case UnavailableError():
                 return False

@@ -201,10 +201,15 @@ class CancelTimer(WorkerCommand, frozen=True, kw_only=True):
 
 
 class FireTimer(Command, frozen=True, kw_only=True):
-    """Fire a timer that is due. Only the server sends this."""
+    """Fire a timer that is due. Only the server sends this.
+
+    ``set_version`` is the version of the TimerSet that is meant. None: whichever is the last, as
+    sent by servers of before the version was kept.
+    """
 
     needs_exact_time: ClassVar[bool] = True
     key: str
+    set_version: int | None = None
 
 
 class SendSignal(Command, frozen=True, kw_only=True):

@@ -25,8 +25,15 @@ def set_timer(state: Execution, command: SetTimer) -> Events:
 
 
 def fire_timer(state: Execution, command: FireTimer) -> Events:
-    """Fire a timer. It is a repeat if the timer has fired or was cancelled."""
-    if not _timer(state, command.key).pending:
+    """Fire a timer. It is a repeat if the timer has fired or was cancelled.
+
+    A timer that was set again meanwhile is not fired for its earlier setting.
+    """
+    timer = _timer(state, command.key)
+    if command.set_version not in {None, timer.set_version}:
+        message = f"timer {command.key!r} was set again, at version {timer.set_version}"
+        raise Refusal(RefusalCode.VERSION_CONFLICT, message)
+    if not timer.pending:
         return ()
     check_transition(state, TimerFired)
     return (TimerFired(key=command.key),)

@@ -208,8 +208,10 @@ def cancel_timer(key: str = "reminder", by: Who = "engine", *, fence: int | None
     )
 
 
-def fire_timer(key: str = "reminder", by: Who = SERVICE) -> Ask:
-    return lambda _state: FireTimer(by=named(by), execution_id=EXECUTION, key=key)
+def fire_timer(key: str = "reminder", by: Who = SERVICE, *, set_version: int | None = None) -> Ask:
+    return lambda _state: FireTimer(
+        by=named(by), execution_id=EXECUTION, key=key, set_version=set_version
+    )
 
 
 def signal(

@@ -66,6 +66,14 @@ def test_a_retry_sets_a_timer_anew_that_was_cancelled_before() -> None:
     assert again.state.wakes_at == again.log[-1].at + 2 * HOUR
 
 
+def test_a_timer_that_was_set_again_is_not_fired_for_its_earlier_setting() -> None:
+    history = given(started(), timer_set()).when(cancel_timer()).when(fail()).when(retry())
+    again = history.when(set_timer(delay=2 * HOUR)).then(TimerSet)
+
+    again.when(fire_timer(set_version=2)).then_refused(RefusalCode.VERSION_CONFLICT, "version 6")
+    again.when(fire_timer(set_version=6)).then(TimerFired)
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
