@@ -103,7 +103,7 @@ async def serve(
         ChildProcessManager(pool, writer, reader, tail, election),
         authenticator,
     )
-    executor = Executor(SERVED, DocumentCache(SERVED))
+    executor = Executor(SERVED, DocumentCache(SERVED), fast=settings.fast_path)
     make_context = partial(Context, services=services)
     http = GraphQLOverHttp(
         executor,

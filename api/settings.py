@@ -98,6 +98,14 @@ class Settings(BaseSettings):
             description="Maximum seconds between two reads of the log if no notification comes.",
         ),
     ] = 1.0
+    fast_path: Annotated[
+        bool,
+        Field(
+            description="Whether GraphQL operations are called and answered by plans that are "
+            "made once for each document. Without it graphql-core does all of that: slower, with "
+            "the same answers."
+        ),
+    ] = True
 
     @classmethod
     def read(cls, **options: object) -> Self:

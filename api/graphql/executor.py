@@ -62,11 +62,17 @@ class InvalidRequestError(Exception):
 
 
 class Executor:
-    """Executes operations of one schema."""
+    """Executes operations of one schema.
 
-    def __init__(self, schema: GraphQLSchema, documents: DocumentCache) -> None:
+    ``fast``: use direct calls and plans where there are some. Otherwise graphql-core does all.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, documents: DocumentCache, *, fast: bool = True
+    ) -> None:
         self._schema = schema
         self._documents = documents
+        self._fast = fast
 
     def prepare(self, request: GraphQLRequest) -> Operation:
         """Find the operation to execute. Raises InvalidRequestError."""
@@ -91,13 +97,15 @@ class Executor:
         self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> ExecutionResult:
         """Execute a query or mutation, and return the result as graphql-core does."""
+        if not self._fast:
+            return await self._execute(operation, variables, context)
         call = self._call(operation, variables)
         if call is None:
-            return await self._execute(operation, variables, context)
+            return await self._fall_back("operation", operation, variables, context)
         try:
             arguments = call.arguments(variables or {})
         except Exception:  # noqa: BLE001 - graphql-core accepts it, or reports the error
-            return await self._execute(operation, variables, context)
+            return await self._fall_back("variables", operation, variables, context)
         info = call.info(context)
         outcome: Any
         try:
@@ -109,7 +117,19 @@ class Executor:
                 return ExecutionResult({call.name: call.complete(outcome, info)})
             except Exception:  # noqa: BLE001, S110 - graphql-core finds and reports it
                 pass
-        return await self._execute(operation, variables, context, resolved(outcome))
+        return await self._fall_back("answer", operation, variables, context, resolved(outcome))
+
+    async def _fall_back(
+        self,
+        reason: str,
+        operation: Operation,
+        variables: dict[str, Any] | None,
+        context: Any,
+        *middleware: Callable[..., Any],
+    ) -> ExecutionResult:
+        """Leave an operation to graphql-core, and count it."""
+        metrics.FALLBACKS.labels(reason).inc()
+        return await self._execute(operation, variables, context, *middleware)
 
     async def _execute(
         self,
@@ -126,7 +146,7 @@ class Executor:
             operation_name=operation.name,
             middleware=middleware or None,
             executor_class=PlannedExecutor,
-            plans=operation.plans,
+            plans=operation.plans if self._fast else None,
         )
         return await result if isawaitable(result) else result
 
@@ -149,7 +169,7 @@ class Executor:
             context_value=context,
             raw_variable_values=variables,
             operation_name=operation.name,
-            plans=operation.plans,
+            plans=operation.plans if self._fast else None,
         )
         assert isinstance(executor, PlannedExecutor | list)
         return executor

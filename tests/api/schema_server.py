@@ -34,22 +34,23 @@ from tests.domain.people import OLIVIA
 class Desk:
     """Use it as ``async with Desk.open(url)``, on a database with all tables.
 
-    Queries that do not wait are executed twice: by plans, and as graphql-core does it alone.
-    ``revoked`` are ids whose tokens have ended, ``became`` says who a principal is when its token
-    is looked at again.
+    ``fast``: by direct calls and plans. Queries that do not wait are then executed once more, by
+    graphql-core alone, and so are messages, and come to the same. ``revoked`` are ids whose tokens
+    have ended, ``became`` says who a principal is when its token is looked at again.
     """
 
-    def __init__(self, office: Office, services: Services) -> None:
+    def __init__(self, office: Office, services: Services, *, fast: bool) -> None:
         self.office = office
+        self.fast = fast
         self.services = services
         self.revoked: set[str] = set()
         self.became: dict[str, Principal] = {}
-        self._executor = Executor(SERVED, DocumentCache(SERVED))
+        self._executor = Executor(SERVED, DocumentCache(SERVED), fast=fast)
         self._operations: dict[str, Operation] = {}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator["Desk"]:
+    async def open(cls, url: str, *, fast: bool = True) -> AsyncIterator["Desk"]:
         checkpoints = Checkpoints()
         projector = Projector(url, MODELS.values(), checkpoints=checkpoints)
         async with Office.open(url) as office:
@@ -67,6 +68,7 @@ class Desk:
                         executions=ExecutionQuery(office.pool, checkpoints),
                         approvals=ApprovalQuery(office.pool, checkpoints),
                     ),
+                    fast=fast,
                 )
             finally:
                 projector.close()
@@ -76,7 +78,8 @@ class Desk:
         operation, context = self.prepare(document), self._context(by)
         assert validate(SERVED, operation.document) == []
         result = await self._executor.execute(operation, variables, context)
-        if operation.type is OperationType.QUERY and "executionAfter" not in document:
+        query = operation.type is OperationType.QUERY
+        if self.fast and query and "executionAfter" not in document:
             plain = execute(
                 SERVED, operation.document, context_value=context, variable_values=variables
             )
@@ -119,7 +122,7 @@ class Desk:
             operation.document,
             context_value=self._context(by),
             raw_variable_values=variables,
-            plans=operation.plans,
+            plans=operation.plans if self.fast else None,
         )
         assert not isinstance(executor, list), executor
         stream: Any = create_source_event_stream(executor)

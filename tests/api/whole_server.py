@@ -41,8 +41,10 @@ class Edge:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, mode: str = "development") -> AsyncIterator["Edge"]:
-        settings = Settings.read(database_url=url, mode=mode)
+    async def open(
+        cls, url: str, mode: str = "development", *, fast: bool = True
+    ) -> AsyncIterator["Edge"]:
+        settings = Settings.read(database_url=url, mode=mode, fast_path=fast)
         people: dict[str, Principal] = TOKENS if mode == "development" else {}
         async with serve(settings, url, people) as built:
             transport = httpx.ASGITransport(built.app)

@@ -36,6 +36,7 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
+from api import metrics
 from api.graphql.fastpath import serializers
 from api.graphql.fastpath.serializers import Convert, Field, Info, Plan
 
@@ -114,10 +115,10 @@ class Plans:
 class PlannedExecutor(Executor[Any]):
     """Completes values by plans where it can, and leaves the rest to graphql-core.
 
-    ``plans`` are those of the document that is executed.
+    ``plans`` are those of the document that is executed. None: graphql-core completes everything.
     """
 
-    def __init__(self, *args: Any, plans: Plans, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, plans: Plans | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans = plans
         self._root: Root | None = None
@@ -133,8 +134,14 @@ class PlannedExecutor(Executor[Any]):
     ) -> Any:
         """Complete a value."""
         selected = field_details_list[0].node.selection_set is not None
-        if selected and result is not None and not isinstance(result, Exception):
-            plan = self._plans.find(self, return_type, field_details_list)
+        plans = self._plans
+        if (
+            plans is not None
+            and selected
+            and result is not None
+            and not isinstance(result, Exception)
+        ):
+            plan = plans.find(self, return_type, field_details_list)
             if plan is not None:
                 try:
                     return plan.complete(result, info)
@@ -153,14 +160,16 @@ class PlannedExecutor(Executor[Any]):
 
     def message(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
         """Complete an event of a subscription."""
-        try:
-            root = self.root()
-            plan = self._plans.find(self, root.definition.type, root.details)
-            if plan is not None:
-                # Strawberry resolves the field to the event itself.
-                return ExecutionResult({root.name: plan.complete(event, root.info)})
-        except Exception:  # noqa: BLE001, S110 - as above
-            pass
+        if self._plans is not None:
+            try:
+                root = self.root()
+                plan = self._plans.find(self, root.definition.type, root.details)
+                if plan is not None:
+                    # Strawberry resolves the field to the event itself.
+                    return ExecutionResult({root.name: plan.complete(event, root.info)})
+            except Exception:  # noqa: BLE001, S110 - as above
+                pass
+            metrics.FALLBACKS.labels("message").inc()
         return execute_subscription_event(self.build_per_event_executor(event))
 
     def root(self) -> "Root":

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from api import metrics
 from domain.values import Role
 from tests.api.whole_server import START, Edge
 
@@ -281,6 +282,16 @@ async def test_graphiql_is_not_there_in_production(log_url: str) -> None:
         page = await edge.http.get("/graphql", headers={"accept": "text/html"})
         assert page.status_code == 401
         assert "GraphiQL" not in page.text
+
+
+@pytest.mark.parametrize(("fast", "counted"), [(True, 1), (False, 0)])
+async def test_the_fast_path_can_be_switched_off(log_url: str, *, fast: bool, counted: int) -> None:
+    async with Edge.open(log_url, fast=fast) as edge:
+        falls_back = metrics.FALLBACKS.labels("operation")._value
+        before = falls_back.get()
+        response = await edge.post({"query": "{ viewer { id } again: viewer { id } }"})
+        assert "errors" not in response.json()
+        assert falls_back.get() - before == counted
 
 
 async def test_health_and_metrics(edge: Edge) -> None:

@@ -307,6 +307,7 @@ async def test_fields_asked_for_twice_are_merged() -> None:
     assert planned.data["root"]["best"] == {"name": "plain", "colour": None, "again": "plain"}
 
 
+@pytest.mark.parametrize("desk", [True], indirect=True)
 async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> None:
     """Or it would be as slow as the library, and nothing else would show it."""
     started = await desk.ask(

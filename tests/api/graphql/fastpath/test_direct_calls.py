@@ -30,6 +30,7 @@ from api.graphql.executor import Executor, InvalidRequestError
 from api.graphql.fastpath.arguments import reader
 from api.graphql.fastpath.completion import DEFINITION
 from api.graphql.request import GraphQLRequest
+from api.metrics import FALLBACKS
 from api.schema import SERVED, schema
 from placet.client.transport import documents
 from tests.api.schema_server import Desk
@@ -318,11 +319,54 @@ def _nobody() -> Any:
     return None
 
 
+@pytest.mark.parametrize("desk", [True], indirect=True)
 async def test_what_is_sent_most_is_called_directly(desk: Desk) -> None:
     started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
     await desk.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
     for document in (documents.START_EXECUTION, documents.EXECUTION):
         assert all(desk.prepare(document).plans.calls.values())
+
+
+def fallbacks() -> dict[str, float]:
+    """Count what was left to the library, by reason."""
+    [metric] = FALLBACKS.collect()
+    samples = [each for each in metric.samples if each.name.endswith("_total")]
+    return {each.labels["reason"]: each.value for each in samples}
+
+
+@pytest.mark.parametrize(
+    ("reason", "source", "variables"),
+    [
+        ("operation", 'mutation { make(order: {name: "good"}) { name } }', {}),
+        ("operation", "{ made { name } again: made { name } }", {}),
+        ("variables", "mutation ($o: [Order!]!) { makeAll(orders: $o) { name } }", {"o": GOOD}),
+        ("answer", "query ($n: String) { made(name: $n) { broken } }", {"n": "one"}),
+        ("answer", "mutation ($o: [Order!]!) { makeAll(orders: $o) { name } }", {"o": [BAD]}),
+        (None, "query ($n: String) { made(name: $n) { name } }", {"n": "one"}),
+    ],
+)
+async def test_what_is_left_to_the_library_is_counted_once(
+    reason: str | None, source: str, variables: Any
+) -> None:
+    context: Any = "me"
+    for fast in (True, False):
+        executor = Executor(SMALL, DocumentCache(SMALL), fast=fast)
+        operation = executor.prepare(GraphQLRequest(source))
+        before = fallbacks()
+        await executor.execute(operation, variables, context)
+        after = fallbacks()
+        more = {name: after[name] - before.get(name, 0) for name in after}
+        counted = {name: count for name, count in more.items() if count}
+        assert counted == ({reason: 1} if fast and reason else {})
+
+
+async def test_without_the_fast_path_nothing_is_planned() -> None:
+    executor = Executor(SMALL, DocumentCache(SMALL), fast=False)
+    operation = executor.prepare(GraphQLRequest("query ($n: String) { made(name: $n) { name } }"))
+    result = await executor.execute(operation, {"n": "one"}, _nobody())
+    assert result.data == {"made": {"name": "one"}}
+    assert not operation.plans.calls
+    assert not operation.plans._made
 
 
 async def test_a_command_that_is_two_is_refused_whole(desk: Desk) -> None:
