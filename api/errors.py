@@ -8,6 +8,7 @@ from graphql import GraphQLError
 from psycopg_pool import PoolTimeout
 
 from application.command_handling.outcomes import UnavailableError
+from application.subscriptions.event_tail import PositionUnknownError
 from application.workers.leases import OverloadedError
 from projections.querying.keyset_pages import BadCursorError, BadFilterError, BehindError
 
@@ -19,6 +20,7 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     BAD_REQUEST = "BAD_REQUEST"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    POSITION_UNKNOWN = "POSITION_UNKNOWN"
     READ_MODEL_BEHIND = "READ_MODEL_BEHIND"
     OVERLOADED = "OVERLOADED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -76,6 +78,8 @@ def known(error: BaseException | None) -> ApiError | None:
             return error
         case BadCursorError() | BadFilterError():
             return bad_request(str(error))
+        case PositionUnknownError():
+            return ApiError(ErrorCode.POSITION_UNKNOWN, str(error))
         case BehindError():
             return ApiError(ErrorCode.READ_MODEL_BEHIND, str(error))
         case OverloadedError():

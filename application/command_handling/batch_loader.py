@@ -7,7 +7,7 @@ from application.command_handling.batch import CommandBatch, StartKey, start_key
 from application.command_handling.requests import RequestGroup
 from application.command_handling.unit_of_work import Situation, UnitOfWork
 from application.event_store.head_loader import LATEST, load_heads
-from application.event_store.recorded import DAMAGE, Head, advance, logged
+from application.event_store.recorded import DAMAGE, BrokenChainError, Head, advance, logged
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.state_cache import StateCache
 from domain.execution.commands import ClaimExecution, StartExecution
@@ -18,7 +18,8 @@ LONG = 2 * SNAPSHOT_INTERVAL
 class BatchLoader:
     """Gathers the heads that the calls are about, from the cache and else from the log.
 
-    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
+    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then. ``diverged``: the
+    log was found to have other events than those that were seen.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class BatchLoader:
         self._mapped: dict[StartKey, UUID] = {}
         self._heads: dict[UUID, Head] = {}
         self._damaged: dict[UUID, Exception] = {}
+        self.diverged = False
 
     async def gather(self) -> None:
         """Find the heads."""
@@ -53,12 +55,9 @@ class BatchLoader:
             await self._load(cold)
 
     @property
-    def versions(self) -> dict[UUID, int]:
-        """What :meth:`foreseen` takes for the last version of each execution, 0 for none."""
-        return {
-            id_: head.version if (head := self._heads.get(id_)) is not None else 0
-            for id_ in self._ids
-        }
+    def heads(self) -> dict[UUID, Head | None]:
+        """What :meth:`foreseen` takes for the last head of each execution, None for none."""
+        return {id_: self._heads.get(id_) for id_ in self._ids}
 
     def foreseen(self) -> CommandBatch | None:
         """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
@@ -87,7 +86,7 @@ class BatchLoader:
         situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
         long = {
             id_
-            for id_, version in situation.versions.items()
+            for id_, (version, _) in situation.last.items()
             if version > LONG and id_ not in self._heads and id_ not in self._damaged
         }
         if long:
@@ -113,15 +112,12 @@ class BatchLoader:
 
     async def _catch_up(self, situation: Situation) -> None:
         """Fold in what other processes added, under the lock."""
-        for execution_id, head in list(self._heads.items()):
-            if head.version > situation.versions.get(execution_id, 0):
-                # The log went back behind what was seen of it: only the log counts.
-                del self._heads[execution_id]
+        self._drop_diverged(situation)
         known = {id_: head.version for id_, head in self._heads.items()}
         behind = {
             id_: known.get(id_, 0)
-            for id_ in {*situation.versions, *situation.keys.values()}
-            if id_ not in known or known[id_] != situation.versions[id_]
+            for id_ in {*situation.last, *situation.keys.values()}
+            if id_ not in known or known[id_] != situation.last[id_][0]
         }
         if not behind:
             return
@@ -133,3 +129,22 @@ class BatchLoader:
                 self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
             except DAMAGE as error:
                 self._damaged[execution_id] = error
+        # Where events follow another one than was seen, the log alone is asked.
+        broken = {
+            id_
+            for id_, error in self._damaged.items()
+            if isinstance(error, BrokenChainError) and behind.get(id_)
+        }
+        if broken:
+            for execution_id in broken:
+                del self._damaged[execution_id], self._heads[execution_id]
+            await self._load(broken)
+            self.diverged = True
+
+    def _drop_diverged(self, situation: Situation) -> None:
+        """Drop heads of which a database that took over has fewer events, or others."""
+        for execution_id, head in list(self._heads.items()):
+            version, hash_ = situation.last.get(execution_id, (0, ""))
+            if head.version > version or (head.version == version and head.hash != hash_):
+                del self._heads[execution_id]
+                self.diverged = True

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from application.command_handling.batch import CommandBatch, Hold, Place, Repeat, StartKey
 from application.event_store.database_clock import DatabaseClock
 from application.event_store.head_loader import Load, events_between, run
-from application.event_store.recorded import DAMAGE, logged
+from application.event_store.recorded import DAMAGE, Head, logged
 from application.event_store.recorder import Appended, LogRecorder
 from domain.execution.events import Resumed
 
@@ -25,9 +25,10 @@ _CLOCK = "SELECT clock_timestamp() AS now"
 # server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
 _SITUATION = """
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
-    SELECT clock.now, ids.id, e.originator_version AS version
+    SELECT clock.now, ids.id, e.originator_version AS version,
+        event_hash_v1(ids.id, e.originator_version, e.topic, e.state) AS hash
     FROM clock, unnest(%s::uuid[]) AS ids (id) LEFT JOIN LATERAL (
-        SELECT originator_version FROM execution_events
+        SELECT originator_version, topic, state FROM execution_events
         WHERE originator_id = ids.id ORDER BY originator_version DESC LIMIT 1
     ) AS e ON true
 """
@@ -65,10 +66,10 @@ class Committed(NamedTuple):
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What is true while the lock is held."""
+    """What is true while the lock is held. ``last`` has the version and hash of each last event."""
 
     now: datetime
-    versions: dict[UUID, int]
+    last: dict[UUID, tuple[int, str]]
     keys: dict[StartKey, UUID]
     holds: dict[UUID, Hold]
 
@@ -142,7 +143,11 @@ class UnitOfWork:
         self.time.hear(now)
         return Situation(
             now=now,
-            versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
+            last={
+                row["id"]: (row["version"], row["hash"])
+                for row in streams
+                if row["version"] is not None
+            },
             keys=_mapping(mapped),
             holds={
                 row["execution_id"]: Hold(
@@ -166,16 +171,16 @@ class UnitOfWork:
         return Committed(appended.last, appended.positions, repeats)
 
     async def commit_expecting(
-        self, batch: CommandBatch, versions: Mapping[UUID, int]
+        self, batch: CommandBatch, heads: Mapping[UUID, Head | None]
     ) -> Committed:
         """Take the lock, insert what the batch decided and commit, in one statement.
 
-        ``versions`` is what the batch took for the last version of each execution, 0 for none.
+        ``heads`` is what the batch took for the last head of each execution, None for none.
         Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
         key was taken meanwhile; the connection can be used on after it.
         """
         try:
-            appended = await self._append(batch, versions, batch.now)
+            appended = await self._append(batch, heads, batch.now)
         except (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation) as error:
             raise OvertakenError from error
         return Committed(appended.last, appended.positions, await self._repeats(batch))
@@ -205,7 +210,7 @@ class UnitOfWork:
         return Committed(None, positions, repeats)
 
     async def _append(
-        self, batch: CommandBatch, versions: Mapping[UUID, int], at: datetime | None
+        self, batch: CommandBatch, heads: Mapping[UUID, Head | None], at: datetime | None
     ) -> Appended:
         connection = await self._connected()
         if self._appending is None:
@@ -214,7 +219,7 @@ class UnitOfWork:
             self._appending,
             batch.appended,
             batch.side_table_rows(),
-            expected=versions,
+            expected=heads,
             at=at,
         )
         self.time.hear(appended.at)

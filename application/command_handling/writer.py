@@ -88,6 +88,7 @@ class Writer:
         on_commit: Callable[[Commit], None] = lambda _: None,
     ) -> None:
         self._log = log
+        self._recent = recent
         self._states = recent.states
         # A server that took over from another one may have lost what was seen of the log.
         self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
@@ -256,11 +257,14 @@ class Writer:
         batch = attempt.foreseen()
         if batch is not None:
             try:
-                committing = self._unit_of_work.commit_expecting(batch, attempt.versions)
+                committing = self._unit_of_work.commit_expecting(batch, attempt.heads)
                 return batch, await _sent(batch, committing)
             except OvertakenError:
                 metrics.OVERTAKEN.inc()
         batch = await attempt.under_lock()
+        if attempt.diverged:
+            _log.error("log_diverged", reason="the log has other events than those seen of it")
+            self._recent.forget()
         return batch, await _sent(batch, self._unit_of_work.commit(batch))
 
     async def _look_up(self, batch: CommandBatch) -> Committed | None:

@@ -236,6 +236,12 @@ class Reader:
             self._queues.popitem(last=False)
         return queue
 
+    async def end(self) -> tuple[int, str]:
+        """Give the position and the hash of the log's last event; 0 and "" if there is none."""
+        statement = SQL("SELECT * FROM execution_events ORDER BY notification_id DESC LIMIT 1")
+        rows = await self._rows(statement, [])
+        return (rows[0]["notification_id"], delivered(rows[0]).hash) if rows else (0, "")
+
     async def position(self) -> int:
         """Give the position of the last event in the log, 0 if there is none."""
         statement = SQL("SELECT coalesce(max(notification_id), 0) AS p FROM execution_events")

@@ -18,12 +18,14 @@ LIMIT = 1024 * 1024
 class RecentEvents:
     """Filled in the order of the log and without a gap. Any thread may read it.
 
-    ``position`` is that of the last event appended, and ``limit`` the bytes of events that are
-    kept; what was appended last is kept whatever its size. ``states`` has the latest heads.
+    ``position`` and ``hash`` are those of the last event appended, and ``limit`` the bytes of
+    events that are kept; what was appended last is kept whatever its size. ``states`` has the
+    latest heads.
     """
 
     def __init__(self, states: StateCache | None = None, *, limit: int = LIMIT) -> None:
         self.position = 0
+        self.hash = ""
         self.states = states or StateCache()
         self._limit = limit
         self._size = 0
@@ -34,11 +36,12 @@ class RecentEvents:
         # All events after this position, up to ``position``, are here.
         self._complete_after = 0
 
-    def begin(self, position: int) -> None:
-        """Begin after a position of the log."""
+    def begin(self, position: int, hash_: str = "") -> None:
+        """Begin after a position of the log, whose event has this hash; "" if there is none."""
         with self._lock:
             self._clear()
             self.position = self._complete_after = position
+            self.hash = hash_
 
     def append(self, entries: Sequence[FoldedEvent]) -> None:
         """Take the events that come next in the log, at least one."""
@@ -49,6 +52,7 @@ class RecentEvents:
                 self._by_version[event.recorded.execution_id.int, event.recorded.version] = entry
                 self._size += len(event.stored)
             self.position = entries[-1].event.position
+            self.hash = entries[-1].event.hash
             while self._size > self._limit and len(self._entries) > len(entries):
                 self._drop_first()
 

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.event_store.recorded import ChainedEvent
+from application.event_store.recorded import ChainedEvent, Head
 from application.event_store.side_tables import SideTableRows
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
@@ -44,11 +44,15 @@ _APPEND = SQL("""
         PERFORM * FROM ({lock}) AS lock;
         IF EXISTS (
             SELECT FROM jsonb_to_recordset(batch -> 'expected')
-                AS expected (id uuid, version bigint)
-            WHERE expected.version <> coalesce((
-                SELECT originator_version FROM {log} WHERE originator_id = expected.id
-                ORDER BY originator_version DESC LIMIT 1
-            ), 0)
+                AS expected (id uuid, version bigint, hash text)
+            LEFT JOIN LATERAL (
+                SELECT originator_version, topic, state FROM {log}
+                WHERE originator_id = expected.id ORDER BY originator_version DESC LIMIT 1
+            ) AS last ON true
+            WHERE expected.version <> coalesce(last.originator_version, 0)
+                OR expected.hash <> event_hash_v1(
+                    expected.id, last.originator_version, last.topic, last.state
+                )
         ) THEN
             RAISE serialization_failure USING MESSAGE = 'an execution has other events by now';
         END IF;
@@ -182,19 +186,24 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         events: Sequence[ChainedEvent],
         rows: SideTableRows,
         *,
-        expected: Mapping[UUID, int],
+        expected: Mapping[UUID, Head | None],
         at: datetime | None,
     ) -> Appended:
         """Take the log's lock, insert events, write the side tables and notify.
 
         In one statement, which outside of a transaction is one of its own, by a cursor of
-        :meth:`cursor`. ``expected`` is the last version of each execution, 0 for none. If one has
-        another, or if the time ``at`` is ahead or more than a tenth of a second ago, nothing is
-        done and psycopg.errors.SerializationFailure raised.
+        :meth:`cursor`. ``expected`` is the last head of each execution, None for none. If one has
+        another version or hash, or if the time ``at`` is ahead or more than a tenth of a second
+        ago, nothing is done and psycopg.errors.SerializationFailure raised.
         """
         states = b"".join([event.stored for event in events])
         batch = {
-            "expected": [{"id": id_, "version": version} for id_, version in expected.items()],
+            "expected": [
+                {"id": id_, "version": 0, "hash": None}
+                if head is None
+                else {"id": id_, "version": head.version, "hash": head.hash}
+                for id_, head in expected.items()
+            ],
             "at": at,
             "events": _described(events),
             "side_tables": rows,

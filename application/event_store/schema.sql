@@ -3,6 +3,14 @@ CREATE OR REPLACE FUNCTION lock_log_v1() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('public.execution_events', 0))
 $$;
 
+-- The hash of an event, as event_codec.py computes it.
+CREATE OR REPLACE FUNCTION event_hash_v1(id uuid, version bigint, topic text, state bytea)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT encode(sha256(
+        uuid_send(id) || int8send(version) || convert_to(topic, 'UTF8') || decode('00', 'hex') || state
+    ), 'hex')
+$$;
+
 -- Which execution a start with an idempotency key began.
 CREATE TABLE IF NOT EXISTS start_keys (
     owner text NOT NULL,

@@ -33,6 +33,10 @@ EventListener = Callable[[Sequence[FoldedEvent]], None]
 """Takes events as they are appended. Those of other processes may have no head yet."""
 
 
+class PositionUnknownError(Exception):
+    """A position that the log does not have, or does not have any more."""
+
+
 class EventPage(NamedTuple):
     """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
 
@@ -62,7 +66,8 @@ class EventTail:
         self._poll = poll
         self._on_events = on_events
         self._will_tell = False
-        self._listeners: list[EventListener] = []
+        self._listeners: list[tuple[EventListener, Callable[[], None]]] = []
+        self._generation = 0
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._notifications = NotificationListener(conninfo, self._wake.set)
@@ -71,7 +76,7 @@ class EventTail:
 
     async def start(self) -> None:
         """Begin at the log's end. Raises psycopg errors if the database is away."""
-        self.recent.begin(await self._reader.position())
+        self.recent.begin(*await self._reader.end())
         self._tasks = [
             asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
             asyncio.create_task(self._read(), name="placet-tail-read"),
@@ -98,12 +103,13 @@ class EventTail:
         else:
             self._wake.set()
 
-    def listen(self, listener: EventListener) -> None:
+    def listen(self, listener: EventListener, on_gap: Callable[[], None] = lambda: None) -> None:
         """Have all events handed over in the moment in which they are known, before all followers.
 
-        In order and without a gap, from the position at the start. It must neither raise nor wait.
+        In order and without a gap, from the position at the start. ``on_gap`` is called where the
+        log does not go on from there. Neither may raise or wait.
         """
-        self._listeners.append(listener)
+        self._listeners.append((listener, on_gap))
 
     async def follow(
         self,
@@ -114,10 +120,16 @@ class EventTail:
     ) -> AsyncGenerator[EventPage, None]:
         """Give events after a position (None: from now on), first from the log and then live.
 
-        A batch without events comes when there were none for ``idle`` seconds. Never ends.
+        A batch without events comes when there were none for ``idle`` seconds. Never ends. Raises
+        PositionUnknownError if the log has no such position, or turns out to be another one.
         """
+        generation = self._generation
         position = self.position if after is None else after
+        await self._check(position)
         while True:
+            if self._generation != generation:
+                msg = f"the log was replaced by one without the events up to position {position}"
+                raise PositionUnknownError(msg)
             idled = position >= self.position and not await self._wait(execution_id, idle)
             # Also after an idle time it is looked: something may have come at its very end.
             batch = self._from_memory(position, execution_id)
@@ -131,6 +143,12 @@ class EventTail:
     def position(self) -> int:
         """The position of the last event that is known of."""
         return self.recent.position
+
+    async def _check(self, position: int) -> None:
+        """Raise PositionUnknownError for a position beyond the end of the log."""
+        if position > self.position and position > (end := await self._reader.position()):
+            msg = f"the log ends at {end}, before the position {position}"
+            raise PositionUnknownError(msg)
 
     @property
     def draining(self) -> bool:
@@ -212,7 +230,7 @@ class EventTail:
             return
         now = datetime.now(UTC)
         self.recent.append(entries)
-        for listener in self._listeners:
+        for listener, _ in self._listeners:
             try:
                 listener(entries)
             except Exception:  # noqa: BLE001 - logged
@@ -225,6 +243,21 @@ class EventTail:
         if not self._will_tell:
             self._will_tell = True
             asyncio.get_running_loop().call_later(SOON, self._tell)
+
+    async def _begin_anew(self, position: int) -> None:
+        """Begin at the end of another log: a database took over that lacks what was seen.
+
+        Whoever follows is told by PositionUnknownError, and listeners by their ``on_gap``.
+        """
+        end, hash_ = await self._reader.end()
+        _log.error("log_diverged", position=position, end=end)
+        self.recent.forget()
+        self.recent.begin(end, hash_)
+        self._generation += 1
+        for _, on_gap in self._listeners:
+            on_gap()
+        for key in tuple(self._waiting):
+            self._release(key)
 
     def _release(self, key: UUID | None) -> None:
         for future in self._waiting.get(key, ()):
@@ -252,7 +285,14 @@ class EventTail:
 
     async def _read_all(self) -> None:
         while True:
-            events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
+            position, hash_ = self.recent.position, self.recent.hash
+            # The last event is read once more: the log may have another there, or end before it.
+            events = await self._reader.events(_ANY, after=max(position - 1, 0), limit=PAGE)
+            if position and (
+                not events or (events[0].position, events[0].hash) != (position, hash_)
+            ):
+                await self._begin_anew(position)
+                return
             # Meanwhile the writer may have handed over some of them.
             new = [FoldedEvent(event, None) for event in events if event.position > self.position]
             for event in events:

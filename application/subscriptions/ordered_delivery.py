@@ -59,7 +59,7 @@ class OrderedDelivery:
 
     def start(self) -> "asyncio.Task[None]":
         """Begin. Gives the task that loads what is not known."""
-        self._tail.listen(self._take)
+        self._tail.listen(self._take, self._miss)
         return asyncio.create_task(self._load_for_ever(), name="placet-delivery")
 
     def _take(self, entries: Sequence[FoldedEvent]) -> None:
