@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.settings import Settings
 from application.event_store.recorder import CONNECTION_DEFAULTS
 from application.event_store.schema import create_tables
+from application.event_store.timed_connection import TimedConnection
 from projections.registry import MODELS
 from projections.runtime.schema import migrate as migrate_read_models
 
@@ -31,6 +32,7 @@ def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
         database_url,
         min_size=settings.pool_min,
         max_size=settings.pool_max,
+        connection_class=TimedConnection,
         kwargs={**CONNECTION_DEFAULTS, "autocommit": True},
         configure=_configure,
         check=_check,

@@ -21,9 +21,13 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.event_store.recorded import ChainedEvent, Head
 from application.event_store.side_tables import SideTableRows
+from application.event_store.timed_connection import TimedConnection
 
 # A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
 CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+
+SILENT_AFTER = 5.0
+"""Seconds beyond the longest wait for the lock, after which an answer is not waited for."""
 
 EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
@@ -153,9 +157,9 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         """
         datastore = self.datastore
         assert isinstance(datastore.pool.kwargs, dict)
-        connection = await AsyncConnection[DictRow].connect(
-            **datastore.pool.kwargs, autocommit=True
-        )
+        connection = await TimedConnection.connect(**datastore.pool.kwargs, autocommit=True)
+        # Whoever waits for the lock is told by the database; a little later, it is silent.
+        connection.answer_within = datastore.lock_timeout + SILENT_AFTER
         # Whatever the database's own default is: a snapshot from before the lock would show a past.
         await connection.execute(
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"

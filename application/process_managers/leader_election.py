@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from application.background_tasks import stop
 from application.event_store.recorder import CONNECTION_DEFAULTS
+from application.event_store.timed_connection import TimedConnection
 
 _log = structlog.get_logger(__name__)
 
@@ -57,12 +58,13 @@ class LeaderElection:
     async def _run(self) -> None:
         while True:
             try:
-                async with await AsyncConnection.connect(
+                async with await TimedConnection.connect(
                     self._conninfo, autocommit=True, application_name="placet-leader"
                 ) as connection:
+                    connection.answer_within = ANSWER_WITHIN
                     await connection.execute(f"SET idle_session_timeout = '{IDLE_SECONDS}s'")
                     await self._stand(connection)
-            except (psycopg.Error, TimeoutError) as error:
+            except psycopg.Error as error:
                 if self.leads:
                     _log.warning("leadership_lost", error=str(error))
             finally:
@@ -72,8 +74,7 @@ class LeaderElection:
     async def _stand(self, connection: AsyncConnection) -> None:
         """Try to become the leader, then show every now and then that this process is alive."""
         while True:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
+            [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
             if row[0] and not self.leads:
                 _log.info("leadership_won")
                 self._elected.set()

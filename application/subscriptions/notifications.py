@@ -9,11 +9,14 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
 from application.event_store.recorder import CONNECTION_DEFAULTS
+from application.event_store.timed_connection import TimedConnection
 
 _log = structlog.get_logger(__name__)
 
 CHANNEL = "execution_events"
 RECONNECT_AFTER = 0.5
+LOOK_EVERY = 10.0
+"""Seconds between two looks whether the database still answers."""
 
 
 class NotificationListener:
@@ -31,7 +34,7 @@ class NotificationListener:
         """Listen until it is cancelled; a connection that is lost is opened again."""
         while True:
             try:
-                async with await AsyncConnection.connect(
+                async with await TimedConnection.connect(
                     self._conninfo, autocommit=True
                 ) as connection:
                     await self._listen(connection)
@@ -43,6 +46,9 @@ class NotificationListener:
         await connection.execute(f"LISTEN {CHANNEL}")
         # Nothing was heard of what was committed before.
         self._on_commit()
-        async for notification in connection.notifies():
-            if notification.pid != self.writer_pid:
-                self._on_commit()
+        while True:
+            async for notification in connection.notifies(timeout=LOOK_EVERY):
+                if notification.pid != self.writer_pid:
+                    self._on_commit()
+            # A connection that fell silent would be listened to for ever.
+            await connection.execute("SELECT 1")

@@ -33,6 +33,7 @@ class Relay:
         self.refused = 0
         self.down = False
         self.silent = False
+        self._silenced: set[asyncio.StreamWriter] = set()
         self.lose_replies_to: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._started = Event()
@@ -59,6 +60,10 @@ class Relay:
     def cut(self) -> None:
         """Cut all connections that are open. Those at their ends can see it by the return."""
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+
+    def silence_open_connections(self) -> None:
+        """Have no answer pass any more on the connections that are open now."""
+        self._silenced |= self._writers
 
     async def _cut(self) -> None:
         self._abort()
@@ -138,7 +143,7 @@ class Relay:
             if losing.is_set():
                 self.lost += 1
                 break
-            if self.silent:
+            if self.silent or sink in self._silenced:
                 continue
             sink.write(data)
             await sink.drain()
