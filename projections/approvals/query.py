@@ -14,6 +14,7 @@ from domain.execution.state import Execution
 from domain.identifiers import MAX_ORDINAL
 from domain.serialization.state_codec import decode_state
 from domain.values import Principal, Role
+from projections.approvals.projection import APPROVALS
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import approval_text, query_text
 from projections.querying.hashed_terms import (
@@ -87,7 +88,7 @@ class ApprovalQuery:
     """Pages of approvals, and the same rules asked of one approval."""
 
     def __init__(self, pool: Pool, checkpoints: Checkpoints | None = None) -> None:
-        self._query = PageQuery("approvals", pool, checkpoints)
+        self._query = PageQuery("approvals", APPROVALS.version, pool, checkpoints)
 
     async def page(
         self,

@@ -10,6 +10,7 @@ from domain.authorization import sees_all
 from domain.execution.state import Execution
 from domain.serialization.state_codec import decode_state
 from domain.values import ExecutionState, Label, Principal, Role
+from projections.executions.projection import EXECUTIONS
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import query_text
 from projections.querying.hashed_terms import label_terms, person_term
@@ -60,7 +61,7 @@ class ExecutionQuery:
     """Pages of executions. A row is an execution without steps and approvals."""
 
     def __init__(self, pool: Pool, checkpoints: Checkpoints | None = None) -> None:
-        self._query = PageQuery("executions", pool, checkpoints)
+        self._query = PageQuery("executions", EXECUTIONS.version, pool, checkpoints)
 
     async def page(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool
@@ -19,8 +20,11 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 class PageQuery:
     """The rows of one read model, under the name ``item`` in all conditions."""
 
-    def __init__(self, name: LiteralString, pool: Pool, checkpoints: Checkpoints | None) -> None:
+    def __init__(
+        self, name: LiteralString, version: int, pool: Pool, checkpoints: Checkpoints | None
+    ) -> None:
         self._name = name
+        self._version = version
         self._pool = pool
         self._checkpoints = checkpoints or Checkpoints()
 
@@ -52,12 +56,17 @@ class PageQuery:
         statement = SQL(
             "SELECT stands.position, page.body FROM projection_positions AS stands"
             " LEFT JOIN (SELECT * FROM ({}) AS branches {}) AS page ON true"
-            " WHERE stands.name = {} ORDER BY {}"
-        ).format(SQL(" UNION ALL ").join(branches), limited, Literal(self._name), order)
+            " WHERE stands.name = {} AND stands.version = {} ORDER BY {}"
+        ).format(
+            SQL(" UNION ALL ").join(branches),
+            limited,
+            Literal(self._name),
+            Literal(self._version),
+            order,
+        )
         found = await self._fetch(statement, conditions.params)
         if not found:
-            msg = f"the read model {self._name!r} is not there; run: placet-server migrate"
-            raise BehindError(msg)
+            raise self._unusable()
         position: int = found[0][0]
         if at_least is not None and position < at_least:
             msg = f"{self._name} fell back to {position}; the database lost what it had"
@@ -73,10 +82,17 @@ class PageQuery:
             )
             for where in conditions.each()
         ]
-        statement = SQL("SELECT count(*) FROM (SELECT 1 FROM ({}) AS branches{}) AS found").format(
-            SQL(" UNION ALL ").join(branches), limited
+        statement = SQL(
+            "SELECT stands.version, (SELECT count(*) FROM (SELECT 1 FROM ({}) AS branches{})"
+            " AS found) FROM projection_positions AS stands"
+            " WHERE stands.name = {} AND stands.version = {}"
+        ).format(
+            SQL(" UNION ALL ").join(branches), limited, Literal(self._name), Literal(self._version)
         )
-        [(number,)] = await self._fetch(statement, conditions.params)
+        found = await self._fetch(statement, conditions.params)
+        if not found:
+            raise self._unusable()
+        [(_, number)] = found
         return None if number > COUNTED else number
 
     async def holds(self, condition: LiteralString, params: dict[str, Any]) -> bool:
@@ -84,8 +100,18 @@ class PageQuery:
         [(answer,)] = await self._fetch(SQL("SELECT {}").format(SQL(condition)), params)
         return bool(answer)
 
+    def _unusable(self) -> BehindError:
+        return BehindError(
+            f"the read model {self._name!r} is missing or has the tables of another version of"
+            " this program; run: placet-server migrate, and placet-server rebuild if it asks for it"
+        )
+
     async def _fetch(self, statement: Composed, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
             # Not prepared: a plan has to know the values, since few of them are alike.
-            cursor = await connection.execute(statement, params, prepare=False)
+            try:
+                cursor = await connection.execute(statement, params, prepare=False)
+            except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
+                # Another version of this program has rebuilt the tables.
+                raise self._unusable() from error
             return await cursor.fetchall()

@@ -146,12 +146,15 @@ class _Rebuild:
         self._do("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
         # The tables before the row, which is the order in which whoever projects takes them. Reads
         # go on; writes wait here, before they hold anything.
-        self._do(
-            "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
-            tables=SQL(", ").join(
-                SQL("{}.{}").format(self._live, Identifier(table)) for table in self._model.tables
-            ),
-        )
+        # A table that this version of the read model adds is not there yet.
+        present = [table for table in self._model.tables if self._is_live(table)]
+        if present:
+            self._do(
+                "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
+                tables=SQL(", ").join(
+                    SQL("{}.{}").format(self._live, Identifier(table)) for table in present
+                ),
+            )
         # Whoever projects waits for this row, so the tables in use stand still from here on.
         stands = self._do(
             "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"
@@ -167,6 +170,10 @@ class _Rebuild:
             " FROM {shadow}.projection_positions AS shadow"
             " WHERE live.name = {name} AND shadow.name = live.name"
         )
+
+    def _is_live(self, table: str) -> bool:
+        qualified = SQL("{}.{}").format(self._live, Identifier(table)).as_string()
+        return self._connection.execute("SELECT to_regclass(%s)", [qualified]).fetchone() != (None,)
 
     def _do(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
         """Run a statement with the schemas and the name of the read model put in."""

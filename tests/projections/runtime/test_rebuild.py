@@ -213,3 +213,21 @@ def test_the_swap_and_the_projector_do_not_wait_for_each_other(
         until(lambda: caught_up(log))
         projector.close()
     assert_equal_to_fold(log.url, log.states)
+
+
+def test_a_read_model_that_gains_a_table_is_rebuilt_while_it_is_read(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled(log, 5)
+    project(log.url)
+    model = MODELS["executions"]
+    added = {name: str(text) for name, text in model._sql.items()}
+    added["tables"] += ";\nCREATE TABLE IF NOT EXISTS execution_extras (id uuid PRIMARY KEY);"
+    monkeypatch.setattr(model, "_sql", added)
+    monkeypatch.setattr(model, "tables", (*model.tables, "execution_extras"))
+    monkeypatch.setattr(model, "version", model.version + 1)
+    assert migrate(log.url, MODELS.values()) == ("executions",)
+    rebuild(log.url, model)
+    with psycopg.connect(log.url) as connection:
+        assert connection.execute("SELECT count(*) FROM execution_extras").fetchone() == (0,)
+    assert_equal_to_fold(log.url, log.states)
