@@ -83,7 +83,9 @@ async def test_it_says_that_it_is_there_before_it_is_back(
         [approval] = await people.pending(execution_id)
         async with other:
             monkeypatch.setattr(one.client, "heartbeat", noted)
-            monkeypatch.setattr("placet.client.transport.reconnecting.Link.open", held_up)
+            monkeypatch.setattr(
+                "placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up
+            )
             wire.cut()
             async with asyncio.timeout(SECONDS):
                 await beaten.wait()

@@ -460,7 +460,7 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
     async with patient(engine(), stopped) as waiting:
         execution_id = await started(people, waiting, "patient")
         await people.pending(execution_id)
-        monkeypatch.setattr("placet.client.transport.reconnecting.Link.open", held_up)
+        monkeypatch.setattr("placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up)
         await waiting.client.socket.close()
         await operator.cancel(execution_id, "no longer needed")
         back.set()
