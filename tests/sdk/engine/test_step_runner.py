@@ -60,7 +60,7 @@ async def test_what_is_redeemed_is_begun_and_what_is_not_begun_is_not_redeemed(
         begun += 1
 
     ask = PendingStep(
-        key="pay-1", named="pay", call=pay, convert=lambda value: value, clearance=clearance
+        key="pay-1", named="pay", call=pay, read=lambda value: value, clearance=clearance
     )
     await StepRunner(cast("Host", owner), frozenset()).perform(ask)
     assert owner.sent == sent

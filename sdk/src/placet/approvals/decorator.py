@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from placet._util.arguments import Arguments
 from placet._util.canonical_json import digest
 from placet._util.validation import MAX_TITLE
+from placet.approvals.arguments import Arguments
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate, name_of
 from placet.models.responses import Approval

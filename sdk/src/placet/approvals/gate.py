@@ -5,8 +5,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Self
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
 from placet._util.invoke import call, described
+from placet._util.serde import plain
 from placet._util.validation import check_question
 from placet.approvals.clearance import Clearance, clear
 from placet.client.client import Client

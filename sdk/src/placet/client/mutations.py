@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, digest_expecting, plain
+from placet._util.canonical_json import digest, digest_expecting
 from placet._util.durations import iso_duration
+from placet._util.serde import plain
 from placet.client.transport import operations
 from placet.client.transport.envelope import Operation
 from placet.client.transport.http import HttpTransport

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
-from placet._util.canonical_json import plain
 from placet._util.invoke import call_in
 from placet._util.names import check_name
-from placet._util.serde import converter, returned
+from placet._util.serde import plain, reader, returned
 from placet.approvals.clearance import Clearance
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.models.commands import RequestApproval, StartChild
@@ -156,7 +155,7 @@ class Run:
             key=self._asked.key(key, name),
             named=name,
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
-            convert=returned(fn),
+            read=returned(fn),
             clearance=clearance,
             attempts=retries + 1,
             pause=pause,
@@ -233,7 +232,7 @@ class Run:
         """
         self._check_inside("signal")
         check_name(name, "the name of the signal", "none could ever come; wait for another")
-        return converter(kind)(await self._asked.signal(name))
+        return reader(kind)(await self._asked.signal(name))
 
     def child(
         self,
@@ -268,9 +267,7 @@ class Run:
             queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        ask = PendingChild(
-            key=key, command=command, convert=converter(kind), on_any_queue=queue is None
-        )
+        ask = PendingChild(key=key, command=command, read=reader(kind), on_any_queue=queue is None)
         return self._have(ask)
 
     def now(self) -> Coroutine[Any, Any, datetime]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from placet._util.serde import Convert
+from placet._util.serde import Read
 from placet.approvals.clearance import Clearance
 from placet.models.commands import RequestApproval, StartChild
 
@@ -49,7 +49,7 @@ class PendingStep(Pending):
     kind: ClassVar[str] = "step"
     named: str
     call: Callable[[Executor | None], Awaitable[Any]]
-    convert: Convert
+    read: Read
     clearance: Clearance | None = None
     attempts: int = 1
     pause: float = 0.5
@@ -87,5 +87,5 @@ class PendingChild(Pending):
 
     kind: ClassVar[str] = "child"
     command: StartChild
-    convert: Convert
+    read: Read
     on_any_queue: bool = False

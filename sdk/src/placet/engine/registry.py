@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from placet._util.names import check_name
-from placet._util.serde import Convert, as_it_is, taken
+from placet._util.serde import Read, as_it_is, taken
 from placet.engine.context import Run
 from placet.errors import PlacetError
 
@@ -27,14 +27,14 @@ class Workflow:
     name: str
     function: WorkflowFunction
     takes_input: bool
-    convert: Convert = as_it_is
+    read: Read = as_it_is
 
     async def __call__(self, run: Run) -> Any:
         """Run the function. Raises ValueError for an input that is not of the type it takes."""
         if not self.takes_input:
             return await self.function(run)
         try:
-            given = self.convert(run.input)
+            given = self.read(run.input)
         except (ValueError, TypeError) as error:
             msg = f"the input is not what workflow {self.name!r} takes: {error}"
             raise ValueError(msg) from error
@@ -71,8 +71,8 @@ class WorkflowRegistry:
             if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
         ]
         named = takes_input and len(positional) >= _RUN_AND_INPUT
-        convert = taken(function, positional[1]) if named else as_it_is
-        self._known[name, version] = Workflow(name, function, takes_input, convert)
+        read = taken(function, positional[1]) if named else as_it_is
+        self._known[name, version] = Workflow(name, function, takes_input, read)
 
     def find(self, name: str, version: str | None) -> Workflow:
         """Give the workflow of that version, else the one without a version.

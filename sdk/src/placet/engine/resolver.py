@@ -94,7 +94,7 @@ class Resolver:
         if ask is None:
             return
         check_recorded_name(ask, event.data["name"])
-        self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+        self._resolve(ask, _converted(ask, ask.read, event.data["result"]))
 
     def _fail(self, event: Event, ask: Pending | None, cause: BaseException | None) -> None:
         if ask is None:
@@ -162,7 +162,7 @@ class Resolver:
 
     def _child_ended(self, event: Event, ask: PendingChild) -> None:
         if event.data["outcome"] == ExecutionState.COMPLETED:
-            self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+            self._resolve(ask, _converted(ask, ask.read, event.data["result"]))
         else:
             error = ChildFailed(ask.key, event.data["outcome"], event.data["error"])
             self._reject(ask, error)
@@ -207,9 +207,9 @@ def check_recorded_name(ask: PendingStep, recorded: str) -> None:
         raise Nondeterministic(msg)
 
 
-def _converted(ask: Pending, convert: Callable[[Any], Any], value: Any) -> Any:
+def _converted(ask: Pending, read: Callable[[Any], Any], value: Any) -> Any:
     try:
-        return convert(value)
+        return read(value)
     except Exception as error:
         msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
         raise Nondeterministic(msg) from error

@@ -52,7 +52,7 @@ class StepRunner:
         while True:
             try:
                 value = await self._attempt(ask)
-                result = recorded(value, ask.convert, f"the result of {ask}")
+                result = recorded(value, ask.read, f"the result of {ask}")
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is recorded
                 failures += 1
                 await self._record_failure(ask, described(error), error)

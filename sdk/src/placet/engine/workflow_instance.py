@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from placet._util.canonical_json import plain
 from placet._util.durations import iso_duration
 from placet._util.invoke import described
 from placet._util.names import MAX_NAME, check_name
+from placet._util.serde import plain
 from placet.engine.context import Run
 from placet.engine.event_loop import WorkflowLoop
 from placet.engine.event_order import EventOrder

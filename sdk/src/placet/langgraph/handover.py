@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
+from placet._util.serde import plain
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import STEP_KEY, Gate
 from placet.client.transport.retry import retried

@@ -7,7 +7,8 @@ from typing import Any
 
 from langgraph.types import Interrupt
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
+from placet._util.serde import plain
 from placet.approvals.tool_calls import ToolCall
 
 Answer = dict[str, Any]

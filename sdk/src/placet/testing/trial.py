@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from placet._util.canonical_json import plain
+from placet._util.serde import plain
 from placet.engine.execution_runner import ExecutionRunner
 from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.errors import PlacetError
