@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from langgraph.types import Interrupt, interrupt
 
 from placet import Client, Doubt, ExecutionState, Gate, Policy, Rejected, errors, require
 from placet.approvals.tool_calls import ToolCall
-from placet.client.transport.envelope import Operation
+from placet.client.transport.envelope import BoundOperation
 from placet.langgraph import Approvals
 from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import shape_of
@@ -260,14 +260,12 @@ class Outage(Client):
     away_at: int | None = None
     asked = 0
 
-    async def execute_once(
-        self, operation: Operation[Any], variables: Mapping[str, Any] | None = None
-    ) -> Any:
-        if b"redemptionKey" in msgspec.json.encode(variables):
+    async def send_once(self, bound: BoundOperation[Any]) -> Any:
+        if b"redemptionKey" in msgspec.json.encode(bound.variables):
             self.asked += 1
             if self.asked - 1 == self.away_at:
                 raise errors.Unavailable("no answer")
-        return await super().execute_once(operation, variables)
+        return await super().send_once(bound)
 
 
 @pytest.mark.parametrize("away_at", [0, 1, 2])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from placet import Engine, ExecutionState, Run, require
-from placet.client.transport.operations import Released
+from placet.client.transport.operations.leases import Released
 from placet.engine import history
 from placet.errors import Internal, Unavailable
 from tests.sdk.engines import maker, started

@@ -5,10 +5,11 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from placet.client.queries import NO_WAIT, Queries
-from placet.client.transport import operations
+from placet.client.transport.envelope import BoundOperation
+from placet.client.transport.operations.subscriptions import MOVES
 from placet.client.transport.reconnecting import StreamCutError, pause_seconds
 from placet.client.transport.retry import retried
 from placet.errors import Forbidden, LimitExceeded, NotFound
@@ -55,8 +56,8 @@ async def changes(
 async def _pushed(client: Queries, execution_id: str, version: int) -> AsyncGenerator[News, None]:
     """Push, until it is clear that it can't be had."""
 
-    def asked() -> dict[str, Any]:
-        return {"id": execution_id, "after": version}
+    def asked() -> BoundOperation[Move]:
+        return MOVES(execution_id, version)
 
     socket = client.socket
     while not socket.reach.blocked:
@@ -103,9 +104,9 @@ async def _look(
 
 
 async def _moves(
-    client: Queries, execution_id: str, asked: Callable[[], dict[str, Any]]
+    client: Queries, execution_id: str, asked: Callable[[], BoundOperation[Move]]
 ) -> AsyncGenerator[Move, None]:
-    moves = client.socket.stream(operations.MOVES, asked, ends=True, patient=False)
+    moves = client.socket.stream(asked, ends=True, patient=False)
     try:
         async with aclosing(moves):
             async for move in moves:

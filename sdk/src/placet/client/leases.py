@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from placet._util.durations import iso_duration
-from placet.client.transport import operations
-from placet.client.transport.envelope import variables
 from placet.client.transport.http import HttpTransport
+from placet.client.transport.operations import leases as operations
 from placet.models.commands import ClaimRequest, Holding, Release
 from placet.models.responses import Claim, Heartbeat, Poll
 
@@ -36,10 +35,8 @@ class Leases(HttpTransport):
         has run out.
         """
         request = ClaimRequest(worker=worker, queues=queues, limit=limit, lease=iso_duration(lease))
-        answer = await self.execute(
-            operations.CLAIM_EXECUTIONS, {"input": request}, idempotent=False
-        )
-        return answer.claims
+        poll = await self.send(operations.CLAIM_EXECUTIONS(request), idempotent=False)
+        return poll.claims
 
     async def poll(
         self,
@@ -67,14 +64,13 @@ class Leases(HttpTransport):
             wait=iso_duration(wait),
             holding=[Holding(execution_id=i, seen=s) for i, s in (holding or {}).items()],
         )
-        asked, seconds = {"input": request}, wait.total_seconds()
-        poll = await self.find(operations.CLAIM_EXECUTIONS, asked, wait=seconds)
+        asked = operations.CLAIM_EXECUTIONS(request)
+        poll = await self.look_up(asked, wait=wait.total_seconds())
         return poll or Poll(claims=[], lost=[])
 
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""
-        asked = {"worker": worker, "lease": iso_duration(lease)}
-        return await self.execute(operations.HEARTBEAT, asked, pause=BEAT_PAUSE)
+        return await self.send(operations.HEARTBEAT(worker, lease), pause=BEAT_PAUSE)
 
     async def release(
         self,
@@ -103,7 +99,5 @@ class Leases(HttpTransport):
                 Release(execution_id=id_, seen=seen.get(id_), fence=fences.get(id_))
                 for id_ in {**seen, **fences}
             ]
-        asked = variables(
-            worker=worker, executionIds=execution_ids, releases=releases, others=others or None
-        )
-        return (await self.execute(operations.RELEASE_EXECUTIONS, asked)).released
+        asked = operations.RELEASE_EXECUTIONS(worker, execution_ids, releases, others=others)
+        return (await self.send(asked)).released

@@ -13,10 +13,10 @@ from uuid import uuid4
 from placet._util.canonical_json import digest, digest_expecting
 from placet._util.durations import iso_duration
 from placet._util.serde import plain
-from placet.client.transport import operations
 from placet.client.transport.envelope import Operation
 from placet.client.transport.http import HttpTransport
-from placet.client.transport.operations import Outcome
+from placet.client.transport.operations import commands as operations
+from placet.client.transport.operations.commands import Outcome
 from placet.client.transport.retry import retried
 from placet.errors import Refused, refusal
 from placet.models.commands import (
@@ -281,23 +281,24 @@ class Mutations(HttpTransport):
 
         After a refused one the later ones of the same execution are refused as SKIPPED.
         """
-        inputs = [{command.field: command} for command in commands]
-        outcomes = await self.execute(operations.SUBMIT, {"inputs": inputs})
+        outcomes = await self.send(operations.SUBMIT(commands))
         return [settled(outcome) for outcome in outcomes]
 
     async def _decisions(
-        self, operation: Operation[list[Outcome]], inputs: Sequence[Input]
+        self, operation: Operation[[Sequence[Input]], list[Outcome]], inputs: Sequence[Input]
     ) -> list[Accepted | Refused]:
         results: list[Accepted | Refused] = []
         for start in range(0, len(inputs), MAX_DECISIONS):
             some = inputs[start : start + MAX_DECISIONS]
-            outcomes = await self.execute(operation, {"inputs": some})
+            outcomes = await self.send(operation(some))
             results.extend(settled(outcome) for outcome in outcomes)
         return results
 
-    async def _command(self, operation: Operation[Outcome], command: Input) -> Accepted:
+    async def _command(self, operation: Operation[[Input], Outcome], command: Input) -> Accepted:
+        bound = operation(command)
+
         async def once() -> Accepted:
-            outcome = settled(await self.execute_once(operation, {"input": command}))
+            outcome = settled(await self.send_once(bound))
             if isinstance(outcome, Refused):
                 raise outcome
             return outcome

@@ -2,10 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from placet._util.durations import iso_duration
-from placet.client.transport import operations
-from placet.client.transport.envelope import variables
 from placet.client.transport.http import HttpTransport
+from placet.client.transport.operations import queries as operations
 from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
@@ -28,11 +26,11 @@ class Queries(HttpTransport):
 
     async def viewer(self) -> Principal:
         """Say who the token belongs to."""
-        return await self.execute(operations.VIEWER)
+        return await self.send(operations.VIEWER())
 
     async def execution(self, execution_id: str) -> Execution | None:
         """Give an execution from the log, or None: there is none, or not one the caller may see."""
-        return await self.find(operations.EXECUTION, {"id": execution_id})
+        return await self.look_up(operations.EXECUTION(execution_id))
 
     async def execution_after(
         self, execution_id: str, version: int, wait: timedelta = NO_WAIT
@@ -42,41 +40,39 @@ class Queries(HttpTransport):
         ``wait``: for how long the service puts off the answer while it is still at that version,
         20 seconds at most. Each such question takes a connection of its own meanwhile.
         """
-        asked = {"id": execution_id, "version": version, "wait": iso_duration(wait)}
-        return await self.find(operations.EXECUTION_AFTER, asked, wait=wait.total_seconds())
+        asked = operations.EXECUTION_AFTER(execution_id, version, wait)
+        return await self.look_up(asked, wait=wait.total_seconds())
 
     async def history(self, execution_id: str) -> History | None:
         """Give an execution with all its steps and approvals, page by page from the log."""
-        page = await self.find(operations.HISTORY, {"id": execution_id})
+        page = await self.look_up(operations.HISTORY(execution_id))
         if page is None:
             return None
         steps, approvals = list(page.steps), list(page.approvals)
-        after: dict[str, str] = {}
+        steps_after = approvals_after = None
         while page.steps.next or page.approvals.next:
             # A list that has ended is asked for past its last cursor, which gives an empty page.
-            after |= variables(
-                stepsAfter=page.steps.page_info.end_cursor,
-                approvalsAfter=page.approvals.page_info.end_cursor,
-            )
-            page = await self.execute(operations.HISTORY, {"id": execution_id, **after})
+            steps_after = page.steps.page_info.end_cursor or steps_after
+            approvals_after = page.approvals.page_info.end_cursor or approvals_after
+            page = await self.send(operations.HISTORY(execution_id, steps_after, approvals_after))
             steps.extend(page.steps)
             approvals.extend(page.approvals)
         return History(execution=page, steps=steps, approvals=approvals)
 
     async def transcript(self, execution_id: str) -> Transcript | None:
         """Give what a replay of an execution needs, page by page from the log."""
-        page = await self.find(operations.TRANSCRIPT, {"id": execution_id})
+        page = await self.look_up(operations.TRANSCRIPT(execution_id))
         if page is None:
             return None
         first, events, approvals = page, list(page.events), list(page.approvals)
-        after: dict[str, str] = {}
+        events_after = approvals_after = None
         while page.events.next or page.approvals.next:
             # A list that has ended is asked for past its last cursor, which gives an empty page.
-            after |= variables(
-                eventsAfter=page.events.page_info.end_cursor,
-                approvalsAfter=page.approvals.page_info.end_cursor,
+            events_after = page.events.page_info.end_cursor or events_after
+            approvals_after = page.approvals.page_info.end_cursor or approvals_after
+            page = await self.send(
+                operations.TRANSCRIPT(execution_id, events_after, approvals_after)
             )
-            page = await self.execute(operations.TRANSCRIPT, {"id": execution_id, **after})
             events.extend(page.events)
             approvals.extend(page.approvals)
         # A later page has seen more of the log than the approvals on the first one show.
@@ -93,12 +89,13 @@ class Queries(HttpTransport):
         steps_after: str | None = None,
     ) -> ExecutionSnapshot | None:
         """Give an execution as it was at a version or a moment, with up to 500 of its steps."""
-        asked = variables(version=version, asOf=as_of, after=steps_after)
-        return await self.find(operations.EXECUTION_AT, {"id": execution_id, **asked})
+        return await self.look_up(
+            operations.EXECUTION_AT(execution_id, version, as_of, steps_after)
+        )
 
     async def approval(self, approval_id: str) -> Approval | None:
         """Give an approval from the log, or None: there is none, or not one the caller may see."""
-        return await self.find(operations.APPROVAL, {"id": approval_id})
+        return await self.look_up(operations.APPROVAL(approval_id))
 
     async def executions(
         self,
@@ -115,10 +112,10 @@ class Queries(HttpTransport):
         ``at_least``: a position that the read model must have reached, such as that of a command's
         answer. ``count``: also count them all.
         """
-        asked = variables(
-            filter=where, orderBy=order, first=first, after=after, atLeast=at_least, count=count
+        asked = operations.EXECUTIONS(
+            where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.execute(operations.EXECUTIONS, asked)
+        return await self.send(asked)
 
     async def approvals(
         self,
@@ -131,14 +128,13 @@ class Queries(HttpTransport):
         count: bool = False,
     ) -> Page[Approval]:
         """Give a page of approvals from the read model; the arguments are those of executions."""
-        asked = variables(
-            filter=where, orderBy=order, first=first, after=after, atLeast=at_least, count=count
+        asked = operations.APPROVALS(
+            where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.execute(operations.APPROVALS, asked)
+        return await self.send(asked)
 
     async def events(
         self, where: EventFilter | None = None, *, first: int = 100, after: str | None = None
     ) -> Page[RecordedEvent]:
         """Give a page of events in the order of the log."""
-        asked = variables(filter=where, first=first, after=after)
-        return await self.execute(operations.EVENTS, asked)
+        return await self.send(operations.EVENTS(where, first, after))

@@ -4,11 +4,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
-from placet._util.durations import iso_duration
 from placet.client.leases import LEASE
 from placet.client.queries import Queries
-from placet.client.transport import operations
-from placet.client.transport.envelope import variables
+from placet.client.transport.operations import leases
+from placet.client.transport.operations import subscriptions as operations
 from placet.models.commands import ApprovalFilter, EventFilter
 from placet.models.responses import ApprovalMessage, Assignment, EventMessage, RecordedEvent
 
@@ -23,13 +22,14 @@ class Subscriptions(Queries):
 
         Ends if there is no such execution, or not one the caller may see.
         """
-        after = after_version
-        if after is None:
+        if after_version is None:
             # Named, because a stream from "now" would lose what happens while it is dialled anew.
             execution = await self.execution(execution_id)
             after = execution.version if execution else 0
+        else:
+            after = after_version
         stream = self.socket.stream(
-            operations.EXECUTION_EVENTS, lambda: {"id": execution_id, "after": after}, ends=True
+            lambda: operations.EXECUTION_EVENTS(execution_id, after), ends=True
         )
         async with aclosing(stream):
             async for event in stream:
@@ -45,9 +45,7 @@ class Subscriptions(Queries):
         A message without an event says that the cursor has moved on: keep it to go on from there.
         """
         cursor = await self._now() if after is None else after
-        stream = self.socket.stream(
-            operations.EVENTS_STREAM, lambda: variables(filter=where, after=cursor)
-        )
+        stream = self.socket.stream(lambda: operations.EVENTS_STREAM(where, cursor))
         last: str | None = None
         async with aclosing(stream):
             async for message in stream:
@@ -66,9 +64,7 @@ class Subscriptions(Queries):
         ``after``: a cursor, or the ``position`` of a page, which the stream then continues.
         """
         cursor = await self._now() if after is None else after
-        stream = self.socket.stream(
-            operations.APPROVALS_STREAM, lambda: variables(filter=where, after=cursor)
-        )
+        stream = self.socket.stream(lambda: operations.APPROVALS_STREAM(where, cursor))
         async with aclosing(stream):
             async for message in stream:
                 cursor = message.cursor
@@ -93,14 +89,8 @@ class Subscriptions(Queries):
         all of its time. ``patient`` False: it ends with its connection, or if there is none to be
         had, by StreamCutError.
         """
-        asked = {
-            "worker": worker,
-            "queues": list(queues),
-            "capacity": capacity,
-            "lease": iso_duration(lease),
-            "grace": None if grace is None else iso_duration(grace),
-        }
-        stream = self.socket.stream(operations.ASSIGNMENTS, lambda: asked, on_open, patient=patient)
+        asked = leases.ASSIGNMENTS(worker, queues, capacity, lease, grace)
+        stream = self.socket.stream(lambda: asked, on_open, patient=patient)
         async with aclosing(stream):
             async for message in stream:
                 yield message

@@ -19,7 +19,7 @@ from placet.client.changes import Mode, check_mode
 from placet.client.client import Client
 from placet.client.leases import GRACE, LEASE, SHORTEST_LEASE
 from placet.client.mutations import settled
-from placet.client.transport import operations
+from placet.client.transport.operations.commands import NOTE
 from placet.engine.command_batcher import CommandBatcher, Result
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.loop_watchdog import watch
@@ -180,7 +180,7 @@ class Engine:
         return self._following
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
-        outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
+        outcomes = await self.client.send_once(NOTE(commands))
         return [settled(outcome) for outcome in outcomes]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Any, Self
 
@@ -121,9 +121,7 @@ class GraphQLWebSocket:
         if self._reader is not None:
             await self._reader
 
-    async def subscribe(
-        self, document: str, variables: Mapping[str, Any]
-    ) -> AsyncGenerator[msgspec.Raw, None]:
+    async def subscribe(self, request: Request) -> AsyncGenerator[msgspec.Raw, None]:
         """Give the payloads of a subscription's ``next`` messages until the service completes it.
 
         Raises LinkLostError when the connection ends or the reader fell too far behind, and the
@@ -133,7 +131,6 @@ class GraphQLWebSocket:
         queue: asyncio.Queue[_Item] = asyncio.Queue()
         self._queues[key] = queue
         try:
-            request = Request(query=document, variables=variables)
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             while (item := await queue.get()) is not None:
                 if isinstance(item, Exception):

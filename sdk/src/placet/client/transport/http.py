@@ -1,16 +1,15 @@
 """One aiohttp session: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
 import asyncio
-from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from placet.client.transport.envelope import ErrorInfo, Operation, Request
+from placet.client.transport.envelope import BoundOperation, ErrorInfo, Operation, Variables
 from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError, told
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
@@ -46,7 +45,6 @@ MANY = 16
 LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 _CLIENT_ERRORS = range(400, 500)
-_encode = msgspec.json.Encoder().encode
 
 
 class HttpTransport:
@@ -101,45 +99,66 @@ class HttpTransport:
 
     async def execute(
         self,
-        operation: Operation[T],
-        variables: Mapping[str, Any] | None = None,
+        operation: Operation[..., T],
+        variables: Variables | None = None,
         *,
         idempotent: bool = True,
         pause: float = PAUSE_SECONDS,
     ) -> T:
-        """Send a query or mutation and give its result. Raises RequestError.
+        """Send a query or mutation and return its result. Raises RequestError.
 
-        ``pause``: the longest between two attempts, in seconds. What is not idempotent is sent
-        once, and by HTTP, where a server that ends still answers.
+        ``pause``: the longest pause between two attempts, in seconds. An operation that is not
+        idempotent is sent once, and by HTTP, because a server that shuts down still answers there.
         """
-        if not idempotent:
-            return _result(operation.read(await self._post(_body(operation, variables))))
-        once = self.execute_once
-        return await retried(self.retry_for, once, operation, variables, pause=pause)
+        bound = operation.bind(variables or {})
+        return await self.send(bound, idempotent=idempotent, pause=pause)
 
     async def execute_once(
-        self, operation: Operation[T], variables: Mapping[str, Any] | None = None
+        self, operation: Operation[..., T], variables: Variables | None = None
     ) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
-        body = _body(operation, variables)
-        # Answers to queries may be large, and so may commands: others must not wait behind them.
-        if operation.changes and len(body) <= LARGE:
-            return _result(operation.read(await self._change(body)))
-        return _result(operation.read(await self._post(body)))
+        return await self.send_once(operation.bind(variables or {}))
 
     async def find(
-        self, operation: Operation[T], variables: Mapping[str, Any], *, wait: float = 0
+        self, operation: Operation[..., T], variables: Variables, *, wait: float = 0
     ) -> T | None:
         """Send a query that may find nothing. Raises RequestError.
 
         ``wait``: for how many seconds the service may put off its answer.
         """
-        body = _body(operation, variables)
+        return await self.look_up(operation.bind(variables), wait=wait)
 
-        async def find_once() -> T | None:
-            return operation.read(await self._post(body, wait))
+    async def send(
+        self, bound: BoundOperation[T], *, idempotent: bool = True, pause: float = PAUSE_SECONDS
+    ) -> T:
+        """Send a query or mutation and return its result. Raises RequestError.
 
-        return await retried(self.retry_for, find_once)
+        ``pause``: the longest pause between two attempts, in seconds. An operation that is not
+        idempotent is sent once, and by HTTP, because a server that shuts down still answers there.
+        """
+        if not idempotent:
+            return _result(bound.operation.read(await self._post(bound.body())))
+        return await retried(self.retry_for, self.send_once, bound, pause=pause)
+
+    async def send_once(self, bound: BoundOperation[T]) -> T:
+        """Send a query or mutation a single time. Raises RequestError."""
+        operation, body = bound.operation, bound.body()
+        # Answers to queries may be large, and so may commands: others must not wait behind them.
+        if operation.changes and len(body) <= LARGE:
+            return _result(operation.read(await self._change(body)))
+        return _result(operation.read(await self._post(body)))
+
+    async def look_up(self, bound: BoundOperation[T], *, wait: float = 0) -> T | None:
+        """Send a query that may find nothing. Raises RequestError.
+
+        ``wait``: for how many seconds the service may put off its answer.
+        """
+        body = bound.body()
+
+        async def look_up_once() -> T | None:
+            return bound.operation.read(await self._post(body, wait))
+
+        return await retried(self.retry_for, look_up_once)
 
     async def _change(self, body: bytes) -> bytes | msgspec.Raw:
         self._check_loop()
@@ -223,10 +242,6 @@ class HttpTransport:
         if self._open_socket is None:
             self._open_socket = ReconnectingWebSocket(self._session, self.url, self._authorization)
         return self._open_socket
-
-
-def _body(operation: Operation[Any], variables: Mapping[str, Any] | None) -> bytes:
-    return _encode(Request(query=operation.document, variables=variables or {}))
 
 
 def _result(found: T | None) -> T:

@@ -4,14 +4,14 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
-from placet.client.transport.envelope import Operation
+from placet.client.transport.envelope import BoundOperation
 from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError
 from placet.client.transport.retry import retried
 from placet.client.transport.websocket_health import WebSocketHealth
@@ -84,8 +84,7 @@ class ReconnectingWebSocket:
 
     async def stream(
         self,
-        operation: Operation[T],
-        variables: Callable[[], Mapping[str, Any]],
+        bind: Callable[[], BoundOperation[T]],
         on_open: Callable[[], Awaitable[None]] | None = None,
         *,
         ends: bool = False,
@@ -96,19 +95,20 @@ class ReconnectingWebSocket:
         ``ends``: it is over when the service completes it without a single message. ``patient``
         False: it is over with its connection, or if there is none to be had (StreamCutError).
 
-        ``variables`` is asked at each beginning, so that it can name where to go on; ``on_open``
-        runs at each beginning. Raises RequestError for what trying again can't cure.
+        ``bind`` is called at each beginning, so that its variables can say where to go on;
+        ``on_open`` runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
             link, told = await self._live(patient=patient), False
-            messages = link.subscribe(operation.document, variables())
+            bound = bind()
+            messages = link.subscribe(bound.request)
             try:
                 async with aclosing(messages):
                     if on_open is not None:
                         await on_open()
                     async for payload in messages:
                         told = True
-                        message = operation.read(payload)
+                        message = bound.operation.read(payload)
                         if message is not None:
                             yield message
                 if ends and not told:
