@@ -48,14 +48,14 @@ def tell(line: str) -> None:
 async def main() -> None:
     url, token, queue = sys.argv[1:]
     made = engine(url, token, queue, asyncio.Event())
-    heartbeat = made.client.heartbeat
+    heartbeat = made.client.leases.heartbeat
 
     async def told(*args: Any, **more: Any) -> Heartbeat:
         beat = await heartbeat(*args, **more)
         tell("beaten")
         return beat
 
-    made.client.heartbeat = told  # type: ignore[method-assign]
+    made.client.leases.heartbeat = told  # type: ignore[method-assign]
     await made.serve()
 
 

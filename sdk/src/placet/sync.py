@@ -83,7 +83,7 @@ class Client:
         self.close()
 
     def apart(self) -> "Client":
-        """Give a client for the same service and token with connections of its own."""
+        """Return a client for the same service and token with connections of its own."""
         return self._again()
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ async def test_it_says_that_it_is_there_before_it_is_back(
     queue = f"queue-{uuid4()}"
     one = asking(server, queue, wire.url, timedelta(seconds=0.1))
     other = asking(server, queue, server.url, None)
-    heartbeat, beaten, dial = one.client.heartbeat, asyncio.Event(), GraphQLWebSocket.open
+    heartbeat, beaten, dial = one.client.leases.heartbeat, asyncio.Event(), GraphQLWebSocket.open
 
     async def noted(*args: Any, **more: Any) -> Heartbeat:
         beat = await heartbeat(*args, **more)
@@ -82,7 +82,7 @@ async def test_it_says_that_it_is_there_before_it_is_back(
         execution_id = await started(people, one, "asks")
         [approval] = await people.pending(execution_id)
         async with other:
-            monkeypatch.setattr(one.client, "heartbeat", noted)
+            monkeypatch.setattr(one.client.leases, "heartbeat", noted)
             monkeypatch.setattr(
                 "placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up
             )

@@ -17,7 +17,7 @@ async def test_the_time_of_a_repeated_answer_is_that_of_the_record(
     operator = await people.get("operator")
     times: list[float] = []
     only = engine()
-    execute = only.client.send_once
+    execute = only.client.transport.send_once
     lost = 0
 
     async def losing(bound: BoundOperation[Any]) -> Any:
@@ -30,7 +30,7 @@ async def test_the_time_of_a_repeated_answer_is_that_of_the_record(
             raise Unavailable("the answer was lost")
         return answer
 
-    only.client.send_once = losing  # type: ignore[method-assign]
+    only.client.transport.send_once = losing  # type: ignore[method-assign]
 
     async def timed(run: Run) -> str:
         await run.step(str, "x")

@@ -176,7 +176,7 @@ async def test_a_step_with_a_clearance_ends_before_faults_give_its_execution_bac
     monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("placet.engine.execution_pool.GIVE_BACK_SECONDS", 0.05)
     paying, only = Paying(), engine()
-    execute = only.client.send_once
+    execute = only.client.transport.send_once
 
     async def failing(bound: BoundOperation[Any]) -> Any:
         if not paying.go.is_set() and b"startChild" in b"".join(
@@ -185,7 +185,7 @@ async def test_a_step_with_a_clearance_ends_before_faults_give_its_execution_bac
             raise fault
         return await execute(bound)
 
-    only.client.send_once = failing  # type: ignore[method-assign]
+    only.client.transport.send_once = failing  # type: ignore[method-assign]
 
     @only.workflow
     async def lodging(run: Run) -> str:
@@ -216,7 +216,7 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
 ) -> None:
     paying, only = Paying(), engine()
     held, sent, through = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    execute = only.client.send_once
+    execute = only.client.transport.send_once
 
     async def slow(bound: BoundOperation[Any]) -> Any:
         if held.is_set() and not through.is_set():
@@ -224,7 +224,7 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
             await through.wait()
         return await execute(bound)
 
-    only.client.send_once = slow  # type: ignore[method-assign]
+    only.client.transport.send_once = slow  # type: ignore[method-assign]
 
     @only.workflow
     async def another(run: Run) -> None:

@@ -1,13 +1,14 @@
 """What a worker says to hold its executions. These are not commands of the domain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 
 from placet._util.durations import iso_duration
 from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import leases as operations
 from placet.models.commands import ClaimRequest, Holding, Release
-from placet.models.responses import Claim, Heartbeat, Poll
+from placet.models.responses import Assignment, Claim, Heartbeat, Poll
 
 LEASE = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)
@@ -18,8 +19,11 @@ BEAT_PAUSE = 1.0
 """At most so many seconds between two attempts to say that a worker is there: well within GRACE."""
 
 
-class Leases(HttpTransport):
+class Leases:
     """Claims, heartbeats and releases. All raise RequestError."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
 
     async def claim(
         self,
@@ -35,7 +39,7 @@ class Leases(HttpTransport):
         has run out.
         """
         request = ClaimRequest(worker=worker, queues=queues, limit=limit, lease=iso_duration(lease))
-        poll = await self.send(operations.CLAIM_EXECUTIONS(request), idempotent=False)
+        poll = await self.transport.send(operations.CLAIM_EXECUTIONS(request), idempotent=False)
         return poll.claims
 
     async def poll(
@@ -65,12 +69,12 @@ class Leases(HttpTransport):
             holding=[Holding(execution_id=i, seen=s) for i, s in (holding or {}).items()],
         )
         asked = operations.CLAIM_EXECUTIONS(request)
-        poll = await self.look_up(asked, wait=wait.total_seconds())
+        poll = await self.transport.look_up(asked, wait=wait.total_seconds())
         return poll or Poll(claims=[], lost=[])
 
     async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds, and say what it lost."""
-        return await self.send(operations.HEARTBEAT(worker, lease), pause=BEAT_PAUSE)
+        return await self.transport.send(operations.HEARTBEAT(worker, lease), pause=BEAT_PAUSE)
 
     async def release(
         self,
@@ -100,4 +104,29 @@ class Leases(HttpTransport):
                 for id_ in {**seen, **fences}
             ]
         asked = operations.RELEASE_EXECUTIONS(worker, execution_ids, releases, others=others)
-        return (await self.send(asked)).released
+        return (await self.transport.send(asked)).released
+
+    async def assignments(
+        self,
+        worker: str,
+        *,
+        queues: Sequence[str] = ("default",),
+        capacity: int = 100,
+        lease: timedelta = LEASE,
+        grace: timedelta | None = None,
+        on_open: Callable[[], Awaitable[None]] | None = None,
+        patient: bool = True,
+    ) -> AsyncGenerator[Assignment, None]:
+        """Give a worker its executions. The open stream keeps its lease.
+
+        After each (re)connection, announced by ``on_open``, the worker is told again what it
+        holds, as claims under the same fence. ``grace``: for how long the lease still runs, at
+        most, once the service has lost the connection and not heard of the worker since; None: for
+        all of its time. ``patient`` False: it ends with its connection, or if there is none to be
+        had, by StreamCutError.
+        """
+        asked = operations.ASSIGNMENTS(worker, queues, capacity, lease, grace)
+        stream = self.transport.socket.stream(lambda: asked, on_open, patient=patient)
+        async with aclosing(stream):
+            async for message in stream:
+                yield message

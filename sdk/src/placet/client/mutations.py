@@ -49,8 +49,11 @@ A = TypeVar("A")
 MAX_DECISIONS = 100
 
 
-class Mutations(HttpTransport):
+class Mutations:
     """What can be asked to be done. All raise RequestError, and Refused unless they give a list."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
 
     async def start(
         self,
@@ -281,7 +284,7 @@ class Mutations(HttpTransport):
 
         After a refused one the later ones of the same execution are refused as SKIPPED.
         """
-        outcomes = await self.send(operations.SUBMIT(commands))
+        outcomes = await self._transport.send(operations.SUBMIT(commands))
         return [settled(outcome) for outcome in outcomes]
 
     async def _decisions(
@@ -290,7 +293,7 @@ class Mutations(HttpTransport):
         results: list[Accepted | Refused] = []
         for start in range(0, len(inputs), MAX_DECISIONS):
             some = inputs[start : start + MAX_DECISIONS]
-            outcomes = await self.send(operation(some))
+            outcomes = await self._transport.send(operation(some))
             results.extend(settled(outcome) for outcome in outcomes)
         return results
 
@@ -298,12 +301,12 @@ class Mutations(HttpTransport):
         bound = operation(command)
 
         async def once() -> Accepted:
-            outcome = settled(await self.send_once(bound))
+            outcome = settled(await self._transport.send_once(bound))
             if isinstance(outcome, Refused):
                 raise outcome
             return outcome
 
-        return await retried(self.retry_for, once)
+        return await retried(self._transport.retry_for, once)
 
 
 def settled(outcome: A | RefusedResult) -> A | Refused:

@@ -21,16 +21,19 @@ from placet.models.responses import (
 NO_WAIT = timedelta(0)
 
 
-class Queries(HttpTransport):
+class Queries:
     """What can be read. All raise RequestError."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
 
     async def viewer(self) -> Principal:
         """Say who the token belongs to."""
-        return await self.send(operations.VIEWER())
+        return await self._transport.send(operations.VIEWER())
 
     async def execution(self, execution_id: str) -> Execution | None:
         """Give an execution from the log, or None: there is none, or not one the caller may see."""
-        return await self.look_up(operations.EXECUTION(execution_id))
+        return await self._transport.look_up(operations.EXECUTION(execution_id))
 
     async def execution_after(
         self, execution_id: str, version: int, wait: timedelta = NO_WAIT
@@ -41,11 +44,11 @@ class Queries(HttpTransport):
         20 seconds at most. Each such question takes a connection of its own meanwhile.
         """
         asked = operations.EXECUTION_AFTER(execution_id, version, wait)
-        return await self.look_up(asked, wait=wait.total_seconds())
+        return await self._transport.look_up(asked, wait=wait.total_seconds())
 
     async def history(self, execution_id: str) -> History | None:
         """Give an execution with all its steps and approvals, page by page from the log."""
-        page = await self.look_up(operations.HISTORY(execution_id))
+        page = await self._transport.look_up(operations.HISTORY(execution_id))
         if page is None:
             return None
         steps, approvals = list(page.steps), list(page.approvals)
@@ -54,14 +57,16 @@ class Queries(HttpTransport):
             # A list that has ended is asked for past its last cursor, which gives an empty page.
             steps_after = page.steps.page_info.end_cursor or steps_after
             approvals_after = page.approvals.page_info.end_cursor or approvals_after
-            page = await self.send(operations.HISTORY(execution_id, steps_after, approvals_after))
+            page = await self._transport.send(
+                operations.HISTORY(execution_id, steps_after, approvals_after)
+            )
             steps.extend(page.steps)
             approvals.extend(page.approvals)
         return History(execution=page, steps=steps, approvals=approvals)
 
     async def transcript(self, execution_id: str) -> Transcript | None:
         """Give what a replay of an execution needs, page by page from the log."""
-        page = await self.look_up(operations.TRANSCRIPT(execution_id))
+        page = await self._transport.look_up(operations.TRANSCRIPT(execution_id))
         if page is None:
             return None
         first, events, approvals = page, list(page.events), list(page.approvals)
@@ -70,7 +75,7 @@ class Queries(HttpTransport):
             # A list that has ended is asked for past its last cursor, which gives an empty page.
             events_after = page.events.page_info.end_cursor or events_after
             approvals_after = page.approvals.page_info.end_cursor or approvals_after
-            page = await self.send(
+            page = await self._transport.send(
                 operations.TRANSCRIPT(execution_id, events_after, approvals_after)
             )
             events.extend(page.events)
@@ -89,13 +94,13 @@ class Queries(HttpTransport):
         steps_after: str | None = None,
     ) -> ExecutionSnapshot | None:
         """Give an execution as it was at a version or a moment, with up to 500 of its steps."""
-        return await self.look_up(
+        return await self._transport.look_up(
             operations.EXECUTION_AT(execution_id, version, as_of, steps_after)
         )
 
     async def approval(self, approval_id: str) -> Approval | None:
         """Give an approval from the log, or None: there is none, or not one the caller may see."""
-        return await self.look_up(operations.APPROVAL(approval_id))
+        return await self._transport.look_up(operations.APPROVAL(approval_id))
 
     async def executions(
         self,
@@ -115,7 +120,7 @@ class Queries(HttpTransport):
         asked = operations.EXECUTIONS(
             where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.send(asked)
+        return await self._transport.send(asked)
 
     async def approvals(
         self,
@@ -131,10 +136,10 @@ class Queries(HttpTransport):
         asked = operations.APPROVALS(
             where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.send(asked)
+        return await self._transport.send(asked)
 
     async def events(
         self, where: EventFilter | None = None, *, first: int = 100, after: str | None = None
     ) -> Page[RecordedEvent]:
         """Give a page of events in the order of the log."""
-        return await self.send(operations.EVENTS(where, first, after))
+        return await self._transport.send(operations.EVENTS(where, first, after))

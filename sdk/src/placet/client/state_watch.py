@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from placet._util.time_limit import limited
-from placet.client.changes import Mode, changes, existing
+from placet.client.changes import Changes, Mode, existing
 from placet.client.queries import Queries
 from placet.client.transport.retry import retried
 from placet.models.enums import ExecutionState
@@ -23,8 +23,16 @@ class StateWatch:
     execution passes through, but where it has to poll only those that it finds.
     """
 
-    def __init__(self, client: Queries, execution_id: str, mode: Mode, poll: float | None) -> None:
-        self._client = client
+    def __init__(
+        self,
+        queries: Queries,
+        changes: Changes,
+        execution_id: str,
+        mode: Mode,
+        poll: float | None,
+    ) -> None:
+        self._queries = queries
+        self._changes = changes
         self._execution_id = execution_id
         self._mode: Mode = mode
         self._poll = poll
@@ -36,7 +44,7 @@ class StateWatch:
 
     async def __aenter__(self) -> Self:
         """Read the execution once. Raises NotFound and RequestError."""
-        self._take(await existing(self._client, self._execution_id))
+        self._take(await existing(self._queries, self._execution_id))
         self._following = asyncio.create_task(self._follow(), name="placet-watch")
         return self
 
@@ -97,8 +105,8 @@ class StateWatch:
             self._fail(error)
 
     def _news(self) -> AsyncGenerator[Move | Execution, None]:
-        return changes(
-            self._client, self._execution_id, self._version, mode=self._mode, poll=self._poll
+        return self._changes.after(
+            self._execution_id, self._version, mode=self._mode, poll=self._poll
         )
 
     async def _fold(self, news: Move | Execution) -> None:
@@ -110,7 +118,7 @@ class StateWatch:
                 self._move(state, news.version)
                 return
             # The service is newer than this table, and knows what came of it.
-            news = await retried(None, existing, self._client, self._execution_id)
+            news = await retried(None, existing, self._queries, self._execution_id)
         self._take(news)
 
     def _take(self, execution: Execution) -> None:

@@ -1,19 +1,21 @@
 """The client's streams: they go on after a lost connection, without a gap and without a repeat."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import timedelta
 
-from placet.client.leases import LEASE
 from placet.client.queries import Queries
-from placet.client.transport.operations import leases
+from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import subscriptions as operations
 from placet.models.commands import ApprovalFilter, EventFilter
-from placet.models.responses import ApprovalMessage, Assignment, EventMessage, RecordedEvent
+from placet.models.responses import ApprovalMessage, EventMessage, RecordedEvent
 
 
-class Subscriptions(Queries):
+class Subscriptions:
     """What can be followed. All raise RequestError for what trying again can't cure."""
+
+    def __init__(self, transport: HttpTransport, queries: Queries) -> None:
+        self._transport = transport
+        self._queries = queries
 
     async def execution_events(
         self, execution_id: str, *, after_version: int | None = None
@@ -24,11 +26,11 @@ class Subscriptions(Queries):
         """
         if after_version is None:
             # Named, because a stream from "now" would lose what happens while it is dialled anew.
-            execution = await self.execution(execution_id)
+            execution = await self._queries.execution(execution_id)
             after = execution.version if execution else 0
         else:
             after = after_version
-        stream = self.socket.stream(
+        stream = self._transport.socket.stream(
             lambda: operations.EXECUTION_EVENTS(execution_id, after), ends=True
         )
         async with aclosing(stream):
@@ -45,7 +47,7 @@ class Subscriptions(Queries):
         A message without an event says that the cursor has moved on: keep it to go on from there.
         """
         cursor = await self._now() if after is None else after
-        stream = self.socket.stream(lambda: operations.EVENTS_STREAM(where, cursor))
+        stream = self._transport.socket.stream(lambda: operations.EVENTS_STREAM(where, cursor))
         last: str | None = None
         async with aclosing(stream):
             async for message in stream:
@@ -64,38 +66,13 @@ class Subscriptions(Queries):
         ``after``: a cursor, or the ``position`` of a page, which the stream then continues.
         """
         cursor = await self._now() if after is None else after
-        stream = self.socket.stream(lambda: operations.APPROVALS_STREAM(where, cursor))
+        stream = self._transport.socket.stream(lambda: operations.APPROVALS_STREAM(where, cursor))
         async with aclosing(stream):
             async for message in stream:
                 cursor = message.cursor
                 yield message
 
-    async def assignments(
-        self,
-        worker: str,
-        *,
-        queues: Sequence[str] = ("default",),
-        capacity: int = 100,
-        lease: timedelta = LEASE,
-        grace: timedelta | None = None,
-        on_open: Callable[[], Awaitable[None]] | None = None,
-        patient: bool = True,
-    ) -> AsyncGenerator[Assignment, None]:
-        """Give a worker its executions. The open stream keeps its lease.
-
-        After each (re)connection, announced by ``on_open``, the worker is told again what it
-        holds, as claims under the same fence. ``grace``: for how long the lease still runs, at
-        most, once the service has lost the connection and not heard of the worker since; None: for
-        all of its time. ``patient`` False: it ends with its connection, or if there is none to be
-        had, by StreamCutError.
-        """
-        asked = leases.ASSIGNMENTS(worker, queues, capacity, lease, grace)
-        stream = self.socket.stream(lambda: asked, on_open, patient=patient)
-        async with aclosing(stream):
-            async for message in stream:
-                yield message
-
     async def _now(self) -> str | None:
         # A stream from "now" would lose what happens while it is dialled anew. The read model is
         # a moment behind the log at most, so this may bring an event or two from just before.
-        return (await self.executions(first=0)).position
+        return (await self._queries.executions(first=0)).position

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from placet._util.time_limit import limited
-from placet.client.changes import Mode, News, changes, existing
+from placet.client.changes import Changes, Mode, News, existing
+from placet.client.queries import Queries
 from placet.client.state_watch import StateWatch
-from placet.client.subscriptions import Subscriptions
+from placet.client.transport.http import HttpTransport
 from placet.client.transport.retry import retried
 from placet.errors import NotFound
 from placet.models.enums import ApprovalStatus, ExecutionState
@@ -22,7 +23,7 @@ def ended(execution: Execution) -> bool:
     return execution.state.final
 
 
-class Waits(Subscriptions):
+class Waiting:
     """What can be waited for.
 
     ``mode`` "push" listens to the execution's events on the client's one WebSocket, and goes over
@@ -32,6 +33,10 @@ class Waits(Subscriptions):
     service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError,
     which says what was waited for and how it was last seen.
     """
+
+    def __init__(self, transport: HttpTransport, queries: Queries) -> None:
+        self._queries = queries
+        self._changes = Changes(transport, queries)
 
     async def wait(
         self,
@@ -52,18 +57,18 @@ class Waits(Subscriptions):
         aim = "end" if until is ended else "be as `until` wants it"
         seen: ExecutionState | None = None
         async with limited(timeout, f"execution {execution_id} to {aim}", lambda: seen):
-            execution = await existing(self, execution_id)
+            execution = await existing(self._queries, execution_id)
             seen = execution.state
             if until(execution):
                 return execution
-            async with aclosing(self._changes(execution, mode, poll)) as news:
+            async with aclosing(self._after(execution, mode, poll)) as news:
                 async for each in news:
                     if each.version <= execution.version:
                         continue
                     if isinstance(each, Execution):
                         execution = each
                     elif until is not ended or may_end(each.type):
-                        execution = await retried(None, existing, self, execution_id)
+                        execution = await retried(None, existing, self._queries, execution_id)
                     else:
                         # It is not read for this, but the state is no secret.
                         seen = target(seen, each.type) or seen
@@ -88,14 +93,14 @@ class Waits(Subscriptions):
         """
         seen: ApprovalStatus | None = None
         async with limited(timeout, f"approval {approval.id} to be resolved", lambda: seen):
-            execution = await self.execution(approval.execution_id)
+            execution = await self._queries.execution(approval.execution_id)
             # Read after the execution, so that nothing falls between the two.
             found = await self._approval(approval.id)
             seen = found.status
             if found.status is not ApprovalStatus.PENDING:
                 return found
             signals = (
-                self._polled(poll) if execution is None else self._changes(execution, mode, poll)
+                self._polled(poll) if execution is None else self._after(execution, mode, poll)
             )
             async with aclosing(signals):
                 async for each in signals:
@@ -117,12 +122,12 @@ class Waits(Subscriptions):
 
         ``async with client.watch(execution) as watch: ...``; ``execution`` may be its id.
         """
-        return StateWatch(self, _id_of(execution), mode, poll)
+        return StateWatch(self._queries, self._changes, _id_of(execution), mode, poll)
 
-    def _changes(
+    def _after(
         self, execution: Execution, mode: Mode, poll: float | None
     ) -> AsyncGenerator[News, None]:
-        return changes(self, execution.id, execution.version, mode=mode, poll=poll)
+        return self._changes.after(execution.id, execution.version, mode=mode, poll=poll)
 
     async def _polled(self, poll: float | None) -> AsyncGenerator[None, None]:
         while True:
@@ -130,7 +135,7 @@ class Waits(Subscriptions):
             yield None
 
     async def _approval(self, approval_id: str) -> Approval:
-        found = await self.approval(approval_id)
+        found = await self._queries.approval(approval_id)
         if found is None:
             raise NotFound("NOT_FOUND", f"there is no approval {approval_id!r} that you may see")
         return found

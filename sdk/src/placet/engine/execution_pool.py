@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from placet._util.invoke import described
-from placet.client.client import Client
-from placet.client.leases import SHORTEST_LEASE
+from placet.client.leases import SHORTEST_LEASE, Leases
+from placet.client.queries import Queries
 from placet.client.transport.retry import retried
 from placet.engine.execution_runner import ExecutionRunner, Stage
 from placet.engine.fenced_sender import Submit
@@ -59,7 +59,8 @@ class ExecutionPool:
 
     def __init__(
         self,
-        client: Client,
+        queries: Queries,
+        leases: Leases,
         worker: str,
         workflows: WorkflowRegistry,
         submit: Submit,
@@ -70,7 +71,8 @@ class ExecutionPool:
         self.workflows = workflows
         self.submit = submit
         self.threads = ThreadPoolExecutor(threads, "placet-step")
-        self._client = client
+        self._queries = queries
+        self._leases = leases
         self._worker = worker
         self._put_away_after = put_away_after
         self.told = True
@@ -134,7 +136,7 @@ class ExecutionPool:
 
     async def load(self, execution_id: str) -> ExecutionHistory:
         """Read an execution's record. Raises RequestError."""
-        return await load(self._client, execution_id)
+        return await load(self._queries, execution_id)
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass between two attempts of a step."""
@@ -277,7 +279,7 @@ class ExecutionPool:
         for runner in tuple(self._doubted):
             if runner not in self._doubted or runner.stage is Stage.CLOSED:
                 continue
-            execution = await retried(None, self._client.execution, runner.execution.id)
+            execution = await retried(None, self._queries.execution, runner.execution.id)
             if execution is None or execution.state.final or execution.fence != runner.fence:
                 runner.abandon()
         self._doubted = set()
@@ -310,14 +312,15 @@ class ExecutionPool:
         # Cancelled workflows are told so by callbacks, which come before this.
         await asyncio.sleep(0)
         self.threads.shutdown(wait=False, cancel_futures=True)
-        self._client.retry_for = min(self._client.retry_for, RELEASE_SECONDS)
+        transport = self._leases.transport
+        transport.retry_for = min(transport.retry_for, RELEASE_SECONDS)
         try:
             await self._release({**self._returning, **held}, RELEASE_SECONDS)
             # Also what was claimed and has not been told of.
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._client.release(self._worker, seen={}, others=True)
+                await self._leases.release(self._worker, seen={}, others=True)
         except (PlacetError, TimeoutError) as error:
-            reason = str(error) or f"no answer from {self._client.url} in {RELEASE_SECONDS:g} s"
+            reason = str(error) or f"no answer from {transport.url} in {RELEASE_SECONDS:g} s"
             if held or self._returning:
                 log.warning(
                     "executions are not released; their leases will run out on their own, %g s"
@@ -331,7 +334,7 @@ class ExecutionPool:
     async def _keep_lease(self, lease: timedelta) -> None:
         while True:
             try:
-                await self._client.heartbeat(self._worker, lease=lease)
+                await self._leases.heartbeat(self._worker, lease=lease)
             except PlacetError as error:
                 log.warning("the lease is not kept: %s", error)
             await asyncio.sleep(lease.total_seconds() / 3)
@@ -342,7 +345,7 @@ class ExecutionPool:
         for start in range(0, len(items), RELEASES):
             some = items[start : start + RELEASES]
             async with asyncio.timeout(seconds):
-                await self._client.release(
+                await self._leases.release(
                     self._worker,
                     seen={execution_id: back.seen for execution_id, back in some},
                     fences={execution_id: back.fence for execution_id, back in some},

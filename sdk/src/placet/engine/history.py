@@ -70,9 +70,9 @@ class ExecutionHistory:
         return [e for e in (*self.first, *self.last) if e.version > after and e.type in WAKES]
 
 
-async def load(client: Queries, execution_id: str) -> ExecutionHistory:
+async def load(queries: Queries, execution_id: str) -> ExecutionHistory:
     """Read an execution's record from the log. Raises RequestError."""
-    transcript = await client.transcript(execution_id)
+    transcript = await queries.transcript(execution_id)
     if transcript is None:
         # Without its record the workflow would do again what was done.
         msg = f"the record of execution {execution_id} can't be read"

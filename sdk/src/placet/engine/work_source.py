@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 
 from placet.client.changes import Mode
-from placet.client.client import Client
+from placet.client.leases import Leases
 from placet.client.transport.reconnecting import StreamCutError
 from placet.client.transport.retry import retried
 from placet.engine.execution_pool import ExecutionPool
@@ -30,7 +30,7 @@ class WorkSource:
 
     def __init__(
         self,
-        client: Client,
+        leases: Leases,
         pool: ExecutionPool,
         *,
         worker: str,
@@ -40,7 +40,7 @@ class WorkSource:
         grace: timedelta | None,
         mode: Mode,
     ) -> None:
-        self._client = client
+        self._leases = leases
         self._pool = pool
         self._worker = worker
         self._queues = queues
@@ -65,12 +65,12 @@ class WorkSource:
 
     @property
     def _polls(self) -> bool:
-        return self._mode == "poll" or self._client.socket.reach.blocked
+        return self._mode == "poll" or self._leases.transport.socket.reach.blocked
 
     async def _push(self) -> None:
         self._pool.keep(waiting=True)
         begun = monotonic()
-        assignments = self._client.assignments(
+        assignments = self._leases.assignments(
             self._worker,
             queues=self._queues,
             capacity=self._capacity,
@@ -88,10 +88,10 @@ class WorkSource:
             log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
             self._cut_level = logging.INFO
         await self._beat()
-        self._client.socket.reach.http_works()
+        self._leases.transport.socket.reach.http_works()
         # One that lasted is dialled anew at once: decisions may have been made meanwhile.
         if monotonic() - begun < SHORT_SECONDS:
-            await self._client.socket.pause()
+            await self._leases.transport.socket.pause()
 
     async def _poll(self) -> None:
         self._pool.keep(waiting=False)
@@ -107,7 +107,7 @@ class WorkSource:
 
     async def _ask(self, limit: int) -> Poll:
         ask = partial(
-            self._client.poll,
+            self._leases.poll,
             self._worker,
             queues=self._queues,
             limit=min(limit, MOST_AT_ONCE),
@@ -131,7 +131,7 @@ class WorkSource:
 
     async def _beat(self) -> None:
         """Keep the lease by a request, and abandon what was lost."""
-        beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
+        beat = partial(self._leases.heartbeat, self._worker, lease=self._lease)
         before = {runner.execution.id: runner for runner in self._pool.held()}
         for execution_id in (await retried(None, beat)).lost:
             # One that was claimed anew in the meantime has another driver.

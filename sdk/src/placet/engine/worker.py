@@ -77,7 +77,8 @@ class Engine:
         self._workflows = WorkflowRegistry()
         self._batcher = CommandBatcher(self._submit)
         self.pool = ExecutionPool(
-            self.client,
+            self.client.queries,
+            self.client.leases,
             self.worker,
             self._workflows,
             self._batcher.submit,
@@ -85,7 +86,7 @@ class Engine:
             put_away_after=put_away.total_seconds(),
         )
         self._work_source = WorkSource(
-            self.client,
+            self.client.leases,
             self.pool,
             worker=self.worker,
             queues=self.queues,
@@ -180,7 +181,7 @@ class Engine:
         return self._following
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
-        outcomes = await self.client.send_once(NOTE(commands))
+        outcomes = await self.client.transport.send_once(NOTE(commands))
         return [settled(outcome) for outcome in outcomes]
 
 

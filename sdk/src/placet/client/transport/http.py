@@ -2,14 +2,13 @@
 
 import asyncio
 from io import BytesIO
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from placet.client.transport.envelope import BoundOperation, ErrorInfo, Operation, Variables
+from placet.client.transport.envelope import BoundOperation, ErrorInfo
 from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError, told
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
@@ -64,8 +63,7 @@ class HttpTransport:
             msg = f"a service's address is a URL such as http://127.0.0.1:8000, not {url!r}"
             raise ValueError(msg)
         self.url = base if base.endswith("/graphql") else base + "/graphql"
-        self._token = token.strip()
-        self._authorization = f"Bearer {self._token}"
+        self._authorization = f"Bearer {token.strip()}"
         self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
@@ -74,21 +72,6 @@ class HttpTransport:
         self._changing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    def apart(self) -> Self:
-        """Give a client for the same service and token with connections of its own."""
-        return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
-
     async def close(self) -> None:
         """End all streams and connections. The object can't be used afterwards."""
         if self._open_socket is not None:
@@ -96,37 +79,6 @@ class HttpTransport:
         for session in (self._open_session, self._open_waiting):
             if session is not None:
                 await session.close()
-
-    async def execute(
-        self,
-        operation: Operation[..., T],
-        variables: Variables | None = None,
-        *,
-        idempotent: bool = True,
-        pause: float = PAUSE_SECONDS,
-    ) -> T:
-        """Send a query or mutation and return its result. Raises RequestError.
-
-        ``pause``: the longest pause between two attempts, in seconds. An operation that is not
-        idempotent is sent once, and by HTTP, because a server that shuts down still answers there.
-        """
-        bound = operation.bind(variables or {})
-        return await self.send(bound, idempotent=idempotent, pause=pause)
-
-    async def execute_once(
-        self, operation: Operation[..., T], variables: Variables | None = None
-    ) -> T:
-        """Send a query or mutation a single time. Raises RequestError."""
-        return await self.send_once(operation.bind(variables or {}))
-
-    async def find(
-        self, operation: Operation[..., T], variables: Variables, *, wait: float = 0
-    ) -> T | None:
-        """Send a query that may find nothing. Raises RequestError.
-
-        ``wait``: for how many seconds the service may put off its answer.
-        """
-        return await self.look_up(operation.bind(variables), wait=wait)
 
     async def send(
         self, bound: BoundOperation[T], *, idempotent: bool = True, pause: float = PAUSE_SECONDS
