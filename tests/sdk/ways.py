@@ -99,7 +99,7 @@ async def underway(client: Client, waiting: "asyncio.Future[Any]") -> None:
             waiting.result()
         transport = client.transport
         socket, session = transport._open_socket, transport._open_waiting
-        subscribed = socket and socket._link and socket._link._queues
+        subscribed = socket and socket._connection and socket._connection._queues
         asked = session and session.connector and session.connector._acquired
         return True if subscribed or asked else None
 

@@ -97,7 +97,7 @@ async def test_a_step_with_a_clearance_ends_before_its_execution_is_parked(
         assert (execution.parked is None) or limit
         if limit is None:
             paying.go.set()
-        assert "a timer can't be had" in await people.parked(execution_id)
+        assert "a timer can't be set" in await people.parked(execution_id)
     outcome = "paid" if limit is None else "TimeoutError: step 'pay' gave no result within 0.2 s"
     recorded = await steps(people, execution_id)
     assert [key for key, _ in recorded] == ["pay", "Parked"]
@@ -242,7 +242,7 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
         runner = only.pool.runner(execution_id)
 
         async def asleep() -> bool | None:
-            return (runner.asked == "signal 'pay'" and runner.seen is not None) or None
+            return (runner.waits_for == "signal 'pay'" and runner.seen is not None) or None
 
         await until(asleep)
         # Whatever it sends now waits behind what another execution has sent.

@@ -502,7 +502,7 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
             await engine.close()
             assert monotonic() - began < 8
     [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
-    assert "their leases will run out on their own, 30 s at most after" in told
+    assert "when their leases end, at most 30 s after" in told
     assert f"no answer from {wire.url}" in told
 
 

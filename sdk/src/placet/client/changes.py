@@ -67,7 +67,7 @@ class Changes:
             return MOVES(execution_id, version)
 
         socket = self._transport.socket
-        while not socket.reach.blocked:
+        while not socket.health.blocked:
             try:
                 async with aclosing(self._moves(execution_id, asked)) as moves:
                     async for move in moves:
@@ -81,7 +81,7 @@ class Changes:
             # The pause before the next attempt is a long poll, so that nothing is late meanwhile.
             pause = timedelta(seconds=pause_seconds())
             execution = await self._look(execution_id, version, pause)
-            socket.reach.http_works()
+            socket.health.http_works()
             if execution is not None:
                 version = execution.version
                 yield execution

@@ -22,30 +22,30 @@ from placet.policy import Policy
 T = TypeVar("T")
 
 
-class Asked(Protocol):
-    """Where what a workflow asks for is had."""
+class RunBackend(Protocol):
+    """What a Run needs of the instance of its workflow."""
 
     @property
     def loop(self) -> Any:
         """The workflow's own loop."""
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call.
+        """Return the key that was given, or ``name-n`` by order of call.
 
-        Raises ValueError for one that is reserved, or that the service does not take.
+        Raises ValueError for a key that is reserved, or that the service does not take.
         """
 
-    def ask(self, ask: Pending) -> "Future[Any]":
-        """Ask for something. Raises ValueError if its key is used already."""
+    def request(self, pending: Pending) -> "Future[Any]":
+        """Begin to wait for something. Raises ValueError if its key is used already."""
 
     def signal(self, name: str) -> "Future[Any]":
         """Wait for the next signal of a name."""
 
     def now(self) -> datetime:
-        """Give the time, in UTC."""
+        """Return the time, in UTC."""
 
     def patched(self, name: str) -> bool:
-        """Say whether the changed code is to be run."""
+        """Return whether to run the changed code."""
 
 
 class Run:
@@ -57,8 +57,8 @@ class Run:
     a step. What it finds changed parks the execution.
     """
 
-    def __init__(self, asked: Asked, execution: Execution, fence: int) -> None:
-        self._asked = asked
+    def __init__(self, backend: RunBackend, execution: Execution, fence: int) -> None:
+        self._backend = backend
         self._execution = execution
         self._fence = fence
         # A workflow that changes its input must find it unchanged when it is replayed.
@@ -149,10 +149,10 @@ class Run:
             clearance = replace(clearance, payload=payload)
             args = tuple(payload if each is shown else each for each in args)
             kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
-        ask = PendingStep(
+        pending = PendingStep(
             # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
             # first.
-            key=self._asked.key(key, name),
+            key=self._backend.key(key, name),
             named=name,
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
             read=returned(fn),
@@ -161,7 +161,7 @@ class Run:
             pause=pause,
             timeout=timeout,
         )
-        return self._have(ask)
+        return self._result_of(pending)
 
     def approval(
         self,
@@ -182,7 +182,7 @@ class Run:
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
             raise ValueError(msg)
-        key = self._asked.key(key, "approval")
+        key = self._backend.key(key, "approval")
         request = RequestApproval(
             execution_id=self.execution_id,
             fence=self._fence,
@@ -192,7 +192,7 @@ class Run:
             payload=plain(payload, "payload"),
             policy=policy,
         )
-        return self._have(PendingApproval(key=key, request=request))
+        return self._result_of(PendingApproval(key=key, request=request))
 
     def sleep(
         self, delay: timedelta | float, *, key: str | None = None
@@ -205,8 +205,8 @@ class Run:
         characters.
         """
         span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
-        return self._have(
-            PendingTimer(key=self._asked.key(key, "timer"), delay=max(span, timedelta()))
+        return self._result_of(
+            PendingTimer(key=self._backend.key(key, "timer"), delay=max(span, timedelta()))
         )
 
     def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
@@ -217,7 +217,7 @@ class Run:
         if when.tzinfo is None:
             msg = "sleep_until needs a time with a time zone: another machine may read it"
             raise ValueError(msg)
-        return self._have(PendingTimer(key=self._asked.key(key, "timer"), until=when))
+        return self._result_of(PendingTimer(key=self._backend.key(key, "timer"), until=when))
 
     @overload
     async def signal(self, name: str) -> Any: ...
@@ -232,7 +232,7 @@ class Run:
         """
         self._check_inside("signal")
         check_name(name, "the name of the signal", "none could ever come; wait for another")
-        return reader(kind)(await self._asked.signal(name))
+        return reader(kind)(await self._backend.signal(name))
 
     def child(
         self,
@@ -257,7 +257,7 @@ class Run:
             check_name(version, f"the version of child {workflow!r}", "no workflow can have it")
         if queue is not None:
             check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
-        key = self._asked.key(key, workflow)
+        key = self._backend.key(key, workflow)
         command = StartChild(
             execution_id=self.execution_id,
             fence=self._fence,
@@ -267,14 +267,16 @@ class Run:
             queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        ask = PendingChild(key=key, command=command, read=reader(kind), on_any_queue=queue is None)
-        return self._have(ask)
+        pending = PendingChild(
+            key=key, command=command, read=reader(kind), on_any_queue=queue is None
+        )
+        return self._result_of(pending)
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """Give the time, in UTC, recorded as a step."""
 
         async def now() -> datetime:
-            return self._asked.now()
+            return self._backend.now()
 
         return self.step(now)
 
@@ -296,14 +298,14 @@ class Run:
         for a name that is not 1 to 192 printable characters.
         """
         self._check_inside("patched")
-        return self._asked.patched(name)
+        return self._backend.patched(name)
 
-    async def _have(self, ask: Pending) -> Any:
-        self._check_inside(ask.kind)
-        return await self._asked.ask(ask)
+    async def _result_of(self, pending: Pending) -> Any:
+        self._check_inside(pending.kind)
+        return await self._backend.request(pending)
 
     def _check_inside(self, what: str) -> None:
-        if events._get_running_loop() is not self._asked.loop:  # noqa: SLF001 - see WorkflowLoop
+        if events._get_running_loop() is not self._backend.loop:  # noqa: SLF001 - see WorkflowLoop
             msg = (
                 f"run.{what} is for the workflow itself, while it runs; it was awaited in a step,"
                 " outside of the workflow, or in the clean-up of one that was put away"

@@ -1,4 +1,4 @@
-"""How an engine gets its work: pushed over the WebSocket, or polled for where there is none."""
+"""Where an engine gets its work: a stream over the WebSocket, or polling where there is none."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ SHORT_SECONDS = 5.0
 
 
 class WorkSource:
-    """Hands what the service gives a worker to its fleet, and keeps the lease meanwhile."""
+    """Passes what the service assigns to the pool, and keeps the lease meanwhile."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class WorkSource:
         self._cut_level = logging.WARNING
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises RequestError if the service turns the worker away."""
+        """Work until cancelled. Raises RequestError if the service refuses the worker."""
         try:
             while True:
                 if self._polls:
@@ -65,7 +65,7 @@ class WorkSource:
 
     @property
     def _polls(self) -> bool:
-        return self._mode == "poll" or self._leases.transport.socket.reach.blocked
+        return self._mode == "poll" or self._leases.transport.socket.health.blocked
 
     async def _push(self) -> None:
         self._pool.keep(waiting=True)
@@ -84,12 +84,12 @@ class WorkSource:
                 async for assignment in assignments:
                     self._pool.take(assignment)
         except StreamCutError as error:
-            # Told once, until there was one: a wrong address must not look like an engine at work.
+            # Warn once until a stream opens: a wrong address must not go unnoticed.
             log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
             self._cut_level = logging.INFO
         await self._beat()
-        self._leases.transport.socket.reach.http_works()
-        # One that lasted is dialled anew at once: decisions may have been made meanwhile.
+        self._leases.transport.socket.health.http_works()
+        # After a stream that lasted, connect at once: decisions may have been made meanwhile.
         if monotonic() - begun < SHORT_SECONDS:
             await self._leases.transport.socket.pause()
 
@@ -98,15 +98,15 @@ class WorkSource:
         await self._pool.returned()
         while self._polls:
             room = self._capacity - len(self._pool)
-            poll = await (self._ask(room) if room > 0 else self._hear())
-            # One answer may tell of an execution that it was lost, and then claimed anew.
+            poll = await (self._request(room) if room > 0 else self._listen())
+            # In one answer an execution may be lost first and claimed anew after that.
             for execution_id in poll.lost:
                 self._pool.abandon(execution_id)
             for claim in poll.claims:
                 self._pool.claim(claim)
 
-    async def _ask(self, limit: int) -> Poll:
-        ask = partial(
+    async def _request(self, limit: int) -> Poll:
+        poll = partial(
             self._leases.poll,
             self._worker,
             queues=self._queues,
@@ -115,31 +115,31 @@ class WorkSource:
             wait=LONG_POLL,
             holding=self._pool.holding(),
         )
-        return await retried(None, ask)
+        return await retried(None, poll)
 
-    async def _hear(self) -> Poll:
-        """Claim nothing, but hear of what comes for what is held, until there is room for more."""
-        asking = asyncio.ensure_future(self._ask(0))
+    async def _listen(self) -> Poll:
+        """Claim nothing, but get the events of what is held, until there is room for more."""
+        asking = asyncio.ensure_future(self._request(0))
         waiting = asyncio.ensure_future(self._pool.room(self._capacity))
         try:
             await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            # An answer that is not waited for is given again: it is known what was not heard of.
+            # An answer that is dropped here comes again: the next poll says what is known.
             return asking.result() if asking.done() else Poll(claims=[], lost=[])
         finally:
             asking.cancel()
             waiting.cancel()
 
     async def _beat(self) -> None:
-        """Keep the lease by a request, and abandon what was lost."""
+        """Prolong the lease by a request, and abandon what was lost."""
         beat = partial(self._leases.heartbeat, self._worker, lease=self._lease)
         before = {runner.execution.id: runner for runner in self._pool.held()}
         for execution_id in (await retried(None, beat)).lost:
-            # One that was claimed anew in the meantime has another driver.
+            # An execution that was claimed anew meanwhile has another runner.
             if execution_id in before:
                 before[execution_id].abandon()
 
     async def _find_lost(self) -> None:
-        """Abandon what was lost while there was no stream to say so, and what has ended."""
+        """Abandon what was lost or has ended while there was no stream to say so."""
         self._cut_level = logging.WARNING
         before = self._pool.held()
         if not before:
@@ -150,7 +150,7 @@ class WorkSource:
         self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
 
     async def _confirm(self, before: Sequence[ExecutionRunner]) -> None:
-        """Ask about those that the stream does not tell of again, once it has had time to."""
+        """Ask about executions that the stream does not announce again within some seconds."""
         self._pool.doubt(before)
         await asyncio.sleep(CONFIRM_SECONDS)
         await self._pool.confirm()

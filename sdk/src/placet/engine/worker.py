@@ -35,7 +35,8 @@ DRAIN = timedelta(seconds=10)
 class Engine:
     """Runs workflows for one service.
 
-    ``worker`` names this process to the service and must be its alone; by default it is made up.
+    ``worker`` names this process to the service. No other process may use the name; by default it
+    is generated.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
     steps get a thread at once. ``lease``: for how long its executions stay its own when it is
     neither connected nor heard of. ``grace``: for how long when its connection broke off, as it
@@ -125,10 +126,10 @@ class Engine:
     async def serve(self) -> None:
         """Work until SIGTERM, SIGINT or :meth:`close`.
 
-        What the process has loaded by now is taken out of the garbage collector's rounds, which
-        would otherwise stop all workflows for some 50 ms again and again (``gc.freeze``).
+        Objects that exist by now are excluded from garbage collection (``gc.freeze``), because
+        collections would otherwise stop all workflows for some 50 ms again and again.
 
-        Raises RequestError if the service turns this engine away, for its token say.
+        Raises RequestError if the service refuses this engine, for example its token.
         """
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:

@@ -66,7 +66,7 @@ class InMemoryService:
     """The service of one execution, for its driver. ``now`` is the time that events get."""
 
     threads: Executor | None = None
-    told = True
+    streaming = True
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class InMemoryService:
         self.running = False
         self._resting.set()
 
-    def spare(self, runner: ExecutionRunner, *, parked: bool) -> None:
+    def give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
         """Take note that it can't go on."""
         self.running = False
         if not parked and self.error is None:

@@ -115,7 +115,7 @@ class Trial:
         found = [a for a in await self.pending() if key in {None, a.key}]
         if len(found) != 1:
             keys = ", ".join(a.key for a in self._memory.pending()) or "none"
-            waits = f"it waits for {self._asked}" if self._memory.running else "it has ended"
+            waits = f"it waits for {self._waits_for}" if self._memory.running else "it has ended"
             msg = (
                 f"the workflow waits for {len(found)} such approvals; all that are pending: {keys};"
                 f" {waits}"
@@ -162,7 +162,7 @@ class Trial:
         while self._memory.running and self._memory.fire_next(None):
             await self._rest()
         if self._memory.running:
-            msg = f"the workflow waits for {self._asked}, and no timer is set"
+            msg = f"the workflow waits for {self._waits_for}, and no timer is set"
             raise LookupError(msg)
         if self._memory.error is not None:
             raise TrialFailed(self._memory.error)
@@ -175,13 +175,13 @@ class Trial:
         except TimeoutError:
             msg = (
                 f"the workflow was busy for {self._seconds} s, with a step that hangs perhaps;"
-                f" it waits for {self._asked}"
+                f" it waits for {self._waits_for}"
             )
             raise TimeoutError(msg) from None
 
     @property
-    def _asked(self) -> str:
-        return "nothing" if self._runner is None else self._runner.asked
+    def _waits_for(self) -> str:
+        return "nothing" if self._runner is None else self._runner.waits_for
 
 
 class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened

@@ -42,7 +42,7 @@ _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
 }
 
 
-class LinkLostError(PlacetError):
+class ConnectionLostError(PlacetError):
     """A subscription or a request ended without a word from the service."""
 
 
@@ -73,7 +73,7 @@ class GraphQLWebSocket:
         self._websocket = websocket
         self._ids = count(1)
         self._queues: dict[str, asyncio.Queue[_Item]] = {}
-        self._asked: dict[str, asyncio.Future[msgspec.Raw]] = {}
+        self._requests: dict[str, asyncio.Future[msgspec.Raw]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -99,16 +99,16 @@ class GraphQLWebSocket:
             later = error.status >= SERVER_ERRORS or error.status in TRY_LATER
             raise (Unavailable if later else BadRequest)(msg) from error
         except (aiohttp.ClientError, OSError) as error:
-            msg = f"no answer from {url}: {told(error)}"
+            msg = f"no answer from {url}: {reason_of(error)}"
             raise Unavailable(msg) from error
-        link = cls(websocket)
+        connection = cls(websocket)
         try:
-            await link._initialise(authorization)
+            await connection._initialise(authorization)
         except BaseException:
             await websocket.close()
             raise
-        link._reader = asyncio.create_task(link._read(), name="placet-link")
-        return link
+        connection._reader = asyncio.create_task(connection._read(), name="placet-connection")
+        return connection
 
     @property
     def lost(self) -> bool:
@@ -124,8 +124,8 @@ class GraphQLWebSocket:
     async def subscribe(self, request: Request) -> AsyncGenerator[msgspec.Raw, None]:
         """Give the payloads of a subscription's ``next`` messages until the service completes it.
 
-        Raises LinkLostError when the connection ends or the reader fell too far behind, and the
-        service's error.
+        Raises ConnectionLostError when the connection ends or the reader falls too far behind, and
+        the service's error.
         """
         key = str(next(self._ids))
         queue: asyncio.Queue[_Item] = asyncio.Queue()
@@ -143,18 +143,18 @@ class GraphQLWebSocket:
     @property
     def busy(self) -> bool:
         """Whether it carries so much that more had better go another way."""
-        return len(self._asked) + len(self._queues) >= MAX_CARRIED
+        return len(self._requests) + len(self._queues) >= MAX_CARRIED
 
-    async def ask(self, request: msgspec.Raw) -> msgspec.Raw:
+    async def request(self, request: msgspec.Raw) -> msgspec.Raw:
         """Send a query or mutation, as the JSON that would be posted, and give its answer.
 
-        Raises LinkLostError when the connection ends, for whatever reason: it may be another
+        Raises ConnectionLostError when the connection ends, for whatever reason: it may be another
         request's fault, and nobody knows whether this one was carried out. Raises the service's
         error. If it is cancelled, the answer is not heard.
         """
         key = str(next(self._ids))
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._asked[key] = answer
+        self._requests[key] = answer
         try:
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             return await answer
@@ -174,7 +174,7 @@ class GraphQLWebSocket:
         except TimeoutError as error:
             msg = f"no connection_ack within {ACK_SECONDS:g} s"
             raise Unavailable(msg) from error
-        except LinkLostError as error:
+        except ConnectionLostError as error:
             raise Unavailable(str(error)) from error
 
     async def _read(self) -> None:
@@ -184,10 +184,10 @@ class GraphQLWebSocket:
         for queue in self._queues.values():
             queue.put_nowait(cause)
         self._queues.clear()
-        for answer in self._asked.values():
+        for answer in self._requests.values():
             if not answer.done():
-                answer.set_exception(LinkLostError(str(cause)))
-        self._asked.clear()
+                answer.set_exception(ConnectionLostError(str(cause)))
+        self._requests.clear()
         await self._websocket.close()
 
     async def _until_end(self) -> Exception:
@@ -202,9 +202,9 @@ class GraphQLWebSocket:
             await self._send(_Frame(type="pong"))
         if message.id is None:
             return
-        if (answer := self._asked.get(message.id)) is not None:
+        if (answer := self._requests.get(message.id)) is not None:
             if message.type in {"complete", "error"}:
-                del self._asked[message.id]
+                del self._requests[message.id]
             _settle(answer, message)
             return
         if (queue := self._queues.get(message.id)) is None:
@@ -213,7 +213,7 @@ class GraphQLWebSocket:
             case "next" if queue.qsize() >= MAX_WAITING:
                 # Waiting for this reader would hold up all others. It begins again where it was.
                 del self._queues[message.id]
-                queue.put_nowait(LinkLostError("the reader of a stream fell behind"))
+                queue.put_nowait(ConnectionLostError("the reader of a stream fell behind"))
                 await self._complete(message.id)
             case "next" if isinstance(message.payload, msgspec.Raw):
                 queue.put_nowait(message.payload.copy())
@@ -227,7 +227,7 @@ class GraphQLWebSocket:
     async def _complete(self, key: str) -> None:
         try:
             await self._send(_Frame(type="complete", id=key))
-        except LinkLostError:
+        except ConnectionLostError:
             # Whoever reads next is told; a lost connection has no subscription to end.
             return
 
@@ -236,7 +236,7 @@ class GraphQLWebSocket:
             await self._websocket.send_str(_encode(frame).decode())
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             msg = "the WebSocket is closed"
-            raise LinkLostError(msg) from error
+            raise ConnectionLostError(msg) from error
 
     async def _receive(self) -> _Message:
         frame = await self._websocket.receive()
@@ -245,13 +245,15 @@ class GraphQLWebSocket:
                 return _decode(frame.data)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 msg = f"a message that can't be read: {error}"
-                raise LinkLostError(msg) from error
+                raise ConnectionLostError(msg) from error
         code = self._websocket.close_code
         said = frame.extra if isinstance(frame.extra, str) and frame.extra else "no reason given"
-        raise _CLOSE_ERRORS.get(code or 0, LinkLostError)(f"WebSocket closed ({code}): {said}")
+        raise _CLOSE_ERRORS.get(code or 0, ConnectionLostError)(
+            f"WebSocket closed ({code}): {said}"
+        )
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Say why there was no connection, in the operating system's words where it has any."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
@@ -268,11 +270,11 @@ def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:
         case "error":
             answer.set_exception(_error(message.payload))
         case "complete":
-            answer.set_exception(LinkLostError("a request was completed without an answer"))
+            answer.set_exception(ConnectionLostError("a request was completed without an answer"))
 
 
 def _error(payload: msgspec.Raw | msgspec.UnsetType) -> Exception:
     try:
         return _decode_errors(b"[]" if payload is msgspec.UNSET else payload)[0].exception()
     except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as error:
-        return LinkLostError(f"an error message that can't be read: {error}")
+        return ConnectionLostError(f"an error message that can't be read: {error}")

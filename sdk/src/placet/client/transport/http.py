@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from placet.client.transport.envelope import BoundOperation, ErrorInfo
-from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError, told
+from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket, reason_of
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
 from placet.errors import (
@@ -114,9 +114,9 @@ class HttpTransport:
 
     async def _change(self, body: bytes) -> bytes | msgspec.Raw:
         self._check_loop()
-        link = None if self._open_socket is None else self._open_socket.link
-        if link is not None:
-            return await self._ask(link, body)
+        connection = None if self._open_socket is None else self._open_socket.connection
+        if connection is not None:
+            return await self._ask(connection, body)
         self._changing += 1
         try:
             if self._changing >= MANY:
@@ -125,11 +125,11 @@ class HttpTransport:
         finally:
             self._changing -= 1
 
-    async def _ask(self, link: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
+    async def _ask(self, connection: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
         try:
             async with asyncio.timeout(self._timeout):
-                return await link.ask(msgspec.Raw(body))
-        except LinkLostError as error:
+                return await connection.request(msgspec.Raw(body))
+        except ConnectionLostError as error:
             raise Unavailable(f"no answer from {self.url}: {error}") from error
         except TimeoutError as error:
             msg = f"no answer from {self.url} within {self._timeout:g} s"
@@ -145,7 +145,7 @@ class HttpTransport:
             async with session.post(self.url, data=data, timeout=timeout) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"no answer from {self.url}: {told(error)}") from error
+            raise Unavailable(f"no answer from {self.url}: {reason_of(error)}") from error
         if status in _STATUS or response.content_type not in _JSON_TYPES:
             raise _failure(self.url, status, answer)
         return answer

@@ -12,7 +12,7 @@ from typing import TypeVar
 import aiohttp
 
 from placet.client.transport.envelope import BoundOperation
-from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError
+from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket
 from placet.client.transport.retry import retried
 from placet.client.transport.websocket_health import WebSocketHealth
 from placet.errors import PlacetError, transient
@@ -41,29 +41,29 @@ class ReconnectingWebSocket:
     """One connection for all streams of a client, and for its commands while it is open."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
-        self.reach = WebSocketHealth(url)
+        self.health = WebSocketHealth(url)
         self._session = session
         self._url = url
         self._authorization = authorization
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
-        self._link: GraphQLWebSocket | None = None
+        self._connection: GraphQLWebSocket | None = None
         self._dial: asyncio.Task[None] | None = None
         self._opened_at = 0.0
         self._refused_at = -math.inf
         self._refusal: Exception | None = None
 
     @property
-    def link(self) -> GraphQLWebSocket | None:
+    def connection(self) -> GraphQLWebSocket | None:
         """The connection, if it is open at this moment and not busy."""
-        link = self._link
-        return None if link is None or link.lost or link.busy else link
+        connection = self._connection
+        return None if connection is None or connection.lost or connection.busy else connection
 
     def dial(self) -> None:
         """Begin to open the connection, if there is none, for a caller who can do without it."""
         waiting = monotonic() - self._refused_at < REFUSED_SECONDS
-        open_ = self._link is not None and not self._link.lost
-        if not (open_ or waiting or self._dial or self.reach.blocked):
+        open_ = self._connection is not None and not self._connection.lost
+        if not (open_ or waiting or self._dial or self.health.blocked):
             self._dial = asyncio.create_task(self._try(), name="placet-dial")
 
     async def _try(self) -> None:
@@ -79,8 +79,8 @@ class ReconnectingWebSocket:
         if self._dial is not None:
             self._dial.cancel()
             await asyncio.wait([self._dial])
-        if self._link is not None:
-            await self._link.close()
+        if self._connection is not None:
+            await self._connection.close()
 
     async def stream(
         self,
@@ -99,9 +99,9 @@ class ReconnectingWebSocket:
         ``on_open`` runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
-            link, told = await self._live(patient=patient), False
+            connection, told = await self._live(patient=patient), False
             bound = bind()
-            messages = link.subscribe(bound.request)
+            messages = connection.subscribe(bound.request)
             try:
                 async with aclosing(messages):
                     if on_open is not None:
@@ -114,10 +114,10 @@ class ReconnectingWebSocket:
                 if ends and not told:
                     return
             except Exception as error:
-                if link.lost and not patient:
+                if connection.lost and not patient:
                     self._note_lost()
                     raise StreamCutError(str(error)) from error
-                if not (isinstance(error, LinkLostError) or transient(error)):
+                if not (isinstance(error, ConnectionLostError) or transient(error)):
                     raise
             # Also a service that ends each stream at once must not be asked in a tight loop.
             await self.pause()
@@ -141,23 +141,23 @@ class ReconnectingWebSocket:
         asked_at = monotonic()
         async with self._dialling:
             self._note_lost()
-            if self._link is not None:
-                return self._link
+            if self._connection is not None:
+                return self._connection
             if self._refusal is not None and self._refused_at >= asked_at:
                 # While this stream stood in line, it was tried in vain.
                 raise self._refusal
             try:
-                self._link = await GraphQLWebSocket.open(
+                self._connection = await GraphQLWebSocket.open(
                     self._session, self._url, self._authorization
                 )
             except PlacetError as error:
                 self._refused_at, self._refusal = monotonic(), error
-                self.reach.refused()
+                self.health.refused()
                 raise
             self._opened_at = monotonic()
-            return self._link
+            return self._connection
 
     def _note_lost(self) -> None:
-        if self._link is not None and self._link.lost:
-            self._link = None
-            self.reach.lost(monotonic() - self._opened_at)
+        if self._connection is not None and self._connection.lost:
+            self._connection = None
+            self.health.lost(monotonic() - self._opened_at)
