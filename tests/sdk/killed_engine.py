@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from placet import Doubt, Engine, Run, require
-from placet.models.responses import Heartbeat
+from placet.models.worker_responses import Heartbeat
 
 GRACE = timedelta(seconds=0.1)
 FINANCE = require(1, group="finance")

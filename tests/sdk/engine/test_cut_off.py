@@ -10,7 +10,7 @@ import pytest
 
 from placet import Engine, Run, require
 from placet.client.transport.graphql_ws import GraphQLWebSocket
-from placet.models.responses import Heartbeat
+from placet.models.worker_responses import Heartbeat
 from tests.sdk.engines import started
 from tests.sdk.people import SECONDS, People, Server
 from tests.support.proxy import HttpWire

@@ -8,7 +8,7 @@ from placet import Clearance, Run, require
 from placet.engine.host import Host
 from placet.engine.pending import PendingStep
 from placet.engine.step_runner import StepRunner
-from placet.models.responses import Noted
+from placet.models.worker_responses import Noted
 from placet.testing import Trial
 from placet.testing.trial import START
 

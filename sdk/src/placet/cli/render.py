@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from placet._util.canonical_json import digest
-from placet.cli.waits import Waits
+from placet.cli.execution_waits import ExecutionWaits
 from placet.models.enums import ApprovalStatus
 from placet.models.responses import (
     Accepted,
@@ -70,7 +70,7 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
     out.print(table)
 
 
-def print_history(history: History, waits: Waits) -> None:
+def print_history(history: History, waits: ExecutionWaits) -> None:
     """Print an execution with its steps, approvals and signals, and what it waits for."""
     execution = history.execution
     _pairs(
@@ -100,7 +100,7 @@ def print_history(history: History, waits: Waits) -> None:
             _line(f"  {line}")
 
 
-def _waited_for(history: History, waits: Waits) -> Iterator[str]:
+def _waited_for(history: History, waits: ExecutionWaits) -> Iterator[str]:
     execution = history.execution
     pending = [a for a in history.approvals if a.status is ApprovalStatus.PENDING]
     for approval in pending:

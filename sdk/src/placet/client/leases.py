@@ -8,7 +8,7 @@ from placet._util.durations import iso_duration
 from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import leases as operations
 from placet.models.commands import ClaimRequest, Holding, Release
-from placet.models.responses import Assignment, Claim, Heartbeat, Poll
+from placet.models.worker_responses import Assignment, Claim, Heartbeat, Poll
 
 LEASE = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)

@@ -15,8 +15,8 @@ from placet.models.responses import (
     Page,
     Principal,
     RecordedEvent,
-    Transcript,
 )
+from placet.models.worker_responses import Transcript
 
 NO_WAIT = timedelta(0)
 

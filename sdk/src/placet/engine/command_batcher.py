@@ -11,7 +11,7 @@ import msgspec
 from placet.client.transport.retry import retried
 from placet.errors import BadRequest, Internal, LimitExceeded, PlacetError, Refused, transient
 from placet.models.commands import Command
-from placet.models.responses import Noted
+from placet.models.worker_responses import Noted
 
 MAX_COMMANDS = 256
 MAX_BYTES = 512 * 1024

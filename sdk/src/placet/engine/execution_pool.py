@@ -20,7 +20,7 @@ from placet.engine.history import Event, ExecutionHistory, load, resolution
 from placet.engine.registry import WorkflowRegistry
 from placet.engine.releases import Releases, Returned
 from placet.errors import PlacetError
-from placet.models.responses import Assignment, Claim
+from placet.models.worker_responses import Assignment, Claim
 
 log = logging.getLogger("placet.engine")
 

@@ -18,7 +18,7 @@ from placet.engine.runner_backend import RunnerBackend
 from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
 from placet.models.commands import Command, FailExecution, ParkExecution
-from placet.models.responses import Claim, Noted
+from placet.models.worker_responses import Claim, Noted
 
 log = logging.getLogger("placet.engine")
 

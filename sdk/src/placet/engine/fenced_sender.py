@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
 from placet.models.commands import Command, CompleteExecution, FailExecution
-from placet.models.responses import Noted
+from placet.models.worker_responses import Noted
 
 log = logging.getLogger("placet.engine")
 

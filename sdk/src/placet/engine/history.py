@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from placet.client.queries import Queries
 from placet.errors import Internal, Nondeterministic
 from placet.models.enums import ApprovalStatus, ExecutionState
-from placet.models.responses import ApprovalRecord, Assignment, Past, Transcript
+from placet.models.responses import ApprovalRecord
+from placet.models.worker_responses import Assignment, Past, Transcript
 
 _RESOLVED = {
     ApprovalStatus.GRANTED: "ApprovalGranted",

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from placet.models.commands import Command
-from placet.models.responses import Execution, Noted
+from placet.models.responses import Execution
+from placet.models.worker_responses import Noted
 
 EventContent = tuple[str, dict[str, Any]]
 """The type and the data of the event that a command records."""

@@ -14,7 +14,7 @@ from placet.client.transport.reconnecting import StreamCutError
 from placet.client.transport.retry import retried
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.execution_runner import ExecutionRunner
-from placet.models.responses import Poll
+from placet.models.worker_responses import Poll
 
 log = logging.getLogger("placet.engine")
 

@@ -1,7 +1,7 @@
 """Tests of workflows: in memory with decisions made by the test, and along recorded histories.
 
-``memory`` imitates the rules of the service for one execution. Imports ``engine`` and what that
-imports.
+The ``in_memory`` modules imitate the rules of the service for one execution: a rule that changes
+there changes here. Imports ``engine`` and what that imports.
 """
 
 from placet.testing.replay import replay

@@ -16,7 +16,8 @@ from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import Nondeterministic
 from placet.models.commands import Command, CompleteExecution
 from placet.models.enums import ExecutionState
-from placet.models.responses import Execution, Noted, Past, Transcript
+from placet.models.responses import Execution
+from placet.models.worker_responses import Noted, Past, Transcript
 
 _COMPLETED = ExecutionState.COMPLETED
 

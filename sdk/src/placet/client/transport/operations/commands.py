@@ -8,7 +8,8 @@ from msgspec.json import Decoder
 from placet.client.transport.envelope import Operation, Response, Variables
 from placet.client.transport.operations import fragments
 from placet.models.commands import Command, Input
-from placet.models.responses import Accepted, Noted, RefusedResult
+from placet.models.responses import Accepted, RefusedResult
+from placet.models.worker_responses import Noted
 
 Outcome = Accepted | RefusedResult
 NotedOutcome = Noted | RefusedResult

@@ -9,7 +9,8 @@ from placet._util.durations import iso_duration
 from placet.client.transport.envelope import Operation, Response, Variables, given
 from placet.client.transport.operations import fragments
 from placet.models.commands import ClaimRequest, Release
-from placet.models.responses import Assignment, Heartbeat, Poll, ResponseModel
+from placet.models.responses import ResponseModel
+from placet.models.worker_responses import Assignment, Heartbeat, Poll
 
 
 class Released(ResponseModel, frozen=True):

@@ -16,11 +16,11 @@ from placet.models.responses import (
     ExecutionChange,
     ExecutionSnapshot,
     Page,
-    Past,
     Principal,
     RecordedEvent,
     Step,
 )
+from placet.models.worker_responses import Past
 
 
 class HistoryPage(Execution, kw_only=True, frozen=True):
