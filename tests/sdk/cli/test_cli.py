@@ -386,7 +386,7 @@ async def test_executions_are_cancelled_and_failed_ones_run_on(
     await engine.fail(id_, "no seats")
     assert run("retry", id_) == "it runs on"
     assert run("cancel", id_, "--reason", "not needed") == "cancelled"
-    assert run("cancel", id_, "--reason", "not needed") == "cancelled (it was so already)"
+    assert run("cancel", id_, "--reason", "not needed") == "cancelled (it was already)"
     execution = await operator.execution(id_)
     assert execution is not None
     assert execution.state is ExecutionState.CANCELLED

@@ -512,7 +512,7 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
         ({"drain": 2}, "drain is a timedelta, such as timedelta(seconds=5), not 2"),
         ({"grace": timedelta(seconds=-1)}, "grace is -1 s, it must be 0 s or more"),
         ({"lease": timedelta(seconds=0.5)}, "lease is 0.5 s, it must be 1 s or more"),
-        ({"queues": "travel"}, "queues are several names, such as ['travel']"),
+        ({"queues": "travel"}, "queues takes a list of names, such as ['travel']"),
     ],
 )
 def test_what_an_engine_can_t_work_with_is_said_at_once(wrong: dict[str, Any], said: str) -> None:

@@ -76,7 +76,7 @@ def signal(
         try:
             return accepted, await client.execution(id_)
         except PlacetError:
-            # It was sent, and who is told of an error would send it again.
+            # The signal was sent. After an error people would send it again.
             return accepted, None
 
     accepted, execution = run(context, send)
@@ -128,12 +128,12 @@ def _json(text: str, option: str) -> Any:
 
 
 def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> Approval:
-    """Print the approval and ask. What is then decided is what was printed."""
+    """Print the approval and ask. The decision is about what was printed."""
 
     async def find(client: Client) -> Approval:
         found = await client.approval(id_)
         if found is None:
-            # Whoever may decide need not see the execution, so it is not asked for itself.
+            # An approver need not see the execution, so its approvals are looked for instead.
             where = ApprovalFilter(execution_id=id_, status=[ApprovalStatus.PENDING])
             raise PlacetError(_no_approval(id_, list(await client.approvals(where))))
         return found
@@ -143,14 +143,14 @@ def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> App
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter(
-                "needed where there is no terminal to ask at", param_hint="--yes"
+                "needed without a terminal, where nobody can be asked", param_hint="--yes"
             )
         typer.confirm(question, abort=True)
     return approval
 
 
 def _before(accepted: Accepted) -> str:
-    return " (it was so already)" if accepted.repeated else ""
+    return " (it was already)" if accepted.repeated else ""
 
 
 def _no_approval(id_: str, pending: Sequence[Approval]) -> str:
@@ -163,7 +163,7 @@ def _no_approval(id_: str, pending: Sequence[Approval]) -> str:
 def _report(accepted: Accepted) -> None:
     if accepted.approval is None:
         return
-    repeated = " (you had decided so already)" if accepted.repeated else ""
+    repeated = " (you had already decided that)" if accepted.repeated else ""
     needed = render.missing(accepted.approval.outstanding)
     still = f", still needed: {needed}" if accepted.approval.resolved_at is None and needed else ""
     render.out.print(f"{accepted.approval.status}{repeated}{still}", markup=False, soft_wrap=True)

@@ -134,7 +134,7 @@ def _print_page(
     elif page:
         table(page)
     else:
-        # What reads the output of a list finds no line in it.
+        # On stderr, so that programs that read the list find no line in it.
         typer.echo(nothing, err=True)
     if page.next is not None:
         typer.echo(f"There are more: --after {page.next}", err=True)

@@ -1,4 +1,4 @@
-"""What the command prints."""
+"""Prints executions, approvals, events and JSON."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from placet.models.responses import (
 
 out = Console(highlight=False)
 if not out.is_terminal:
-    # A file or a pipe has no width to fit into.
+    # A file or a pipe has no width of its own.
     out = Console(highlight=False, width=200)
 
 
@@ -49,7 +49,7 @@ def print_executions(executions: Iterable[Execution]) -> None:
 
 
 def state_of(execution: Execution) -> str:
-    """Give the state, and whether anything keeps workers from going on."""
+    """Return the state, and whether the execution is parked or asleep."""
     if execution.parked is not None:
         return f"{execution.state}, parked"
     return f"{execution.state}, asleep" if execution.asleep else execution.state
@@ -114,7 +114,7 @@ def _waited_for(history: History, waits: ExecutionWaits) -> Iterator[str]:
     if execution.parked is not None:
         yield f"a person to let it go on: placet unpark {execution.id}"
     elif execution.asleep:
-        # Workflows ask for signals in their worker, and the service is not told of which.
+        # Only the worker knows which signals its workflow waits for.
         perhaps = "perhaps also " if others else ""
         yield f"{perhaps}a signal, of a name that the workflow alone knows"
     elif not others and execution.fence == 0:
@@ -182,17 +182,17 @@ def missing(requirements: Iterable[Requirement]) -> str:
 
 
 def when(instant: datetime) -> str:
-    """Give a moment in the reader's time zone, to the second."""
+    """Return a moment in the reader's time zone, to the second."""
     return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def compact(value: Any) -> str:
-    """Give JSON on one line."""
+    """Return JSON on one line."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _id_column() -> Column:
-    """Give a column that is never cut short: an id is there to be copied."""
+    """Return a column that is never cut short: an id is there to be copied."""
     return Column("ID", no_wrap=True, min_width=38)
 
 

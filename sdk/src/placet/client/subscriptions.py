@@ -1,4 +1,4 @@
-"""The client's streams: they go on after a lost connection, without a gap and without a repeat."""
+"""The streams of the client. They go on after a lost connection, without a gap or a repeat."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from placet.models.responses import ApprovalMessage, EventMessage, RecordedEvent
 
 
 class Subscriptions:
-    """What can be followed. All raise RequestError for what trying again can't cure."""
+    """The streams. All raise RequestError if trying again is useless."""
 
     def __init__(self, transport: HttpTransport, queries: Queries) -> None:
         self._transport = transport
@@ -20,12 +20,12 @@ class Subscriptions:
     async def execution_events(
         self, execution_id: str, *, after_version: int | None = None
     ) -> AsyncGenerator[RecordedEvent, None]:
-        """Give an execution's events in order of version; without ``after_version`` new ones.
+        """Yield the events of an execution in order of version; by default only new ones.
 
-        Ends if there is no such execution, or not one the caller may see.
+        Ends if there is no such execution that the caller may see.
         """
         if after_version is None:
-            # Named, because a stream from "now" would lose what happens while it is dialled anew.
+            # A version, because a stream from "now" would lose events while it reconnects.
             execution = await self._queries.execution(execution_id)
             after = execution.version if execution else 0
         else:
@@ -42,9 +42,9 @@ class Subscriptions:
     async def events_stream(
         self, where: EventFilter | None = None, *, after: str | None = None
     ) -> AsyncGenerator[EventMessage, None]:
-        """Give events in the order of the log after a cursor, without one from now on.
+        """Yield events in the order of the log after a cursor; by default from now on.
 
-        A message without an event says that the cursor has moved on: keep it to go on from there.
+        A message without an event has a later cursor. Keep the cursor to go on from there.
         """
         cursor = await self._now() if after is None else after
         stream = self._transport.socket.stream(lambda: operations.EVENTS_STREAM(where, cursor))
@@ -61,7 +61,7 @@ class Subscriptions:
     async def approvals_stream(
         self, where: ApprovalFilter | None = None, *, after: str | None = None
     ) -> AsyncGenerator[ApprovalMessage, None]:
-        """Give each approval as it changes, and the id of each that no longer matches.
+        """Yield each approval as it changes, and the id of each that no longer matches.
 
         ``after``: a cursor, or the ``position`` of a page, which the stream then continues.
         """
@@ -73,6 +73,6 @@ class Subscriptions:
                 yield message
 
     async def _now(self) -> str | None:
-        # A stream from "now" would lose what happens while it is dialled anew. The read model is
-        # a moment behind the log at most, so this may bring an event or two from just before.
+        # A stream from "now" would lose events while it reconnects. The read model is at most a
+        # moment behind the log, so the stream may begin with events from just before.
         return (await self._queries.executions(first=0)).position

@@ -1,4 +1,4 @@
-"""Waiting for an execution or an approval: by push, by polling, or on a state kept in-process."""
+"""Waits for an execution or an approval: by push, by polling, or on a state kept in-process."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -24,14 +24,14 @@ def ended(execution: Execution) -> bool:
 
 
 class Waiting:
-    """What can be waited for.
+    """Waits for executions and approvals, and watches executions.
 
-    ``mode`` "push" listens to the execution's events on the client's one WebSocket, and goes over
-    to polling where WebSockets do not get through, saying so in the log. "poll" asks by HTTP:
-    ``poll`` None by long polls, each of which is answered at once when something happens, and else
-    every ``poll`` seconds. Each way ends the same for the same history. Lost connections and a
-    service that is away are waited out; ``timeout`` seconds after the call it is a TimeoutError,
-    which says what was waited for and how it was last seen.
+    ``mode`` "push" follows the execution's events on the client's WebSocket. If WebSockets do not
+    get through, it changes over to polling and logs that. "poll" asks by HTTP: with ``poll`` None
+    by long polls, which are answered as soon as something happens, and otherwise every ``poll``
+    seconds. Both give the same result for the same history. Lost connections and a service that is
+    away are waited out. After ``timeout`` seconds TimeoutError is raised; it says what was waited
+    for and how it was last seen.
     """
 
     def __init__(self, transport: HttpTransport, queries: Queries) -> None:
@@ -47,10 +47,10 @@ class Waiting:
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
     ) -> Execution:
-        """Wait until the execution is final, or until ``until`` says so, and give it as it stands.
+        """Wait until the execution is final, or until ``until`` is true, and return it.
 
-        ``execution`` may be its id. ``until`` is asked of the execution as it is read after a
-        change: what it passed through in between is not shown to it. Raises NotFound and
+        ``execution`` may be its id. ``until`` is called with the execution as it is read after a
+        change; it does not see the states that were passed in between. Raises NotFound and
         RequestError.
         """
         execution_id = _id_of(execution)
@@ -70,7 +70,7 @@ class Waiting:
                     elif until is not ended or may_end(each.type):
                         execution = await retried(None, existing, self._queries, execution_id)
                     else:
-                        # It is not read for this, but the state is no secret.
+                        # The execution is not read for this event, but its state is known.
                         seen = target(seen, each.type) or seen
                         continue
                     seen = execution.state
@@ -86,15 +86,15 @@ class Waiting:
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
     ) -> Approval:
-        """Wait until the approval is resolved, in whatever way, and give it.
+        """Wait until the approval is resolved, in whatever way, and return it.
 
-        Whoever sees the approval but not its execution, an approver that is, polls it every
-        ``poll`` seconds, by default 1, in either mode. Raises NotFound and RequestError.
+        For a caller who sees the approval but not its execution, such as an approver, it is polled
+        every ``poll`` seconds, by default 1, in either mode. Raises NotFound and RequestError.
         """
         seen: ApprovalStatus | None = None
         async with limited(timeout, f"approval {approval.id} to be resolved", lambda: seen):
             execution = await self._queries.execution(approval.execution_id)
-            # Read after the execution, so that nothing falls between the two.
+            # Read after the execution, so that no change between the two is missed.
             found = await self._approval(approval.id)
             seen = found.status
             if found.status is not ApprovalStatus.PENDING:

@@ -266,7 +266,7 @@ class ExecutionRunner:
                 self._catch_up()
 
     def fault(self, error: BaseException) -> None:
-        """Give the execution back after an error that is not the workflow's."""
+        """Return the execution back after an error that is not the workflow's."""
         if self.stage is Stage.CLOSED:
             return
         log.error(

@@ -57,7 +57,7 @@ class Host(Protocol):
         """Note that the workflow waits for events only."""
 
     def fault(self, error: BaseException) -> None:
-        """Give the execution back after an error that is not the workflow's."""
+        """Return the execution back after an error that is not the workflow's."""
 
     def park(self, reason: str) -> None:
         """Keep every worker from the execution until a person has looked at it."""

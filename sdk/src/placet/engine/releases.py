@@ -49,7 +49,7 @@ class Releases:
         self.unconfirmed.pop(execution_id, None)
 
     async def send(self, returned: Mapping[str, Returned], seconds: float | None = None) -> None:
-        """Give these back in as many requests as it takes, with a time limit for each request."""
+        """Return these back in as many requests as it takes, with a time limit for each request."""
         items = list(returned.items())
         for start in range(0, len(items), MAX_RELEASED):
             some = items[start : start + MAX_RELEASED]

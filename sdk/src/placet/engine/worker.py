@@ -38,13 +38,13 @@ class Engine:
     ``worker`` names this process to the service. No other process may use the name; by default it
     is generated.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
-    steps get a thread at once. ``lease``: for how long its executions stay its own when it is
-    neither connected nor heard of. ``grace``: for how long when its connection broke off, as it
-    does when this process is killed, and it was not heard of since; None: for all of the lease.
-    ``wait``: how it hears of work and of what is waited for; where WebSockets do not get through,
-    push goes over to polling by itself. ``put_away``: for how long a workflow waits before its
-    frames are dropped; it is replayed when something comes for it. ``drain``: for how long steps
-    that are under way may go on after :meth:`close` or SIGTERM.
+    steps get a thread at once. ``lease``: for how long it keeps its executions while it is neither
+    connected nor heard of. ``grace``: for how long after its connection broke, as it does when this
+    process is killed, and it was not heard of since; None: for the whole lease. ``wait``: how it
+    gets its work and the events of workflows. If WebSockets do not get through, push changes over
+    to polling by itself. ``put_away``: for how long a workflow waits before its frames are dropped.
+    It is replayed when something happens. ``drain``: for how long steps that are under way may go
+    on after :meth:`close` or SIGTERM.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Engine:
         _check_length("put_away", put_away)
         _check_length("drain", drain)
         if isinstance(queues, str):
-            msg = f"queues are several names, such as [{queues!r}]"
+            msg = f"queues takes a list of names, such as [{queues!r}]"
             raise TypeError(msg)
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -113,8 +113,8 @@ class Engine:
     ) -> WorkflowFunction | Callable[[WorkflowFunction], WorkflowFunction]:
         """Register an async function of (run, input) or (run), by default under its own name.
 
-        It runs the executions of that name and version; one without a version also those for
-        whose version there is no other.
+        It runs the executions of that name and version. A workflow without a version also runs
+        those for whose version there is no other.
         """
 
         def register(function: WorkflowFunction) -> WorkflowFunction:

@@ -7,6 +7,6 @@
 from placet._util.optional_imports import needs
 
 with needs("langgraph"):
-    from placet.langgraph.approvals import Approvals
+    from placet.langgraph.graph_runs import Approvals
 
 __all__ = ["Approvals"]

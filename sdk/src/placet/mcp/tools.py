@@ -1,4 +1,4 @@
-"""The tools of an agent that asks people before it acts."""
+"""The tools by which an agent asks people before it acts."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ from placet.policy import Policy
 
 STEP_NAME = "agent"
 PROGRESS_SECONDS = 5.0
-# Many clients give a call up after a minute.
+# Many clients stop waiting for a call after a minute.
 WAIT_SECONDS = 45
 MAX_WAIT_SECONDS = 600
 SHOWN = 500
 MAX_RESULT = 40_000
-"""Characters: 256 KiB of JSON even if each is written as an escape."""
+"""Characters: less than 256 KiB of JSON even if each is written as an escape."""
 MAX_FAILURE = 9_000
-"""Characters: an error may have 10,000, with what it is called."""
+"""Characters: an error may have 10,000 with its name."""
 
 ApprovalId = Annotated[str, Field(description="The approval_id that request_approval gave")]
 Payload = Annotated[
@@ -51,7 +51,7 @@ class ReportedFailureError(PlacetError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The tools, for one gate and one policy: an agent does not choose who decides."""
+    """The tools, for one gate and one policy. The agent does not choose who decides."""
 
     gate: Gate
     policy: Policy
@@ -164,7 +164,7 @@ class Tools:
                 raise ToolError("it was not redeemed, so there is nothing to report")
             clearance, done = clear(approval), outcome == "done"
             limit = MAX_RESULT if done else MAX_FAILURE
-            # What was done was done, whatever is said of it: the text must not have it refused.
+            # The action was done, so no text may make the service refuse the report.
             kept = result[:limit].encode(errors="replace").decode()
             failure = ReportedFailureError(kept)
             await self._check_first(approval, done=done, said=kept if done else described(failure))
@@ -193,7 +193,7 @@ class Tools:
         return approval
 
     async def _check_first(self, approval: Approval, *, done: bool, said: str) -> None:
-        """Refuse a report other than the one on record, which the service would pass over."""
+        """Raise ToolError for a second, different report, which the service would ignore."""
         history = await self.gate.client.history(approval.execution_id)
         steps = [] if history is None else history.steps
         step = next((each for each in steps if each.key == STEP_KEY), None)
@@ -217,7 +217,7 @@ class Tools:
 async def _progressing(
     waiting: asyncio.Task[Any], seconds: int, context: Context[Any, Any]
 ) -> None:
-    """Wait for the task, and tell a client that asked for it how it goes."""
+    """Wait for the task, and report progress to a client that wants it."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     while not waiting.done():
@@ -229,7 +229,7 @@ async def _progressing(
 
 
 def _reused(error: KeyReused, *, by_payload: bool) -> str:
-    """Say what to do where a key was used for another request."""
+    """Say what to do after a key was used for another request."""
     asked = error.approval
     known = "" if asked is None else f" It is {asked.id}, {asked.title!r}."
     named = "this payload, by which the request is known," if by_payload else "this key"
@@ -242,7 +242,7 @@ def _reused(error: KeyReused, *, by_payload: bool) -> str:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Tell the agent what it can act on; anything else is a fault, and told without its text."""
+    """Give the agent the text of errors that it can act on. Others are faults, without text."""
     try:
         yield
     except (PlacetError, ValueError) as error:

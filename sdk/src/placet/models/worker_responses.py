@@ -15,14 +15,14 @@ class Claim(ResponseModel, kw_only=True, frozen=True):
 
 
 class Poll(ResponseModel, kw_only=True, frozen=True):
-    """What was claimed, and of what the worker named as held, what it holds no longer."""
+    """What was claimed, and which of the executions that the worker named it no longer holds."""
 
     claims: list[Claim]
     lost: list[str]
 
 
 class Heartbeat(ResponseModel, kw_only=True, frozen=True):
-    """Until when a worker's lease runs, and what it lost since the last heartbeat."""
+    """Until when a worker's lease lasts, and what it has lost since the last heartbeat."""
 
     worker: str
     lease_expires_at: datetime
@@ -47,9 +47,9 @@ class Happening(Past, kw_only=True, frozen=True):
 
 
 class Transcript(ResponseModel, kw_only=True, frozen=True):
-    """All that a replay of an execution needs: its events by version, its approvals as requested.
+    """What a replay of an execution needs: its events by version, its approvals as requested.
 
-    It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
+    It can be stored as JSON and replayed against other code by :mod:`placet.testing`.
     """
 
     execution: Execution
@@ -73,15 +73,15 @@ class Assignment(ResponseModel, kw_only=True, frozen=True):
 
 
 class ApprovalName(ResponseModel, kw_only=True, frozen=True):
-    """Which approval it is."""
+    """The id of an approval."""
 
     id: str
 
 
 class Noted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out, as an engine is told: of an approval no more than its id.
+    """A command of an engine was carried out. Of an approval it has only the id.
 
-    ``at`` is the time of the event at ``position``, which is an earlier one if it is ``repeated``.
+    ``at``: the time of the event at ``position``, which is an earlier event if it is ``repeated``.
     """
 
     position: str

@@ -24,15 +24,15 @@ OPEN_SECONDS = 10.0
 ACK_SECONDS = 10.0
 PING_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
-"""For the service's word that it has heard of the end, on which nothing depends."""
+"""For the service to confirm that the connection is closed. Nothing depends on it."""
 SERVER_ERRORS = 500
 TRY_LATER = frozenset({408, 425, 429})
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING = 1024
-"""Messages kept for a slow reader, before its subscription is ended to begin again later."""
+"""Messages kept for a slow reader. With more its subscription is ended, to begin again later."""
 
 MAX_CARRIED = 500
-"""Streams and requests; half of what the service lets one connection hold at once."""
+"""Streams and requests at once: half of what the service allows on one connection."""
 
 _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
     4400: BadRequest,
@@ -43,7 +43,7 @@ _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
 
 
 class ConnectionLostError(PlacetError):
-    """A subscription or a request ended without a word from the service."""
+    """A subscription or a request ended without an answer of the service."""
 
 
 class _Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,11 +63,11 @@ _decode = msgspec.json.Decoder(_Message).decode
 _decode_errors = msgspec.json.Decoder(tuple[ErrorInfo, ...]).decode
 
 _Item = msgspec.Raw | Exception | None
-"""A payload, what ended the subscription, or None: the service completed it."""
+"""A payload; or the error that ended the subscription; or None if the service completed it."""
 
 
 class GraphQLWebSocket:
-    """A WebSocket after its acknowledgement. It is not used again once lost."""
+    """An acknowledged WebSocket. Once lost it is not used again."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self._websocket = websocket
@@ -79,9 +79,9 @@ class GraphQLWebSocket:
 
     @classmethod
     async def open(cls, session: aiohttp.ClientSession, url: str, authorization: str) -> Self:
-        """Dial and wait for the acknowledgement.
+        """Connect and wait for the acknowledgement.
 
-        Raises Unavailable if that may work later, else what the service said.
+        Raises Unavailable if it may work later, and otherwise the error of the service.
         """
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -112,17 +112,17 @@ class GraphQLWebSocket:
 
     @property
     def lost(self) -> bool:
-        """Whether nothing can come any more."""
+        """Whether the connection is closed."""
         return self._ended or self._websocket.closed or self._reader is None
 
     async def close(self) -> None:
-        """End the connection and with it all that it carries."""
+        """Close the connection and all that it carries."""
         await self._websocket.close()
         if self._reader is not None:
             await self._reader
 
     async def subscribe(self, request: Request) -> AsyncGenerator[msgspec.Raw, None]:
-        """Give the payloads of a subscription's ``next`` messages until the service completes it.
+        """Yield the payloads of a subscription's ``next`` messages until the service completes it.
 
         Raises ConnectionLostError when the connection ends or the reader falls too far behind, and
         the service's error.
@@ -142,15 +142,15 @@ class GraphQLWebSocket:
 
     @property
     def busy(self) -> bool:
-        """Whether it carries so much that more had better go another way."""
+        """Whether it carries so much that new requests should go by HTTP."""
         return len(self._requests) + len(self._queues) >= MAX_CARRIED
 
     async def request(self, request: msgspec.Raw) -> msgspec.Raw:
-        """Send a query or mutation, as the JSON that would be posted, and give its answer.
+        """Send a query or mutation, as the JSON that would be posted, and return its answer.
 
-        Raises ConnectionLostError when the connection ends, for whatever reason: it may be another
-        request's fault, and nobody knows whether this one was carried out. Raises the service's
-        error. If it is cancelled, the answer is not heard.
+        Raises ConnectionLostError when the connection ends, for whatever reason: the request may or
+        may not have been carried out. Raises the service's error. If the caller is cancelled, the
+        answer is ignored.
         """
         key = str(next(self._ids))
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
@@ -159,9 +159,9 @@ class GraphQLWebSocket:
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             return await answer
         finally:
-            # Until the service has completed it, it counts to what the connection carries.
+            # It counts as carried by the connection until the service completes it.
             if not answer.cancel() and not answer.cancelled():
-                # An error that came too late to be raised is no news to anybody.
+                # Read the error, or asyncio logs that nobody did.
                 answer.exception()
 
     async def _initialise(self, authorization: str) -> None:
@@ -178,7 +178,7 @@ class GraphQLWebSocket:
             raise Unavailable(str(error)) from error
 
     async def _read(self) -> None:
-        """Hand each message to whom it is for; at the end tell all of them why."""
+        """Pass each message to its reader, and at the end the error to all readers."""
         cause = await self._until_end()
         self._ended = True
         for queue in self._queues.values():
@@ -211,7 +211,7 @@ class GraphQLWebSocket:
             return
         match message.type:
             case "next" if queue.qsize() >= MAX_WAITING:
-                # Waiting for this reader would hold up all others. It begins again where it was.
+                # Waiting for this reader would delay all others. Its stream begins again later.
                 del self._queues[message.id]
                 queue.put_nowait(ConnectionLostError("the reader of a stream fell behind"))
                 await self._complete(message.id)
@@ -228,7 +228,7 @@ class GraphQLWebSocket:
         try:
             await self._send(_Frame(type="complete", id=key))
         except ConnectionLostError:
-            # Whoever reads next is told; a lost connection has no subscription to end.
+            # The next read raises it. A lost connection has no subscription to end.
             return
 
     async def _send(self, frame: _Frame) -> None:
@@ -244,7 +244,7 @@ class GraphQLWebSocket:
             try:
                 return _decode(frame.data)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                msg = f"a message that can't be read: {error}"
+                msg = f"the service sent a message that can't be read: {error}"
                 raise ConnectionLostError(msg) from error
         code = self._websocket.close_code
         said = frame.extra if isinstance(frame.extra, str) and frame.extra else "no reason given"
@@ -254,7 +254,7 @@ class GraphQLWebSocket:
 
 
 def reason_of(error: Exception) -> str:
-    """Say why there was no connection, in the operating system's words where it has any."""
+    """Say why there was no connection, in the words of the operating system if it has any."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)

@@ -1,4 +1,4 @@
-"""One aiohttp session: queries by HTTP POST, streams over one WebSocket, commands over either."""
+"""Sends operations: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
 import asyncio
 from io import BytesIO
@@ -36,10 +36,10 @@ _STATUS: dict[int, type[RequestError]] = {
     504: Unavailable,
 }
 CONNECTIONS = 100
-"""At most, for what is answered at once."""
+"""At most, for requests that are answered at once."""
 
 MANY = 16
-"""Commands under way at once by HTTP, from which on a WebSocket is opened for those that follow."""
+"""With so many commands under way by HTTP a WebSocket is opened for those that follow."""
 
 LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
@@ -51,7 +51,7 @@ class HttpTransport:
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
     again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
-    ``url`` that is none.
+    ``url`` that is not one.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class HttpTransport:
         self._check_loop()
         session = self._waiting if wait else self._session
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
-        # What is large is handed over in parts, so that other connections have their turn between.
+        # A large body is written in parts, so that other connections get their turn in between.
         data = body if len(body) <= LARGE else BytesIO(body)
         try:
             async with session.post(self.url, data=data, timeout=timeout) as response:
@@ -151,7 +151,7 @@ class HttpTransport:
         return answer
 
     def _check_loop(self) -> None:
-        """Say what is wrong where connections would be used that belong to another loop."""
+        """Raise RuntimeError in an event loop that the connections do not belong to."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -165,14 +165,14 @@ class HttpTransport:
 
     @property
     def _session(self) -> aiohttp.ClientSession:
-        # Not in __init__: a session belongs to the event loop that it is made in.
+        # Not in __init__, because a session belongs to the event loop in which it is created.
         if self._open_session is None:
             self._open_session = self._make_session(CONNECTIONS)
         return self._open_session
 
     @property
     def _waiting(self) -> aiohttp.ClientSession:
-        # What is put off must not keep a connection from what is not, nor from one another.
+        # Long polls must not take the connections of other requests, nor of each other.
         if self._open_waiting is None:
             self._open_waiting = self._make_session(0)
         return self._open_waiting
@@ -189,7 +189,7 @@ class HttpTransport:
 
     @property
     def socket(self) -> ReconnectingWebSocket:
-        """The WebSocket that streams and commands share, dialled when it is needed."""
+        """The WebSocket that streams and commands share, opened when it is needed."""
         self._check_loop()
         if self._open_socket is None:
             self._open_socket = ReconnectingWebSocket(self._session, self.url, self._authorization)
@@ -207,12 +207,12 @@ class _Errors(msgspec.Struct, frozen=True):
 
 
 def _failure(url: str, status: int, body: bytes) -> RequestError:
-    """Give the exception for an answer that its HTTP status explains, in the body's own words."""
+    """Return the exception for an HTTP status, with the error in the body as its message."""
     kind = _STATUS.get(status) or (BadRequest if status in _CLIENT_ERRORS else Internal)
     try:
         first = msgspec.json.decode(body, type=_Errors).errors[0]
     except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
-        # Not the service but something before it, a proxy say: its words are all there is.
+        # The answer is not from the service but from a proxy. Its text is all there is.
         said = body[:200].decode(errors="replace").strip()
         return kind(f"{url} answered HTTP {status}{': ' if said else ''}{said}")
     return REQUEST_ERRORS.get(first.extensions.code, kind)(first.message)

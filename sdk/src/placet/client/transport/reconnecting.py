@@ -1,4 +1,4 @@
-"""The WebSocket that never gives up: it is dialled anew, and each stream goes on where it was."""
+"""The shared WebSocket: it is opened again when it is lost, and each stream goes on from there."""
 
 import asyncio
 import logging
@@ -22,23 +22,26 @@ T = TypeVar("T")
 log = logging.getLogger("placet")
 
 REFUSED_SECONDS = 60.0
-"""After a connection that was refused, none is opened for the sake of commands alone."""
+"""For so long after a refused connection, commands alone do not open another."""
 
 PAUSE_SECONDS = 1.0
-"""At most this long before a stream that was refused or cut short is asked for again."""
+"""The longest pause before a stream that was refused or cut is requested again."""
 
 
 def pause_seconds() -> float:
-    """Give a pause, each stream another one."""
+    """Return a random pause, so that streams do not all return at once."""
     return random.uniform(0, PAUSE_SECONDS)  # noqa: S311 - jitter, no secret
 
 
 class StreamCutError(PlacetError):
-    """The connection could not be opened, or was lost, which ended a stream that is not patient."""
+    """A stream that is not patient ended: its connection could not be opened, or was lost."""
 
 
 class ReconnectingWebSocket:
-    """One connection for all streams of a client, and for its commands while it is open."""
+    """One connection for all streams of a client, and for its commands while it is open.
+
+    ``health`` knows whether WebSockets get through to the service.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
         self.health = WebSocketHealth(url)
@@ -60,7 +63,7 @@ class ReconnectingWebSocket:
         return None if connection is None or connection.lost or connection.busy else connection
 
     def dial(self) -> None:
-        """Begin to open the connection, if there is none, for a caller who can do without it."""
+        """Begin to open the connection if there is none, without waiting for it."""
         waiting = monotonic() - self._refused_at < REFUSED_SECONDS
         open_ = self._connection is not None and not self._connection.lost
         if not (open_ or waiting or self._dial or self.health.blocked):
@@ -75,7 +78,7 @@ class ReconnectingWebSocket:
             self._dial = None
 
     async def close(self) -> None:
-        """End the connection; streams that are still read fail."""
+        """Close the connection. Streams that are still read fail."""
         if self._dial is not None:
             self._dial.cancel()
             await asyncio.wait([self._dial])
@@ -90,10 +93,10 @@ class ReconnectingWebSocket:
         ends: bool = False,
         patient: bool = True,
     ) -> AsyncGenerator[T, None]:
-        """Give the messages of a subscription for ever, over as many connections as it takes.
+        """Yield the messages of a subscription without end, over as many connections as it takes.
 
-        ``ends``: it is over when the service completes it without a single message. ``patient``
-        False: it is over with its connection, or if there is none to be had (StreamCutError).
+        ``ends``: the stream ends when the service completes it without a single message.
+        ``patient`` False: it ends by StreamCutError when its connection is lost or can't be opened.
 
         ``bind`` is called at each beginning, so that its variables can say where to go on;
         ``on_open`` runs at each beginning. Raises RequestError for what trying again can't cure.
@@ -119,16 +122,16 @@ class ReconnectingWebSocket:
                     raise StreamCutError(str(error)) from error
                 if not (isinstance(error, ConnectionLostError) or transient(error)):
                     raise
-            # Also a service that ends each stream at once must not be asked in a tight loop.
+            # So that a service that ends each stream at once is not asked in a tight loop.
             await self.pause()
 
     async def pause(self) -> None:
-        """Wait a moment, each stream another one."""
+        """Pause for a random moment."""
         await asyncio.sleep(pause_seconds())
 
     async def _live(self, *, patient: bool) -> GraphQLWebSocket:
         if patient:
-            # One of them tries again and again, and says so, for all.
+            # One stream retries and logs for all of them.
             async with self._patience:
                 return await retried(None, self._dialled)
         try:
@@ -137,14 +140,14 @@ class ReconnectingWebSocket:
             raise StreamCutError(str(error)) from error
 
     async def _dialled(self) -> GraphQLWebSocket:
-        """Give the connection that is open, or open one. Raises what the attempt raised."""
+        """Return the open connection, or open one. Raises what the attempt raises."""
         asked_at = monotonic()
         async with self._dialling:
             self._note_lost()
             if self._connection is not None:
                 return self._connection
             if self._refusal is not None and self._refused_at >= asked_at:
-                # While this stream stood in line, it was tried in vain.
+                # An attempt failed while this stream waited for the lock.
                 raise self._refusal
             try:
                 self._connection = await GraphQLWebSocket.open(
