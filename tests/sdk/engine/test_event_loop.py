@@ -205,7 +205,7 @@ async def test_a_clean_up_that_raises_or_goes_on_for_ever_is_warned_of(
             with suppress(BaseException):
                 await asyncio.Event().wait()
 
-    for workflow, warning in ((raises, "no connection"), (goes_on, "goes on for ever")):
+    for workflow, warning in ((raises, "no connection"), (goes_on, "does not end")):
         loop: Any = WorkflowLoop(lambda _: asyncio.Future())  # type: ignore[abstract]
         loop.create_task(workflow())
         loop.pump()

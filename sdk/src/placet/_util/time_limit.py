@@ -22,6 +22,6 @@ async def limited(
             # Something in the block raised it, with its own message.
             raise
         last = seen()
-        told = "no answer about it came" if last is None else f"last seen {last}"
-        msg = f"waited {seconds:g} s for {wanted}; {told}"
+        progress = "no answer about it came" if last is None else f"last seen {last}"
+        msg = f"waited {seconds:g} s for {wanted}; {progress}"
         raise TimeoutError(msg) from None

@@ -129,7 +129,7 @@ def _same(rebuilt: Any, given: Any) -> bool:
 
 def _is_same_model(rebuilt: Any, given: Any) -> bool:
     if type(rebuilt) is not type(given):
-        # Without an annotation it comes back as plain JSON, which must say all that it holds too.
+        # Without an annotation it comes back as plain JSON, which must be complete too.
         try:
             rebuilt = read_model(type(given), plain(rebuilt, "a model"))
         except ValueError:

@@ -21,7 +21,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 _INNERMOST = (
-    "Let @requires_approval stand directly above the async def, below other decorators, or make"
+    "Put @requires_approval directly above the async def, below other decorators, or make"
     " their wrapper async"
 )
 
@@ -221,7 +221,7 @@ def _check_function(function: Any, *, named: bool) -> None:
     """Raise for what is not a function, for generators, and for names that scripts share."""
     if isinstance(function, classmethod | staticmethod):
         kind = type(function).__name__
-        msg = f"@{kind} has to stand above @requires_approval, which takes the function itself"
+        msg = f"put @{kind} above @requires_approval, which takes the function itself"
         raise TypeError(msg)
     if not inspect.isroutine(function):
         msg = (

@@ -241,8 +241,8 @@ class Gate:
         step = next((each for each in history.steps if each.key == STEP_KEY), None)
         if step is None:
             msg = (
-                f"approval {approval.id} was redeemed and there is no result: what it allows is"
-                " being done, or may have been done by a process that ended; it is not begun again"
+                f"approval {approval.id} was redeemed and has no result: its action is being"
+                " done, or may have been done by a process that ended; it is not begun again"
             )
             raise Doubt(msg) from used
         return await self._settled(approval.execution_id, step, history.execution.state)

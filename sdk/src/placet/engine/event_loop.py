@@ -223,7 +223,7 @@ def _close(coroutine: Any) -> None:
                 return
         else:
             return
-    log.warning("the clean-up of a workflow goes on for ever: %r", coroutine)
+    log.warning("the clean-up of a workflow does not end: %r", coroutine)
 
 
 def _exhaust(awaited: Any) -> None:

@@ -100,7 +100,7 @@ class ExecutionPool:
         self._runners[execution_id] = ExecutionRunner(claim, self)
 
     def abandon(self, execution_id: str) -> None:
-        """Stop an execution that is no longer held. If it is on its way back, that is over too."""
+        """Stop an execution that is no longer held. It need not be given back any more."""
         self._releases.forget(execution_id)
         runner = self._runners.get(execution_id)
         if runner is not None:

@@ -129,7 +129,7 @@ class StepRunner:
         except KeyReused as refused:
             # It would be refused however often it is sent.
             msg = (
-                f"{pending} can't be recorded, because its key stands for something else already:"
+                f"{pending} can't be recorded, because its key was used for something else:"
                 f" {refused.message}; what is another step needs another key"
             )
             raise Nondeterministic(msg) from refused

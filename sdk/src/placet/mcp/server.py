@@ -31,8 +31,8 @@ async def serve(gate: Gate, policy: Policy, *, on_behalf_of: str | None = None) 
         (tools.get_approval, "Look up an approval", _hints(reads=True, idempotent=True)),
         # Not idempotent: a client that repeats it by itself would hear that it is used up.
         (tools.redeem_approval, "Use an approval", _hints(destroys=True)),
-        (tools.report_outcome, "Report what came of it", _hints(idempotent=True)),
-        (tools.withdraw_approval, "Take a request back", _hints(destroys=True, idempotent=True)),
+        (tools.report_outcome, "Report the outcome", _hints(idempotent=True)),
+        (tools.withdraw_approval, "Withdraw a request", _hints(destroys=True, idempotent=True)),
     ):
         server.add_tool(tool, title=title, annotations=hints, structured_output=True)
     await server.run_stdio_async()

@@ -59,7 +59,7 @@ class Tools:
 
     async def request_approval(
         self,
-        action: Annotated[str, Field(description="What kind of thing it is: send_email, say")],
+        action: Annotated[str, Field(description="The kind of action, such as send_email")],
         title: Annotated[str, Field(description="One line that says what people agree to")],
         payload: Payload,
         description: Annotated[str, Field(description="Why, and what people should know")] = "",
@@ -76,7 +76,7 @@ class Tools:
         Returns at once. The same action and key with the same content finds the same approval, so
         it is safe to call again. Then call await_approval.
         """
-        with _told():
+        with _tool_errors():
             try:
                 approval = await self.gate.ask(
                     action,
@@ -104,7 +104,7 @@ class Tools:
         People may take hours: while the status is PENDING, call it again. Do not act before the
         status is GRANTED and redeem_approval said so.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             waiting = asyncio.create_task(self._settled(approval))
             try:
@@ -117,7 +117,7 @@ class Tools:
 
     async def get_approval(self, approval_id: ApprovalId) -> ApprovalState:
         """Look an approval up, without waiting."""
-        with _told():
+        with _tool_errors():
             return ApprovalState.of(await self._find(approval_id))
 
     async def redeem_approval(self, approval_id: ApprovalId, payload: Payload) -> Redemption:
@@ -127,7 +127,7 @@ class Tools:
         byte, this fails and you must not act. If act is true, do it now, once, and then call
         report_outcome.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             if approval.status is ApprovalStatus.PENDING:
                 raise ToolError("it is PENDING: people have not decided; call await_approval")
@@ -150,15 +150,15 @@ class Tools:
         approval_id: ApprovalId,
         outcome: Literal["done", "failed"],
         result: Annotated[
-            str, Field(description="What came of it, for the record; cut if it is long")
+            str, Field(description="The outcome, for the record; cut if it is long")
         ] = "",
     ) -> Report:
-        """Record what came of an action, after you redeemed its approval and acted.
+        """Record the outcome of an action, after you redeemed its approval and acted.
 
-        The first report stands: the same again is taken, another one is refused. A long result is
-        cut, so say the important things first.
+        The first report counts: the same report again is accepted, a different one is refused. A
+        long result is cut, so say the important things first.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             if approval.redeemed_at is None:
                 raise ToolError("it was not redeemed, so there is nothing to report")
@@ -180,8 +180,8 @@ class Tools:
         approval_id: ApprovalId,
         reason: Annotated[str, Field(min_length=1, description="Why, for those who were asked")],
     ) -> ApprovalState:
-        """Take a request back that is no longer needed, so that people need not decide."""
-        with _told():
+        """Withdraw a request that is no longer needed, so that people need not decide."""
+        with _tool_errors():
             approval = await self._find(approval_id)
             await self.gate.withdraw(approval, reason)
             return ApprovalState.of(await self._find(approval_id))
@@ -200,11 +200,12 @@ class Tools:
         if step is None:
             return
         was_done = step.completed_at is not None
-        stands = step.result if was_done else step.error
-        if (done, said) != (was_done, stands):
+        recorded = step.result if was_done else step.error
+        if (done, said) != (was_done, recorded):
+            outcome = "done" if was_done else "failed"
             raise ToolError(
-                f"a report is on record and the first stands: {'done' if was_done else 'failed'},"
-                f" {str(stands)[:SHOWN]!r}. Do not report again"
+                f"a report is on record, and only the first counts: {outcome},"
+                f" {str(recorded)[:SHOWN]!r}. Do not report again"
             )
 
     async def _settled(self, approval: ApprovalRecord) -> ApprovalRecord:
@@ -241,7 +242,7 @@ def _reused(error: KeyReused, *, by_payload: bool) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _tool_errors() -> Iterator[None]:
     """Give the agent the text of errors that it can act on. Others are faults, without text."""
     try:
         yield

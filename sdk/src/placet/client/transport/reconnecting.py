@@ -102,7 +102,7 @@ class ReconnectingWebSocket:
         ``on_open`` runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
-            connection, told = await self._live(patient=patient), False
+            connection, received = await self._live(patient=patient), False
             bound = bind()
             messages = connection.subscribe(bound.request)
             try:
@@ -110,11 +110,11 @@ class ReconnectingWebSocket:
                     if on_open is not None:
                         await on_open()
                     async for payload in messages:
-                        told = True
+                        received = True
                         message = bound.operation.read(payload)
                         if message is not None:
                             yield message
-                if ends and not told:
+                if ends and not received:
                     return
             except Exception as error:
                 if connection.lost and not patient:
