@@ -8,7 +8,7 @@ import pytest
 
 from domain import validation
 from placet import ExecutionState, Run, require
-from placet._util.names import check_name
+from placet._util.validation import check_name
 from placet.testing import Trial
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People

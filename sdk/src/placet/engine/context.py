@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
 from placet._util.invoke import call_in
-from placet._util.names import check_name
 from placet._util.serde import plain, reader, returned
+from placet._util.validation import check_name
 from placet.approvals.clearance import Clearance
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.models.commands import RequestApproval, StartChild

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from placet._util.names import check_name
 from placet._util.serde import Read, as_it_is, taken
+from placet._util.validation import check_name
 from placet.engine.context import Run
 from placet.errors import PlacetError
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from placet._util.invoke import described
-from placet._util.names import MAX_NAME, check_name
 from placet._util.serde import plain
+from placet._util.validation import MAX_NAME, check_name
 from placet.engine.context import Run
 from placet.engine.event_loop import WorkflowLoop
 from placet.engine.event_order import EventOrder
