@@ -20,7 +20,7 @@ _RESOLVED = {
 RESOLUTIONS = frozenset(_RESOLVED.values())
 WAKES = RESOLUTIONS | {"TimerFired", "SignalReceived", "ChildEnded"}
 _ASKED = {"ApprovalRequested", "ChildStarted", "TimerSet", "TimerCancelled"}
-_PLAYED = WAKES | {
+_REPLAYED = WAKES | {
     "StepCompleted",
     "StepFailed",
     "ApprovalRequested",
@@ -89,14 +89,14 @@ def arranged(transcript: Transcript) -> ExecutionHistory:
     """Arrange the events for a replay. Raises Nondeterministic if their content was destroyed."""
     approvals = transcript.approvals
     events = [_event(each, approvals) for each in transcript.events]
-    played = [e for e in events if _played(e)]
+    replayed = [e for e in events if _replayed(e)]
     retried = max((e.version for e in events if e.type == "Retried"), default=0)
-    first: list[Event] = played
+    first: list[Event] = replayed
     between: dict[str, list[Event]] = {}
     last: list[Event] = []
     if retried:
-        first, between = _before(played, _first_end(events), retried)
-        last = [e for e in played if e.version > retried]
+        first, between = _before(replayed, _first_end(events), retried)
+        last = [e for e in replayed if e.version > retried]
     tried: dict[str, int] = {}
     names: dict[str, str] = {}
     for event in events:
@@ -127,8 +127,8 @@ def _event(past: Past, approvals: Sequence[ApprovalRecord]) -> Event:
     return Event(past.version, int(past.position), past.type, past.at, past.data, approval)
 
 
-def _played(event: Event) -> bool:
-    return event.type in _PLAYED and event.data.get("resolves", True)
+def _replayed(event: Event) -> bool:
+    return event.type in _REPLAYED and event.data.get("resolves", True)
 
 
 def _woke(event: Event) -> bool:
@@ -140,7 +140,7 @@ def _first_end(events: Iterable[Event]) -> int:
 
 
 def _before(
-    played: Sequence[Event], failed: int, retried: int
+    replayed: Sequence[Event], failed: int, retried: int
 ) -> tuple[list[Event], dict[str, list[Event]]]:
     """Split what came before a retry: in order up to the turn, by key after it.
 
@@ -148,13 +148,15 @@ def _before(
     """
     lost = {
         (e.data["key"], e.data["round"])
-        for e in played
+        for e in replayed
         if e.type == "ChildEnded" and e.data["outcome"] != ExecutionState.COMPLETED
     }
-    completed = {e.data["key"] for e in played if e.version < failed and e.type == "StepCompleted"}
+    completed = {
+        e.data["key"] for e in replayed if e.version < failed and e.type == "StepCompleted"
+    }
     cancelled = {
         e.data["key"]: e.version
-        for e in played
+        for e in replayed
         if e.version < retried and e.type == "TimerCancelled"
     }
 
@@ -174,11 +176,11 @@ def _before(
         again = event.type == "StepFailed" and event.data["key"] in completed
         return event.type not in _ASKED and not again
 
-    turn = min((e.version for e in played if repeated(e) and heard(e)), default=failed)
+    turn = min((e.version for e in replayed if repeated(e) and heard(e)), default=failed)
     turn = min(turn, failed)
     first: list[Event] = []
     between: dict[str, list[Event]] = {}
-    for event in played:
+    for event in replayed:
         if event.version > retried or repeated(event):
             continue
         # Signals are matched by name and not by key, so they stay in order.
