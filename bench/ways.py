@@ -15,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 import placet
 from bench.alternatives import Bus, Table
 from bench.stack import Stack, stack
-from placet.client.changes import LONG_POLL, Mode
+from placet.client.changes import Mode
 from placet.models.commands import RequestApproval, StartExecution
+from placet.models.rules import MAX_WAIT
 
 POLL_SECONDS = 0.5
 IN_ONE_SUBMIT = 100
@@ -280,7 +281,7 @@ OF_PLACET: dict[str, tuple[Wait, float]] = {
     POLL: (by_poll, POLL_SECONDS),
     PUSH: (by_push, 0.0),
     WATCH: (by_watch, 0.0),
-    LONG: (by_long_poll, LONG_POLL.total_seconds()),
+    LONG: (by_long_poll, MAX_WAIT.total_seconds()),
 }
 """Each with the seconds after which a wait sends its next request."""
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from langgraph.types import Interrupt, interrupt
 
 from placet import Client, Doubt, ExecutionState, Gate, Policy, Rejected, errors, require
 from placet.approvals.tool_calls import ToolCall
-from placet.client.transport.envelope import Operation
+from placet.client.transport.envelope import BoundOperation
 from placet.langgraph import Approvals
 from placet.langgraph.handover import hand_over
 from placet.langgraph.shapes import shape_of
@@ -254,29 +255,26 @@ async def test_an_answer_that_was_handed_out_is_not_handed_out_again_but_asked_f
     assert len((await forked)["answers"]) == 1
 
 
-class Outage(Client):
-    """A client whose service is away at one of the redemptions that it asks for, counted from 0."""
+def away_at(redemption: int, client: Client) -> None:
+    """Have the service be away at one of the redemptions that are asked for, counted from 0."""
+    send, redemptions = client.transport.send_once, count()
 
-    away_at: int | None = None
-    asked = 0
+    async def send_once(bound: BoundOperation[Any]) -> Any:
+        redeems = b"redemptionKey" in msgspec.json.encode(bound.variables)
+        if redeems and next(redemptions) == redemption:
+            raise errors.Unavailable("no answer")
+        return await send(bound)
 
-    async def execute_once(
-        self, operation: Operation[Any], variables: Mapping[str, Any] | None = None
-    ) -> Any:
-        if b"redemptionKey" in msgspec.json.encode(variables):
-            self.asked += 1
-            if self.asked - 1 == self.away_at:
-                raise errors.Unavailable("no answer")
-        return await super().execute_once(operation, variables)
+    client.transport.send_once = send_once  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("away_at", [0, 1, 2])
+@pytest.mark.parametrize("redemption", [0, 1, 2])
 async def test_after_an_outage_between_two_redemptions_all_answers_are_given(
-    desk: Desk, server: Server, saver: InMemorySaver, thread: Any, away_at: int
+    desk: Desk, server: Server, saver: InMemorySaver, thread: Any, redemption: int
 ) -> None:
     asked = graph(saver, *(asking([wish("pay", euros=each)]) for each in (1, 2, 3)))
-    async with Outage(server.url, server.tokens["engine"], retry_for=0) as client:
-        client.away_at = away_at
+    async with Client(server.url, server.tokens["engine"], retry_for=0) as client:
+        away_at(redemption, client)
         approvals = Approvals(Gate(client, queue=desk.gate.queue), FINANCE)
         running = asyncio.create_task(approvals.run(asked, EMPTY, thread))
         for each in await desk.pending(3):

@@ -176,7 +176,7 @@ async def test_an_agent_made_otherwise_is_named_as_the_fault(
     [approval] = await desk.pending()
     running.cancel()
     other = Agent(name="other", model=Script("never said"))
-    with pytest.raises(ValueError, match="agent must be made as it was"):
+    with pytest.raises(ValueError, match="agent must be built as it was"):
         await talk.approvals.resume(other, approval.execution_id, run_config=UNTRACED)
     assert (await desk.state(approval))[0] is ExecutionState.WAITING_APPROVAL
 
@@ -375,7 +375,7 @@ async def test_without_the_context_that_it_needs_a_run_is_not_gone_on_with(
     [approval] = await desk.pending()
     running.cancel()
     await desk.grant(approval)
-    with pytest.raises(ValueError, match="give it again, as context="):
+    with pytest.raises(ValueError, match="pass it again, as context="):
         await talk.run(clerk)
     assert await talk.run(clerk, context=Account(7)) == "It is paid."
     assert seen == [7]

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from placet import Doubt, Engine, Run, require
-from placet.models.responses import Heartbeat
+from placet.models.worker_responses import Heartbeat
 
 GRACE = timedelta(seconds=0.1)
 FINANCE = require(1, group="finance")
@@ -48,14 +48,14 @@ def tell(line: str) -> None:
 async def main() -> None:
     url, token, queue = sys.argv[1:]
     made = engine(url, token, queue, asyncio.Event())
-    heartbeat = made.client.heartbeat
+    heartbeat = made.client.leases.heartbeat
 
     async def told(*args: Any, **more: Any) -> Heartbeat:
         beat = await heartbeat(*args, **more)
         tell("beaten")
         return beat
 
-    made.client.heartbeat = told  # type: ignore[method-assign]
+    made.client.leases.heartbeat = told  # type: ignore[method-assign]
     await made.serve()
 
 

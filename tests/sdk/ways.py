@@ -97,8 +97,9 @@ async def underway(client: Client, waiting: "asyncio.Future[Any]") -> None:
     async def told() -> bool | None:
         if waiting.done():
             waiting.result()
-        socket, session = client._open_socket, client._open_waiting
-        subscribed = socket and socket._link and socket._link._queues
+        transport = client.transport
+        socket, session = transport._open_socket, transport._open_waiting
+        subscribed = socket and socket._connection and socket._connection._queues
         asked = session and session.connector and session.connector._acquired
         return True if subscribed or asked else None
 

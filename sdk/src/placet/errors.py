@@ -1,4 +1,4 @@
-"""Everything that the client and the engine raise."""
+"""The exceptions of the client, the engine and the integrations."""
 
 # The names are those of the contract and of the design, and read as what happened.
 # ruff: noqa: N818
@@ -6,6 +6,7 @@
 from typing import Any, ClassVar
 
 from placet.models.responses import Approval, ApprovalRecord, ExecutionHead, RefusedResult
+from placet.models.rules import RETRIABLE_REFUSALS
 
 
 class PlacetError(Exception):
@@ -13,7 +14,7 @@ class PlacetError(Exception):
 
 
 class RequestError(PlacetError):
-    """The request never reached the domain. ``code`` is the ``extensions.code`` of the answer."""
+    """The request was not carried out. ``code`` is the ``extensions.code`` of the answer."""
 
     code: ClassVar[str] = "INTERNAL"
 
@@ -42,26 +43,32 @@ class LimitExceeded(RequestError):
     code = "LIMIT_EXCEEDED"
 
 
+class PositionUnknown(RequestError):
+    """The log does not have the position, or does not have it any more; begin anew."""
+
+    code = "POSITION_UNKNOWN"
+
+
 class ReadModelBehind(RequestError):
-    """The read model did not reach the asked position in time; ask again."""
+    """The read model did not reach the requested position in time; try again."""
 
     code = "READ_MODEL_BEHIND"
 
 
 class Overloaded(RequestError):
-    """Not taken; try again later."""
+    """The service is overloaded; try again later."""
 
     code = "OVERLOADED"
 
 
 class Unavailable(RequestError):
-    """The service or its database can't be reached; nothing is known to have been done."""
+    """The service or its database can't be reached. The request may have been carried out."""
 
     code = "UNAVAILABLE"
 
 
 class Internal(RequestError):
-    """A fault of the service; its log has more under the id in the message."""
+    """A fault of the service. Its log has details under the id in the message."""
 
     code = "INTERNAL"
 
@@ -73,6 +80,7 @@ REQUEST_ERRORS: dict[str, type[RequestError]] = {
         Forbidden,
         BadRequest,
         LimitExceeded,
+        PositionUnknown,
         ReadModelBehind,
         Overloaded,
         Unavailable,
@@ -84,8 +92,8 @@ REQUEST_ERRORS: dict[str, type[RequestError]] = {
 class Refused(PlacetError):
     """The domain refused a command.
 
-    ``code`` is the contract's RefusalCode, ``execution`` and ``approval`` show how they stand, if
-    the caller may see them: the loser of a race sees there who decided.
+    ``code`` is the contract's RefusalCode. ``execution`` and ``approval`` are their present state,
+    if the caller may see them: after a lost race it shows who decided.
     """
 
     def __init__(
@@ -106,7 +114,7 @@ class Refused(PlacetError):
 
 
 class NotFound(Refused):
-    """No such execution or approval, or not the caller's to see."""
+    """There is no such execution or approval that the caller may see."""
 
 
 class NotEligible(Refused):
@@ -114,23 +122,23 @@ class NotEligible(Refused):
 
 
 class AlreadyDecided(Refused):
-    """The approval is resolved, or the caller decided the other way."""
+    """The approval is resolved, or the caller has decided otherwise."""
 
 
 class AlreadyRedeemed(Refused):
-    """What was approved has been done under another key."""
+    """The approval was used under another key."""
 
 
 class DigestMismatch(Refused):
-    """Not the digest of what stands: what was shown or approved is something else."""
+    """The digest is not that of the present document or payload."""
 
 
 class KeyReused(Refused):
-    """The same key with other content."""
+    """The key was used before, with other content."""
 
 
 class Fenced(Refused):
-    """The execution belongs to another worker by now."""
+    """The execution is held by another worker now."""
 
 
 class VersionConflict(Refused):
@@ -142,7 +150,7 @@ class InvalidTransition(Refused):
 
 
 class InvalidInput(Refused):
-    """A value breaks a stated rule, which the message names."""
+    """A value breaks a rule, which the message names."""
 
 
 REFUSALS: dict[str, type[Refused]] = {
@@ -158,17 +166,15 @@ REFUSALS: dict[str, type[Refused]] = {
     "INVALID_INPUT": InvalidInput,
 }
 
-RETRIABLE_REFUSALS = frozenset({"OVERLOADED", "OUTCOME_UNKNOWN"})
-
 
 def refusal(result: RefusedResult) -> Refused:
-    """Give the exception for a refusal."""
+    """Return the exception for a refusal."""
     kind = REFUSALS.get(result.code, Refused)
     return kind(result.code, result.message, result.execution, result.approval)
 
 
 def transient(error: BaseException) -> bool:
-    """Say whether the same request may well succeed a little later."""
+    """Return whether the same request may succeed a little later."""
     match error:
         case Overloaded() | Unavailable():
             return True
@@ -179,7 +185,7 @@ def transient(error: BaseException) -> bool:
 
 
 class NotCleared(PlacetError):
-    """An approval that a workflow waited for was not granted. ``approval`` says by whom and why."""
+    """An approval was not granted. ``approval`` says by whom and why."""
 
     def __init__(self, approval: ApprovalRecord) -> None:
         said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
@@ -192,7 +198,7 @@ class NotCleared(PlacetError):
 
 
 class Rejected(NotCleared):
-    """Enough people said no."""
+    """Enough people rejected the approval."""
 
 
 class Expired(NotCleared):
@@ -200,14 +206,14 @@ class Expired(NotCleared):
 
 
 class Withdrawn(NotCleared):
-    """The request was taken back."""
+    """The request was withdrawn."""
 
 
 class StepFailed(PlacetError):
     """The last allowed attempt of a step failed.
 
-    ``error`` is its recorded text, the same when the workflow is replayed; ``__cause__`` is the
-    exception itself, where the step ran in this process.
+    ``error`` is the recorded text, the same in every replay. ``__cause__`` is the exception itself
+    if the step ran in this process.
     """
 
     def __init__(self, key: str, error: str) -> None:
@@ -222,8 +228,8 @@ class StepFailed(PlacetError):
 class Doubt(PlacetError):
     """Approved work was begun, and it is not known whether it was done.
 
-    The clearance was redeemed for this very step, but no result was recorded before the worker
-    ended. The step is not run again, because it must not happen twice: a person has to look.
+    The clearance was redeemed for this step, but no result was recorded before the worker ended.
+    The step is not run again, because it must not happen twice. A person has to check.
     """
 
 
@@ -244,8 +250,8 @@ class ChildFailed(PlacetError):
 
 
 class Nondeterministic(PlacetError):
-    """A replayed workflow asks for something else than was recorded.
+    """A replayed workflow asks for something other than what was recorded.
 
-    Workflows never see it: their execution is parked with this as the reason. Give changed code a
-    version, or ask ``run.patched`` where it differs.
+    Workflows do not see this exception. Their execution is parked with it as the reason. Give
+    changed code a version, or use ``run.patched`` where it differs.
     """

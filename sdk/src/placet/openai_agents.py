@@ -1,4 +1,4 @@
-"""Runs of the OpenAI Agents SDK whose tools with ``needs_approval`` wait for people."""
+"""Runs agents of the OpenAI Agents SDK whose tools with ``needs_approval`` wait for people."""
 
 import json
 import lzma
@@ -25,7 +25,7 @@ with needs("openai-agents"):
 
 STEP_KEY = "run"
 STATE_BYTES = 250_000
-"""A larger state is kept packed: the service takes 256 KiB, and RunState repeats itself."""
+"""A larger state is compressed. The service takes 256 KiB, and RunState is repetitive."""
 
 _TRANSIENT = (
     APIConnectionError,
@@ -34,16 +34,16 @@ _TRANSIENT = (
     ConnectionError,
     TimeoutError,
 )
-"""The model or the way to it is away, and the same may well succeed a little later."""
+"""The model can't be reached at the moment, and the same call may succeed a little later."""
 
 
 @dataclass(frozen=True)
 class Approvals:
-    """People before the tools of agents: a run is an execution, a call in it an approval.
+    """Has people decide on the tool calls of agents: a run is an execution, a call an approval.
 
-    ``policy`` says who decides, for all calls or by call. ``on_behalf_of`` names the person whom
-    the agent serves, and who then does not decide. While people decide, the state of the run is
-    kept in the execution, so any process can go on with it.
+    ``policy``: who decides, for all calls or by call. ``on_behalf_of``: the person whom the agent
+    serves, who then can't decide. While people decide, the state of the run is stored in the
+    execution, so any process can go on with it.
     """
 
     gate: Gate
@@ -53,19 +53,19 @@ class Approvals:
     async def run(
         self, agent: Agent[Any], given: str | list[TResponseInputItem], *, key: str, **options: Any
     ) -> Any:
-        """Run an agent, have people decide on its calls, and give its final output as JSON.
+        """Run an agent, have people decide on its calls, and return its final output as JSON.
 
-        ``key`` names the run: the same again finds it, goes on with it or gives its output; with
-        another input it is KeyReused. ``options`` are those of ``Runner.run``.
+        ``key`` identifies the run: the same call again finds it and goes on with it, or returns its
+        output. With another input it raises KeyReused. ``options`` are those of ``Runner.run``.
 
-        A call that is granted is made once, as it was granted. One that is rejected, expired or
-        withdrawn is not made, and the agent is told why. What the run raises fails the execution,
-        and is raised; later calls raise StepFailed. But where the model can't be reached, limits
-        the rate or has a fault of its own, and no grant was redeemed since the last stop, the
-        execution stays open, and the same call goes on from there. If the process ends after a
-        grant was redeemed and before the run came to its next stop, Doubt is raised from then on:
-        what was granted may have been done. Tools that need no approval may then run again. A state
-        that is too large to be kept raises InvalidInput or LimitExceeded before anybody is asked.
+        A granted call is made once, as it was granted. A call that is rejected, expired or
+        withdrawn is not made, and the agent is told why. What the run raises fails the execution
+        and is raised; later calls raise StepFailed. But if the model can't be reached, limits the
+        rate or has a fault, and no grant was redeemed since the last stop, the execution stays
+        open, and the same call goes on from there. If the process ends after a grant was redeemed
+        and before the run came to its next stop, Doubt is raised from then on, because the granted
+        call may have been made. Tools that need no approval may run again. A state that is too
+        large to be stored raises InvalidInput or LimitExceeded before anybody is asked.
         """
         with self.gate.unclaimed():
             started = await self.gate.client.start(
@@ -77,10 +77,10 @@ class Approvals:
         return await self.resume(agent, started.execution.id, **options)
 
     async def resume(self, agent: Agent[Any], execution_id: str, **options: Any) -> Any:
-        """Go on with a run, in whatever process, by the id of its execution. Else as ``run``.
+        """Go on with a run, in any process, by the id of its execution. Otherwise as ``run``.
 
-        The agent must be made as it was. A ``context`` that is a mapping was kept with the state;
-        any other is to be given again: ValueError if it is not.
+        The agent must be built as it was. A ``context`` that is a mapping was stored with the
+        state. Any other has to be passed again, or ValueError is raised.
         """
         while True:
             history = await self._history(execution_id)
@@ -99,14 +99,14 @@ class Approvals:
             try:
                 result = await Runner.run(agent, given, **options)
             except Exception as error:
-                # What was granted may have been done by then, and is not done again.
+                # A granted call may have been made by then, and must not be made again.
                 if used or not isinstance(error, _TRANSIENT):
                     await self._fail(execution_id, error)
                 raise
             await self._record(agent, result, history)
 
     async def _record(self, agent: Agent[Any], result: RunResult, history: History) -> None:
-        """Record the state at a stop, or the output."""
+        """Record the state at a stop, or the final output."""
         client, execution_id = self.gate.client, history.execution.id
         try:
             stopped = bool(result.interruptions)
@@ -126,9 +126,9 @@ class Approvals:
             raise
 
     async def _decide(self, state: RunState[Any], history: History) -> int | None:
-        """Put people's decisions into the state, and say how many grants were used for it.
+        """Put people's decisions into the state, and return how many grants were used.
 
-        None: the execution was ended meanwhile.
+        None: the execution has ended meanwhile.
         """
         stop = len(history.steps)
         asked = [
@@ -136,7 +136,7 @@ class Approvals:
             for n, item in enumerate(state.get_interruptions(), start=1)
         ]
         decided = [(item, await self.gate.client.wait_for(approval)) for item, approval in asked]
-        # A cancelled execution has its approvals withdrawn, which is no answer for the agent.
+        # The approvals of a cancelled execution are withdrawn. That is no decision for the agent.
         if (await self._history(history.execution.id)).execution.state.final:
             return None
         grants: list[Clearance] = []
@@ -152,10 +152,10 @@ class Approvals:
         return len(grants)
 
     async def _use(self, grants: Sequence[Clearance]) -> None:
-        """Redeem the grants of one stop: the last one decides who makes the calls.
+        """Redeem the grants of one stop. The last one decides which process makes the calls.
 
-        Those before it are redeemed under a key that is the same whoever goes on from this stop, so
-        an outage between two of them leaves nothing in doubt.
+        Those before it are redeemed under a key that every process computes for this stop, so an
+        outage between two of them leaves nothing in doubt.
         """
         common = f"{STEP_KEY}-{digest([each.approval.id for each in grants])}"
         for each in grants[:-1]:
@@ -190,21 +190,21 @@ class Approvals:
 
 
 async def _restored(agent: Agent[Any], history: History, context: Any) -> RunState[Any]:
-    """Give the state at the last stop."""
+    """Return the state at the last stop."""
     kept = _unpacked(history.steps[-1].result)
     try:
         return await RunState.from_json(agent, kept, context_override=context, strict_context=True)
     except UserError as error:
         msg = (
-            f"the run {history.execution.id} can't be gone on with: {str(error).rstrip('.')}. The"
-            " agent must be made as it was. A context that is no mapping is not kept; give it"
+            f"the run {history.execution.id} can't continue: {str(error).rstrip('.')}. The agent"
+            " must be built as it was. A context that is not a mapping is not stored; pass it"
             " again, as context="
         )
         raise ValueError(msg) from error
 
 
 def _call(item: ToolApprovalItem) -> ToolCall:
-    """Give what people are shown: the arguments, or the whole call where it has none by name."""
+    """Return what people are shown: the arguments, or the whole call if it has none by name."""
     action = item.qualified_name or item.name or item.type
     if item.arguments is None:
         return ToolCall(action=action, arguments=to_jsonable_python(item.raw_item))
@@ -212,7 +212,7 @@ def _call(item: ToolApprovalItem) -> ToolCall:
         call = ToolCall(action=action, arguments=json.loads(item.arguments))
         digest(call)
     except ValueError:
-        # What a model writes need not be JSON that can be stored; people see it as it is.
+        # The text of a model need not be JSON that can be stored. People see it as it is.
         return ToolCall(action=action, arguments=item.arguments)
     return call
 

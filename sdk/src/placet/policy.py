@@ -6,7 +6,7 @@ import msgspec
 
 
 class RequirementInput(msgspec.Struct, frozen=True, rename="camel"):
-    """So many people of any of the groups, or among the users."""
+    """A number of people who are in any of the groups or among the users."""
 
     count: int
     groups: tuple[str, ...] = ()
@@ -16,8 +16,9 @@ class RequirementInput(msgspec.Struct, frozen=True, rename="camel"):
 class Policy(msgspec.Struct, frozen=True, rename="camel"):
     """All requirements must be met, by distinct people.
 
-    ``rejections`` people saying no reject. Unless ``initiator_allowed``, four eyes holds: neither
-    who started the execution, nor for whom it was started, nor who asks, decides.
+    ``rejections``: how many people it takes to reject. Unless ``initiator_allowed``, the four-eyes
+    rule holds: the person who started the execution, the person on whose behalf it was started and
+    the one who requests the approval can't decide.
     """
 
     requirements: tuple[RequirementInput, ...]
@@ -25,9 +26,9 @@ class Policy(msgspec.Struct, frozen=True, rename="camel"):
     initiator_allowed: bool = msgspec.field(name="allowInitiator", default=False)
 
     def __and__(self, other: "Policy") -> "Policy":
-        """Give the policy that asks for what either asks.
+        """Return the policy that requires what both require.
 
-        The stricter side holds for four eyes, and fewer rejections suffice.
+        The stricter four-eyes rule holds, and the smaller number of rejections.
         """
         return Policy(
             requirements=self.requirements + other.requirements,
@@ -36,11 +37,11 @@ class Policy(msgspec.Struct, frozen=True, rename="camel"):
         )
 
     def allow_initiator(self) -> "Policy":
-        """Give the policy under which also the initiator may decide."""
+        """Return the policy with which the initiator may decide too."""
         return msgspec.structs.replace(self, initiator_allowed=True)
 
     def rejections(self, count: int) -> "Policy":
-        """Give the policy under which it takes ``count`` people to reject."""
+        """Return the policy with which it takes ``count`` people to reject."""
         return msgspec.structs.replace(self, rejections_needed=count)
 
 
@@ -52,7 +53,7 @@ def require(
     groups: Iterable[str] = (),
     users: Iterable[str] = (),
 ) -> Policy:
-    """Ask for ``count`` people who are in any of the groups or are among the users.
+    """Require ``count`` people who are in any of the groups or among the users.
 
     Raises ValueError if the count is below one or nobody is named.
     """
@@ -75,7 +76,7 @@ def _one(name: str | None) -> tuple[str, ...]:
 
 
 def _many(names: Iterable[str], field: str) -> tuple[str, ...]:
-    # A string is iterable too, and would silently become a group for each of its letters.
+    # A string is iterable too. Each of its letters would become a group.
     if isinstance(names, str):
         msg = f"{field} takes a list of names, not one string"
         raise TypeError(msg)

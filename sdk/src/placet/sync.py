@@ -1,9 +1,7 @@
-"""The client for code without an event loop: scripts, tasks of a scheduler, a notebook.
+"""The client for code without an event loop: scripts, tasks of a scheduler, notebooks.
 
-Each method is the async client's, wrapped: nothing is written twice, and a test holds that none is
-missing. The wrapping is generic in the arguments and the result, so an editor and a type checker
-see the signature and the docstring of the original; a stub file would say the same once more and
-have to be kept up.
+Each method wraps that of the async client, and a test checks that none is missing. The wrapping is
+generic in the arguments and the result, so editors and type checkers see the original signature.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -45,7 +43,7 @@ def _iterating(
             while (item := self._loop.run(lambda: anext(stream, _END))) is not _END:
                 yield item
         finally:
-            # Closing the client has ended its streams already.
+            # Closing the client has closed its streams already.
             if not self._loop.closed:
                 self._loop.run(stream.aclose)
 
@@ -55,13 +53,13 @@ def _iterating(
 class Client:
     """A client that blocks: ``with placet.sync.Client("http://127.0.0.1:8000", token) as client:``.
 
-    It may be used from several threads at once, whose calls share its connections, and in a process
-    that runs an event loop elsewhere. It keeps a thread with a loop of its own from its first call
-    until it is closed. It is not to be used on both sides of a fork: a child process that calls
-    one which its parent had used gets a RuntimeError; one that was only made is fine.
+    Several threads may use it at once; their calls share its connections. The process may run an
+    event loop elsewhere. From its first call until it is closed the client keeps a thread with an
+    event loop of its own. It can't be used on both sides of a fork: in a child process, a client
+    that the parent had used raises RuntimeError. One that was only created works.
 
-    Streams are iterators; close one that is left early (``contextlib.closing``). Functions that are
-    handed over, such as ``until`` of ``wait``, are called on the client's thread.
+    Streams are iterators. Close a stream that you leave early (``contextlib.closing``). Functions
+    that are passed in, such as ``until`` of ``wait``, are called on the client's thread.
     """
 
     def __init__(
@@ -83,11 +81,11 @@ class Client:
         self.close()
 
     def apart(self) -> "Client":
-        """Give a client for the same service and token with connections of its own."""
+        """Return a client for the same service and token with connections of its own."""
         return self._again()
 
     def close(self) -> None:
-        """End all connections and the thread. Calls under way in other threads fail."""
+        """Close all connections and end the thread. Calls under way in other threads fail."""
         self._loop.close()
 
     execute = _blocking(_Async.execute)
@@ -155,7 +153,7 @@ class Client:
 
 
 class Watch:
-    """What :class:`placet.client.state_watch.StateWatch` is, as a plain context manager."""
+    """A :class:`placet.client.state_watch.StateWatch` as a plain context manager."""
 
     def __init__(self, watch: placet.client.state_watch.StateWatch, loop: Portal) -> None:
         self._watch = watch
@@ -181,13 +179,13 @@ class Watch:
 
     @property
     def version(self) -> int:
-        """How many events there were. Raises what ended the watch, if anything."""
+        """The version after the last event. Raises what ended the watch, if anything."""
         return self._watch.version
 
     def until(self, *states: ExecutionState, timeout: float | None = None) -> ExecutionState:
-        """Wait for one of the states, without any for a final one, and give it.
+        """Wait for one of the states, by default for a final one, and return it.
 
-        The state may be past when the caller goes on. Raises what ended the watch, and after
-        ``timeout`` seconds TimeoutError.
+        The execution may have left the state when the caller goes on. Raises what ended the watch,
+        and TimeoutError after ``timeout`` seconds.
         """
         return self._loop.run(lambda: self._watch.until(*states, timeout=timeout))

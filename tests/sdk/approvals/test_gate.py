@@ -241,7 +241,7 @@ async def test_a_failure_is_raised_as_it_is_and_later_as_it_was_recorded(desk: D
     [
         (object(), "the result of counted is not JSON"),
         ("x" * 300_000, "the limit is 262144"),
-        ("x" * 1_100_000, "larger than 1048576"),
+        ("x" * 1_100_000, "more than 1048576"),
     ],
     ids=["no JSON", "too large", "far too large"],
 )

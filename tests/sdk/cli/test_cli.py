@@ -359,7 +359,7 @@ def test_a_service_that_is_away_or_elsewhere_is_said_to_be(server: Server) -> No
     elsewhere = placet("--url", f"{server.url}/foo", "--token", token, "executions")
     assert f"{server.url}/foo/graphql answered HTTP 404" in elsewhere.stderr
     wrong = placet("--url", server.url, "--token", "wrong", "executions")
-    assert "this one is missing, unknown, revoked or has expired" in wrong.stderr
+    assert "the token is missing, unknown, revoked or has expired" in wrong.stderr
 
 
 def test_without_development_tokens_it_says_where_they_are(tmp_path: Path) -> None:
@@ -386,7 +386,7 @@ async def test_executions_are_cancelled_and_failed_ones_run_on(
     await engine.fail(id_, "no seats")
     assert run("retry", id_) == "it runs on"
     assert run("cancel", id_, "--reason", "not needed") == "cancelled"
-    assert run("cancel", id_, "--reason", "not needed") == "cancelled (it was so already)"
+    assert run("cancel", id_, "--reason", "not needed") == "cancelled (it was already)"
     execution = await operator.execution(id_)
     assert execution is not None
     assert execution.state is ExecutionState.CANCELLED

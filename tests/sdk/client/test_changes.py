@@ -147,30 +147,30 @@ async def test_a_watch_that_has_ended_shows_no_stale_state(peer: Peer, client: C
 
 
 def test_websockets_are_blocked_when_they_fail_again_and_again_while_http_works() -> None:
-    reach = WebSocketHealth("http://service")
+    health = WebSocketHealth("http://service")
     for _ in range(FAILURES):
-        assert not reach.blocked
-        reach.refused()
-        reach.http_works()
-    assert reach.blocked
+        assert not health.blocked
+        health.refused()
+        health.http_works()
+    assert health.blocked
 
 
 def test_failures_that_http_shares_count_once(caplog: pytest.LogCaptureFixture) -> None:
-    reach = WebSocketHealth("http://service")
+    health = WebSocketHealth("http://service")
     with caplog.at_level(logging.WARNING, "placet"):
         for _ in range(FAILURES):
             for _ in range(100):
-                reach.refused()
-            reach.http_works()
-            reach.http_works()
-            reach.lost(LASTING_SECONDS)
-    assert not reach.blocked
+                health.refused()
+            health.http_works()
+            health.http_works()
+            health.lost(LASTING_SECONDS)
+    assert not health.blocked
     assert not caplog.text
 
 
 def test_connections_that_are_cut_young_count() -> None:
-    reach = WebSocketHealth("http://service")
+    health = WebSocketHealth("http://service")
     for _ in range(FAILURES):
-        reach.lost(LASTING_SECONDS / 2)
-        reach.http_works()
-    assert reach.blocked
+        health.lost(LASTING_SECONDS / 2)
+        health.http_works()
+    assert health.blocked

@@ -1,6 +1,7 @@
 """The client against a service."""
 
 import asyncio
+import inspect
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -11,6 +12,7 @@ from placet import (
     Accepted,
     ApprovalFilter,
     ApprovalStatus,
+    Client,
     EventFilter,
     Execution,
     ExecutionFilter,
@@ -19,6 +21,8 @@ from placet import (
     errors,
     require,
 )
+from placet.client.leases import Leases
+from placet.client.mutations import Mutations
 from placet.models.commands import CompleteExecution, RecordStep
 from tests.sdk.people import People, until
 
@@ -229,3 +233,10 @@ async def test_timers_signals_and_children_are_events_of_the_execution(people: P
     assert seen["SignalReceived"] == {"key": "a", "name": "ticket", "payload": {"gate": 7}}
     assert (seen["ChildEnded"]["outcome"], seen["ChildEnded"]["result"]) == ("COMPLETED", 5)
     assert seen["TimerSet"]["until"] == "2100-01-01T00:00:00.000000Z"
+
+
+def test_methods_are_those_of_the_parts_with_signature_and_docstring() -> None:
+    assert inspect.iscoroutinefunction(Client.start)
+    assert inspect.signature(Client.start) == inspect.signature(Mutations.start)
+    assert Client.start.__doc__ == Mutations.start.__doc__
+    assert inspect.signature(Client.assignments) == inspect.signature(Leases.assignments)

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from placet import Refused, errors
-from placet.engine.command_batcher import MAX_BYTES, MAX_COMMANDS, CommandBatcher, Result
+from placet.engine.command_batcher import MAX_BYTES, CommandBatcher, Result
 from placet.models.commands import CompleteExecution, RecordStep
-from placet.models.responses import Noted
+from placet.models.rules import MAX_COMMANDS
+from placet.models.worker_responses import Noted
 
 ACCEPTED = Noted(position="1", at=datetime(2026, 1, 1, tzinfo=UTC), repeated=False)
 Answer = Callable[[list[dict[str, Any]]], list[Result]]

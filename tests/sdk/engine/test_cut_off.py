@@ -10,7 +10,7 @@ import pytest
 
 from placet import Engine, Run, require
 from placet.client.transport.graphql_ws import GraphQLWebSocket
-from placet.models.responses import Heartbeat
+from placet.models.worker_responses import Heartbeat
 from tests.sdk.engines import started
 from tests.sdk.people import SECONDS, People, Server
 from tests.support.proxy import HttpWire
@@ -67,7 +67,7 @@ async def test_it_says_that_it_is_there_before_it_is_back(
     queue = f"queue-{uuid4()}"
     one = asking(server, queue, wire.url, timedelta(seconds=0.1))
     other = asking(server, queue, server.url, None)
-    heartbeat, beaten, dial = one.client.heartbeat, asyncio.Event(), GraphQLWebSocket.open
+    heartbeat, beaten, dial = one.client.leases.heartbeat, asyncio.Event(), GraphQLWebSocket.open
 
     async def noted(*args: Any, **more: Any) -> Heartbeat:
         beat = await heartbeat(*args, **more)
@@ -82,8 +82,10 @@ async def test_it_says_that_it_is_there_before_it_is_back(
         execution_id = await started(people, one, "asks")
         [approval] = await people.pending(execution_id)
         async with other:
-            monkeypatch.setattr(one.client, "heartbeat", noted)
-            monkeypatch.setattr("placet.client.transport.reconnecting.Link.open", held_up)
+            monkeypatch.setattr(one.client.leases, "heartbeat", noted)
+            monkeypatch.setattr(
+                "placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up
+            )
             wire.cut()
             async with asyncio.timeout(SECONDS):
                 await beaten.wait()

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from placet import Run
-from placet.engine.event_loop import Outside, WorkflowLoop
+from placet.engine.event_loop import RefusedAttribute, WorkflowLoop
 from placet.testing import Trial
 from placet.testing.trial import TrialFailed
 from tests.sdk.trials import result
@@ -37,7 +37,9 @@ async def test_a_workflow_does_not_reach_outside_by_its_loop() -> None:
 
 def test_a_workflow_s_loop_has_what_it_does_itself_and_refuses_the_rest() -> None:
     loop: Any = WorkflowLoop(lambda _: asyncio.Future())  # type: ignore[abstract]
-    refused = {name for name in dir(loop) if isinstance(vars(WorkflowLoop).get(name), Outside)}
+    refused = {
+        name for name in dir(loop) if isinstance(vars(WorkflowLoop).get(name), RefusedAttribute)
+    }
     own = {name for name in vars(WorkflowLoop) if not name.startswith("_")} - refused
     assert own | refused >= {n for n in dir(asyncio.AbstractEventLoop) if not n.startswith("_")}
     for name in refused:
@@ -69,7 +71,7 @@ async def test_what_reaches_outside_is_refused_in_words(outside: Any) -> None:
         del run
         await outside()
 
-    with pytest.raises(TrialFailed, match=r"a workflow can't use .* belongs into a step"):
+    with pytest.raises(TrialFailed, match=r"a workflow can't use .* into a step"):
         await result(workflow)
 
 
@@ -203,7 +205,7 @@ async def test_a_clean_up_that_raises_or_goes_on_for_ever_is_warned_of(
             with suppress(BaseException):
                 await asyncio.Event().wait()
 
-    for workflow, warning in ((raises, "no connection"), (goes_on, "goes on for ever")):
+    for workflow, warning in ((raises, "no connection"), (goes_on, "does not end")):
         loop: Any = WorkflowLoop(lambda _: asyncio.Future())  # type: ignore[abstract]
         loop.create_task(workflow())
         loop.pump()

@@ -54,8 +54,8 @@ async def test_a_larger_one_is_refused_by_name_of_the_limit_and_not_tried_again(
     too_much: dict[int, tuple[type[errors.PlacetError], str]] = {
         LIMIT + 1: (errors.InvalidInput, f"the limit is {LIMIT}"),
         3 * LIMIT: (errors.InvalidInput, f"the limit is {LIMIT}"),
-        BODY: (errors.LimitExceeded, f"larger than {BODY} bytes"),
-        3 * BODY: (errors.LimitExceeded, f"larger than {BODY} bytes"),
+        BODY: (errors.LimitExceeded, f"more than {BODY} bytes"),
+        3 * BODY: (errors.LimitExceeded, f"more than {BODY} bytes"),
     }
     tried: Counter[int] = Counter()
     large = engine()

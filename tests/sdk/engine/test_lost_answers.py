@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from placet import Run
+from placet.client.transport.envelope import BoundOperation
 from placet.errors import Unavailable
 from placet.testing import replay
 from tests.sdk.engines import Made, started
@@ -16,20 +17,20 @@ async def test_the_time_of_a_repeated_answer_is_that_of_the_record(
     operator = await people.get("operator")
     times: list[float] = []
     only = engine()
-    execute = only.client.execute_once
+    execute = only.client.transport.send_once
     lost = 0
 
-    async def losing(operation: Any, variables: Any = None) -> Any:
+    async def losing(bound: BoundOperation[Any]) -> Any:
         nonlocal lost
-        answer = await execute(operation, variables)
-        if not lost and any(b"recordStep" in bytes(each) for each in variables["inputs"]):
+        answer = await execute(bound)
+        if not lost and any(b"recordStep" in bytes(each) for each in bound.variables["inputs"]):
             lost += 1
             # What comes before the repeat moves the head on.
             await operator.signal(execution_id, "news")
             raise Unavailable("the answer was lost")
         return answer
 
-    only.client.execute_once = losing  # type: ignore[method-assign]
+    only.client.transport.send_once = losing  # type: ignore[method-assign]
 
     async def timed(run: Run) -> str:
         await run.step(str, "x")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from placet import Clearance, Engine, ExecutionState, Run, require
+from placet.client.transport.envelope import BoundOperation
 from placet.engine import execution_runner
 from placet.errors import Internal
 from tests.sdk.engines import Made, started
@@ -96,7 +97,7 @@ async def test_a_step_with_a_clearance_ends_before_its_execution_is_parked(
         assert (execution.parked is None) or limit
         if limit is None:
             paying.go.set()
-        assert "a timer can't be had" in await people.parked(execution_id)
+        assert "a timer can't be set" in await people.parked(execution_id)
     outcome = "paid" if limit is None else "TimeoutError: step 'pay' gave no result within 0.2 s"
     recorded = await steps(people, execution_id)
     assert [key for key, _ in recorded] == ["pay", "Parked"]
@@ -175,14 +176,16 @@ async def test_a_step_with_a_clearance_ends_before_faults_give_its_execution_bac
     monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("placet.engine.execution_pool.GIVE_BACK_SECONDS", 0.05)
     paying, only = Paying(), engine()
-    execute = only.client.execute_once
+    execute = only.client.transport.send_once
 
-    async def failing(operation: Any, variables: Any = None) -> Any:
-        if not paying.go.is_set() and b"startChild" in b"".join(map(bytes, variables["inputs"])):
+    async def failing(bound: BoundOperation[Any]) -> Any:
+        if not paying.go.is_set() and b"startChild" in b"".join(
+            map(bytes, bound.variables["inputs"])
+        ):
             raise fault
-        return await execute(operation, variables)
+        return await execute(bound)
 
-    only.client.execute_once = failing  # type: ignore[method-assign]
+    only.client.transport.send_once = failing  # type: ignore[method-assign]
 
     @only.workflow
     async def lodging(run: Run) -> str:
@@ -213,15 +216,15 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
 ) -> None:
     paying, only = Paying(), engine()
     held, sent, through = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    execute = only.client.execute_once
+    execute = only.client.transport.send_once
 
-    async def slow(operation: Any, variables: Any = None) -> Any:
+    async def slow(bound: BoundOperation[Any]) -> Any:
         if held.is_set() and not through.is_set():
             sent.set()
             await through.wait()
-        return await execute(operation, variables)
+        return await execute(bound)
 
-    only.client.execute_once = slow  # type: ignore[method-assign]
+    only.client.transport.send_once = slow  # type: ignore[method-assign]
 
     @only.workflow
     async def another(run: Run) -> None:
@@ -239,7 +242,7 @@ async def test_a_mark_is_recorded_with_the_step_that_was_begun_by_it(
         runner = only.pool.runner(execution_id)
 
         async def asleep() -> bool | None:
-            return (runner.asked == "signal 'pay'" and runner.seen is not None) or None
+            return (runner.waits_for == "signal 'pay'" and runner.seen is not None) or None
 
         await until(asleep)
         # Whatever it sends now waits behind what another execution has sent.

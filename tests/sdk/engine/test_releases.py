@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from placet import Engine, ExecutionState, Run, require
-from placet.client.transport.operations import Released
+from placet.client.transport.operations.leases import Released
 from placet.engine import history
 from placet.errors import Internal, Unavailable
 from tests.sdk.engines import maker, started
@@ -159,14 +159,14 @@ async def test_after_the_service_was_away_for_longer_than_a_client_tries(
     people: People, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     polls = maker(server)(wait="poll", put_away=timedelta(seconds=0.05))
-    release, left = polls.client.release, iter(range(2))
+    release, left = polls.client.leases.release, iter(range(2))
 
     async def away(*args: Any, **given: Any) -> int:
         if next(left, None) is not None:
             raise Unavailable("no answer for as long as the client tried")
         return await release(*args, **given)
 
-    monkeypatch.setattr(polls.client, "release", away)
+    monkeypatch.setattr(polls.client.leases, "release", away)
 
     @polls.workflow
     async def asks(run: Run) -> str:

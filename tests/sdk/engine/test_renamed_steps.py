@@ -101,7 +101,7 @@ async def test_a_refusal_that_can_not_be_recorded_parks(people: People, engine: 
     execution_id = await failed(people, engine(), old)
     async with having(engine(), long_titled):
         assert await people.parked(execution_id) == (
-            "approval 'k' can't be recorded, because its key stands for something else already:"
+            "approval 'k' can't be recorded, because its key was used for something else:"
             " step 'k' was recorded under the name 'pay'; what is another step needs another key"
         )
 

@@ -8,7 +8,7 @@ from placet import Clearance, Run, require
 from placet.engine.host import Host
 from placet.engine.pending import PendingStep
 from placet.engine.step_runner import StepRunner
-from placet.models.responses import Noted
+from placet.models.worker_responses import Noted
 from placet.testing import Trial
 from placet.testing.trial import START
 
@@ -60,7 +60,7 @@ async def test_what_is_redeemed_is_begun_and_what_is_not_begun_is_not_redeemed(
         begun += 1
 
     ask = PendingStep(
-        key="pay-1", named="pay", call=pay, convert=lambda value: value, clearance=clearance
+        key="pay-1", named="pay", call=pay, read=lambda value: value, clearance=clearance
     )
     await StepRunner(cast("Host", owner), frozenset()).perform(ask)
     assert owner.sent == sent

@@ -285,7 +285,7 @@ async def test_a_workflow_that_reaches_outside_is_told_of_steps(
     async with careless:
         ended = await people.ended(await started(people, careless, "reaches"))
     assert ended.error is not None
-    assert "belongs into a step" in ended.error
+    assert "into a step (run.step)" in ended.error
 
 
 async def test_a_retry_has_its_whole_time_again(people: People, engine: Made) -> None:

@@ -138,7 +138,7 @@ async def test_push_poll_and_the_fall_back_come_to_the_same(
         msg = "a proxy does not let WebSockets through"
         raise Unavailable(msg)
 
-    monkeypatch.setattr("placet.client.transport.reconnecting.Link.open", refuse)
+    monkeypatch.setattr("placet.client.transport.reconnecting.GraphQLWebSocket.open", refuse)
     monkeypatch.setattr("placet.client.transport.reconnecting.PAUSE_SECONDS", 0.01)
     assert await outcomes(people, server, "push") == pushed
 

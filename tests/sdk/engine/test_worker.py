@@ -460,7 +460,7 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
     async with patient(engine(), stopped) as waiting:
         execution_id = await started(people, waiting, "patient")
         await people.pending(execution_id)
-        monkeypatch.setattr("placet.client.transport.reconnecting.Link.open", held_up)
+        monkeypatch.setattr("placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up)
         await waiting.client.socket.close()
         await operator.cancel(execution_id, "no longer needed")
         back.set()
@@ -502,7 +502,7 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
             await engine.close()
             assert monotonic() - began < 8
     [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
-    assert "their leases will run out on their own, 30 s at most after" in told
+    assert "when their leases end, at most 30 s after" in told
     assert f"no answer from {wire.url}" in told
 
 
@@ -512,7 +512,7 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
         ({"drain": 2}, "drain is a timedelta, such as timedelta(seconds=5), not 2"),
         ({"grace": timedelta(seconds=-1)}, "grace is -1 s, it must be 0 s or more"),
         ({"lease": timedelta(seconds=0.5)}, "lease is 0.5 s, it must be 1 s or more"),
-        ({"queues": "travel"}, "queues are several names, such as ['travel']"),
+        ({"queues": "travel"}, "queues takes a list of names, such as ['travel']"),
     ],
 )
 def test_what_an_engine_can_t_work_with_is_said_at_once(wrong: dict[str, Any], said: str) -> None:

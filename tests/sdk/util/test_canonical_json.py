@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placet import digest
-from placet._util.canonical_json import digest_expecting, digest_of_json, plain
+from placet._util.canonical_json import digest_expecting, digest_of_json
+from placet._util.serde import plain
 
 
 def test_digest_is_of_canonical_json() -> None:
@@ -43,7 +44,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 import msgspec, pydantic
-from placet._util.canonical_json import plain
+from placet._util.serde import plain
 
 NAMES = ["fin", "sales", "legal", "ops", "hr", "it"]
 Color = Enum("Color", NAMES)
@@ -68,6 +69,17 @@ class Inner(pydantic.BaseModel):
 class Model(pydantic.BaseModel):
     inner: list[Inner]
 
+class Rooted(pydantic.BaseModel):
+    root: Inner
+
+class Root(pydantic.RootModel[set[str]]):
+    pass
+
+class Counted(pydantic.BaseModel):
+    @pydantic.computed_field
+    def names(self) -> set[str]:
+        return set(NAMES)
+
 names = set(NAMES)
 print(json.dumps(plain({
     "z": names,
@@ -79,6 +91,9 @@ print(json.dumps(plain({
     "array": Array(names),
     "model": Model(inner=[Inner(names=names)]),
     "keys": {3: names, "a": {}},
+    "rooted": Rooted(root=Inner(names=names)),
+    "root": [Root(names)],
+    "computed": Counted(),
 }, "it")))
 """
 
@@ -106,6 +121,9 @@ def test_a_set_is_written_in_one_order_whatever_the_process() -> None:
         ("array", [names]),
         ("model", {"inner": [{"names": names}]}),
         ("keys", {"3": names, "a": {}}),
+        ("rooted", {"root": {"names": names}}),
+        ("root", [names]),
+        ("computed", {"names": names}),
     ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain import validation
 from placet import ExecutionState, Run, require
-from placet._util.names import check_name
+from placet._util.validation import check_name
 from placet.testing import Trial
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People

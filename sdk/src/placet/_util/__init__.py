@@ -1,4 +1,5 @@
-"""Small helpers without a subject of their own. Nothing here is for users of the sdk.
+"""What several packages need: JSON and typed values, digests, validation, calling functions.
 
-Imports ``models`` and ``errors``.
+Nothing here knows the client or workflows. Changing what ``serde.plain`` writes changes the digests
+of payloads that people approved. Imports ``errors`` and ``models``.
 """

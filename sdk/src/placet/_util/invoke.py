@@ -1,4 +1,4 @@
-"""Calling the functions of workflows, and saying how they failed."""
+"""Calls functions of users, and describes how they failed."""
 
 import asyncio
 import inspect
@@ -8,18 +8,18 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-MAX_ERROR = 10_000
+from placet.models.rules import MAX_TEXT
 
 
 async def call(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call an async function here, and any other in a thread, since it may block."""
+    """Await an async function, and call any other in a thread, because it may block."""
     return await call_in(None, fn, *args, **kwargs)
 
 
 async def call_in(
     threads: Executor | None, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """Call an async function here, and any other in one of these threads."""
+    """Await an async function, and call any other in one of these threads."""
     if inspect.iscoroutinefunction(fn):
         return await fn(*args, **kwargs)
     work = partial(copy_context().run, fn, *args, **kwargs)
@@ -28,17 +28,17 @@ async def call_in(
 
 
 def described(error: BaseException) -> str:
-    """Give an error's type and message as a text that the service takes.
+    """Return an error's type and message as a text that the service takes.
 
-    Of a group it is that of each of its errors too: what was wrong is said by these alone.
+    The text for a group has those of all its errors.
     """
     text = type(error).__name__
     try:
         if message := str(error):
             text = f"{text}: {message}"
-    except Exception as unreadable:  # noqa: BLE001 - an error without a message has to be told too
+    except Exception as unreadable:  # noqa: BLE001 - an error without a readable message counts too
         text = f"{text}, whose message can't be read: {type(unreadable).__name__}"
     if isinstance(error, BaseExceptionGroup):
         text = f"{text}: {'; '.join(map(described, error.exceptions))}"
-    # A NUL or half of a surrogate pair would have the record itself refused.
-    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")[:MAX_ERROR]
+    # The service would refuse a text with a NUL or a lone surrogate.
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")[:MAX_TEXT]

@@ -1,4 +1,4 @@
-"""Libraries that come with an extra alone: where they are missing, the error says which."""
+"""Imports of libraries that an extra installs. The error for a missing one names the extra."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Import what an extra brings. Raises ModuleNotFoundError with what to install."""
+    """Import what an extra installs. Raises ModuleNotFoundError that says what to install."""
     try:
         yield
     except ModuleNotFoundError as error:

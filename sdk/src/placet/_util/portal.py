@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, for callers that have none or must not stop theirs."""
+"""An event loop on a thread of its own, for callers that have none or must not block theirs."""
 
 import atexit
 import os
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 class Portal:
-    """Runs coroutines for whoever calls, from any thread, and blocks that thread meanwhile.
+    """Runs coroutines for callers in any thread, which are blocked meanwhile.
 
-    The loop begins with the first call, and ends with :meth:`close`, or with the process. It does
-    not survive a fork: a child that calls is told so, unless nothing was called before. ``close``
-    is run on the loop as the last thing.
+    The loop starts with the first call and ends with :meth:`close` or with the process. It does not
+    survive a fork: calls in the child raise RuntimeError, unless there was none before. ``close``
+    is run on the loop as its last task.
     """
 
-    # The library's start_blocking_portal is left by a finalizer that waits for the thread. In a
-    # forked child, where there is none, that would be for ever.
+    # anyio's start_blocking_portal registers a finalizer that waits for the thread. A forked child
+    # has no such thread and would wait for ever.
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
         self._close = close
@@ -34,10 +34,10 @@ class Portal:
         self.closed = False
 
     def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        """Await what the function gives, on the loop. Raises what it raises.
+        """Await the coroutine of the function on the loop. Raises what it raises.
 
-        An interrupt (Ctrl-C) cancels it. Raises RuntimeError if this is closed, also meanwhile, or
-        if it was begun in another process.
+        An interrupt (Ctrl-C) cancels it. Raises RuntimeError if the portal is closed, before or
+        meanwhile, or was started in another process.
         """
         future = self._begin(function)
         try:
@@ -49,7 +49,7 @@ class Portal:
             raise
 
     def close(self) -> None:
-        """Cancel what is under way, and end the loop and its thread."""
+        """Cancel the calls under way, and end the loop and its thread."""
         if self._foreign:
             self.closed = True
             return
@@ -104,6 +104,6 @@ class Portal:
         self._thread = Thread(target=run, name="placet", daemon=True)
         self._thread.start()
         portal = ready.result()
-        # An open loop would end in the middle of something when the interpreter is taken apart.
+        # Otherwise the loop would be cut off when the interpreter shuts down.
         atexit.register(self.close)
         return portal

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 async def limited(
     seconds: float | None, wanted: str, seen: Callable[[], str | None]
 ) -> AsyncIterator[None]:
-    """End the block after so many seconds, None: never.
+    """Limit a block to so many seconds; None: no limit.
 
-    Raises TimeoutError, which says what was ``wanted`` and what was ``seen`` of it last.
+    Raises TimeoutError, which says what was ``wanted`` and what was ``seen`` last.
     """
     limit = asyncio.timeout(seconds)
     try:
@@ -19,9 +19,9 @@ async def limited(
             yield
     except TimeoutError:
         if not limit.expired():
-            # Of something in the block, which has words of its own.
+            # Something in the block raised it, with its own message.
             raise
         last = seen()
-        told = "no answer about it came" if last is None else f"last seen {last}"
-        msg = f"waited {seconds:g} s for {wanted}; {told}"
+        progress = "no answer about it came" if last is None else f"last seen {last}"
+        msg = f"waited {seconds:g} s for {wanted}; {progress}"
         raise TimeoutError(msg) from None

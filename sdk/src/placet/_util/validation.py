@@ -1,17 +1,39 @@
-"""What the service takes of a question to people, told before anything is started for it."""
+"""What the service takes of names, keys, titles and sizes, checked before anything is sent."""
 
 import msgspec
 
 from placet.errors import InvalidInput
-from placet.models.rules import MAX_JSON_BYTES, MAX_TEXT, MAX_TITLE
+from placet.models.rules import MAX_JSON_BYTES, MAX_NAME, MAX_TEXT, MAX_TITLE
 
-__all__ = ["MAX_JSON_BYTES", "MAX_TEXT", "MAX_TITLE", "check_question"]
+_MAX_SHOWN = 60
+
+
+def check_name(value: object, what: str, advice: str, limit: int = MAX_NAME) -> None:
+    """Check a name or a key.
+
+    ``what`` says which it is, and ``advice`` what to do about an invalid one. Raises ValueError,
+    and TypeError for a value that is not a string.
+    """
+    if not isinstance(value, str):
+        msg = f"{what} is {value!r}, it must be a string; {advice}"
+        raise TypeError(msg)
+    if value.strip() and len(value) <= limit and value.isprintable():
+        return
+    if not value.strip():
+        wrong = "is empty"
+    elif len(value) > limit:
+        wrong = f"has {len(value)} characters, the service takes {limit}"
+    else:
+        wrong = "holds a character that can't be printed, such as a line break"
+    shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
+    msg = f"{what} {shown!r} {wrong}; {advice}"
+    raise ValueError(msg)
 
 
 def check_question(title: str, description: str | None, payload: object) -> None:
-    """Check the sizes of what people are to be shown; ``payload`` is plain JSON.
+    """Check the sizes of what people are to be shown. ``payload`` is plain JSON.
 
-    Raises InvalidInput in the words of the service, which is the judge of all else.
+    Raises InvalidInput with the message of the service, which checks everything else itself.
     """
     for what, text, limit in (
         ("title", title, MAX_TITLE),

@@ -1,4 +1,4 @@
-"""What a granted approval gives a workflow."""
+"""What a granted approval gives to the code that asked for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ _REFUSALS: dict[ApprovalStatus, type[NotCleared]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clearance:
-    """Leave to do what ``payload`` says, once, by a step with ``clearance=``.
+    """Permission to do what ``payload`` says, once, in a step with ``clearance=``.
 
     ``digest`` is that of the document that the approvers saw.
     """
@@ -30,14 +30,14 @@ class Clearance:
     def answers(self) -> tuple[Any, ...]:
         """What those who granted filled into the approval's form, in the order of decisions.
 
-        Whoever filled in nothing is passed over. The service has no forms yet, and so none of it.
+        People who filled in nothing are left out. The service has no forms yet, so it is empty.
         """
         granted = (each for each in self.decisions if each.verdict is Verdict.GRANTED)
         return tuple(each.answers for each in granted if each.answers is not None)
 
 
 def clear(approval: ApprovalRecord) -> Clearance:
-    """Give the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn.
+    """Return the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn.
 
     Raises Internal for one that is not resolved.
     """

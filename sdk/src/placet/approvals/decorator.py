@@ -1,4 +1,4 @@
-"""``@requires_approval``: a function of any code base that people let through, call by call."""
+"""``@requires_approval``: each call of a function waits until people approve of it."""
 
 import asyncio
 import functools
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from placet._util.arguments import Arguments
 from placet._util.canonical_json import digest
-from placet._util.validation import MAX_TITLE
+from placet.approvals.arguments import Arguments
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate, name_of
 from placet.models.responses import Approval
+from placet.models.rules import MAX_TITLE
 from placet.policy import Policy
 
 P = ParamSpec("P")
@@ -21,19 +21,19 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 _INNERMOST = (
-    "Let @requires_approval stand directly above the async def, below other decorators, or make"
+    "Put @requires_approval directly above the async def, below other decorators, or make"
     " their wrapper async"
 )
 
 
-class Guarded(Protocol[P, R_co]):
+class GuardedFunction(Protocol[P, R_co]):
     """A function behind a gate."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Ask for approval of this call, wait for it, and do it."""
+        """Ask for approval of this call, wait for it, and run the function."""
 
     def keyed(self, key: str, /) -> Callable[P, R_co]:
-        """Give the function for one call that is known by this key and not by its arguments."""
+        """Return the function for one call that is identified by this key, not its arguments."""
 
 
 def requires_approval(
@@ -47,41 +47,43 @@ def requires_approval(
     hidden: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     on_behalf_of: Callable[..., str | None] | None = None,
-) -> Callable[[Callable[P, R_co]], Guarded[P, R_co]]:
-    """Have each call of a function wait until people approve of its arguments.
+) -> Callable[[Callable[P, R_co]], GuardedFunction[P, R_co]]:
+    """Make each call of a function wait until people approve of its arguments.
 
-    They are shown the arguments by name, as JSON. What then runs gets exactly these, built anew
-    from what was granted. An async function is awaited; any other blocks its thread, in which it
-    also runs. A call that is not granted raises Rejected, Expired or Withdrawn.
+    People are shown the arguments by name, as JSON. The function then runs with exactly these,
+    read from what was granted. An async function is awaited. Any other blocks its thread, in which
+    it also runs. A call that is not granted raises Rejected, Expired or Withdrawn.
 
-    **Which call is it?** A call is known by a key, and what is known is done once: whoever makes
-    the same call again, in this process or after a crash, finds the approval and the result.
+    **When are two calls the same?** A call is identified by a key and runs once. If the same call
+    is made again, in this process or after a crash, it finds the approval and the result.
 
-    - By default the arguments are the key: equal arguments are the same call, for ever. So a
-      retry is safe, and a second payment of the same sum to the same person is not made.
-    - ``key``, a function of the arguments, names what the call is about, an invoice's number say.
-    - ``function.keyed("payroll-2026-10")(...)`` names one call. A new UUID makes it a new one.
+    - By default the arguments are the key: calls with equal arguments are the same, for ever. So a
+      retry is safe, and the same sum is not paid to the same person a second time.
+    - ``key``, a function of the arguments, returns what the call is about, such as the number of an
+      invoice.
+    - ``function.keyed("payroll-2026-10")(...)`` gives one call a key. A new UUID makes a new call.
 
-    Other arguments under a key that was given raise KeyReused.
+    The same key with other arguments raises KeyReused.
 
-    ``gate``: for async functions that of the running loop; a function may give it later.
-    ``title`` and ``description``: a template of parameter names, ``"Pay {euros} to {to}"``, or
-    a function, as are ``policy``, ``key`` and ``on_behalf_of`` where they depend on the
-    arguments: they take what the decorated one takes. ``name``: what kind of thing is asked, by
-    default the function's module and qualified name; renaming it makes all calls new. A function
-    of ``__main__``, which is what every script is called, needs one: ValueError.
+    ``gate``: for async functions, the gate of the running event loop. It may be a function that
+    returns the gate later. ``title`` and ``description``: a template of parameter names, such as
+    ``"Pay {euros} to {to}"``, or a function. ``policy``, ``key`` and ``on_behalf_of`` may be
+    functions too. All these functions take the arguments of the call. ``name``: the kind of call,
+    by default the function's module and qualified name. Renaming it makes all calls new. A function
+    in ``__main__`` needs a name, because every script has that module; otherwise ValueError.
     ``hidden``: parameters that are neither shown nor part of the key, such as ``self``.
 
-    Arguments and results are JSON, and come back as their annotations say, if there are any; models
-    of pydantic too. A function that is not async but gives an awaitable has failed: what it would
-    do is not begun. Let this decorator be the innermost.
-    Raises TypeError, when it decorates, for what could not work; calls raise ValueError for
-    arguments that are not JSON, and what ``Gate.perform`` raises.
+    Arguments and results are written as JSON and read by their annotations, if they have any. A
+    function that is not async but returns an awaitable fails, and the awaitable is not awaited. Let
+    this decorator be the innermost.
+
+    Raises TypeError when it decorates a function for which it can't work. Calls raise ValueError
+    for arguments that are not JSON, and what ``Gate.perform`` raises.
     """
 
-    def decorate(function: Callable[P, R_co]) -> Guarded[P, R_co]:
+    def decorate(function: Callable[P, R_co]) -> GuardedFunction[P, R_co]:
         _check_function(function, named=name is not None)
-        guard = _Guard(
+        guard = _DecoratedFunction(
             gate=gate,
             function=function,
             arguments=Arguments(function, hidden),
@@ -95,14 +97,14 @@ def requires_approval(
         )
         guarded = guard.under(None)
         guarded.keyed = guard.under  # type: ignore[attr-defined]
-        return cast("Guarded[P, R_co]", guarded)
+        return cast("GuardedFunction[P, R_co]", guarded)
 
     return decorate
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Guard:
-    """What the decorator was told about one function."""
+class _DecoratedFunction:
+    """A function with the arguments of its decorator."""
 
     gate: Gate | Callable[[], Gate]
     function: Callable[..., Any]
@@ -121,7 +123,7 @@ class _Guard:
                 self._check_template(text)
 
     def under(self, key: str | None) -> Callable[..., Any]:
-        """Give the function that asks first, under this key or that of its arguments."""
+        """Return the function that asks first, under this key or that of its arguments."""
 
         @functools.wraps(self.function)
         async def wait(*args: Any, **kwargs: Any) -> Any:
@@ -140,7 +142,7 @@ class _Guard:
         return wait if inspect.iscoroutinefunction(self.function) else block
 
     def _check_result(self, result: Any) -> None:
-        """Refuse what is still to be awaited: this thread has no loop for it."""
+        """Raise TypeError for a result that has to be awaited: this thread has no event loop."""
         if not inspect.isawaitable(result):
             return
         if inspect.iscoroutine(result):
@@ -149,7 +151,7 @@ class _Guard:
         raise TypeError(msg)
 
     def _blocking(self, call: inspect.BoundArguments, key: str | None) -> Any:
-        """Do the call in this thread, with a loop and connections of its own around it."""
+        """Run the call in this thread, with an event loop and connections of its own."""
         _check_no_loop(self.name, self.function)
         with asyncio.Runner() as runner:
             gate = self._gate().apart()
@@ -183,13 +185,13 @@ class _Guard:
         return await gate.ask(
             self.name,
             key,
-            # The whole is in the payload; a title is for a list.
+            # The payload has everything. The title is for lists.
             title=title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1] + "…",
             payload=payload,
-            policy=_told(self.policy, shown),
+            policy=_for_call(self.policy, shown),
             description=None if self.description is None else self._text(self.description, shown),
             labels=self.labels,
-            on_behalf_of=_told(self.on_behalf_of, shown),
+            on_behalf_of=_for_call(self.on_behalf_of, shown),
         )
 
     def _gate(self) -> Gate:
@@ -210,31 +212,31 @@ class _Guard:
                 raise TypeError(msg)
 
 
-def _told(given: Any, call: inspect.BoundArguments) -> Any:
-    """Give what was said in the decorator, for this call where it depends on it."""
+def _for_call(given: Any, call: inspect.BoundArguments) -> Any:
+    """Return a value of the decorator, for this call if it is a function."""
     return given(*call.args, **call.kwargs) if callable(given) else given
 
 
 def _check_function(function: Any, *, named: bool) -> None:
-    """Refuse what is no function that is done at one moment, and a name that others share."""
+    """Raise for what is not a function, for generators, and for names that scripts share."""
     if isinstance(function, classmethod | staticmethod):
         kind = type(function).__name__
-        msg = f"@{kind} has to stand above @requires_approval, which takes the function itself"
+        msg = f"put @{kind} above @requires_approval, which takes the function itself"
         raise TypeError(msg)
     if not inspect.isroutine(function):
         msg = (
-            f"{function!r} is no function, and so has neither a name nor parameters of its own:"
-            " define one that calls it"
+            f"{function!r} is no function and has no name and parameters of its own:"
+            " define a function that calls it"
         )
         raise TypeError(msg)
     innermost = inspect.unwrap(function)
     if inspect.isgeneratorfunction(innermost) or inspect.isasyncgenfunction(innermost):
-        msg = f"{function.__qualname__} is a generator: what it does has no one moment"
+        msg = f"{function.__qualname__} is a generator, which does not run at one moment"
         raise TypeError(msg)
     if function.__module__ == "__main__" and not named:
         msg = (
-            f"{function.__qualname__} is of __main__, as are functions of all other scripts, and"
-            " calls of equal names are the same call: give it a name of its own, by name="
+            f"{function.__qualname__} is of __main__, like the functions of every other script, and"
+            " calls of the same name are the same call: give it a name of its own by name="
         )
         raise ValueError(msg)
 

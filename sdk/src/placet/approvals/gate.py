@@ -1,12 +1,13 @@
-"""Approvals for code that is no workflow: ask, wait, and do once what was approved."""
+"""Approvals for code that is not a workflow: ask, wait, and do once what was approved."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
 from placet._util.invoke import call, described
+from placet._util.serde import plain
 from placet._util.validation import check_question
 from placet.approvals.clearance import Clearance, clear
 from placet.client.client import Client
@@ -33,12 +34,13 @@ _STANDING = frozenset({ApprovalStatus.PENDING, ApprovalStatus.GRANTED})
 
 
 class Gate:
-    """Approval for code that is not a workflow: each use is an execution of its own.
+    """Approval for code that is not a workflow. Each use is an execution of its own.
 
-    The client's token needs the role ENGINE. No Engine may serve ``queue``: the executions in it
-    are never claimed and so need no fencing number; one that was claimed raises Fenced. What is
-    asked survives the process: with the same key, any process finds it and goes on. A gate belongs
-    to the event loop that it is used in first; RuntimeError in another: see ``apart``.
+    The client's token needs the role ENGINE. No Engine may serve ``queue``: executions of a gate
+    are never claimed, so their commands have no fencing number, and one that was claimed raises
+    Fenced. A request survives its process: any process finds it by its key and goes on. A gate
+    belongs to the event loop in which it is used first; in another it raises RuntimeError, see
+    ``apart``.
 
     All methods raise RequestError, and Refused for what the service does not take.
     """
@@ -49,7 +51,7 @@ class Gate:
         self.queue = queue
 
     def apart(self) -> Self:
-        """Give the gate with connections of its own, for another event loop; close its client."""
+        """Return a gate with connections of its own, for another event loop. Close its client."""
         return type(self)(self.client.apart(), queue=self.queue)
 
     async def ask(
@@ -66,14 +68,14 @@ class Gate:
     ) -> Approval:
         """Ask people for approval of ``payload``, without waiting for it.
 
-        ``name`` says what kind of thing is asked (the execution's workflow), ``key`` which one it
-        is. The same again finds what was asked, whatever became of it; other content under the
-        same key raises KeyReused. A failed execution that an operator retried is asked anew
-        unless it was granted. Raises ValueError for a payload that is None or not JSON, and
-        InvalidInput for one, a title or a description that is too long; nothing is started then.
-        What the service does not take besides (InvalidInput) fails the execution with that reason;
-        the key is used up then, unless an operator retries it: InvalidTransition. What was asked
-        under it before goes on.
+        ``name`` is the kind of request (the execution's workflow), ``key`` identifies it. The same
+        call again finds the approval, whatever its status; the same key with other content raises
+        KeyReused. If an operator retries a failed execution, people are asked anew unless they had
+        granted. Raises ValueError for a payload that is None or not JSON, and InvalidInput for a
+        payload, a title or a description that is too long. Nothing is started then. Anything else
+        that the service does not take (InvalidInput) fails the execution with that reason. The key
+        can't be used again then (InvalidTransition) unless an operator retries the execution. An
+        earlier request under the key goes on.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
@@ -116,14 +118,14 @@ class Gate:
             raise InvalidTransition(over.code, msg, over.execution, over.approval) from over
 
     async def _abandon(self, execution_id: str, error: str) -> None:
-        """Fail an execution that nobody goes on with, because nothing could be asked in it."""
+        """Fail an execution in which nothing could be asked, so that nobody goes on with it."""
         history = await self.client.history(execution_id)
         if history is None or history.execution.state is not ExecutionState.RUNNING:
             return
-        # It is RUNNING, too, while what was granted under this key before is being done.
+        # It is also RUNNING while work that was granted earlier under this key is being done.
         if any(each.status in _STANDING for each in history.approvals):
             return
-        # It may be cancelled meanwhile.
+        # Someone may cancel it meanwhile.
         with suppress(InvalidTransition):
             await self.client.fail(execution_id, error)
 
@@ -142,15 +144,16 @@ class Gate:
     async def perform(
         self, clearance: Clearance, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any:
-        """Use the clearance, call the function and record its result; once, whoever calls.
+        """Use the clearance, call the function and record its result, once.
 
-        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, and comes back
-        as JSON says it. The clearance is redeemed first: unless its payload is what was granted,
-        to the byte, DigestMismatch is raised and nothing is done.
+        ``fn`` may be async; otherwise it runs in a thread. Its result is written as JSON and
+        returned as plain JSON. The clearance is redeemed first: if its payload differs from what
+        was granted by one byte, DigestMismatch is raised and nothing is done.
 
-        What ``fn`` raises is recorded, fails the execution and is raised. A later call does not
-        run ``fn``: it gives the recorded result, or raises StepFailed with the recorded error.
-        If there is neither, because the first call is not over or its process ended, Doubt.
+        What ``fn`` raises is recorded, fails the execution and is raised. A later call, by whatever
+        process, does not run ``fn``: it returns the recorded result, or raises StepFailed with the
+        recorded error. It raises Doubt if there is neither, because the first call is not over or
+        its process ended.
         """
         recorded = await self.redeem(clearance)
         if recorded is not None:
@@ -164,14 +167,14 @@ class Gate:
         return await self.complete(clearance, name, result)
 
     async def redeem(self, clearance: Clearance, *, key: str | None = None) -> Step | None:
-        """Use the clearance: None says go, and ``complete`` or ``fail`` must follow.
+        """Use the clearance. None means go on; ``complete`` or ``fail`` must follow.
 
-        Where it was used before, gives the step that was recorded, or raises as ``perform`` does.
-        With ``key`` it was not, if it was used under this very key: for what is decided elsewhere.
+        If it was used before, returns the recorded step, or raises as ``perform`` does. With
+        ``key`` a use under the same key does not count as an earlier one.
         """
         try:
-            # As a rule a key of this call alone: sent twice because an answer was lost it is still
-            # this call's, and nobody else's use can pass for it.
+            # By default a key of this call alone. A repeat after a lost answer has it too, and the
+            # use by another call can't be mistaken for this one.
             with self.unclaimed():
                 await self.client.redeem(
                     clearance.approval.id, clearance.payload, key or f"{STEP_KEY}-{uuid4()}"
@@ -181,7 +184,7 @@ class Gate:
         return None
 
     async def complete(self, clearance: Clearance, name: str, result: Any) -> Any:
-        """Record the result of what was cleared, complete the execution, give the result as JSON.
+        """Record the result, complete the execution, and return the result as plain JSON.
 
         ``name`` says what was done. A result that can't be recorded fails the execution: ValueError
         if it is not JSON, InvalidInput or LimitExceeded if it is too large.
@@ -206,7 +209,7 @@ class Gate:
             await self.client.fail(execution_id, text)
 
     async def withdraw(self, approval: ApprovalRecord, reason: str) -> None:
-        """Take the request back and end its execution. Raises AlreadyDecided if it is too late."""
+        """Withdraw the request and end its execution. Raises AlreadyDecided if it is too late."""
         with self.unclaimed():
             withdrawn = await self.client.withdraw(approval.id, reason)
         await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
@@ -216,7 +219,7 @@ class Gate:
         history = await self.client.history(approval.execution_id)
         if history is None or history.approvals[-1].id != approval.id:
             return
-        # Anything else is an end, or a retry whose next round another caller is about to ask for.
+        # In any other state it has ended, or was retried and another caller asks again.
         if history.execution.state is not ExecutionState.RESUMED:
             return
         try:
@@ -238,14 +241,14 @@ class Gate:
         step = next((each for each in history.steps if each.key == STEP_KEY), None)
         if step is None:
             msg = (
-                f"approval {approval.id} was redeemed and there is no result: what it allows is"
-                " being done, or may have been done by a process that ended; it is not begun again"
+                f"approval {approval.id} was redeemed and has no result: its action is being"
+                " done, or may have been done by a process that ended; it is not begun again"
             )
             raise Doubt(msg) from used
         return await self._settled(approval.execution_id, step, history.execution.state)
 
     async def _settled(self, execution_id: str, step: Step, state: ExecutionState) -> Step:
-        """Give what the step recorded, and end the execution if the one who did it could not."""
+        """Return what the step recorded. End the execution if the process that did it could not."""
         if step.completed_at is not None:
             if not state.final:
                 with self.unclaimed():
@@ -259,7 +262,7 @@ class Gate:
 
     @contextmanager
     def unclaimed(self) -> Iterator[None]:
-        """Say in the error of a command in this block what is wrong if an engine has claimed."""
+        """Explain the error of a command in this block if an engine has claimed the execution."""
         try:
             yield
         except Fenced as fenced:
@@ -281,5 +284,5 @@ def _check_client(client: object) -> None:
 
 
 def name_of(fn: Callable[..., Any]) -> str:
-    """Give a function's name, and that of its type for any other callable."""
+    """Return a function's name, and that of its type for any other callable."""
     return str(getattr(fn, "__name__", type(fn).__name__))

@@ -1,4 +1,4 @@
-"""A call that an agent wants to make: what people are shown of it, and who is asked."""
+"""A call that an agent wants to make: what people are shown, and who decides."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,24 +23,24 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Policies = Policy | Callable[[ToolCall], Policy]
-"""Who decides: the same people for every call, or depending on the call."""
+"""Who decides: the same policy for every call, or one that depends on the call."""
 
 
 def policy_for(call: ToolCall, policies: Policies) -> Policy:
-    """Give the policy for a call."""
+    """Return the policy for a call."""
     return policies if isinstance(policies, Policy) else policies(call)
 
 
 def title_of(call: ToolCall) -> str:
-    """Give the line that a list of approvals shows."""
+    """Return the title of the approval of a call."""
     return f"Let an agent call {call.action}"
 
 
 def comment_of(approval: ApprovalRecord) -> str | None:
-    """Give what the last person who said something said."""
+    """Return the last comment of the decisions."""
     return next((each.comment for each in reversed(approval.decisions) if each.comment), None)
 
 
 def refusal_of(approval: ApprovalRecord) -> str | None:
-    """Say to the agent why it may not, None if nobody gave a reason."""
+    """Return why the agent may not make the call, None if nobody gave a reason."""
     return _UNSAID.get(approval.status) or comment_of(approval)

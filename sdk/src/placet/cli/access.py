@@ -1,4 +1,4 @@
-"""Which service the command talks to, and as whom."""
+"""The options that say which service the command talks to, and as whom."""
 
 import asyncio
 import inspect
@@ -33,8 +33,8 @@ class Access:
     data: Path
 
     def client(self) -> Client:
-        """Give a client. Raises PlacetError if there is no token to be had, or no such address."""
-        # A name that was asked for in so many words outweighs a token from the environment.
+        """Return a client. Raises PlacetError if there is no token, or the address is not one."""
+        # An explicit --as wins over a token from the environment.
         token = None if self.name else self.token
         token = token or self._development_token()
         try:
@@ -43,7 +43,7 @@ class Access:
             raise PlacetError(str(error)) from error
 
     def but(self, url: str | None, token: str | None, name: str | None, data: Path | None) -> Self:
-        """Give the access with what is given in the place of what it has."""
+        """Return the access with the given options replaced."""
         return type(self)(
             url or self.url, token or self.token, name or self.name, data or self.data
         )
@@ -88,9 +88,9 @@ _OPTIONS = {
 
 
 def anywhere(function: Function) -> Function:
-    """Let a command take the options of access after its name too, where people type them.
+    """Let a command take the access options after its name too, where people type them.
 
-    Given there, one outweighs the same one before the command.
+    An option after the command wins over the same option before it.
     """
 
     @wraps(function)
@@ -99,7 +99,7 @@ def anywhere(function: Function) -> Function:
         context.obj = context.ensure_object(Access).but(*late)
         function(context, **given)
 
-    # The library reads what a command takes off its signature.
+    # typer reads the options of a command from its signature.
     signature = inspect.signature(function)
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
@@ -113,7 +113,7 @@ def anywhere(function: Function) -> Function:
 
 
 def run(context: typer.Context, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Do the work with a client. An error is one line on stderr and exit code 1."""
+    """Run the work with a client. An error is printed as one line, with exit code 1."""
 
     async def with_client() -> T:
         async with context.ensure_object(Access).client() as client:

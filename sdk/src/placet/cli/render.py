@@ -1,4 +1,4 @@
-"""What the command prints."""
+"""Prints executions, approvals, events and JSON."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from placet._util.canonical_json import digest
-from placet.cli.waits import Waits
+from placet.cli.execution_waits import ExecutionWaits
 from placet.models.enums import ApprovalStatus
 from placet.models.responses import (
     Accepted,
@@ -24,7 +24,7 @@ from placet.models.responses import (
 
 out = Console(highlight=False)
 if not out.is_terminal:
-    # A file or a pipe has no width to fit into.
+    # A file or a pipe has no width of its own.
     out = Console(highlight=False, width=200)
 
 
@@ -49,7 +49,7 @@ def print_executions(executions: Iterable[Execution]) -> None:
 
 
 def state_of(execution: Execution) -> str:
-    """Give the state, and whether anything keeps workers from going on."""
+    """Return the state, and whether the execution is parked or asleep."""
     if execution.parked is not None:
         return f"{execution.state}, parked"
     return f"{execution.state}, asleep" if execution.asleep else execution.state
@@ -70,7 +70,7 @@ def print_approvals(approvals: Iterable[Approval]) -> None:
     out.print(table)
 
 
-def print_history(history: History, waits: Waits) -> None:
+def print_history(history: History, waits: ExecutionWaits) -> None:
     """Print an execution with its steps, approvals and signals, and what it waits for."""
     execution = history.execution
     _pairs(
@@ -100,7 +100,7 @@ def print_history(history: History, waits: Waits) -> None:
             _line(f"  {line}")
 
 
-def _waited_for(history: History, waits: Waits) -> Iterator[str]:
+def _waited_for(history: History, waits: ExecutionWaits) -> Iterator[str]:
     execution = history.execution
     pending = [a for a in history.approvals if a.status is ApprovalStatus.PENDING]
     for approval in pending:
@@ -114,7 +114,7 @@ def _waited_for(history: History, waits: Waits) -> Iterator[str]:
     if execution.parked is not None:
         yield f"a person to let it go on: placet unpark {execution.id}"
     elif execution.asleep:
-        # Workflows ask for signals in their worker, and the service is not told of which.
+        # Only the worker knows which signals its workflow waits for.
         perhaps = "perhaps also " if others else ""
         yield f"{perhaps}a signal, of a name that the workflow alone knows"
     elif not others and execution.fence == 0:
@@ -182,17 +182,17 @@ def missing(requirements: Iterable[Requirement]) -> str:
 
 
 def when(instant: datetime) -> str:
-    """Give a moment in the reader's time zone, to the second."""
+    """Return a moment in the reader's time zone, to the second."""
     return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def compact(value: Any) -> str:
-    """Give JSON on one line."""
+    """Return JSON on one line."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _id_column() -> Column:
-    """Give a column that is never cut short: an id is there to be copied."""
+    """Return a column that is never cut short: an id is there to be copied."""
     return Column("ID", no_wrap=True, min_width=38)
 
 

@@ -1,26 +1,27 @@
-"""What a worker says to hold its executions. These are not commands of the domain."""
+"""How a worker gets, keeps and gives back executions. These are not commands of the domain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 
 from placet._util.durations import iso_duration
-from placet.client.transport import operations
-from placet.client.transport.envelope import variables
 from placet.client.transport.http import HttpTransport
+from placet.client.transport.operations import leases as operations
 from placet.models.commands import ClaimRequest, Holding, Release
-from placet.models.responses import Claim, Heartbeat, Poll
+from placet.models.rules import DEFAULT_LEASE
+from placet.models.worker_responses import Assignment, Claim, Heartbeat, Poll
 
-LEASE = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)
-SHORTEST_LEASE = timedelta(seconds=1)
-"""The service takes none that is shorter."""
 
 BEAT_PAUSE = 1.0
-"""At most so many seconds between two attempts to say that a worker is there: well within GRACE."""
+"""The longest pause in seconds between two attempts of a heartbeat, well within GRACE."""
 
 
-class Leases(HttpTransport):
-    """Claims, heartbeats and releases. All raise RequestError."""
+class Leases:
+    """Claims, heartbeats, releases and assignments. All raise RequestError."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
 
     async def claim(
         self,
@@ -28,18 +29,16 @@ class Leases(HttpTransport):
         *,
         queues: Sequence[str] = ("default",),
         limit: int = 1,
-        lease: timedelta = LEASE,
+        lease: timedelta = DEFAULT_LEASE,
     ) -> list[Claim]:
         """Claim up to ``limit`` executions that have something to do.
 
-        Sent once: what a lost answer had claimed comes back by ``assignments``, or when the lease
-        has run out.
+        The request is sent once. What a lost answer had claimed comes by ``assignments``, or can be
+        claimed again when the lease has run out.
         """
         request = ClaimRequest(worker=worker, queues=queues, limit=limit, lease=iso_duration(lease))
-        answer = await self.execute(
-            operations.CLAIM_EXECUTIONS, {"input": request}, idempotent=False
-        )
-        return answer.claims
+        poll = await self.transport.send(operations.CLAIM_EXECUTIONS(request), idempotent=False)
+        return poll.claims
 
     async def poll(
         self,
@@ -47,17 +46,18 @@ class Leases(HttpTransport):
         *,
         queues: Sequence[str] = ("default",),
         limit: int = 1,
-        lease: timedelta = LEASE,
+        lease: timedelta = DEFAULT_LEASE,
         wait: timedelta = timedelta(0),
         holding: Mapping[str, int | None] | None = None,
     ) -> Poll:
-        """Claim executions as they come: the worker that polls instead of being told.
+        """Claim executions by long polls, for a worker without a stream of assignments.
 
-        ``wait``: for how long the service puts off the answer while it has nothing to tell, 20
-        seconds at most; the lease is kept meanwhile. ``holding``: by id all that the worker knows
-        to hold, 10,000 at most, with the ``woken_version`` of which it knows, None if it need not
-        be told of more. What has a later one, and what else it holds, because an answer was lost,
-        is told like a claim. ``limit`` 0 claims nothing and only tells of what is held.
+        ``wait``: for how long the service delays the answer while there is nothing to report, 20
+        seconds at most; the lease is kept meanwhile. ``holding``: by id all executions that the
+        worker knows to hold, 10,000 at most, with the ``woken_version`` that it knows, or None if
+        it need not hear of more. Executions with a later version, and those that the worker holds
+        without knowing because an answer was lost, are reported as claims. ``limit`` 0 claims
+        nothing and reports only what is held.
         """
         request = ClaimRequest(
             worker=worker,
@@ -67,14 +67,13 @@ class Leases(HttpTransport):
             wait=iso_duration(wait),
             holding=[Holding(execution_id=i, seen=s) for i, s in (holding or {}).items()],
         )
-        asked, seconds = {"input": request}, wait.total_seconds()
-        poll = await self.find(operations.CLAIM_EXECUTIONS, asked, wait=seconds)
+        asked = operations.CLAIM_EXECUTIONS(request)
+        poll = await self.transport.look_up(asked, wait=wait.total_seconds())
         return poll or Poll(claims=[], lost=[])
 
-    async def heartbeat(self, worker: str, *, lease: timedelta = LEASE) -> Heartbeat:
-        """Prolong the worker's lease on all that it holds, and say what it lost."""
-        asked = {"worker": worker, "lease": iso_duration(lease)}
-        return await self.execute(operations.HEARTBEAT, asked, pause=BEAT_PAUSE)
+    async def heartbeat(self, worker: str, *, lease: timedelta = DEFAULT_LEASE) -> Heartbeat:
+        """Prolong the worker's lease on all that it holds. The answer says what it lost."""
+        return await self.transport.send(operations.HEARTBEAT(worker, lease), pause=BEAT_PAUSE)
 
     async def release(
         self,
@@ -85,16 +84,15 @@ class Leases(HttpTransport):
         fences: Mapping[str, int] | None = None,
         others: bool = False,
     ) -> int:
-        """Give executions back, all if none are named, and say how many.
+        """Give executions back, all if none are named, and return how many.
 
-        ``seen``, in the place of the ids, says of each the ``woken_version`` up to which the worker
-        has dealt with what came: another worker can claim it when more comes. None: there is work
-        left, so another can claim it at once. ``fences``, also in the place of the ids, says of
-        each the fence of the claim that is given back: give it, because the request is repeated
-        when its answer was lost, and this worker may hold a later claim by then, which is left
-        alone. ``others``: beside them also give all else back, as if there were work left. Without
-        ``seen`` and ``fences`` those that wait can be claimed when something comes, and the others
-        at once.
+        ``seen``, instead of the ids, has by id the ``woken_version`` up to which the worker has
+        dealt with events: another worker can claim the execution when there are more. None means
+        that there is work left, so that another can claim it at once. ``fences``, also instead of
+        the ids, has by id the fence of the claim that is given back. Pass it: the request is
+        repeated if its answer is lost, and a later claim of this worker must stay. ``others``: give
+        back all other executions too, as if there were work left. Without ``seen`` and ``fences``,
+        executions that wait can be claimed when something happens, and the others at once.
         """
         releases = None
         if seen is not None or fences is not None:
@@ -103,7 +101,30 @@ class Leases(HttpTransport):
                 Release(execution_id=id_, seen=seen.get(id_), fence=fences.get(id_))
                 for id_ in {**seen, **fences}
             ]
-        asked = variables(
-            worker=worker, executionIds=execution_ids, releases=releases, others=others or None
-        )
-        return (await self.execute(operations.RELEASE_EXECUTIONS, asked)).released
+        asked = operations.RELEASE_EXECUTIONS(worker, execution_ids, releases, others=others)
+        return (await self.transport.send(asked)).released
+
+    async def assignments(
+        self,
+        worker: str,
+        *,
+        queues: Sequence[str] = ("default",),
+        capacity: int = 100,
+        lease: timedelta = DEFAULT_LEASE,
+        grace: timedelta | None = None,
+        on_open: Callable[[], Awaitable[None]] | None = None,
+        patient: bool = True,
+    ) -> AsyncGenerator[Assignment, None]:
+        """Yield a worker's executions and what happens to them. The open stream keeps its lease.
+
+        After each (re)connection, of which ``on_open`` is told, everything that the worker holds is
+        sent again, as claims under the same fence. ``grace``: for how long the lease lasts, at
+        most, after the service has lost the connection without hearing of the worker; None: to its
+        end. ``patient`` False: the stream ends by StreamCutError when its connection is lost or
+        can't be opened.
+        """
+        asked = operations.ASSIGNMENTS(worker, queues, capacity, lease, grace)
+        stream = self.transport.socket.stream(lambda: asked, on_open, patient=patient)
+        async with aclosing(stream):
+            async for message in stream:
+                yield message

@@ -1,11 +1,9 @@
-"""The client's questions."""
+"""The queries of the client."""
 
 from datetime import datetime, timedelta
 
-from placet._util.durations import iso_duration
-from placet.client.transport import operations
-from placet.client.transport.envelope import variables
 from placet.client.transport.http import HttpTransport
+from placet.client.transport.operations import queries as operations
 from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
@@ -17,69 +15,72 @@ from placet.models.responses import (
     Page,
     Principal,
     RecordedEvent,
-    Transcript,
 )
+from placet.models.worker_responses import Transcript
 
 NO_WAIT = timedelta(0)
 
 
-class Queries(HttpTransport):
+class Queries:
     """What can be read. All raise RequestError."""
 
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
+
     async def viewer(self) -> Principal:
-        """Say who the token belongs to."""
-        return await self.execute(operations.VIEWER)
+        """Return who the token belongs to."""
+        return await self._transport.send(operations.VIEWER())
 
     async def execution(self, execution_id: str) -> Execution | None:
-        """Give an execution from the log, or None: there is none, or not one the caller may see."""
-        return await self.find(operations.EXECUTION, {"id": execution_id})
+        """Return an execution from the log, or None if there is none that the caller may see."""
+        return await self._transport.look_up(operations.EXECUTION(execution_id))
 
     async def execution_after(
         self, execution_id: str, version: int, wait: timedelta = NO_WAIT
     ) -> ExecutionChange | None:
-        """Say what an execution has become since a version, or None: there is none to be seen.
+        """Return an execution if it has changed since a version, or None if there is none to see.
 
-        ``wait``: for how long the service puts off the answer while it is still at that version,
-        20 seconds at most. Each such question takes a connection of its own meanwhile.
+        ``wait``: for how long the service delays the answer while the version is the same, 20
+        seconds at most. Each such request takes a connection of its own meanwhile.
         """
-        asked = {"id": execution_id, "version": version, "wait": iso_duration(wait)}
-        return await self.find(operations.EXECUTION_AFTER, asked, wait=wait.total_seconds())
+        asked = operations.EXECUTION_AFTER(execution_id, version, wait)
+        return await self._transport.look_up(asked, wait=wait.total_seconds())
 
     async def history(self, execution_id: str) -> History | None:
-        """Give an execution with all its steps and approvals, page by page from the log."""
-        page = await self.find(operations.HISTORY, {"id": execution_id})
+        """Return an execution with all its steps and approvals, page by page from the log."""
+        page = await self._transport.look_up(operations.HISTORY(execution_id))
         if page is None:
             return None
         steps, approvals = list(page.steps), list(page.approvals)
-        after: dict[str, str] = {}
+        steps_after = approvals_after = None
         while page.steps.next or page.approvals.next:
-            # A list that has ended is asked for past its last cursor, which gives an empty page.
-            after |= variables(
-                stepsAfter=page.steps.page_info.end_cursor,
-                approvalsAfter=page.approvals.page_info.end_cursor,
+            # A list that has ended is requested past its last cursor, which gives an empty page.
+            steps_after = page.steps.page_info.end_cursor or steps_after
+            approvals_after = page.approvals.page_info.end_cursor or approvals_after
+            page = await self._transport.send(
+                operations.HISTORY(execution_id, steps_after, approvals_after)
             )
-            page = await self.execute(operations.HISTORY, {"id": execution_id, **after})
             steps.extend(page.steps)
             approvals.extend(page.approvals)
         return History(execution=page, steps=steps, approvals=approvals)
 
     async def transcript(self, execution_id: str) -> Transcript | None:
-        """Give what a replay of an execution needs, page by page from the log."""
-        page = await self.find(operations.TRANSCRIPT, {"id": execution_id})
+        """Return what a replay of an execution needs, page by page from the log."""
+        page = await self._transport.look_up(operations.TRANSCRIPT(execution_id))
         if page is None:
             return None
         first, events, approvals = page, list(page.events), list(page.approvals)
-        after: dict[str, str] = {}
+        events_after = approvals_after = None
         while page.events.next or page.approvals.next:
-            # A list that has ended is asked for past its last cursor, which gives an empty page.
-            after |= variables(
-                eventsAfter=page.events.page_info.end_cursor,
-                approvalsAfter=page.approvals.page_info.end_cursor,
+            # A list that has ended is requested past its last cursor, which gives an empty page.
+            events_after = page.events.page_info.end_cursor or events_after
+            approvals_after = page.approvals.page_info.end_cursor or approvals_after
+            page = await self._transport.send(
+                operations.TRANSCRIPT(execution_id, events_after, approvals_after)
             )
-            page = await self.execute(operations.TRANSCRIPT, {"id": execution_id, **after})
             events.extend(page.events)
             approvals.extend(page.approvals)
-        # A later page has seen more of the log than the approvals on the first one show.
+        # A later page may have events that are newer than the approvals on the first page.
         events = [event for event in events if event.version <= first.version]
         fields = {name: getattr(first, name) for name in Execution.__struct_fields__}
         return Transcript(execution=Execution(**fields), events=events, approvals=approvals)
@@ -92,13 +93,14 @@ class Queries(HttpTransport):
         as_of: datetime | None = None,
         steps_after: str | None = None,
     ) -> ExecutionSnapshot | None:
-        """Give an execution as it was at a version or a moment, with up to 500 of its steps."""
-        asked = variables(version=version, asOf=as_of, after=steps_after)
-        return await self.find(operations.EXECUTION_AT, {"id": execution_id, **asked})
+        """Return an execution as it was at a version or a moment, with up to 500 of its steps."""
+        return await self._transport.look_up(
+            operations.EXECUTION_AT(execution_id, version, as_of, steps_after)
+        )
 
     async def approval(self, approval_id: str) -> Approval | None:
-        """Give an approval from the log, or None: there is none, or not one the caller may see."""
-        return await self.find(operations.APPROVAL, {"id": approval_id})
+        """Return an approval from the log, or None if there is none that the caller may see."""
+        return await self._transport.look_up(operations.APPROVAL(approval_id))
 
     async def executions(
         self,
@@ -110,15 +112,15 @@ class Queries(HttpTransport):
         at_least: str | None = None,
         count: bool = False,
     ) -> Page[Execution]:
-        """Give a page of executions from the read model.
+        """Return a page of executions from the read model.
 
         ``at_least``: a position that the read model must have reached, such as that of a command's
         answer. ``count``: also count them all.
         """
-        asked = variables(
-            filter=where, orderBy=order, first=first, after=after, atLeast=at_least, count=count
+        asked = operations.EXECUTIONS(
+            where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.execute(operations.EXECUTIONS, asked)
+        return await self._transport.send(asked)
 
     async def approvals(
         self,
@@ -130,15 +132,14 @@ class Queries(HttpTransport):
         at_least: str | None = None,
         count: bool = False,
     ) -> Page[Approval]:
-        """Give a page of approvals from the read model; the arguments are those of executions."""
-        asked = variables(
-            filter=where, orderBy=order, first=first, after=after, atLeast=at_least, count=count
+        """Return a page of approvals from the read model; the arguments are those of executions."""
+        asked = operations.APPROVALS(
+            where, order, first=first, after=after, at_least=at_least, count=count
         )
-        return await self.execute(operations.APPROVALS, asked)
+        return await self._transport.send(asked)
 
     async def events(
         self, where: EventFilter | None = None, *, first: int = 100, after: str | None = None
     ) -> Page[RecordedEvent]:
-        """Give a page of events in the order of the log."""
-        asked = variables(filter=where, first=first, after=after)
-        return await self.execute(operations.EVENTS, asked)
+        """Return a page of events in the order of the log."""
+        return await self._transport.send(operations.EVENTS(where, first, after))

@@ -1,4 +1,4 @@
-"""An execution's state, kept in the caller's process: reading it costs no request."""
+"""The state of an execution, kept in the caller's process. Reading it takes no request."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from placet._util.time_limit import limited
-from placet.client.changes import Mode, changes, existing
+from placet.client.changes import Changes, Mode, existing
 from placet.client.queries import Queries
 from placet.client.transport.retry import retried
 from placet.models.enums import ExecutionState
@@ -16,15 +16,23 @@ from placet.models.transitions import FINAL, target
 
 
 class StateWatch:
-    """Folds the execution's events, as they come, by the table of :mod:`placet.models.transitions`.
+    """Folds the execution's events as they come, by the table of :mod:`placet.models.transitions`.
 
-    It is behind the service by the time that an event takes to come, and while the connection is
-    away by that time; it goes on by itself, and misses no event. It sees every state that the
-    execution passes through, but where it has to poll only those that it finds.
+    It lags behind the service by the time that an event takes to arrive. After a lost connection it
+    goes on by itself and misses no event. By push it sees every state that the execution passes
+    through, by polling only those that it finds.
     """
 
-    def __init__(self, client: Queries, execution_id: str, mode: Mode, poll: float | None) -> None:
-        self._client = client
+    def __init__(
+        self,
+        queries: Queries,
+        changes: Changes,
+        execution_id: str,
+        mode: Mode,
+        poll: float | None,
+    ) -> None:
+        self._queries = queries
+        self._changes = changes
         self._execution_id = execution_id
         self._mode: Mode = mode
         self._poll = poll
@@ -36,7 +44,7 @@ class StateWatch:
 
     async def __aenter__(self) -> Self:
         """Read the execution once. Raises NotFound and RequestError."""
-        self._take(await existing(self._client, self._execution_id))
+        self._take(await existing(self._queries, self._execution_id))
         self._following = asyncio.create_task(self._follow(), name="placet-watch")
         return self
 
@@ -60,7 +68,7 @@ class StateWatch:
 
     @property
     def version(self) -> int:
-        """How many events there were. Raises what ended the watch, if anything."""
+        """The version after the last event. Raises what ended the watch, if anything."""
         if self._failure is not None:
             raise self._failure
         return self._version
@@ -70,10 +78,10 @@ class StateWatch:
         *states: ExecutionState,
         timeout: float | None = None,  # noqa: ASYNC109 - the callers' word for it
     ) -> ExecutionState:
-        """Wait for one of the states, without any for a final one, and give it.
+        """Wait for one of the states, by default for a final one, and return it.
 
-        The state may be past when the caller goes on. Raises what ended the watch, and after
-        ``timeout`` seconds TimeoutError.
+        The execution may have left the state when the caller goes on. Raises what ended the watch,
+        and TimeoutError after ``timeout`` seconds.
         """
         wanted = frozenset(states) or FINAL
         if self.state in wanted:
@@ -93,12 +101,12 @@ class StateWatch:
             async with aclosing(self._news()) as news:
                 async for each in news:
                     await self._fold(each)
-        except Exception as error:  # noqa: BLE001 - whoever reads the state or waits raises it
+        except Exception as error:  # noqa: BLE001 - raised for those who read the state or wait
             self._fail(error)
 
     def _news(self) -> AsyncGenerator[Move | Execution, None]:
-        return changes(
-            self._client, self._execution_id, self._version, mode=self._mode, poll=self._poll
+        return self._changes.after(
+            self._execution_id, self._version, mode=self._mode, poll=self._poll
         )
 
     async def _fold(self, news: Move | Execution) -> None:
@@ -109,8 +117,8 @@ class StateWatch:
             if state is not None:
                 self._move(state, news.version)
                 return
-            # The service is newer than this table, and knows what came of it.
-            news = await retried(None, existing, self._client, self._execution_id)
+            # The service is newer than this table. It knows the state.
+            news = await retried(None, existing, self._queries, self._execution_id)
         self._take(news)
 
     def _take(self, execution: Execution) -> None:

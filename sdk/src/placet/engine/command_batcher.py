@@ -1,4 +1,4 @@
-"""The commands of all runs on their way: together, in order, and as often as it takes."""
+"""Sends the commands of all runs: together, in order, and again until they are answered."""
 
 import asyncio
 import logging
@@ -11,27 +11,27 @@ import msgspec
 from placet.client.transport.retry import retried
 from placet.errors import BadRequest, Internal, LimitExceeded, PlacetError, Refused, transient
 from placet.models.commands import Command
-from placet.models.responses import Noted
+from placet.models.enums import RefusalCode
+from placet.models.rules import MAX_BODY_BYTES, MAX_COMMANDS
+from placet.models.worker_responses import Noted
 
-MAX_COMMANDS = 256
-MAX_BYTES = 512 * 1024
+MAX_BYTES = MAX_BODY_BYTES // 2
 """Half of what the service takes as one body."""
 
 Result = Noted | Refused
 Send = Callable[[Sequence[msgspec.Raw]], Awaitable[list[Result]]]
 
 MAX_FAULTS = 4
-"""So often in a row a request is sent again on which the service failed."""
+"""How often in a row a request is repeated on which the service failed."""
 
 log = logging.getLogger("placet.engine")
 
-_SKIPPED = "SKIPPED"
 _PAUSE_SECONDS = 0.2
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Queued:
     body: msgspec.Raw
     size: int
     result: asyncio.Future[Noted] = field(
@@ -40,29 +40,29 @@ class _Waiting:
 
 
 class CommandBatcher:
-    """Sends what is waiting as one request at a time, so that an execution's order is kept.
+    """Sends the queued commands in one request at a time, which keeps the order of an execution.
 
-    What the service could not take, or skipped because of an earlier refusal, is sent again in
-    its place until it is answered or its waiter is gone.
+    A command that the service could not take, or skipped after an earlier refusal, is sent again in
+    its place until it is answered or nobody waits for it.
     """
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Queued] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._faults = 0
 
     async def submit(self, command: Command) -> Noted:
-        """Send a command with others. Raises Refused, or RequestError for what can't be sent."""
+        """Send a command together with others. Raises Refused and RequestError."""
         body = _encode({command.field: command})
-        waiting = _Waiting(msgspec.Raw(body), len(body))
+        waiting = _Queued(msgspec.Raw(body), len(body))
         self._queue.append(waiting)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run(), name="placet-batcher")
         return await waiting.result
 
     async def close(self) -> None:
-        """Drop what has not been sent; its waiters are cancelled."""
+        """Drop what has not been sent, and cancel those who wait for it."""
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait([self._pump])
@@ -70,7 +70,7 @@ class CommandBatcher:
             self._queue.popleft().result.cancel()
 
     async def _run(self) -> None:
-        # Runs that were woken together get to add their commands to the first request.
+        # So that runs that were woken together get their commands into the first request.
         await asyncio.sleep(0)
         while batch := self._take():
             try:
@@ -79,29 +79,29 @@ class CommandBatcher:
                 self._queue.extendleft(reversed(batch))
                 raise
 
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _take(self) -> list[_Queued]:
+        batch: list[_Queued] = []
         size = 0
         while self._queue and len(batch) < MAX_COMMANDS:
             waiting = self._queue[0]
             if batch and size + waiting.size > MAX_BYTES:
                 break
             self._queue.popleft()
-            # The waiter of an abandoned run is gone, and its command must not be sent.
+            # Nobody waits for the commands of an abandoned run, and they must not be sent.
             if not waiting.result.done():
                 batch.append(waiting)
                 size += waiting.size
         return batch
 
-    async def _deliver(self, batch: list[_Waiting]) -> None:
+    async def _deliver(self, batch: list[_Queued]) -> None:
         try:
             bodies = [waiting.body for waiting in batch]
             results = await retried(None, self._send, bodies)
         except (BadRequest, LimitExceeded) as error:
             await self._deliver_apart(batch, error)
         except Internal as error:
-            # Commands can be repeated, so a fault of the service, or of something before it, is not
-            # yet one of the workflows.
+            # Commands can be repeated, so a fault of the service or a proxy need not reach the
+            # workflows yet.
             self._faults += 1
             if self._faults <= MAX_FAULTS:
                 log.warning("the service failed on a request of %d commands: %s", len(batch), error)
@@ -120,24 +120,24 @@ class CommandBatcher:
             self._faults = 0
             await self._settle(batch, results)
 
-    async def _deliver_apart(self, batch: list[_Waiting], error: PlacetError) -> None:
-        """Send each alone: one of them is at fault, and the others must not pay for it."""
+    async def _deliver_apart(self, batch: list[_Queued], error: PlacetError) -> None:
+        """Send each command alone, because one of them is at fault and the others are not."""
         if len(batch) == 1:
             _raise(batch[0], error)
             return
         for waiting in batch:
             await self._deliver([waiting])
 
-    async def _settle(self, batch: list[_Waiting], results: list[Result]) -> None:
-        again: list[_Waiting] = []
+    async def _settle(self, batch: list[_Queued], results: list[Result]) -> None:
+        again: list[_Queued] = []
         pause = False
         for waiting, result in zip(batch, results, strict=True):
             if isinstance(result, Noted):
                 if not waiting.result.done():
                     waiting.result.set_result(result)
-            elif result.code == _SKIPPED or transient(result):
+            elif result.code == RefusalCode.SKIPPED or transient(result):
                 again.append(waiting)
-                pause = pause or result.code != _SKIPPED
+                pause = pause or result.code != RefusalCode.SKIPPED
             else:
                 _raise(waiting, result)
         self._queue.extendleft(reversed(again))
@@ -145,6 +145,6 @@ class CommandBatcher:
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _raise(waiting: _Waiting, error: PlacetError) -> None:
+def _raise(waiting: _Queued, error: PlacetError) -> None:
     if not waiting.result.done():
         waiting.result.set_exception(error)

@@ -1,4 +1,4 @@
-"""One execution in the hands of its workflow: what ``run`` is to the code of a workflow."""
+"""``run``: what the code of a workflow can do with its execution."""
 
 import inspect
 import random
@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
-from placet._util.canonical_json import plain
 from placet._util.invoke import call_in
-from placet._util.names import check_name
-from placet._util.serde import converter, returned
+from placet._util.serde import plain, reader, returned
+from placet._util.validation import check_name
 from placet.approvals.clearance import Clearance
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.models.commands import RequestApproval, StartChild
@@ -23,46 +22,46 @@ from placet.policy import Policy
 T = TypeVar("T")
 
 
-class Asked(Protocol):
-    """Where what a workflow asks for is had."""
+class RunBackend(Protocol):
+    """What a Run needs of the instance of its workflow."""
 
     @property
     def loop(self) -> Any:
         """The workflow's own loop."""
 
     def key(self, given: str | None, name: str) -> str:
-        """Give the key that was given, or ``name-n`` by order of call.
+        """Return the key that was given, or ``name-n`` by order of call.
 
-        Raises ValueError for one that is reserved, or that the service does not take.
+        Raises ValueError for a key that is reserved, or that the service does not take.
         """
 
-    def ask(self, ask: Pending) -> "Future[Any]":
-        """Ask for something. Raises ValueError if its key is used already."""
+    def request(self, pending: Pending) -> "Future[Any]":
+        """Begin to wait for something. Raises ValueError if its key is used already."""
 
     def signal(self, name: str) -> "Future[Any]":
         """Wait for the next signal of a name."""
 
     def now(self) -> datetime:
-        """Give the time, in UTC."""
+        """Return the time, in UTC."""
 
     def patched(self, name: str) -> bool:
-        """Say whether the changed code is to be run."""
+        """Return whether to run the changed code."""
 
 
 class Run:
     """Steps, approvals and waits of one execution.
 
-    A workflow is run again from its start after a crash, and when it was put away while it waited.
-    Everything that it awaits is then given back in the order of the record, so its code must do
-    the same again: what may differ from time to time, reading a clock or a file say, belongs into
-    a step. What it finds changed parks the execution.
+    A workflow runs again from its start after a crash, and after it was put away while it waited.
+    It then gets the results of everything that it awaits in the order of the record, so its code
+    must do the same things again. Put whatever may differ from run to run, such as reading a clock
+    or a file, into a step. A difference from the record parks the execution.
     """
 
-    def __init__(self, asked: Asked, execution: Execution, fence: int) -> None:
-        self._asked = asked
+    def __init__(self, backend: RunBackend, execution: Execution, fence: int) -> None:
+        self._backend = backend
         self._execution = execution
         self._fence = fence
-        # A workflow that changes its input must find it unchanged when it is replayed.
+        # A copy, because a workflow that changes its input must find it unchanged in a replay.
         self._input = deepcopy(execution.input)
 
     @property
@@ -72,7 +71,7 @@ class Run:
 
     @property
     def input(self) -> Any:
-        """What the execution was started with, as JSON gives it."""
+        """The input that the execution was started with, as plain JSON."""
         return self._input
 
     @overload
@@ -113,25 +112,25 @@ class Run:
         timeout: float | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, Any]:
-        """Do a piece of work and record its result, or give back the result recorded before.
+        """Do a piece of work and record its result, or return the result that was recorded before.
 
-        ``fn`` may be async or not; then it gets a thread. Its result must be JSON, or something
-        that is written as JSON and read back by the annotation of what it returns: a dataclass, a
-        msgspec Struct, a model of pydantic, a datetime. Without an annotation it comes back as
-        JSON says it: a tuple as a list. ``fn`` must not change its arguments: in a replay it is
-        not called, so what the workflow is to know of it is what it returns. ``name``: by default
-        the function's. ``key``: by default ``name-n`` by order of call.
+        ``fn`` may be async; otherwise it runs in a thread. Its result must be JSON, or a value that
+        is written as JSON and read back by the annotation of the result: a dataclass, a msgspec
+        Struct, a model of pydantic, a datetime. Without an annotation it is returned as plain JSON,
+        a tuple as a list. ``fn`` must not change its arguments. A replay does not call it, so the
+        workflow can only know what it returns. ``name``: by default the function's. ``key``: by
+        default ``name-n`` by order of call.
 
-        A failed attempt is recorded, and tried again ``retries`` times, after ``pause`` seconds,
+        A failed attempt is recorded and tried again ``retries`` times, after ``pause`` seconds,
         twice as long each time up to a minute. An attempt that takes longer than ``timeout``
-        seconds has failed; a thread can't be stopped, and is left to itself.
+        seconds fails. A thread can't be stopped and runs on.
 
-        With ``clearance`` the step is the one use of that approval: the payload in hand must be
-        what was granted, to the byte, else DigestMismatch or AlreadyRedeemed is raised and
-        nothing is done. Only ``clearance.payload`` is held against what was granted, other
-        arguments are not: let ``fn`` act on the payload alone. ``fn`` gets a copy of the payload
-        where that is an argument. Such a step is begun once: if it is not known how it ended,
-        Doubt. So it has no retries.
+        With ``clearance`` the step is the one use of that approval. If the payload differs from
+        what was granted by one byte, DigestMismatch is raised, and after another use
+        AlreadyRedeemed; nothing is done then. Only ``clearance.payload`` is compared with what was
+        granted, so let ``fn`` act on the payload alone. An argument that is the payload is passed
+        as a copy. Such a step is begun once and has no retries. If it is not known how it ended,
+        Doubt is raised.
 
         Raises StepFailed when the last attempt failed, TypeError for what is no function, and
         ValueError if a key is used twice, if key or name are not 1 to 200 printable characters, or
@@ -145,24 +144,23 @@ class Run:
             name = str(getattr(fn, "__name__", type(fn).__name__))
         check_name(name, "the name of the step", "give it a shorter, printable one by name=")
         if clearance is not None:
-            # What is redeemed is what is done: nobody else can change this copy in between.
+            # A copy, so that nobody can change the payload between its redemption and its use.
             shown, payload = clearance.payload, deepcopy(clearance.payload)
             clearance = replace(clearance, payload=payload)
             args = tuple(payload if each is shown else each for each in args)
             kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
-        ask = PendingStep(
-            # Here and not in the coroutine: keys follow the order of calls, whatever is awaited
-            # first.
-            key=self._asked.key(key, name),
+        pending = PendingStep(
+            # Not in the coroutine: keys follow the order of calls, whatever is awaited first.
+            key=self._backend.key(key, name),
             named=name,
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
-            convert=returned(fn),
+            read=returned(fn),
             clearance=clearance,
             attempts=retries + 1,
             pause=pause,
             timeout=timeout,
         )
-        return self._have(ask)
+        return self._result_of(pending)
 
     def approval(
         self,
@@ -175,15 +173,15 @@ class Run:
     ) -> Coroutine[Any, Any, Clearance]:
         """Ask people for approval of ``payload`` and wait, as long as it takes.
 
-        Several can be waited for at once through ``asyncio.gather``. One that is no longer waited
-        for, because of a timeout say, is withdrawn. ``key``: by default ``approval-n`` by order of
-        call. Raises Rejected, Expired or Withdrawn, and ValueError if a key is used twice or not 1
-        to 200 printable characters, or the payload is not JSON.
+        Wait for several at once with ``asyncio.gather``. An approval that the workflow stops
+        waiting for, for example because of a timeout, is withdrawn. ``key``: by default
+        ``approval-n`` by order of call. Raises Rejected, Expired or Withdrawn, and ValueError if a
+        key is used twice or not 1 to 200 printable characters, or the payload is not JSON.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
             raise ValueError(msg)
-        key = self._asked.key(key, "approval")
+        key = self._backend.key(key, "approval")
         request = RequestApproval(
             execution_id=self.execution_id,
             fence=self._fence,
@@ -193,21 +191,21 @@ class Run:
             payload=plain(payload, "payload"),
             policy=policy,
         )
-        return self._have(PendingApproval(key=key, request=request))
+        return self._result_of(PendingApproval(key=key, request=request))
 
     def sleep(
         self, delay: timedelta | float, *, key: str | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Wait for a time, in seconds if it is a number, also for months.
+        """Wait for a time, in seconds if it is a number. It may be months.
 
-        It is a timer of the log: it survives every restart, and fires by the service's clock.
-        ``asyncio.sleep`` and ``asyncio.timeout`` are timers too in a workflow. ``key``: by default
-        ``timer-n`` by order of call. Raises ValueError for a key that is not 1 to 200 printable
-        characters.
+        The timer is recorded in the log: it survives every restart and fires by the clock of the
+        service. In a workflow ``asyncio.sleep`` and ``asyncio.timeout`` are such timers too.
+        ``key``: by default ``timer-n`` by order of call. Raises ValueError for a key that is not 1
+        to 200 printable characters.
         """
         span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
-        return self._have(
-            PendingTimer(key=self._asked.key(key, "timer"), delay=max(span, timedelta()))
+        return self._result_of(
+            PendingTimer(key=self._backend.key(key, "timer"), delay=max(span, timedelta()))
         )
 
     def sleep_until(self, when: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
@@ -218,22 +216,22 @@ class Run:
         if when.tzinfo is None:
             msg = "sleep_until needs a time with a time zone: another machine may read it"
             raise ValueError(msg)
-        return self._have(PendingTimer(key=self._asked.key(key, "timer"), until=when))
+        return self._result_of(PendingTimer(key=self._backend.key(key, "timer"), until=when))
 
     @overload
     async def signal(self, name: str) -> Any: ...
     @overload
     async def signal(self, name: str, kind: type[T]) -> T: ...
     async def signal(self, name: str, kind: Any = None) -> Any:
-        """Wait for the next signal of that name and give what was sent, as ``kind`` if given.
+        """Wait for the next signal of that name and return its payload, as ``kind`` if given.
 
-        Each signal is given once, in the order in which they came, also if they came before.
-        Raises ValueError for one that is not of that kind, and for a name that none can have: it
-        must be 1 to 200 printable characters.
+        Each signal is returned once, in the order in which they came, also if it came before this
+        call. Raises ValueError for a payload that is not of that kind, and for a name that is not
+        1 to 200 printable characters.
         """
         self._check_inside("signal")
         check_name(name, "the name of the signal", "none could ever come; wait for another")
-        return converter(kind)(await self._asked.signal(name))
+        return reader(kind)(await self._backend.signal(name))
 
     def child(
         self,
@@ -245,20 +243,21 @@ class Run:
         queue: str | None = None,
         kind: Any = None,
     ) -> Coroutine[Any, Any, Any]:
-        """Start another execution for this one, wait for its end, and give its result.
+        """Start another execution for this one, wait for its end, and return its result.
 
-        It has the same initiator, so four eyes bars the same people in both. ``queue``: by default
-        that of this execution. ``kind`` is the type to read the result as. ``key``: by default
-        ``workflow-n`` by order of call. Raises ChildFailed if it fails or is cancelled, and
-        ValueError if a key is used twice, or if it, the workflow's name, the version or the queue
-        are not 1 to 200 printable characters. A child that is no longer waited for goes on.
+        It has the same initiator, so the four-eyes rule excludes the same people in both.
+        ``queue``: by default that of this execution. ``kind`` is the type to read the result as.
+        ``key``: by default ``workflow-n`` by order of call. Raises ChildFailed if it fails or is
+        cancelled, and ValueError if a key is used twice, or if it, the workflow's name, the version
+        or the queue are not 1 to 200 printable characters. A child that is no longer waited for
+        goes on.
         """
         check_name(workflow, "the workflow's name of a child", "no workflow can be called so")
         if version is not None:
             check_name(version, f"the version of child {workflow!r}", "no workflow can have it")
         if queue is not None:
             check_name(queue, f"the queue of child {workflow!r}", "no engine can work on it")
-        key = self._asked.key(key, workflow)
+        key = self._backend.key(key, workflow)
         command = StartChild(
             execution_id=self.execution_id,
             fence=self._fence,
@@ -268,45 +267,45 @@ class Run:
             queue=self._execution.queue if queue is None else queue,
             input=plain(input, "input"),
         )
-        ask = PendingChild(
-            key=key, command=command, convert=converter(kind), on_any_queue=queue is None
+        pending = PendingChild(
+            key=key, command=command, read=reader(kind), on_any_queue=queue is None
         )
-        return self._have(ask)
+        return self._result_of(pending)
 
     def now(self) -> Coroutine[Any, Any, datetime]:
-        """Give the time, in UTC, recorded as a step."""
+        """Return the time, in UTC, recorded as a step."""
 
         async def now() -> datetime:
-            return self._asked.now()
+            return self._backend.now()
 
         return self.step(now)
 
     def random(self) -> Coroutine[Any, Any, float]:
-        """Give a random number from 0 to 1, recorded as a step."""
+        """Return a random number from 0 to 1, recorded as a step."""
         return self.step(_random, name="random")
 
     def uuid(self) -> Coroutine[Any, Any, UUID]:
-        """Give a random UUID, recorded as a step."""
+        """Return a random UUID, recorded as a step."""
         return self.step(_uuid, name="uuid")
 
     def patched(self, name: str) -> bool:
-        """Say whether to run the changed code at this place.
+        """Return whether to run the changed code at this place.
 
-        False where an execution had passed this place before the change, so that it must do what
-        it did; True otherwise, which is recorded, so that the answer stays. ``name`` is that of
-        the change; all places that ask by one name get the answer of the first. The question can
-        go, with the old code, once no execution is left that has been told False. Raises ValueError
-        for a name that is not 1 to 192 printable characters.
+        False if the execution passed this place before the change, so that it must do what it did
+        then. Otherwise True, which is recorded, so that the answer stays. ``name`` is that of the
+        change; all places that use one name get the answer of the first. Remove the call and the
+        old code once no execution is left that got False. Raises ValueError for a name that is not
+        1 to 192 printable characters.
         """
         self._check_inside("patched")
-        return self._asked.patched(name)
+        return self._backend.patched(name)
 
-    async def _have(self, ask: Pending) -> Any:
-        self._check_inside(ask.kind)
-        return await self._asked.ask(ask)
+    async def _result_of(self, pending: Pending) -> Any:
+        self._check_inside(pending.kind)
+        return await self._backend.request(pending)
 
     def _check_inside(self, what: str) -> None:
-        if events._get_running_loop() is not self._asked.loop:  # noqa: SLF001 - see WorkflowLoop
+        if events._get_running_loop() is not self._backend.loop:  # noqa: SLF001 - see WorkflowLoop
             msg = (
                 f"run.{what} is for the workflow itself, while it runs; it was awaited in a step,"
                 " outside of the workflow, or in the clean-up of one that was put away"

@@ -1,9 +1,9 @@
-"""The event loop of one workflow: driven by its record, without a clock or input and output.
+"""The event loop of one workflow: driven by events of the log, without a clock and without I/O.
 
 Whatever a workflow awaits ends in a future of this loop. The engine resolves these futures one by
-one in the order of the log, and lets everything that is ready run after each. So a replay of the
-same log takes the same way through the same code, also where several things are waited for at
-once. A loop that waits holds no thread, no socket and no timer.
+one in the order of the log, and runs everything that is ready after each. So a replay of the same
+log takes the same path through the same code, even where several things are awaited at once. A loop
+that waits holds no thread, no socket and no timer.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ MAX_AWAITS = 100
 
 
 class WorkflowTask(asyncio.Task[T]):
-    """A task that finds the same place in a set each time that its workflow is replayed.
+    """A task whose place in a set is the same in every replay of its workflow.
 
-    :func:`asyncio.wait` and :class:`asyncio.TaskGroup` go over sets of tasks.
+    :func:`asyncio.wait` and :class:`asyncio.TaskGroup` iterate over sets of tasks.
     """
 
     def __init__(self, number: int, coro: Coroutine[Any, Any, T], **rest: Any) -> None:
-        # Before all else, because a task that is made is put into sets.
+        # First, because creating a task puts it into sets.
         self._number = number
         super().__init__(coro, **rest)
 
@@ -41,11 +41,11 @@ class WorkflowTask(asyncio.Task[T]):
 
 
 class WorkflowLoop(asyncio.AbstractEventLoop):
-    """Runs the callbacks that are ready, when it is told to.
+    """Runs the callbacks that are ready, when :meth:`pump` is called.
 
-    ``now`` is the time of the last event delivered, in seconds since the epoch. ``later`` makes a
-    durable timer of a delay in seconds, so that :func:`asyncio.sleep` and :func:`asyncio.timeout`
-    do in a workflow what they say.
+    ``now``: the time of the last event delivered, in seconds since the epoch. ``later`` sets a
+    durable timer for a delay in seconds, so that :func:`asyncio.sleep` and
+    :func:`asyncio.timeout` work in a workflow.
     """
 
     def __init__(self, later: Later) -> None:
@@ -58,7 +58,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._running = False
 
     def pump(self) -> None:
-        """Run what is ready, and what becomes ready by that, until nothing is."""
+        """Run what is ready, and what becomes ready by it, until nothing is."""
         self._running = True
         try:
             self._within(self._run_ready)
@@ -66,7 +66,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             self._running = False
 
     def _within(self, work: Callable[[], None]) -> None:
-        """Do something while this is the loop that asyncio finds."""
+        """Do something while this is asyncio's running loop."""
         outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
         events._set_running_loop(self)  # noqa: SLF001
         try:
@@ -85,11 +85,11 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         try:
             handle._run()  # noqa: SLF001 - a loop runs its handles by this
         except SystemExit as error:
-            # One workflow that wants to end must not end those of all others.
-            log.warning("a workflow called for the end: %r", error)
+            # A workflow that exits must not end the process, which runs others too.
+            log.warning("a workflow raised SystemExit: %r", error)
             for task in self._tasks:
                 if task.done() and task._exception is error:  # noqa: SLF001
-                    # Else asyncio would tell it once more, whenever the garbage is collected.
+                    # Otherwise asyncio logs it once more when the task is garbage collected.
                     task.exception()
 
     def cancel(self) -> None:
@@ -99,13 +99,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.pump()
 
     def drop(self) -> None:
-        """Forget what is not done, without a word to its code but that its frames are closed."""
-        # What a clean-up begins would otherwise be begun outside of the workflow, and done.
+        """Drop what is not done. Its code only notices that its frames are closed."""
+        # Otherwise what a clean-up begins would run outside of the workflow.
         self._within(self._drop)
 
     def _drop(self) -> None:
         self._ready.clear()
-        # The clean-up of one may make another.
+        # The clean-up of one task may create another.
         while self._tasks:
             task = self._tasks.pop()
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
@@ -120,7 +120,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Run a callback when its turn has come."""
+        """Run a callback in its turn."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -165,11 +165,11 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             fired.cancel()
 
     def time(self) -> float:
-        """Give the time of the last event delivered, in seconds since the epoch."""
+        """Return the time of the last event delivered, in seconds since the epoch."""
         return self.now
 
     def create_future(self) -> asyncio.Future[Any]:
-        """Give a future of the workflow."""
+        """Return a new future of the workflow."""
         return asyncio.Future(loop=self)
 
     def create_task(
@@ -187,29 +187,29 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         return task
 
     def is_running(self) -> bool:
-        """Say whether it is being pumped."""
+        """Whether it is being pumped."""
         return self._running
 
     def is_closed(self) -> bool:
-        """Say no: it is dropped, and never closed."""
+        """Return False: it is dropped and never closed."""
         return False
 
     def get_debug(self) -> bool:
-        """Say no."""
+        """Return False."""
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log what nobody could be told."""
+        """Log an error that no awaiter gets."""
         log.error("in a workflow: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 def _close(coroutine: Any) -> None:
-    """Close the frames of a coroutine, also where its clean-up awaits, as that of a TaskGroup does.
+    """Close the frames of a coroutine, even if its clean-up awaits, as that of a TaskGroup does.
 
-    Each await of a clean-up ends one attempt, and what comes after it is had by the next.
+    Each await in a clean-up ends one attempt to close. The next attempt goes on after it.
     """
     for _ in range(MAX_AWAITS):
-        # Closed by its awaiter, one that awaits something more would be left as it is.
+        # Its awaiter would not close a coroutine that awaits something itself.
         awaited = getattr(coroutine, "cr_await", None)
         if inspect.iscoroutine(awaited):
             _close(awaited)
@@ -223,11 +223,11 @@ def _close(coroutine: Any) -> None:
                 return
         else:
             return
-    log.warning("the clean-up of a workflow goes on for ever: %r", coroutine)
+    log.warning("the clean-up of a workflow does not end: %r", coroutine)
 
 
 def _exhaust(awaited: Any) -> None:
-    """End what is awaited and is no coroutine: the turn of an asynchronous generator, say."""
+    """End what is awaited and is not a coroutine, such as a step of an async generator."""
     for _ in range(MAX_AWAITS):
         try:
             awaited.throw(GeneratorExit())
@@ -238,8 +238,8 @@ def _exhaust(awaited: Any) -> None:
             return
 
 
-class Outside:
-    """What other loops have, and that of a workflow has not."""
+class RefusedAttribute:
+    """An attribute that other event loops have and the loop of a workflow refuses."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -254,8 +254,8 @@ class Outside:
 
     def _refuse(self) -> NoReturn:
         msg = (
-            f"a workflow can't use the event loop's {self._name}, directly or by a library: what"
-            " reaches outside, such as a connection, a thread or a subprocess, belongs into a step"
+            f"a workflow can't use the event loop's {self._name}, directly or by a library: put"
+            " whatever reaches outside, such as a connection, a thread or a subprocess, into a step"
             " (run.step), which is recorded and may do anything"
         )
         raise RuntimeError(msg)
@@ -263,5 +263,5 @@ class Outside:
 
 for _name in dir(asyncio.AbstractEventLoop):
     if not _name.startswith("_") and _name not in vars(WorkflowLoop):
-        setattr(WorkflowLoop, _name, Outside(_name))
+        setattr(WorkflowLoop, _name, RefusedAttribute(_name))
 del _name

@@ -1,8 +1,8 @@
-"""The order of the log, put together from what comes by two ways.
+"""Merges the two sources of a run's events into the order of the log.
 
-A run hears of its own commands by their answers, and of people, timers, signals and children by
-its worker's stream. Either way keeps its own order, and neither waits for the other; but the
-workflow must be told in the order in which it was recorded, or a replay would take another way.
+Answers bring the events of the run's own commands. The worker's stream brings those of people,
+timers, signals and children. Each source is in order, but neither waits for the other. The workflow
+must get all events in the order of the log, or a replay would take another path.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,22 @@ Deliver = Callable[[Event, BaseException | None], None]
 Soon = Callable[[Callable[[], None]], object]
 
 
-class _Wake(NamedTuple):
+class _WakeUp(NamedTuple):
     event: Event
     after: int
 
 
-class _Answer(NamedTuple):
+class _CommandAnswer(NamedTuple):
     event: Event
     woken: int
     cause: BaseException | None
 
 
 class EventOrder:
-    """Hands events on in the order of their positions, as soon as nothing earlier can come.
+    """Delivers events in the order of their positions, as soon as nothing earlier can come.
 
-    ``woken`` is the version of the last wake-up handed on. ``deliver`` gets each event with the
-    exception behind it, where there is one, and is called through ``soon``.
+    ``woken``: the version of the last wake-up that was delivered. ``deliver`` gets each event, with
+    the exception that caused it if there is one. It is called through ``soon``.
     """
 
     def __init__(self, woken: int, deliver: Deliver, soon: Soon) -> None:
@@ -37,9 +37,9 @@ class EventOrder:
         self._arrived = woken
         self._deliver = deliver
         self._soon = soon
-        # Lists, since they are short, and an empty deque takes ten times as much.
-        self._wakes: list[_Wake] = []
-        self._answers: list[_Answer] = []
+        # Lists, because they are short, and an empty deque takes ten times the memory.
+        self._wakes: list[_WakeUp] = []
+        self._answers: list[_CommandAnswer] = []
         self._sent = 0
         self._answered = 0
         self._flowing = False
@@ -68,18 +68,18 @@ class EventOrder:
         """
         self._answered += 1
         if event is not None:
-            self._answers.append(_Answer(event, woken, cause))
+            self._answers.append(_CommandAnswer(event, woken, cause))
         self._flow_soon()
 
     def wake(self, event: Event) -> None:
-        """Take a wake-up in; one that came before is passed over."""
+        """Take a wake-up. One that has come before is ignored."""
         if event.version > self._arrived:
             self._arrived = event.version
-            self._wakes.append(_Wake(event, self._sent))
+            self._wakes.append(_WakeUp(event, self._sent))
             self._flow_soon()
 
     def caught_up(self, woken: int) -> None:
-        """Take note that every wake-up up to a version has come."""
+        """Note that every wake-up up to a version has come."""
         self._arrived = max(self._arrived, woken)
         self._flow_soon()
 

@@ -1,4 +1,4 @@
-"""What a workflow gets for something that could not be had: the same when it is replayed."""
+"""Failures as text to record, and the recorded text as the same exception in every replay."""
 
 import re
 
@@ -17,23 +17,23 @@ _DOUBT = "Doubt: "
 
 
 def refused_text(what: str, error: Refused | RequestError) -> str:
-    """Give the text to record for what the service refused."""
+    """Return the text to record for a request that the service refused."""
     message = error.message if isinstance(error, Refused) else str(error)
     return f"Refused: {error.code}: {what}: {message}"
 
 
 def doubt_text(message: str) -> str:
-    """Give the text to record for work of which nobody knows whether it was done."""
+    """Return the text to record for work that may or may not have been done."""
     return f"{_DOUBT}{message}"
 
 
 def is_final(text: str) -> bool:
-    """Say whether another attempt could change nothing."""
+    """Whether another attempt would be useless."""
     return text.startswith(_DOUBT) or _REFUSED.match(text) is not None
 
 
 def failure(key: str, text: str) -> PlacetError:
-    """Give the exception for what was recorded of a failure."""
+    """Return the exception for the recorded text of a failure."""
     if text.startswith(_DOUBT):
         return Doubt(text.removeprefix(_DOUBT))
     refused = _REFUSED.match(text)

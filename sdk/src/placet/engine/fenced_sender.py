@@ -1,4 +1,4 @@
-"""A worker's hold on one execution, which ends when another worker gets it or it is over."""
+"""Sends the commands of one execution until its worker loses it."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
 from placet.models.commands import Command, CompleteExecution, FailExecution
-from placet.models.responses import Noted
+from placet.models.worker_responses import Noted
 
 log = logging.getLogger("placet.engine")
 
@@ -15,9 +15,10 @@ Submit = Callable[[Command], Awaitable[Noted]]
 
 
 class FencedSender:
-    """Sends the commands of a run for as long as the execution is this worker's.
+    """Sends the commands of a run for as long as the worker holds the execution.
 
-    ``lost`` is called when it turns out to be so no longer.
+    ``lost`` is called when an answer shows that it does not any more: another worker has claimed
+    the execution, or it is over.
     """
 
     __slots__ = ("_execution_id", "_lost", "_submit", "abandoned")
@@ -41,7 +42,7 @@ class FencedSender:
                 self._lose(error)
             raise
         if accepted.repeated and not isinstance(command, CompleteExecution | FailExecution):
-            # What was done before the end is still answered after it.
+            # A repeat is still answered after the execution has ended.
             execution = accepted.execution
             if execution is not None and execution.state.final:
                 self._lose(f"it is {execution.state}")

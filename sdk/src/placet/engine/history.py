@@ -1,4 +1,4 @@
-"""What an execution has recorded: what a replay gives back to its workflow, and in which order."""
+"""The history of an execution: the events that a replay gives to its workflow, in which order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 from placet.client.queries import Queries
 from placet.errors import Internal, Nondeterministic
 from placet.models.enums import ApprovalStatus, ExecutionState
-from placet.models.responses import ApprovalRecord, Past, Transcript
+from placet.models.responses import ApprovalRecord
+from placet.models.rules import RESOLVED_BY, WAKING
+from placet.models.worker_responses import Assignment, Past, Transcript
 
-RESOLUTIONS = frozenset(
-    {"ApprovalGranted", "ApprovalRejected", "ApprovalExpired", "ApprovalWithdrawn"}
-)
-WAKES = RESOLUTIONS | {"TimerFired", "SignalReceived", "ChildEnded"}
+RESOLUTIONS = frozenset(RESOLVED_BY.values())
+WAKES = WAKING - {"Unparked"}
+"""Events that wake a waiting workflow. An execution that was unparked is claimed anew."""
+
 _ASKED = {"ApprovalRequested", "ChildStarted", "TimerSet", "TimerCancelled"}
-_PLAYED = WAKES | {
+_REPLAYED = WAKES | {
     "StepCompleted",
     "StepFailed",
     "ApprovalRequested",
@@ -28,7 +30,7 @@ MARKER = "patched:"
 
 
 class Event(NamedTuple):
-    """An event as a run takes it in. ``approval``: the one that was requested or resolved."""
+    """An event as a run gets it. ``approval``: the one that was requested or resolved."""
 
     version: int
     position: int
@@ -40,18 +42,18 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionHistory:
-    """An execution's record up to ``version``.
+    """The recorded events of an execution, up to ``version``.
 
-    A workflow is replayed along ``first``, then along ``last``. Where the execution failed and was
-    retried there is ``between``, by key: what came after the first failure that the retry is meant
-    to repeat. The workflow may now take another way, so this is given back whenever it is asked
-    for again, in whatever order. Failed attempts and approvals that were not granted are left out
-    of it: they are had anew.
+    A workflow is replayed along ``first``, then along ``last``. If the execution failed and was
+    retried, ``between`` has by key the events after the first failure that the retry repeats. The
+    workflow may take another path now, so these are given to it whenever it asks for their key, in
+    any order. Failed attempts and approvals that were not granted are left out, because the retry
+    attempts and requests them anew.
 
-    ``tried`` is the highest number of an attempt of each step, ``names`` holds by key under which
-    name each was recorded, ``redeemed`` the ids of the approvals that were redeemed, and ``marks``
-    the keys of steps by which changed code was passed. ``woken`` is the version of the last event
-    for which a worker may have waited.
+    ``tried``: the highest attempt number of each step. ``names``: by key, the name under which each
+    step was recorded. ``redeemed``: the ids of the approvals that were redeemed. ``marks``: the
+    keys of the steps that record the answers of ``run.patched``. ``woken``: the version of the last
+    event for which a worker may have waited.
     """
 
     version: int
@@ -66,32 +68,32 @@ class ExecutionHistory:
     marks: frozenset[str] = frozenset()
 
     def wakes(self, after: int) -> list[Event]:
-        """Give those for which a worker may have waited, past a version."""
+        """Return the events after a version for which a worker may have waited."""
         return [e for e in (*self.first, *self.last) if e.version > after and e.type in WAKES]
 
 
-async def load(client: Queries, execution_id: str) -> ExecutionHistory:
-    """Read an execution's record from the log. Raises RequestError."""
-    transcript = await client.transcript(execution_id)
+async def load(queries: Queries, execution_id: str) -> ExecutionHistory:
+    """Read the history of an execution from the log. Raises RequestError."""
+    transcript = await queries.transcript(execution_id)
     if transcript is None:
-        # Without its record the workflow would do again what was done.
-        msg = f"the record of execution {execution_id} can't be read"
+        # Without its history the workflow would repeat what it did.
+        msg = f"the record of execution {execution_id} can't be read: the service has no such one"
         raise Internal(msg)
     return arranged(transcript)
 
 
 def arranged(transcript: Transcript) -> ExecutionHistory:
-    """Arrange events for a replay. Raises Nondeterministic if their content was destroyed."""
+    """Arrange the events for a replay. Raises Nondeterministic if their content was destroyed."""
     approvals = transcript.approvals
     events = [_event(each, approvals) for each in transcript.events]
-    played = [e for e in events if _played(e)]
+    replayed = [e for e in events if _replayed(e)]
     retried = max((e.version for e in events if e.type == "Retried"), default=0)
-    first: list[Event] = played
+    first: list[Event] = replayed
     between: dict[str, list[Event]] = {}
     last: list[Event] = []
     if retried:
-        first, between = _before(played, _first_end(events), retried)
-        last = [e for e in played if e.version > retried]
+        first, between = _before(replayed, _first_end(events), retried)
+        last = [e for e in replayed if e.version > retried]
     tried: dict[str, int] = {}
     names: dict[str, str] = {}
     for event in events:
@@ -122,8 +124,8 @@ def _event(past: Past, approvals: Sequence[ApprovalRecord]) -> Event:
     return Event(past.version, int(past.position), past.type, past.at, past.data, approval)
 
 
-def _played(event: Event) -> bool:
-    return event.type in _PLAYED and event.data.get("resolves", True)
+def _replayed(event: Event) -> bool:
+    return event.type in _REPLAYED and event.data.get("resolves", True)
 
 
 def _woke(event: Event) -> bool:
@@ -135,48 +137,70 @@ def _first_end(events: Iterable[Event]) -> int:
 
 
 def _before(
-    played: Sequence[Event], failed: int, retried: int
+    replayed: Sequence[Event], failed: int, retried: int
 ) -> tuple[list[Event], dict[str, list[Event]]]:
-    """Give what was recorded before a retry: up to the turn in its order, and then by key."""
+    """Split what came before a retry: in order up to the turn, by key after it.
+
+    The turn is the first event from which on the workflow may take another path.
+    """
     lost = {
         (e.data["key"], e.data["round"])
-        for e in played
+        for e in replayed
         if e.type == "ChildEnded" and e.data["outcome"] != ExecutionState.COMPLETED
     }
-    completed = {e.data["key"] for e in played if e.version < failed and e.type == "StepCompleted"}
+    completed = {
+        e.data["key"] for e in replayed if e.version < failed and e.type == "StepCompleted"
+    }
     cancelled = {
         e.data["key"]: e.version
-        for e in played
+        for e in replayed
         if e.version < retried and e.type == "TimerCancelled"
     }
 
     def repeated(event: Event) -> bool:
-        """Say whether the retry repeats what this event tells of."""
+        """Whether the retry does again what this event records."""
         if event.type.startswith("Child"):
             return (event.data["key"], event.data["round"]) in lost
         if event.type.startswith("Timer"):
-            # It is set anew where it is asked for again, so that a retry has its time too. One
-            # that an earlier retry had set anew may have fired.
+            # A cancelled timer is set anew, so that the retry has the whole time. One that an
+            # earlier retry had set anew may have fired.
             return event.version <= cancelled.get(event.data["key"], 0)
         granted = event.approval is None or event.approval.status is ApprovalStatus.GRANTED
         return event.type == "StepFailed" or not granted
 
-    def told(event: Event) -> bool:
-        """Say whether the workflow was told of it, and not only asked for it."""
+    def heard(event: Event) -> bool:
+        """Whether the workflow heard of the event. It does not of its own requests."""
         again = event.type == "StepFailed" and event.data["key"] in completed
         return event.type not in _ASKED and not again
 
-    turn = min((e.version for e in played if repeated(e) and told(e)), default=failed)
+    turn = min((e.version for e in replayed if repeated(e) and heard(e)), default=failed)
     turn = min(turn, failed)
     first: list[Event] = []
     between: dict[str, list[Event]] = {}
-    for event in played:
+    for event in replayed:
         if event.version > retried or repeated(event):
             continue
-        # A signal is asked for by its name, so it stays where it was.
+        # Signals are matched by name and not by key, so they stay in order.
         if event.version < turn or event.type == "SignalReceived":
             first.append(event)
         else:
             key = event.approval.key if event.approval is not None else event.data["key"]
             between.setdefault(key, []).append(event)
     return first, between
+
+
+def resolution(assignment: Assignment) -> Event:
+    """Return the event by which an approval was resolved, from a message to the worker."""
+    approval = assignment.resolved
+    assert approval is not None
+    assert assignment.version is not None
+    assert assignment.position is not None
+    assert approval.resolved_at is not None
+    return Event(
+        assignment.version,
+        int(assignment.position),
+        RESOLVED_BY[approval.status],
+        approval.resolved_at,
+        {},
+        approval,
+    )

@@ -1,4 +1,4 @@
-"""Who plays a workflow: what it does for it outside of the workflow's loop."""
+"""What a workflow instance needs from its runner."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,18 +7,19 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from placet.models.commands import Command
-from placet.models.responses import Execution, Noted
+from placet.models.responses import Execution
+from placet.models.worker_responses import Noted
 
-Told = tuple[str, dict[str, Any]]
+EventContent = tuple[str, dict[str, Any]]
 """The type and the data of the event that a command records."""
 
 
 class Host(Protocol):
-    """Who plays a workflow: does for it what lies outside of its loop."""
+    """Does for a workflow instance what lies outside of the workflow's own event loop."""
 
     @property
     def execution(self) -> Execution:
-        """What is played, as it was claimed."""
+        """The execution, as it was claimed."""
 
     @property
     def fence(self) -> int:
@@ -26,7 +27,7 @@ class Host(Protocol):
 
     @property
     def threads(self) -> Executor | None:
-        """Where steps that may block are done."""
+        """Where steps run that may block."""
 
     @property
     def tasks(self) -> frozenset["asyncio.Task[None]"]:
@@ -36,27 +37,30 @@ class Host(Protocol):
         """Do something outside of the workflow."""
 
     async def send(
-        self, command: Command, told: Told | None = None, cause: BaseException | None = None
+        self,
+        command: Command,
+        content: EventContent | None = None,
+        cause: BaseException | None = None,
     ) -> Noted:
-        """Send a command of the run, and have the workflow told of the event that it records."""
+        """Send a command of the run, and deliver the event that it records to the workflow."""
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass between two attempts."""
+        """Pause between two attempts."""
 
     def now(self) -> datetime:
-        """Give the time, in UTC."""
+        """Return the time, in UTC."""
 
     def draining(self) -> bool:
         """Whether nothing more may be begun."""
 
     def idle(self) -> None:
-        """Take note that the workflow waits for nothing but the stream."""
+        """Note that the workflow waits for events only."""
 
     def fault(self, error: BaseException) -> None:
-        """Give the execution back: what went wrong is no fault of the workflow's."""
+        """Return the execution back after an error that is not the workflow's."""
 
     def park(self, reason: str) -> None:
-        """Keep every worker from the execution until a person has looked."""
+        """Keep every worker from the execution until a person has looked at it."""
 
     def finish(self, command: Command) -> None:
         """Record how the workflow ended."""

@@ -1,4 +1,4 @@
-"""Tells of an event loop that stood still, since nobody else in the process can."""
+"""Warns when the event loop stood still, because nothing else in the process can."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ STALL_SECONDS = 5.0
 async def watch() -> None:
     """Warn when the loop has stood still, until cancelled.
 
-    Meanwhile an engine answers nothing, so the service takes it for gone after a while and lets
-    others do again what it is doing.
+    An engine whose loop stands still answers nothing. After a while the service takes it for dead
+    and lets other engines repeat what it is doing.
     """
     while True:
         began = monotonic()

@@ -1,4 +1,4 @@
-"""What a workflow has asked for under a key, and waits for."""
+"""What a workflow waits for under a key: steps, approvals, timers and children."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from placet._util.serde import Convert
+from placet._util.serde import Read
 from placet.approvals.clearance import Clearance
 from placet.models.commands import RequestApproval, StartChild
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Pending:
-    """``future`` belongs to the workflow's loop. ``known``: it stands in the record already.
+    """Base of all of them.
 
-    ``tried`` is the number of the last attempt that was recorded.
+    ``future`` belongs to the workflow's loop. ``known``: the service has recorded the request.
+    ``tried``: the number of the last attempt that was recorded.
     """
 
     kind: ClassVar[str] = ""
@@ -27,7 +28,7 @@ class Pending:
 
     @property
     def name(self) -> str:
-        """What the record of a failure calls it."""
+        """Its name in the record of a failure."""
         return self.kind
 
     def __str__(self) -> str:
@@ -41,15 +42,15 @@ class Pending:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class PendingStep(Pending):
-    """``failures`` counts attempts since the last retry.
+    """A step. ``failures`` counts the failed attempts since the last retry.
 
-    ``pause`` and ``timeout`` are in seconds: between the first two attempts, and for each.
+    ``pause`` and ``timeout`` are in seconds: between the first two attempts, and of each attempt.
     """
 
     kind: ClassVar[str] = "step"
     named: str
     call: Callable[[Executor | None], Awaitable[Any]]
-    convert: Convert
+    read: Read
     clearance: Clearance | None = None
     attempts: int = 1
     pause: float = 0.5
@@ -59,13 +60,13 @@ class PendingStep(Pending):
 
     @property
     def name(self) -> str:
-        """What the record calls it."""
+        """Its name in the record."""
         return self.named
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class PendingApproval(Pending):
-    """``approval_id`` is there once the service has answered."""
+    """An approval. ``approval_id`` is set once the service has answered."""
 
     kind: ClassVar[str] = "approval"
     request: RequestApproval
@@ -74,7 +75,7 @@ class PendingApproval(Pending):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class PendingTimer(Pending):
-    """One of ``delay`` and ``until`` is given."""
+    """A timer. One of ``delay`` and ``until`` is given."""
 
     kind: ClassVar[str] = "timer"
     delay: timedelta | None = None
@@ -83,9 +84,9 @@ class PendingTimer(Pending):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class PendingChild(Pending):
-    """A child execution to be started. ``on_any_queue``: the workflow did not say on which."""
+    """A child execution. ``on_any_queue``: the workflow did not name a queue."""
 
     kind: ClassVar[str] = "child"
     command: StartChild
-    convert: Convert
+    read: Read
     on_any_queue: bool = False

@@ -1,4 +1,4 @@
-"""The workflows that an engine knows, by name and version."""
+"""The workflows that an engine has, by name and version."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from placet._util.names import check_name
-from placet._util.serde import Convert, as_it_is, taken
+from placet._util.serde import Read, as_it_is, taken
+from placet._util.validation import check_name
 from placet.engine.context import Run
 from placet.errors import PlacetError
 
@@ -17,7 +17,7 @@ _RUN_AND_INPUT = 2
 
 
 class UnknownWorkflowError(PlacetError):
-    """An execution was claimed of a workflow that this engine does not have."""
+    """The engine has no workflow of the name and version of a claimed execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,14 @@ class Workflow:
     name: str
     function: WorkflowFunction
     takes_input: bool
-    convert: Convert = as_it_is
+    read: Read = as_it_is
 
     async def __call__(self, run: Run) -> Any:
-        """Run the function. Raises ValueError for an input that is not of the type it takes."""
+        """Run the function. Raises ValueError for an input that does not fit its annotation."""
         if not self.takes_input:
             return await self.function(run)
         try:
-            given = self.convert(run.input)
+            given = self.read(run.input)
         except (ValueError, TypeError) as error:
             msg = f"the input is not what workflow {self.name!r} takes: {error}"
             raise ValueError(msg) from error
@@ -42,7 +42,7 @@ class Workflow:
 
 
 class WorkflowRegistry:
-    """A registry: (name, version) -> workflow."""
+    """Workflows by (name, version)."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str | None], Workflow] = {}
@@ -51,7 +51,7 @@ class WorkflowRegistry:
         """Register a function.
 
         Raises TypeError if it is not async or can't be called with (run, input) or (run),
-        ValueError if its name and version are taken, or are none that an execution can have.
+        ValueError if its name and version are taken, or if no execution can have them.
         """
         if name is None:
             name = str(getattr(function, "__name__", function))
@@ -71,11 +71,11 @@ class WorkflowRegistry:
             if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
         ]
         named = takes_input and len(positional) >= _RUN_AND_INPUT
-        convert = taken(function, positional[1]) if named else as_it_is
-        self._known[name, version] = Workflow(name, function, takes_input, convert)
+        read = taken(function, positional[1]) if named else as_it_is
+        self._known[name, version] = Workflow(name, function, takes_input, read)
 
     def find(self, name: str, version: str | None) -> Workflow:
-        """Give the workflow of that version, else the one without a version.
+        """Return the workflow of that version, else the one without a version.
 
         Raises UnknownWorkflowError.
         """
@@ -89,9 +89,9 @@ class WorkflowRegistry:
 
 
 def _takes_input(name: str, function: WorkflowFunction) -> bool:
-    """Say whether it is called with (run, input) rather than (run); TypeError if with neither."""
+    """Whether it is called with (run, input) rather than (run). Raises TypeError for neither."""
     signature = inspect.signature(function)
-    # A decorator may fill in what the function takes beyond these.
+    # A decorator may provide what the function takes beyond these.
     for each in (signature, inspect.signature(function, follow_wrapped=False)):
         for given in ((None, None), (None,)):
             with suppress(TypeError):
@@ -99,6 +99,6 @@ def _takes_input(name: str, function: WorkflowFunction) -> bool:
                 return len(given) == _RUN_AND_INPUT
     msg = (
         f"workflow {name!r} is called with (run, input) or (run), which {signature} does not fit:"
-        " whatever else it needs belongs in the input, or gets a default"
+        " put whatever else it needs into the input, or give it a default"
     )
     raise TypeError(msg)

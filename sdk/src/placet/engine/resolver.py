@@ -1,4 +1,4 @@
-"""What a workflow has asked for, and what it is told of it: the same live and in a replay."""
+"""Gives a workflow the results it waits for, event by event: the same live and in a replay."""
 
 import asyncio
 from collections import deque
@@ -20,10 +20,11 @@ A = TypeVar("A", bound=Pending)
 
 
 class Resolver:
-    """Resolves what was asked for by the events of the log.
+    """Resolves what a workflow waits for by the events of the log.
 
-    ``open`` is what is waited for, by key in the order asked, ``given_up`` what is no longer waited
-    for and not taken back yet, and ``keys`` all keys that were used.
+    ``open``: what it waits for, by key, in the order in which it began to wait. ``given_up``: what
+    it has stopped waiting for and the service has not taken back yet. ``keys``: all keys that were
+    used.
     """
 
     def __init__(self) -> None:
@@ -34,21 +35,21 @@ class Resolver:
         self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
 
     def __str__(self) -> str:
-        """Name what is waited for."""
+        """Name what the workflow waits for."""
         waits = [*map(str, self.open.values()), *(f"signal {n!r}" for n in self._listened())]
         return ", ".join(waits) or "nothing"
 
     @property
     def awaited(self) -> bool:
-        """Whether anything is waited for."""
+        """Whether the workflow waits for anything."""
         return bool(self.open or self._listened())
 
     def waits_for(self, kind: type[Pending]) -> bool:
-        """Say whether something of a kind is waited for."""
-        return any(isinstance(ask, kind) for ask in self.open.values())
+        """Whether the workflow waits for something of a kind."""
+        return any(isinstance(each, kind) for each in self.open.values())
 
     def signal(self, name: str, future: "asyncio.Future[Any]") -> None:
-        """Give the next signal of a name to a future."""
+        """Set a future to the next signal of a name."""
         if signals := self._signals.get(name):
             future.set_result(signals.popleft())
         else:
@@ -58,7 +59,7 @@ class Resolver:
         return [n for n, waiting in self._listening.items() if any(not f.done() for f in waiting)]
 
     def apply(self, event: Event, cause: BaseException | None) -> None:
-        """Tell the workflow of an event. Raises Nondeterministic if it had not asked for it."""
+        """Deliver an event. Raises Nondeterministic if the workflow did not ask for it."""
         data = event.data
         match event.type:
             case "StepCompleted" if not data["key"].startswith(MARKER):
@@ -78,94 +79,96 @@ class Resolver:
                 self._resolved(self._find(event, PendingApproval, approval.key), approval)
 
     def _find(self, event: Event, kind: type[A], key: str) -> A | None:
-        """Give what the workflow waits for under a key, None if it has stopped waiting for it."""
-        ask = self.open.get(key) or self.given_up.get(key)
-        if ask is None and key in self.keys:
+        """Return what the workflow waits for under a key, None if it has stopped waiting."""
+        pending = self.open.get(key) or self.given_up.get(key)
+        if pending is None and key in self.keys:
             return None
-        if not isinstance(ask, kind):
+        if not isinstance(pending, kind):
             msg = (
-                f"the record goes on with {told(event)}, but the workflow asks for {self}:"
+                f"the record goes on with {describe(event)}, but the workflow asks for {self}:"
                 " its code was changed under a running execution, or it asks for another each time"
             )
             raise Nondeterministic(msg)
-        return ask
+        return pending
 
-    def _complete(self, event: Event, ask: PendingStep | None) -> None:
-        if ask is None:
+    def _complete(self, event: Event, pending: PendingStep | None) -> None:
+        if pending is None:
             return
-        check_recorded_name(ask, event.data["name"])
-        self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+        check_recorded_name(pending, event.data["name"])
+        self._resolve(pending, _typed(pending, pending.read, event.data["result"]))
 
-    def _fail(self, event: Event, ask: Pending | None, cause: BaseException | None) -> None:
-        if ask is None:
+    def _fail(self, event: Event, pending: Pending | None, cause: BaseException | None) -> None:
+        if pending is None:
             return
         text = event.data["error"]
-        if isinstance(ask, PendingStep):
-            check_recorded_name(ask, event.data["name"])
-            ask.failures += 1
-            if ask.failures < ask.attempts and not is_final(text):
+        if isinstance(pending, PendingStep):
+            check_recorded_name(pending, event.data["name"])
+            pending.failures += 1
+            if pending.failures < pending.attempts and not is_final(text):
                 return
-        error = failure(ask.key, text)
+        error = failure(pending.key, text)
         error.__cause__ = cause
-        self._reject(ask, error)
+        self._reject(pending, error)
 
-    def _requested(self, event: Event, ask: PendingApproval | None) -> None:
-        if ask is None or event.approval is None:
+    def _requested(self, event: Event, pending: PendingApproval | None) -> None:
+        if pending is None or event.approval is None:
             return
-        changed = _changed(ask, event.approval, event.data["policy"])
+        changed = _changed(pending, event.approval, event.data["policy"])
         if changed:
-            msg = f"{ask} was asked for with another {changed} (version {event.version})"
+            msg = f"{pending} was asked for with another {changed} (version {event.version})"
             raise Nondeterministic(msg)
-        ask.known = True
-        ask.approval_id = event.approval.id
+        pending.known = True
+        pending.approval_id = event.approval.id
 
-    def _resolved(self, ask: PendingApproval | None, approval: ApprovalRecord) -> None:
-        if ask is None:
+    def _resolved(self, pending: PendingApproval | None, approval: ApprovalRecord) -> None:
+        if pending is None:
             return
-        # A replay must show it as it was shown the first time: not redeemed yet.
+        # A replay must show it as it was the first time: not redeemed yet.
         approval = msgspec.structs.replace(approval, redeemed_at=None)
         try:
             clearance = clear(approval)
         except NotCleared as refused:
-            self._reject(ask, refused)
+            self._reject(pending, refused)
         else:
-            self._resolve(ask, clearance)
+            self._resolve(pending, clearance)
 
-    def _timed(self, event: Event, ask: PendingTimer | None) -> None:
-        if ask is None:
+    def _timed(self, event: Event, pending: PendingTimer | None) -> None:
+        if pending is None:
             return
-        ask.known = True
+        pending.known = True
         if event.type == "TimerFired":
-            self._resolve(ask, None)
+            self._resolve(pending, None)
         elif event.type == "TimerCancelled":
-            if ask.open:
-                msg = f"{ask} was cancelled (version {event.version}), the workflow waits for it"
+            if pending.open:
+                msg = (
+                    f"{pending} was cancelled (version {event.version}), the workflow waits for it"
+                )
                 raise Nondeterministic(msg)
-            self._over(ask)
+            self._over(pending)
 
-    def _child(self, event: Event, ask: PendingChild | None) -> None:
-        if ask is None:
+    def _child(self, event: Event, pending: PendingChild | None) -> None:
+        if pending is None:
             return
         if event.type == "ChildEnded":
-            self._child_ended(event, ask)
+            self._child_ended(event, pending)
             return
-        wanted, was = ask.command, event.data
+        wanted, was = pending.command, event.data
         same = (wanted.workflow, wanted.workflow_version, wanted.input) == (
             was["workflow"], was["workflowVersion"], was["input"],
         )  # fmt: skip
-        # Without a queue a child was once started on the queue "default".
-        same = same and (ask.on_any_queue or wanted.queue == was["queue"])
+        # Earlier versions started a child without a queue on the queue "default".
+        same = same and (pending.on_any_queue or wanted.queue == was["queue"])
         if not same:
-            msg = f"{ask} was started with other content (version {event.version})"
+            msg = f"{pending} was started with other content (version {event.version})"
             raise Nondeterministic(msg)
-        ask.known = True
+        pending.known = True
 
-    def _child_ended(self, event: Event, ask: PendingChild) -> None:
+    def _child_ended(self, event: Event, pending: PendingChild) -> None:
         if event.data["outcome"] == ExecutionState.COMPLETED:
-            self._resolve(ask, _converted(ask, ask.convert, event.data["result"]))
+            self._resolve(pending, _typed(pending, pending.read, event.data["result"]))
         else:
-            error = ChildFailed(ask.key, event.data["outcome"], event.data["error"])
-            self._reject(ask, error)
+            error = ChildFailed(pending.key, event.data["outcome"], event.data["error"])
+            self._reject(pending, error)
 
     def _receive(self, name: str, payload: Any) -> None:
         listening = self._listening.get(name)
@@ -176,48 +179,52 @@ class Resolver:
                 return
         self._signals.setdefault(name, deque()).append(payload)
 
-    def _resolve(self, ask: Pending, result: Any) -> None:
-        if self._over(ask):
-            ask.future.set_result(result)
+    def _resolve(self, pending: Pending, result: Any) -> None:
+        if self._over(pending):
+            pending.future.set_result(result)
 
-    def _reject(self, ask: Pending, error: Exception) -> None:
-        if self._over(ask):
-            ask.future.set_exception(error)
+    def _reject(self, pending: Pending, error: Exception) -> None:
+        if self._over(pending):
+            pending.future.set_exception(error)
 
-    def _over(self, ask: Pending) -> bool:
-        """Note that nothing more comes for an ask; False if nobody waits for it."""
-        self.open.pop(ask.key, None)
-        self.given_up.pop(ask.key, None)
-        return ask.open
+    def _over(self, pending: Pending) -> bool:
+        """Note that nothing more comes. Returns whether the workflow still waits for it."""
+        self.open.pop(pending.key, None)
+        self.given_up.pop(pending.key, None)
+        return pending.open
 
 
-def told(event: Event) -> str:
-    """Name an event for a message."""
+def describe(event: Event) -> str:
+    """Describe an event for a message."""
     key = event.approval.key if event.approval is not None else event.data.get("key")
     return f"{event.type} {key!r} (version {event.version})"
 
 
-def check_recorded_name(ask: PendingStep, recorded: str) -> None:
+def check_recorded_name(pending: PendingStep, recorded: str) -> None:
     """Raise Nondeterministic if a step is recorded under another name than it now has."""
-    if recorded != ask.name:
+    if recorded != pending.name:
         msg = (
-            f"{ask} was recorded under the name {recorded!r}, the workflow now calls it"
-            f" {ask.name!r}: what is another step needs another key"
+            f"{pending} was recorded under the name {recorded!r}, the workflow now calls it"
+            f" {pending.name!r}: what is another step needs another key"
         )
         raise Nondeterministic(msg)
 
 
-def _converted(ask: Pending, convert: Callable[[Any], Any], value: Any) -> Any:
+def _typed(pending: Pending, read: Callable[[Any], Any], value: Any) -> Any:
     try:
-        return convert(value)
+        return read(value)
     except Exception as error:
-        msg = f"the recorded result of {ask} is not of the type that its annotation says: {error}"
+        msg = (
+            f"the recorded result of {pending} is not of the type that its annotation says: {error}"
+        )
         raise Nondeterministic(msg) from error
 
 
-def _changed(ask: PendingApproval, approval: ApprovalRecord, policy: dict[str, Any]) -> str | None:
+def _changed(
+    pending: PendingApproval, approval: ApprovalRecord, policy: dict[str, Any]
+) -> str | None:
     """Name what differs between an approval and what is asked for now."""
-    request = ask.request
+    request = pending.request
     if approval.erased:
         return None
     if approval.title != request.title:

@@ -1,4 +1,4 @@
-"""Steps: each is done once for the record, and one with a clearance is begun at most once."""
+"""Runs steps. A result is recorded once; a step with a clearance is begun at most once."""
 
 import asyncio
 import logging
@@ -28,115 +28,115 @@ MAX_PAUSE_SECONDS = 60.0
 
 
 class StepRunner:
-    """Performs the steps of one execution. ``redeemed``: the approvals that were at its claim."""
+    """Runs the steps of one execution. ``redeemed``: the approvals redeemed before its claim."""
 
-    __slots__ = ("_owner", "_redeemed")
+    __slots__ = ("_host", "_redeemed")
 
-    def __init__(self, owner: Host, redeemed: frozenset[str]) -> None:
-        self._owner = owner
+    def __init__(self, host: Host, redeemed: frozenset[str]) -> None:
+        self._host = host
         self._redeemed = redeemed
 
-    async def perform(self, ask: PendingStep) -> None:
+    async def perform(self, pending: PendingStep) -> None:
         """Attempt a step until it succeeds or fails for good, and record each attempt."""
-        if self._owner.draining():
+        if self._host.draining():
             return
-        if ask.clearance is not None:
-            refused = await self._redeem(ask)
+        if pending.clearance is not None:
+            refused = await self._redeem(pending)
             if refused is not None:
                 text, cause = refused
-                await self._record(ask, error=text, cause=cause)
+                await self._record(pending, error=text, cause=cause)
                 return
-        pause = ask.pause
-        failures = ask.failures
-        # What was redeemed is begun, also if draining began meanwhile: nobody else could begin it.
+        pause = pending.pause
+        failures = pending.failures
+        # A redeemed step is begun even if draining has begun: no other worker could begin it.
         while True:
             try:
-                value = await self._attempt(ask)
-                result = recorded(value, ask.convert, f"the result of {ask}")
+                value = await self._attempt(pending)
+                result = recorded(value, pending.read, f"the result of {pending}")
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is recorded
                 failures += 1
-                await self._record_failure(ask, described(error), error)
-                if failures >= ask.attempts:
+                await self._record_failure(pending, described(error), error)
+                if failures >= pending.attempts:
                     return
             else:
-                await self._record_result(ask, result)
+                await self._record_result(pending, result)
                 return
-            await self._owner.sleep(pause)
-            if self._owner.draining():
+            await self._host.sleep(pause)
+            if self._host.draining():
                 return
             pause = max(pause, min(pause * 2, MAX_PAUSE_SECONDS))
 
-    async def _attempt(self, ask: PendingStep) -> Any:
-        limit = asyncio.timeout(ask.timeout)
+    async def _attempt(self, pending: PendingStep) -> Any:
+        limit = asyncio.timeout(pending.timeout)
         try:
             async with limit:
-                return await ask.call(self._owner.threads)
+                return await pending.call(self._host.threads)
         except TimeoutError as error:
             if limit.expired():
-                msg = f"{ask} gave no result within {ask.timeout} s"
+                msg = f"{pending} gave no result within {pending.timeout} s"
                 raise TimeoutError(msg) from error
             raise
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # It was not the run that was cancelled, but something in the step.
-            msg = f"{ask} was cancelled from inside"
+            # The run was not cancelled. Something inside the step was.
+            msg = f"{pending} was cancelled from inside"
             raise RuntimeError(msg) from error
 
-    async def _record_result(self, ask: PendingStep, result: Any) -> None:
+    async def _record_result(self, pending: PendingStep, result: Any) -> None:
         try:
-            await self._record(ask, result=result)
+            await self._record(pending, result=result)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
-            # Another attempt would give as much again.
-            await self.refuse(ask, error, f"the result of {ask}")
+            # Another attempt would give the same result.
+            await self.refuse(pending, error, f"the result of {pending}")
 
-    async def _record_failure(self, ask: PendingStep, text: str, error: BaseException) -> None:
-        log.warning("%s of %s failed: %s", ask, self._owner.execution.id, text)
-        await self._record(ask, error=text, cause=error)
+    async def _record_failure(self, pending: PendingStep, text: str, error: BaseException) -> None:
+        log.warning("%s of %s failed: %s", pending, self._host.execution.id, text)
+        await self._record(pending, error=text, cause=error)
 
     async def refuse(
-        self, ask: Pending, error: Refused | RequestError, what: str | None = None
+        self, pending: Pending, error: Refused | RequestError, what: str | None = None
     ) -> None:
-        """Record that the service does not take what was asked for: an attempt that failed."""
-        log.warning("%s of %s: %s", ask, self._owner.execution.id, error)
-        await self._record(ask, error=refused_text(what or str(ask), error), cause=error)
+        """Record that the service refused a request, as a failed attempt."""
+        log.warning("%s of %s: %s", pending, self._host.execution.id, error)
+        await self._record(pending, error=refused_text(what or str(pending), error), cause=error)
 
     async def _record(
         self,
-        ask: Pending,
+        pending: Pending,
         *,
         result: Any = None,
         error: str | None = None,
         cause: BaseException | None = None,
     ) -> None:
-        ask.tried += 1
-        data = {"key": ask.key, "name": ask.name, "attempt": ask.tried}
-        told = ("StepCompleted", {**data, "result": result})
+        pending.tried += 1
+        data = {"key": pending.key, "name": pending.name, "attempt": pending.tried}
+        content = ("StepCompleted", {**data, "result": result})
         if error is not None:
-            told = ("StepFailed", {**data, "error": error})
+            content = ("StepFailed", {**data, "error": error})
         command = RecordStep(
-            execution_id=self._owner.execution.id,
-            fence=self._owner.fence,
-            key=ask.key,
-            name=ask.name,
-            attempt=ask.tried,
+            execution_id=self._host.execution.id,
+            fence=self._host.fence,
+            key=pending.key,
+            name=pending.name,
+            attempt=pending.tried,
             result=result,
             error=error,
         )
         try:
-            await self._owner.send(command, told, cause)
+            await self._host.send(command, content, cause)
         except KeyReused as refused:
-            # It would be refused as often as it is sent.
+            # It would be refused however often it is sent.
             msg = (
-                f"{ask} can't be recorded, because its key stands for something else already:"
+                f"{pending} can't be recorded, because its key was used for something else:"
                 f" {refused.message}; what is another step needs another key"
             )
             raise Nondeterministic(msg) from refused
 
-    async def _redeem(self, ask: PendingStep) -> tuple[str, BaseException | None] | None:
-        """Redeem the clearance of a step; gives what to record if it must not be begun."""
-        clearance = ask.clearance
+    async def _redeem(self, pending: PendingStep) -> tuple[str, BaseException | None] | None:
+        """Redeem the clearance of a step. Returns what to record if it must not be begun."""
+        clearance = pending.clearance
         assert clearance is not None
         try:
             payload_digest = digest(clearance.payload)
@@ -144,21 +144,21 @@ class StepRunner:
             return described(error), error
         command = RedeemApproval(
             approval_id=clearance.approval.id,
-            fence=self._owner.fence,
+            fence=self._host.fence,
             payload_digest=payload_digest,
-            redemption_key=ask.key,
+            redemption_key=pending.key,
         )
         try:
-            redemption = await self._owner.send(command)
+            redemption = await self._host.send(command)
         except Refused as error:
             if transient(error):
                 raise
-            return refused_text(str(ask), error), error
-        # A repeat of what this run sent itself, its first answer lost, is no reason to doubt: what
-        # was not redeemed at the claim can under its fence only have been redeemed by this run.
+            return refused_text(str(pending), error), error
+        # If the approval was not redeemed before the claim, only this run can have redeemed it: its
+        # first answer was lost, and this is the repeat. That is no reason for doubt.
         if redemption.repeated and clearance.approval.id in self._redeemed:
             message = (
-                f"{ask} had redeemed approval {clearance.approval.id} and left no result:"
+                f"{pending} had redeemed approval {clearance.approval.id} and left no result:"
                 " it may have been done, so it is not begun again"
             )
             return doubt_text(message), None

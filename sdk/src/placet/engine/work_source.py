@@ -1,4 +1,4 @@
-"""How an engine gets its work: pushed over the WebSocket, or polled for where there is none."""
+"""Where an engine gets its work: a stream over the WebSocket, or polling where there is none."""
 
 import asyncio
 import logging
@@ -9,28 +9,27 @@ from functools import partial
 from time import monotonic
 
 from placet.client.changes import Mode
-from placet.client.client import Client
+from placet.client.leases import Leases
 from placet.client.transport.reconnecting import StreamCutError
 from placet.client.transport.retry import retried
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.execution_runner import ExecutionRunner
-from placet.models.responses import Poll
+from placet.models.rules import MAX_CLAIMS, MAX_WAIT
+from placet.models.worker_responses import Poll
 
 log = logging.getLogger("placet.engine")
 
 
-LONG_POLL = timedelta(seconds=20)
-MOST_AT_ONCE = 500
 CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
 
 
 class WorkSource:
-    """Hands what the service gives a worker to its fleet, and keeps the lease meanwhile."""
+    """Passes what the service assigns to the pool, and keeps the lease meanwhile."""
 
     def __init__(
         self,
-        client: Client,
+        leases: Leases,
         pool: ExecutionPool,
         *,
         worker: str,
@@ -40,7 +39,7 @@ class WorkSource:
         grace: timedelta | None,
         mode: Mode,
     ) -> None:
-        self._client = client
+        self._leases = leases
         self._pool = pool
         self._worker = worker
         self._queues = queues
@@ -52,7 +51,7 @@ class WorkSource:
         self._cut_level = logging.WARNING
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises RequestError if the service turns the worker away."""
+        """Work until cancelled. Raises RequestError if the service refuses the worker."""
         try:
             while True:
                 if self._polls:
@@ -65,12 +64,12 @@ class WorkSource:
 
     @property
     def _polls(self) -> bool:
-        return self._mode == "poll" or self._client.socket.reach.blocked
+        return self._mode == "poll" or self._leases.transport.socket.health.blocked
 
     async def _push(self) -> None:
         self._pool.keep(waiting=True)
         begun = monotonic()
-        assignments = self._client.assignments(
+        assignments = self._leases.assignments(
             self._worker,
             queues=self._queues,
             capacity=self._capacity,
@@ -84,62 +83,62 @@ class WorkSource:
                 async for assignment in assignments:
                     self._pool.take(assignment)
         except StreamCutError as error:
-            # Told once, until there was one: a wrong address must not look like an engine at work.
+            # Warn once until a stream opens: a wrong address must not go unnoticed.
             log.log(self._cut_level, "no stream of assignments, trying again: %s", error)
             self._cut_level = logging.INFO
         await self._beat()
-        self._client.socket.reach.http_works()
-        # One that lasted is dialled anew at once: decisions may have been made meanwhile.
+        self._leases.transport.socket.health.http_works()
+        # After a stream that lasted, connect at once: decisions may have been made meanwhile.
         if monotonic() - begun < SHORT_SECONDS:
-            await self._client.socket.pause()
+            await self._leases.transport.socket.pause()
 
     async def _poll(self) -> None:
         self._pool.keep(waiting=False)
         await self._pool.returned()
         while self._polls:
             room = self._capacity - len(self._pool)
-            poll = await (self._ask(room) if room > 0 else self._hear())
-            # One answer may tell of an execution that it was lost, and then claimed anew.
+            poll = await (self._request(room) if room > 0 else self._listen())
+            # In one answer an execution may be lost first and claimed anew after that.
             for execution_id in poll.lost:
                 self._pool.abandon(execution_id)
             for claim in poll.claims:
                 self._pool.claim(claim)
 
-    async def _ask(self, limit: int) -> Poll:
-        ask = partial(
-            self._client.poll,
+    async def _request(self, limit: int) -> Poll:
+        poll = partial(
+            self._leases.poll,
             self._worker,
             queues=self._queues,
-            limit=min(limit, MOST_AT_ONCE),
+            limit=min(limit, MAX_CLAIMS),
             lease=self._lease,
-            wait=LONG_POLL,
+            wait=MAX_WAIT,
             holding=self._pool.holding(),
         )
-        return await retried(None, ask)
+        return await retried(None, poll)
 
-    async def _hear(self) -> Poll:
-        """Claim nothing, but hear of what comes for what is held, until there is room for more."""
-        asking = asyncio.ensure_future(self._ask(0))
+    async def _listen(self) -> Poll:
+        """Claim nothing, but get the events of what is held, until there is room for more."""
+        asking = asyncio.ensure_future(self._request(0))
         waiting = asyncio.ensure_future(self._pool.room(self._capacity))
         try:
             await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            # An answer that is not waited for is given again: it is known what was not heard of.
+            # An answer that is dropped here comes again: the next poll says what is known.
             return asking.result() if asking.done() else Poll(claims=[], lost=[])
         finally:
             asking.cancel()
             waiting.cancel()
 
     async def _beat(self) -> None:
-        """Keep the lease by a request, and abandon what was lost."""
-        beat = partial(self._client.heartbeat, self._worker, lease=self._lease)
+        """Prolong the lease by a request, and abandon what was lost."""
+        beat = partial(self._leases.heartbeat, self._worker, lease=self._lease)
         before = {runner.execution.id: runner for runner in self._pool.held()}
         for execution_id in (await retried(None, beat)).lost:
-            # One that was claimed anew in the meantime has another driver.
+            # An execution that was claimed anew meanwhile has another runner.
             if execution_id in before:
                 before[execution_id].abandon()
 
     async def _find_lost(self) -> None:
-        """Abandon what was lost while there was no stream to say so, and what has ended."""
+        """Abandon what was lost or has ended while there was no stream to say so."""
         self._cut_level = logging.WARNING
         before = self._pool.held()
         if not before:
@@ -150,7 +149,7 @@ class WorkSource:
         self._confirming = asyncio.create_task(self._confirm(before), name="placet-confirm")
 
     async def _confirm(self, before: Sequence[ExecutionRunner]) -> None:
-        """Ask about those that the stream does not tell of again, once it has had time to."""
+        """Ask about executions that the stream does not announce again within some seconds."""
         self._pool.doubt(before)
         await asyncio.sleep(CONFIRM_SECONDS)
         await self._pool.confirm()

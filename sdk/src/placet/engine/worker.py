@@ -17,14 +17,15 @@ import msgspec
 
 from placet.client.changes import Mode, check_mode
 from placet.client.client import Client
-from placet.client.leases import GRACE, LEASE, SHORTEST_LEASE
+from placet.client.leases import GRACE
 from placet.client.mutations import settled
-from placet.client.transport import operations
+from placet.client.transport.operations.commands import NOTE
 from placet.engine.command_batcher import CommandBatcher, Result
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.loop_watchdog import watch
 from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.engine.work_source import WorkSource
+from placet.models.rules import DEFAULT_LEASE, MIN_LEASE
 
 log = logging.getLogger("placet.engine")
 
@@ -35,15 +36,16 @@ DRAIN = timedelta(seconds=10)
 class Engine:
     """Runs workflows for one service.
 
-    ``worker`` names this process to the service and must be its alone; by default it is made up.
+    ``worker`` names this process to the service. No other process may use the name; by default it
+    is generated.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
-    steps get a thread at once. ``lease``: for how long its executions stay its own when it is
-    neither connected nor heard of. ``grace``: for how long when its connection broke off, as it
-    does when this process is killed, and it was not heard of since; None: for all of the lease.
-    ``wait``: how it hears of work and of what is waited for; where WebSockets do not get through,
-    push goes over to polling by itself. ``put_away``: for how long a workflow waits before its
-    frames are dropped; it is replayed when something comes for it. ``drain``: for how long steps
-    that are under way may go on after :meth:`close` or SIGTERM.
+    steps get a thread at once. ``lease``: for how long it keeps its executions while it is neither
+    connected nor heard of. ``grace``: for how long after its connection broke, as it does when this
+    process is killed, and it was not heard of since; None: for the whole lease. ``wait``: how it
+    gets its work and the events of workflows. If WebSockets do not get through, push changes over
+    to polling by itself. ``put_away``: for how long a workflow waits before its frames are dropped.
+    It is replayed when something happens. ``drain``: for how long steps that are under way may go
+    on after :meth:`close` or SIGTERM.
     """
 
     def __init__(
@@ -54,19 +56,19 @@ class Engine:
         queues: Sequence[str] = ("default",),
         worker: str | None = None,
         capacity: int = 100,
-        lease: timedelta = LEASE,
+        lease: timedelta = DEFAULT_LEASE,
         grace: timedelta | None = GRACE,
         wait: Mode = "push",
         put_away: timedelta = PUT_AWAY,
         drain: timedelta = DRAIN,
     ) -> None:
         check_mode(wait)
-        _check_length("lease", lease, SHORTEST_LEASE)
+        _check_length("lease", lease, MIN_LEASE)
         _check_length("grace", timedelta(0) if grace is None else grace)
         _check_length("put_away", put_away)
         _check_length("drain", drain)
         if isinstance(queues, str):
-            msg = f"queues are several names, such as [{queues!r}]"
+            msg = f"queues takes a list of names, such as [{queues!r}]"
             raise TypeError(msg)
         self.client = Client(url, token)
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -77,7 +79,8 @@ class Engine:
         self._workflows = WorkflowRegistry()
         self._batcher = CommandBatcher(self._submit)
         self.pool = ExecutionPool(
-            self.client,
+            self.client.queries,
+            self.client.leases,
             self.worker,
             self._workflows,
             self._batcher.submit,
@@ -85,7 +88,7 @@ class Engine:
             put_away_after=put_away.total_seconds(),
         )
         self._work_source = WorkSource(
-            self.client,
+            self.client.leases,
             self.pool,
             worker=self.worker,
             queues=self.queues,
@@ -111,8 +114,8 @@ class Engine:
     ) -> WorkflowFunction | Callable[[WorkflowFunction], WorkflowFunction]:
         """Register an async function of (run, input) or (run), by default under its own name.
 
-        It runs the executions of that name and version; one without a version also those for
-        whose version there is no other.
+        It runs the executions of that name and version. A workflow without a version also runs
+        those for whose version there is no other.
         """
 
         def register(function: WorkflowFunction) -> WorkflowFunction:
@@ -124,10 +127,10 @@ class Engine:
     async def serve(self) -> None:
         """Work until SIGTERM, SIGINT or :meth:`close`.
 
-        What the process has loaded by now is taken out of the garbage collector's rounds, which
-        would otherwise stop all workflows for some 50 ms again and again (``gc.freeze``).
+        Objects that exist by now are excluded from garbage collection (``gc.freeze``), because
+        collections would otherwise stop all workflows for some 50 ms again and again.
 
-        Raises RequestError if the service turns this engine away, for its token say.
+        Raises RequestError if the service refuses this engine, for example its token.
         """
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
@@ -180,7 +183,7 @@ class Engine:
         return self._following
 
     async def _submit(self, commands: Sequence[msgspec.Raw]) -> list[Result]:
-        outcomes = await self.client.execute_once(operations.NOTE, {"inputs": commands})
+        outcomes = await self.client.transport.send_once(NOTE(commands))
         return [settled(outcome) for outcome in outcomes]
 
 

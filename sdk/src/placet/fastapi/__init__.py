@@ -1,4 +1,8 @@
-"""Endpoints of FastAPI and Starlette that wait for people: ask, answer 202, act once."""
+"""Endpoints of FastAPI and Starlette that wait for people: ask, answer 202, act once.
+
+``guard`` decides what a request gets, ``middleware`` records the response. Imports ``approvals``
+and what that imports. Needs the extra ``fastapi``.
+"""
 
 from placet._util.optional_imports import needs
 

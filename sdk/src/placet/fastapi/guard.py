@@ -1,4 +1,4 @@
-"""A dependency that lets an endpoint act once, when people have agreed."""
+"""A dependency with which an endpoint acts once, after people have agreed."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -21,7 +21,7 @@ from placet.errors import (
     StepFailed,
     Unavailable,
 )
-from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
+from placet.fastapi.early_response import IDEMPOTENCY, EarlyResponse, problem
 from placet.fastapi.header import NAME, idempotency_key
 from placet.fastapi.middleware import SLOT, Slot, replayed
 from placet.fastapi.template import template_of
@@ -33,10 +33,10 @@ from placet.policy import Policy
 class Guard:
     """A dependency for FastAPI: ``Depends(guard)`` gives the endpoint a Guarded.
 
-    In Starlette, ``await guard(request)`` does. ``caller`` says who asks, from the request. Keys
-    are then each caller's own, and four eyes bars the caller from deciding; without it one caller
-    who knows another's key and body gets the other's answer. ``retry_after``: in how many seconds
-    a client should ask again.
+    In Starlette, use ``await guard(request)``. ``caller`` returns who sends a request. With it each
+    caller has keys of their own, and the four-eyes rule keeps the caller from deciding. Without it
+    a caller who knows the key and the body of another gets the other's response. ``retry_after``:
+    after how many seconds a client should ask again.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Guard:
             str | None, Header(alias=NAME, description="Names this request when it is repeated.")
         ] = None,
     ) -> "Guarded":
-        """Give the guarded request. Nothing is asked yet. Raises an answer 400 without a key."""
+        """Return the guarded request. Nobody is asked yet. A request without a key gets a 400."""
         slot = request.scope.get(SLOT)
         if slot is None:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
@@ -104,21 +104,21 @@ class Guarded:
         description: str | None = None,
         name: str | None = None,
     ) -> Coroutine[Any, Any, Clearance]:
-        """Go on once only: when people have agreed to ``payload``, and before nobody else did.
+        """Go on if people have agreed to ``payload`` and the request has not been carried out yet.
 
         What follows this call runs once for the request's Idempotency-Key, and its response is
-        recorded. In all other cases the endpoint is left here, and the client is answered:
+        recorded. In all other cases the endpoint is left here, and the client gets:
 
         - 202 while people decide, with Location and Retry-After;
-        - the recorded response, where it has been done;
-        - 403 where it was rejected, expired or withdrawn, or granted and then cancelled; 422 where
-          the same key had another payload, or the service does not take this one; 409 while it is
-          being done; 500 where it failed; 503 where the service is away.
+        - the recorded response, if the request was carried out before;
+        - 403 if it was rejected, expired or withdrawn, or granted and then cancelled; 422 if the
+          key was used with another payload, or the service does not take this one; 409 while it is
+          being carried out; 500 if it failed; 503 if the service is away.
 
-        ``payload``: what is to be done, as JSON, models of pydantic too; Decimals become strings.
-        ``name``: what kind of thing is asked, by default the method and the path as the route has
-        it. Raises RuntimeError where there is no event loop to await it in, and for a second call
-        in one request, which has one key and so one approval.
+        ``payload``: what is to be done, as JSON or models of pydantic; Decimals become strings.
+        ``name``: the kind of request, by default the method and the path of the route. Raises
+        RuntimeError outside of an event loop, and for a second call in one request, which has one
+        key and so one approval.
         """
         try:
             asyncio.get_running_loop()
@@ -155,23 +155,23 @@ class Guarded:
             detail = "this request is being carried out, or it is not known whether it was"
             raise problem(HTTPStatus.CONFLICT, "OUTSTANDING", detail, kind=IDEMPOTENCY) from error
         except StepFailed as error:
-            # Its text is for the log: it may say more than a client should know.
+            # The text of the error is for the log. It may say more than a client should know.
             detail = "this request was carried out and failed"
             raise problem(HTTPStatus.INTERNAL_SERVER_ERROR, "FAILED", detail) from error
         except (Unavailable, Overloaded) as error:
             raise problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "UNAVAILABLE",
-                "approvals can't be asked for at the moment",
+                "approvals can't be requested at the moment",
                 headers=self._again(),
             ) from error
         if recorded is not None:
-            raise Answer(replayed(recorded.result))
+            raise EarlyResponse(replayed(recorded.result))
         self._slot.gate, self._slot.clearance, self._slot.name = self._gate, clearance, name
         return clearance
 
     async def _asked(self, name: str, payload: Any, **more: Any) -> Approval:
-        """Ask, and answer in words what the request has that can't be asked."""
+        """Ask for approval, and answer 422 for what the service does not take."""
         key = self._key if self._caller is None else f"{self._caller}/{self._key}"
         try:
             return await self._gate.ask(
@@ -183,7 +183,7 @@ class Guarded:
         except InvalidInput as error:
             raise _unprocessable("INVALID_INPUT", error.message) from error
         except ValueError as error:
-            # A type that JSON has no word for, or no payload at all, is the endpoint's own fault.
+            # A missing payload, or one of a type that is not JSON, is a bug of the endpoint.
             if payload is None or isinstance(error.__cause__, TypeError):
                 raise
             raise _unprocessable("INVALID_INPUT", str(error)) from error
@@ -202,7 +202,7 @@ class Guarded:
 
     async def _clearance(self, approval: Approval) -> Clearance:
         if approval.status is ApprovalStatus.PENDING:
-            raise Answer(self._pending(approval))
+            raise EarlyResponse(self._pending(approval))
         try:
             return await self._gate.clearance(approval)
         except NotCleared as error:
@@ -229,5 +229,5 @@ class Guarded:
         return {"retry-after": str(self._retry_after)}
 
 
-def _unprocessable(code: str, detail: str, **more: Any) -> Answer:
+def _unprocessable(code: str, detail: str, **more: Any) -> EarlyResponse:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, **more)

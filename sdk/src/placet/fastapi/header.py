@@ -5,24 +5,24 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 
-from placet.fastapi.answer import IDEMPOTENCY, Answer, problem
+from placet.fastapi.early_response import IDEMPOTENCY, EarlyResponse, problem
 
 NAME = "Idempotency-Key"
 MAX_KEY = 100
 
-# The draft asks for a String of RFC 9651. Many clients leave the quotes out, and mean the same.
+# The draft asks for a String of RFC 9651. Many clients leave out the quotes.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
 _BARE = re.compile(r"[!#-+\--~]+")
 _ESCAPE = re.compile(r'\\(["\\])')
 
 
 def idempotency_key(request: Request) -> str:
-    """Give the request's key. Raises Answer 400: none, several, or not one."""
+    """Return the request's key. Raises a 400 for none, for several, and for an invalid one."""
     values = request.headers.getlist(NAME)
     if not values:
         raise _refused("IDEMPOTENCY_KEY_MISSING", f"this operation needs the header {NAME}")
     if len(values) > 1:
-        raise _refused("IDEMPOTENCY_KEY_INVALID", f"the header {NAME} must be there once")
+        raise _refused("IDEMPOTENCY_KEY_INVALID", f"the header {NAME} must be given once")
     value = values[0].strip()
     if quoted := _QUOTED.fullmatch(value):
         value = _ESCAPE.sub(r"\1", quoted[1])
@@ -33,5 +33,5 @@ def idempotency_key(request: Request) -> str:
     return value
 
 
-def _refused(code: str, detail: str) -> Answer:
+def _refused(code: str, detail: str) -> EarlyResponse:
     return problem(HTTPStatus.BAD_REQUEST, code, detail, kind=IDEMPOTENCY)

@@ -1,4 +1,4 @@
-"""The middleware that sends the answers of guards and records the responses of what was cleared."""
+"""The middleware that sends the responses of guards and records those of cleared endpoints."""
 
 import asyncio
 from base64 import b64decode, b64encode
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate
 from placet.errors import PlacetError
-from placet.fastapi.answer import Answer
+from placet.fastapi.early_response import EarlyResponse
 
 SLOT = "placet.cleared"
 
@@ -25,14 +25,14 @@ _SERVER_ERRORS = 500
 
 
 class EndpointError(PlacetError):
-    """An endpoint that was cleared answered with a server's error."""
+    """A cleared endpoint answered with a status of 500 or more."""
 
 
 @dataclass
 class Slot:
-    """What was cleared in a request, once it was; ``guarded`` where it has to be.
+    """The clearance of one request. ``guarded``: the endpoint needs one.
 
-    ``asked`` says that it was begun, and ``answer`` is what is answered instead, where it was not.
+    ``asked``: the endpoint has asked for it. ``answer``: what is answered if it did not get it.
     """
 
     guarded: bool = False
@@ -44,15 +44,15 @@ class Slot:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Keep the answer with which the endpoint is left in this block."""
+        """Keep the response with which the endpoint is left in this block."""
         try:
             yield
-        except Answer as answer:
+        except EarlyResponse as answer:
             self.answer = answer.response
             raise
 
     async def complete(self, result: Any) -> None:
-        """Record what was answered."""
+        """Record the response."""
         assert self.gate is not None
         assert self.clearance is not None
         await self.gate.complete(self.clearance, self.name, result)
@@ -67,13 +67,13 @@ class Slot:
 class ApprovalMiddleware:
     """Needed once around an application whose endpoints have a guard.
 
-    The response of an endpoint that was cleared is recorded before it is sent: its status, body,
-    content type and encoding, and location. An exception or a status of 500 or more is recorded as
-    a failure. A guarded endpoint that was not cleared can't answer that it succeeded: RuntimeError
-    is raised in its place, which is answered 500 and logged.
+    The response of a cleared endpoint is recorded before it is sent: its status, body, content type
+    and encoding, and location. An exception or a status of 500 or more is recorded as a failure. A
+    guarded endpoint that was not cleared can't answer with success: RuntimeError is raised instead,
+    which gives a 500 and is logged.
 
-    The answer of a guard is sent even where the application took it for an error of its own: it is
-    an exception, which other middlewares, dependencies and mounted applications may catch.
+    The response of a guard is raised as an exception, which other middlewares, dependencies and
+    mounted applications may catch. It is sent even then.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -89,10 +89,11 @@ class ApprovalMiddleware:
         recorder = _Recorder(slot, send)
         try:
             await self.app(scope, receive, recorder.send)
-        except Answer:
+        except EarlyResponse:
             await recorder.answer(scope, receive)
         except Exception as error:
-            # What is raised after the response was recorded, by a background task say, is not it.
+            # An exception after the response was recorded, as of a background task, is another
+            # matter.
             if slot.clearance is not None and not recorder.recorded:
                 await slot.fail(error)
             await recorder.answer(scope, receive)
@@ -102,7 +103,7 @@ class ApprovalMiddleware:
 
 
 class _Recorder:
-    """Passes a response on; that of an endpoint that was cleared, whole and once it is recorded."""
+    """Sends a response. That of a cleared endpoint is kept until it is complete and recorded."""
 
     def __init__(self, slot: Slot, send: Send) -> None:
         self.recorded = False
@@ -112,7 +113,7 @@ class _Recorder:
         self._held: list[Message] = []
 
     async def answer(self, scope: Scope, receive: Receive) -> None:
-        """Send what the guard answers, if it does, unless the endpoint went on all the same."""
+        """Send the response of the guard, if there is one, unless the endpoint went on anyway."""
         if self._slot.answer is not None and not self._ignored:
             await self._slot.answer(scope, receive, self._send)
 
@@ -123,13 +124,13 @@ class _Recorder:
                 await self._send(message)
             return
         if message["type"] == "http.response.pathsend":
-            # A file that is left to the server to read: what it has is recorded, as any body is.
+            # A file that the server would read. Its content is recorded like any body.
             content = await asyncio.to_thread(Path(message["path"]).read_bytes)
             message = {"type": "http.response.body", "body": content}
         self._held.append(message)
         if message["type"] != "http.response.body" or message.get("more_body", False):
             return
-        # Also where recording fails: nothing is recorded twice.
+        # Set even if recording fails, so that nothing is recorded twice.
         self.recorded = True
         await self._record()
         for held in self._held:
@@ -141,13 +142,13 @@ class _Recorder:
         if message["type"] == "http.response.start" and message["status"] < _ERRORS:
             self._ignored = True
             msg = (
-                f"a guarded endpoint answered {message['status']} and was never cleared: whatever"
-                " it did, nobody agreed to; it has to await guarded.cleared(...)"
+                f"a guarded endpoint answered {message['status']} without being cleared, so nobody"
+                " agreed to what it did; it has to await guarded.cleared(...)"
             )
             raise RuntimeError(msg)
 
     async def _record(self) -> None:
-        # Not always the first: templates tell a test's client what they show before it.
+        # Not always the first message: templates send debug information to test clients.
         start = next(each for each in self._held if each["type"] == "http.response.start")
         body = b"".join(each.get("body", b"") for each in self._held)
         status = start["status"]
@@ -158,17 +159,17 @@ class _Recorder:
 
 
 def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
-    # The body as text and not as the JSON that it may be: it is answered again to the byte, also
-    # with numbers that I-JSON can't say.
+    # The body is kept as text even if it is JSON, so that it is sent again byte by byte, even with
+    # numbers that I-JSON can't express.
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
     try:
         return {"status": status, "headers": kept, "body": body.decode()}
     except UnicodeDecodeError:
-        # A file, or text that a middleware further in has packed: it was done, so it is kept.
+        # A file, or text that an inner middleware has compressed.
         return {"status": status, "headers": kept, "base64": b64encode(body).decode()}
 
 
 def replayed(kept: Mapping[str, Any]) -> Response:
-    """Give a response as it was recorded."""
+    """Return a recorded response."""
     body = b64decode(kept["base64"]) if "base64" in kept else kept["body"]
     return Response(body, kept["status"], headers=kept["headers"])

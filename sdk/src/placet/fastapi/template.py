@@ -1,4 +1,4 @@
-"""What the route of a request is called."""
+"""The path of a request as its route has it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 
 def template_of(scope: Scope) -> str:
-    """Give the whole path, with the parameters of FastAPI's routes in place of their values.
+    """Return the whole path, with the parameters of FastAPI's routes in place of their values.
 
     A value that can't be told from a literal segment stays.
     """
@@ -15,7 +15,7 @@ def template_of(scope: Scope) -> str:
     route = scope.get("route")
     if route is None:
         return path
-    # The route's own path need not have what routers and mounts put before it.
+    # The path of the route may lack the prefixes of routers and mounts.
     params = dict(scope["path_params"])
     regex, tail, convertors = compile_path(route.path)
     starts = [n for n, character in enumerate(path) if character == "/"]

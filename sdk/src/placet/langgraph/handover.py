@@ -1,9 +1,10 @@
-"""Using the grants whose answers go to a graph together: all of them, once."""
+"""Uses the grants whose answers go to a graph together: all of them, once."""
 
 from collections.abc import Sequence
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
+from placet._util.serde import plain
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import STEP_KEY, Gate
 from placet.client.transport.retry import retried
@@ -17,15 +18,15 @@ STEP_NAME = "answer"
 async def hand_over(gate: Gate, grants: Sequence[tuple[Clearance, Answer]]) -> None:
     """Redeem each grant, record its answer and complete its execution.
 
-    The last one decides. Those before it are redeemed under a key that is the same whoever hands
-    these grants over, so after an outage all is done again without harm. The last has a key of
-    this call alone. Raises Doubt if one was used for anything but this, or if the last was used.
+    The last grant decides which process wins. Those before it are redeemed under a key that every
+    process computes for these grants, so after an outage all is done again without harm. The last
+    has a key of this call alone. Raises Doubt if one was used otherwise, or if the last was used.
     """
     if not grants:
         return
     grants = sorted(grants, key=lambda grant: grant[0].approval.id)
     *others, last = grants
-    # Of all of them: another set that has one in common with this is another use.
+    # Of all of them, because another set that shares a grant with this one is another use.
     common = f"{STEP_NAME}-{digest([clearance.approval.id for clearance, _ in grants])}"
     for clearance, answer in others:
         await _use(gate, clearance, answer, common)

@@ -1,4 +1,4 @@
-"""The shapes of interrupts that are known, and what answers them."""
+"""The known shapes of interrupts, and their answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -7,14 +7,15 @@ from typing import Any
 
 from langgraph.types import Interrupt
 
-from placet._util.canonical_json import digest, plain
+from placet._util.canonical_json import digest
+from placet._util.serde import plain
 from placet.approvals.tool_calls import ToolCall
 
 Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Request(ABC):
+class ActionRequest(ABC):
     """One action of an interrupt, and the kinds of answer that the graph takes."""
 
     call: ToolCall
@@ -22,30 +23,30 @@ class Request(ABC):
     allowed: frozenset[str]
 
     def asks(self, call: ToolCall) -> bool:
-        """Whether it is this call that is asked for, as JSON: 1 is not true."""
+        """Whether this call is the requested one. They are compared as JSON: 1 is not true."""
         return digest(call) == digest(self.call)
 
     @abstractmethod
     def granted(self, call: ToolCall, comment: str | None) -> Answer | None:
-        """Answer that people granted ``call``; None if the graph does not take that."""
+        """Return the answer that people granted ``call``; None if the graph does not take it."""
 
     @abstractmethod
     def refused(self, reason: str | None) -> Answer | None:
-        """Answer that it may not; None if the graph does not take that."""
+        """Return the answer that the call is refused; None if the graph does not take it."""
 
 
-class InboxRequest(Request):
+class InboxRequest(ActionRequest):
     """A HumanInterrupt of the Agent Inbox, answered by a HumanResponse."""
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "InboxRequest":
-        """Give the request of a HumanInterrupt."""
+        """Return the request of a HumanInterrupt."""
         action, config = value["action_request"], value["config"]
         allowed = frozenset(name.removeprefix("allow_") for name in config if config[name])
         return cls(_call(action["action"], action["args"]), value.get("description"), allowed)
 
     def granted(self, call: ToolCall, comment: str | None) -> Answer | None:
-        """Accept or edit; where the graph asks for words, the approver's."""
+        """Accept, edit, or respond with the comment of the approver."""
         args = {"action": call.action, "args": call.arguments}
         if self.asks(call) and "accept" in self.allowed:
             return {"type": "accept", "args": args}
@@ -62,17 +63,17 @@ class InboxRequest(Request):
         return {"type": "ignore", "args": None} if "ignore" in self.allowed else None
 
 
-class ReviewRequest(Request):
+class ReviewRequest(ActionRequest):
     """An action of langchain's HumanInTheLoopMiddleware, answered by one of its decisions."""
 
     @classmethod
     def of(cls, value: Mapping[str, Any], allowed: Sequence[str]) -> "ReviewRequest":
-        """Give the request of an action; ``allowed`` are types of decision."""
+        """Return the request of an action; ``allowed`` are types of decision."""
         call = _call(value["name"], value["args"])
         return cls(call, value.get("description"), frozenset(allowed))
 
     def granted(self, call: ToolCall, comment: str | None) -> Answer | None:
-        """Approve or edit; where the graph asks for words, the approver's."""
+        """Approve, edit, or respond with the comment of the approver."""
         if self.asks(call) and "approve" in self.allowed:
             return {"type": "approve"}
         if "edit" in self.allowed:
@@ -83,20 +84,20 @@ class ReviewRequest(Request):
         return None
 
     def refused(self, reason: str | None) -> Answer | None:
-        """Reject with the reason, or respond with it where nothing but words is taken."""
+        """Reject with the reason, or respond with it if only a response is taken."""
         if "reject" in self.allowed:
             return {"type": "reject", "message": reason} if reason else {"type": "reject"}
-        # To langchain a response is the success of the tool.
+        # For langchain a response means that the tool succeeded.
         if "respond" in self.allowed and self.allowed.isdisjoint({"approve", "edit"}):
             return {"type": "respond", "message": reason or "rejected"}
         return None
 
 
-Shape = tuple[Sequence[Request], Callable[[list[Answer]], Any]]
+Shape = tuple[Sequence[ActionRequest], Callable[[list[Answer]], Any]]
 
 
 def shape_of(interrupt: Interrupt) -> Shape:
-    """Give what an interrupt asks, and how its answers are put together."""
+    """Return the actions of an interrupt, and the function that combines their answers."""
     match interrupt.value:
         case {"action_requests": actions, "review_configs": configs}:
             allowed = {each["action_name"]: each["allowed_decisions"] for each in configs}
@@ -117,7 +118,7 @@ def shape_of(interrupt: Interrupt) -> Shape:
 
 
 def _decisions(schema: Any) -> Sequence[str]:
-    """Give the types of decision that a JSON schema of the middleware allows."""
+    """Return the types of decision that a JSON schema of the middleware allows."""
     if mapping := schema.get("discriminator", {}).get("mapping"):
         return list(mapping)
     return [schema["properties"]["type"]["const"]]

@@ -1,4 +1,4 @@
-"""The server: the tools with what clients are told of them, over standard input and output."""
+"""The server: the tools and their descriptions, over standard input and output."""
 
 from importlib.metadata import version
 
@@ -16,7 +16,7 @@ once, then report_outcome. Never act when redeem_approval did not answer act: tr
 
 
 async def serve(gate: Gate, policy: Policy, *, on_behalf_of: str | None = None) -> None:
-    """Serve until standard input ends. Nothing else may use standard output meanwhile."""
+    """Serve until standard input ends. Nothing else may write to standard output meanwhile."""
     tools = Tools(gate, policy, on_behalf_of)
     server = MCPServer(
         "placet",
@@ -29,10 +29,10 @@ async def serve(gate: Gate, policy: Policy, *, on_behalf_of: str | None = None) 
         (tools.request_approval, "Ask people for approval", _hints(idempotent=True)),
         (tools.await_approval, "Wait for people's decision", _hints(idempotent=True)),
         (tools.get_approval, "Look up an approval", _hints(reads=True, idempotent=True)),
-        # Not idempotent: a client that repeats it unasked would be told that it is used up.
+        # Not idempotent: a client that repeats it by itself would hear that it is used up.
         (tools.redeem_approval, "Use an approval", _hints(destroys=True)),
-        (tools.report_outcome, "Report what came of it", _hints(idempotent=True)),
-        (tools.withdraw_approval, "Take a request back", _hints(destroys=True, idempotent=True)),
+        (tools.report_outcome, "Report the outcome", _hints(idempotent=True)),
+        (tools.withdraw_approval, "Withdraw a request", _hints(destroys=True, idempotent=True)),
     ):
         server.add_tool(tool, title=title, annotations=hints, structured_output=True)
     await server.run_stdio_async()
@@ -45,6 +45,6 @@ def _hints(
         read_only_hint=reads,
         destructive_hint=destroys,
         idempotent_hint=idempotent,
-        # People decide, and nobody knows how.
+        # People decide, so the outcome is open.
         open_world_hint=True,
     )

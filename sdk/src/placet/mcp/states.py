@@ -1,4 +1,4 @@
-"""What the tools answer: structured, and with a line that says how to go on."""
+"""What the tools return: the state, and a sentence that says what to do next."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class DecisionState(BaseModel):
 
 
 class ApprovalState(BaseModel):
-    """An approval as it stands."""
+    """An approval as it is now."""
 
     approval_id: str
     status: str = Field(description="PENDING, GRANTED, REJECTED, EXPIRED or WITHDRAWN")
@@ -39,7 +39,7 @@ class ApprovalState(BaseModel):
 
     @classmethod
     def of(cls, approval: ApprovalRecord) -> "ApprovalState":
-        """Give the state of an approval."""
+        """Return the state of an approval."""
         redeemed = approval.redeemed_at is not None
         return cls(
             approval_id=approval.id,

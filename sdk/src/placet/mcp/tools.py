@@ -1,4 +1,4 @@
-"""The tools of an agent that asks people before it acts."""
+"""The tools by which an agent asks people before it acts."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ from placet.policy import Policy
 
 STEP_NAME = "agent"
 PROGRESS_SECONDS = 5.0
-# Many clients give a call up after a minute.
+# Many clients stop waiting for a call after a minute.
 WAIT_SECONDS = 45
 MAX_WAIT_SECONDS = 600
 SHOWN = 500
 MAX_RESULT = 40_000
-"""Characters: 256 KiB of JSON even if each is written as an escape."""
+"""Characters: less than 256 KiB of JSON even if each is written as an escape."""
 MAX_FAILURE = 9_000
-"""Characters: an error may have 10,000, with what it is called."""
+"""Characters: an error may have 10,000 with its name."""
 
 ApprovalId = Annotated[str, Field(description="The approval_id that request_approval gave")]
 Payload = Annotated[
@@ -51,7 +51,7 @@ class ReportedFailureError(PlacetError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The tools, for one gate and one policy: an agent does not choose who decides."""
+    """The tools, for one gate and one policy. The agent does not choose who decides."""
 
     gate: Gate
     policy: Policy
@@ -59,7 +59,7 @@ class Tools:
 
     async def request_approval(
         self,
-        action: Annotated[str, Field(description="What kind of thing it is: send_email, say")],
+        action: Annotated[str, Field(description="The kind of action, such as send_email")],
         title: Annotated[str, Field(description="One line that says what people agree to")],
         payload: Payload,
         description: Annotated[str, Field(description="Why, and what people should know")] = "",
@@ -76,7 +76,7 @@ class Tools:
         Returns at once. The same action and key with the same content finds the same approval, so
         it is safe to call again. Then call await_approval.
         """
-        with _told():
+        with _tool_errors():
             try:
                 approval = await self.gate.ask(
                     action,
@@ -104,7 +104,7 @@ class Tools:
         People may take hours: while the status is PENDING, call it again. Do not act before the
         status is GRANTED and redeem_approval said so.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             waiting = asyncio.create_task(self._settled(approval))
             try:
@@ -117,7 +117,7 @@ class Tools:
 
     async def get_approval(self, approval_id: ApprovalId) -> ApprovalState:
         """Look an approval up, without waiting."""
-        with _told():
+        with _tool_errors():
             return ApprovalState.of(await self._find(approval_id))
 
     async def redeem_approval(self, approval_id: ApprovalId, payload: Payload) -> Redemption:
@@ -127,7 +127,7 @@ class Tools:
         byte, this fails and you must not act. If act is true, do it now, once, and then call
         report_outcome.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             if approval.status is ApprovalStatus.PENDING:
                 raise ToolError("it is PENDING: people have not decided; call await_approval")
@@ -150,21 +150,21 @@ class Tools:
         approval_id: ApprovalId,
         outcome: Literal["done", "failed"],
         result: Annotated[
-            str, Field(description="What came of it, for the record; cut if it is long")
+            str, Field(description="The outcome, for the record; cut if it is long")
         ] = "",
     ) -> Report:
-        """Record what came of an action, after you redeemed its approval and acted.
+        """Record the outcome of an action, after you redeemed its approval and acted.
 
-        The first report stands: the same again is taken, another one is refused. A long result is
-        cut, so say the important things first.
+        The first report counts: the same report again is accepted, a different one is refused. A
+        long result is cut, so say the important things first.
         """
-        with _told():
+        with _tool_errors():
             approval = await self._find(approval_id)
             if approval.redeemed_at is None:
                 raise ToolError("it was not redeemed, so there is nothing to report")
             clearance, done = clear(approval), outcome == "done"
             limit = MAX_RESULT if done else MAX_FAILURE
-            # What was done was done, whatever is said of it: the text must not have it refused.
+            # The action was done, so no text may make the service refuse the report.
             kept = result[:limit].encode(errors="replace").decode()
             failure = ReportedFailureError(kept)
             await self._check_first(approval, done=done, said=kept if done else described(failure))
@@ -180,8 +180,8 @@ class Tools:
         approval_id: ApprovalId,
         reason: Annotated[str, Field(min_length=1, description="Why, for those who were asked")],
     ) -> ApprovalState:
-        """Take a request back that is no longer needed, so that people need not decide."""
-        with _told():
+        """Withdraw a request that is no longer needed, so that people need not decide."""
+        with _tool_errors():
             approval = await self._find(approval_id)
             await self.gate.withdraw(approval, reason)
             return ApprovalState.of(await self._find(approval_id))
@@ -193,18 +193,19 @@ class Tools:
         return approval
 
     async def _check_first(self, approval: Approval, *, done: bool, said: str) -> None:
-        """Refuse a report other than the one on record, which the service would pass over."""
+        """Raise ToolError for a second, different report, which the service would ignore."""
         history = await self.gate.client.history(approval.execution_id)
         steps = [] if history is None else history.steps
         step = next((each for each in steps if each.key == STEP_KEY), None)
         if step is None:
             return
         was_done = step.completed_at is not None
-        stands = step.result if was_done else step.error
-        if (done, said) != (was_done, stands):
+        recorded = step.result if was_done else step.error
+        if (done, said) != (was_done, recorded):
+            outcome = "done" if was_done else "failed"
             raise ToolError(
-                f"a report is on record and the first stands: {'done' if was_done else 'failed'},"
-                f" {str(stands)[:SHOWN]!r}. Do not report again"
+                f"a report is on record, and only the first counts: {outcome},"
+                f" {str(recorded)[:SHOWN]!r}. Do not report again"
             )
 
     async def _settled(self, approval: ApprovalRecord) -> ApprovalRecord:
@@ -217,7 +218,7 @@ class Tools:
 async def _progressing(
     waiting: asyncio.Task[Any], seconds: int, context: Context[Any, Any]
 ) -> None:
-    """Wait for the task, and tell a client that asked for it how it goes."""
+    """Wait for the task, and report progress to a client that wants it."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     while not waiting.done():
@@ -229,7 +230,7 @@ async def _progressing(
 
 
 def _reused(error: KeyReused, *, by_payload: bool) -> str:
-    """Say what to do where a key was used for another request."""
+    """Say what to do after a key was used for another request."""
     asked = error.approval
     known = "" if asked is None else f" It is {asked.id}, {asked.title!r}."
     named = "this payload, by which the request is known," if by_payload else "this key"
@@ -241,8 +242,8 @@ def _reused(error: KeyReused, *, by_payload: bool) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell the agent what it can act on; anything else is a fault, and told without its text."""
+def _tool_errors() -> Iterator[None]:
+    """Give the agent the text of errors that it can act on. Others are faults, without text."""
     try:
         yield
     except (PlacetError, ValueError) as error:

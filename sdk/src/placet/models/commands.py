@@ -1,7 +1,7 @@
 """What can be sent: one Struct for each input of the contract.
 
-Fields left None are not sent, so that the service's defaults hold. The commands of workers, those
-with a ``field``, can also go together in one ``submit``.
+Fields that are None are not sent, so the defaults of the service hold. The commands of workers,
+which have a ``field``, can also be sent together in one ``submit``.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class LabelInput(Input, kw_only=True, frozen=True):
 
 
 class StartExecution(Command, kw_only=True, frozen=True):
-    """Start an execution; known by (owner, workflow, key) or by its id, so it can be repeated."""
+    """Start an execution. It is idempotent by (owner, workflow, key) or by the id."""
 
     field: ClassVar[str] = "startExecution"
     id: str | None = None
@@ -59,7 +59,7 @@ class RecordStep(Command, kw_only=True, frozen=True):
 
 
 class RequestApproval(Command, kw_only=True, frozen=True):
-    """Ask people for approval of a payload; known by (execution, key, round)."""
+    """Ask people to approve a payload. It is idempotent by (execution, key, round)."""
 
     field: ClassVar[str] = "requestApproval"
     execution_id: str
@@ -72,7 +72,7 @@ class RequestApproval(Command, kw_only=True, frozen=True):
 
 
 class WithdrawApproval(Command, kw_only=True, frozen=True):
-    """Take a request for approval back."""
+    """Withdraw a request for approval."""
 
     field: ClassVar[str] = "withdrawApproval"
     approval_id: str
@@ -102,7 +102,7 @@ class SetTimer(Command, kw_only=True, frozen=True):
 
 
 class CancelTimer(Command, kw_only=True, frozen=True):
-    """Take a timer back."""
+    """Cancel a timer."""
 
     field: ClassVar[str] = "cancelTimer"
     execution_id: str
@@ -111,7 +111,7 @@ class CancelTimer(Command, kw_only=True, frozen=True):
 
 
 class SendSignal(Command, kw_only=True, frozen=True):
-    """Hand data to an execution; known by its key."""
+    """Send data to an execution. It is idempotent by its key."""
 
     field: ClassVar[str] = "sendSignal"
     execution_id: str
@@ -121,7 +121,7 @@ class SendSignal(Command, kw_only=True, frozen=True):
 
 
 class StartChild(Command, kw_only=True, frozen=True):
-    """Have another execution started for this one, under a key."""
+    """Start another execution for this one, under a key."""
 
     field: ClassVar[str] = "startChild"
     execution_id: str
@@ -173,7 +173,7 @@ class FailExecution(Command, kw_only=True, frozen=True):
 
 
 class Grant(Input, kw_only=True, frozen=True):
-    """Say yes to the document with this digest."""
+    """Grant the document with this digest."""
 
     approval_id: str
     digest: str
@@ -181,7 +181,7 @@ class Grant(Input, kw_only=True, frozen=True):
 
 
 class Rejection(Input, kw_only=True, frozen=True):
-    """Say no to the document with this digest, and why."""
+    """Reject the document with this digest. ``comment`` says why."""
 
     approval_id: str
     digest: str
@@ -202,14 +202,14 @@ class Unparking(Input, kw_only=True, frozen=True):
 
 
 class Retry(Input, kw_only=True, frozen=True):
-    """Run a failed execution on, if it is still as the caller saw it."""
+    """Continue a failed execution, if it is still at the version that the caller saw."""
 
     execution_id: str
     expected_version: int
 
 
 class Holding(Input, kw_only=True, frozen=True):
-    """An execution that a worker knows to hold, and the ``woken_version`` of which it knows."""
+    """An execution that a worker knows to hold, with the ``woken_version`` that it knows."""
 
     execution_id: str
     seen: int | None = None
@@ -229,8 +229,8 @@ class ClaimRequest(Input, kw_only=True, frozen=True):
 class Release(Input, kw_only=True, frozen=True):
     """An execution to give back.
 
-    ``seen`` is the ``woken_version`` up to which the worker has dealt with what came; None: there
-    is work left. ``fence`` is that of the claim that is given back; None: whatever claim it is.
+    ``seen``: the ``woken_version`` up to which the worker has dealt with events; None: there is
+    work left. ``fence``: that of the claim that is given back; None: of any claim.
     """
 
     execution_id: str

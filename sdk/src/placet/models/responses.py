@@ -1,6 +1,6 @@
 """What the service answers: one Struct for each type of the contract that the client selects.
 
-Fields have the contract's names in snake case and its meaning. JSON values are plain Python values.
+Fields have the names of the contract, in snake case. JSON values are plain Python values.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class ResponseModel(msgspec.Struct, frozen=True, rename="camel"):
-    """Base of all answers. Fields that the contract may gain later are passed over."""
+    """Base of all answers. Unknown fields of a newer contract are ignored."""
 
 
 class Actor(ResponseModel, kw_only=True, frozen=True):
@@ -68,8 +68,8 @@ class Edge(ResponseModel, Generic[T], kw_only=True, frozen=True):
 class Page(ResponseModel, Generic[T], kw_only=True, frozen=True):
     """One page. Iterating gives its rows.
 
-    ``position`` is the log up to which a page of a read model is true: a stream from there misses
-    nothing. ``total_count`` is there if asked for, exact to 10,000 and None above.
+    ``position``: the position of the log that a page of a read model shows. A stream from there
+    misses nothing. ``total_count``: if requested, exact up to 10,000 and None above.
     """
 
     edges: list[Edge[T]]
@@ -101,7 +101,7 @@ class Step(ResponseModel, kw_only=True, frozen=True):
 
 
 class ExecutionHead(ResponseModel, kw_only=True, frozen=True):
-    """The little that each command's answer says of its execution."""
+    """What the answer to a command says of its execution."""
 
     id: str
     workflow: str
@@ -121,7 +121,7 @@ class Parent(ResponseModel, kw_only=True, frozen=True):
 
 
 class ExecutionBody(ResponseModel, kw_only=True, frozen=True):
-    """What an execution has in common with how it once was.
+    """The fields of an execution, now or at an earlier version.
 
     ``asleep``: its worker waits for nothing but a timer, a signal or a child. ``parked`` says why
     no worker goes on with it. ``woken_version`` is that of the latest event for which a worker may
@@ -151,13 +151,13 @@ class ExecutionBody(ResponseModel, kw_only=True, frozen=True):
 
 
 class Execution(ExecutionBody, kw_only=True, frozen=True):
-    """An execution as it stands."""
+    """An execution as it is now."""
 
     id: str
 
 
 class Requirement(ResponseModel, kw_only=True, frozen=True):
-    """So many people of any of the groups, or among the users."""
+    """A number of people who are in any of the groups or among the users."""
 
     count: int
     groups: list[str]
@@ -175,7 +175,7 @@ class ApprovalPolicy(ResponseModel, kw_only=True, frozen=True):
 
 
 class Decision(ResponseModel, kw_only=True, frozen=True):
-    """One person's verdict, with the digest of what this person saw."""
+    """The verdict of one person, with the digest of the document that this person saw."""
 
     verdict: Verdict
     by: Actor
@@ -195,7 +195,7 @@ class Eligibility(ResponseModel, kw_only=True, frozen=True):
 
 
 class ApprovalBody(ResponseModel, kw_only=True, frozen=True):
-    """What an approval has in common with how it once was."""
+    """The fields of an approval, now or at an earlier version."""
 
     key: str
     round: int
@@ -219,9 +219,9 @@ class ApprovalBody(ResponseModel, kw_only=True, frozen=True):
 
 
 class ApprovalRecord(ApprovalBody, kw_only=True, frozen=True):
-    """An approval as it stands, the same for whoever looks.
+    """An approval as it is now, the same for every caller.
 
-    ``digest`` is of ``document``: all that an approver is shown.
+    ``digest`` is that of ``document``, which is everything that an approver is shown.
     """
 
     id: str
@@ -231,17 +231,17 @@ class ApprovalRecord(ApprovalBody, kw_only=True, frozen=True):
 
 
 class Approval(ApprovalRecord, kw_only=True, frozen=True):
-    """An approval as it stands, for one viewer."""
+    """An approval as it is now, for one caller."""
 
     viewer_may_decide: Eligibility
 
 
 class ApprovalSnapshot(ApprovalBody, kw_only=True, frozen=True):
-    """An approval as it was."""
+    """An approval as it was at an earlier version."""
 
 
 class ExecutionSnapshot(ExecutionBody, kw_only=True, frozen=True):
-    """An execution as it was; ``as_of`` is the time of the last event folded."""
+    """An execution as it was at an earlier version. ``as_of``: the time of its last event then."""
 
     execution_id: str
     as_of: datetime
@@ -258,7 +258,7 @@ class History(ResponseModel, kw_only=True, frozen=True):
 
 
 class RecordedEvent(ResponseModel, kw_only=True, frozen=True):
-    """An event of the log. ``stored_bytes`` is what ``hash`` covers; ``data`` is None if erased."""
+    """An event of the log. ``hash`` covers ``stored_bytes``; ``data`` is None if erased."""
 
     position: str
     execution_id: str
@@ -276,89 +276,23 @@ class RecordedEvent(ResponseModel, kw_only=True, frozen=True):
     stored_bytes: bytes
 
 
-class Claim(ResponseModel, kw_only=True, frozen=True):
-    """An execution claimed for a worker, and the fencing number that its commands carry."""
-
-    execution: Execution
-    fence: int
-    lease_expires_at: datetime
-
-
-class Poll(ResponseModel, kw_only=True, frozen=True):
-    """What was claimed, and of what the worker named as held, what it holds no longer."""
-
-    claims: list[Claim]
-    lost: list[str]
-
-
-class Heartbeat(ResponseModel, kw_only=True, frozen=True):
-    """Until when a worker's lease runs, and what it lost since the last heartbeat."""
-
-    worker: str
-    lease_expires_at: datetime
-    executions: int
-    lost: list[str]
-
-
 class EventMessage(ResponseModel, kw_only=True, frozen=True):
-    """A message of the stream of events. No event: the cursor has moved on, nothing matched."""
+    """A message of the stream of events. Without an event only the cursor has moved on."""
 
     cursor: str
     event: RecordedEvent | None = None
 
 
 class ApprovalMessage(ResponseModel, kw_only=True, frozen=True):
-    """A message of the stream of approvals. ``removed_id``: this one no longer matches."""
+    """A message of the stream of approvals. ``removed_id``: an approval that no longer matches."""
 
     cursor: str
     approval: Approval | None = None
     removed_id: str | None = None
 
 
-class Past(ResponseModel, kw_only=True, frozen=True):
-    """The part of an event that a workflow's replay needs."""
-
-    position: str
-    version: int
-    type: str
-    at: datetime
-    data: Any = None
-
-
-class Happening(Past, kw_only=True, frozen=True):
-    """A TimerFired, SignalReceived or ChildEnded of an execution."""
-
-    execution_id: str
-
-
-class Transcript(ResponseModel, kw_only=True, frozen=True):
-    """All that a replay of an execution needs: its events by version, its approvals as requested.
-
-    It can be written as JSON, kept, and replayed against other code by :mod:`placet.testing`.
-    """
-
-    execution: Execution
-    events: list[Past]
-    approvals: list[ApprovalRecord]
-
-
-class Assignment(ResponseModel, kw_only=True, frozen=True):
-    """A message to a worker: one of claim, resolved, happened, ended and lost is set.
-
-    ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
-    """
-
-    claim: Claim | None = None
-    resolved: ApprovalRecord | None = None
-    happened: Happening | None = None
-    version: int | None = None
-    position: str | None = None
-    ended: str | None = None
-    lost: str | None = None
-
-
 class Accepted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out. ``repeated``: an earlier call had done so already."""
+    """A command was carried out. ``repeated``: an earlier call had carried it out."""
 
     position: str
     repeated: bool
@@ -366,29 +300,10 @@ class Accepted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepte
     approval: Approval | None = None
 
 
-class ApprovalName(ResponseModel, kw_only=True, frozen=True):
-    """Which approval it is."""
-
-    id: str
-
-
-class Noted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out, as an engine is told: of an approval no more than its id.
-
-    ``at`` is the time of the event at ``position``, which is an earlier one if it is ``repeated``.
-    """
-
-    position: str
-    at: datetime
-    repeated: bool
-    execution: ExecutionHead | None = None
-    approval: ApprovalName | None = None
-
-
 class RefusedResult(
     ResponseModel, kw_only=True, tag_field="__typename", tag="Refused", frozen=True
 ):
-    """A command was refused, as the wire says it; callers meet it as :class:`placet.Refused`."""
+    """A command was refused. Callers get it as :class:`placet.Refused`."""
 
     code: str
     message: str
@@ -397,14 +312,14 @@ class RefusedResult(
 
 
 class Move(ResponseModel, kw_only=True, frozen=True):
-    """The little of an event that moves a state machine."""
+    """The part of an event that changes an execution's state."""
 
     version: int
     type: str
 
 
 class ExecutionChange(ResponseModel, kw_only=True, frozen=True):
-    """What an execution has become since a version. ``execution`` None: it is still at that one."""
+    """An execution after a version. ``execution`` None: it has not changed since."""
 
     changed: bool
     version: int

@@ -16,7 +16,7 @@ _ENDS = frozenset(
 
 
 def target(state: ExecutionState | None, event: str) -> ExecutionState | None:
-    """Give the state after an event, None if the table does not have it."""
+    """Return the state after an event, None if the table does not have it."""
     return TRANSITIONS.get(event, {}).get(state)
 
 

@@ -1,4 +1,4 @@
-"""Recorded histories against today's code."""
+"""Replays recorded histories against the code as it is now."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 
 from placet.engine.history import arranged
-from placet.engine.host import Told
+from placet.engine.host import EventContent
 from placet.engine.pending import Pending, PendingStep
 from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import Nondeterministic
 from placet.models.commands import Command, CompleteExecution
 from placet.models.enums import ExecutionState
-from placet.models.responses import Execution, Noted, Past, Transcript
+from placet.models.responses import Execution
+from placet.models.worker_responses import Noted, Past, Transcript
 
 _COMPLETED = ExecutionState.COMPLETED
 
@@ -43,37 +44,37 @@ def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
     execution = transcript.execution
     workflows = WorkflowRegistry()
     workflows.add(workflow, execution.workflow, None)
-    record = arranged(transcript)
-    instance = _Watched(_Onlooker(execution), workflows, record, lambda _: None)
+    history = arranged(transcript)
+    instance = _StepCollector(_ReplayHost(execution), workflows, history, lambda _: None)
     try:
-        instance.replay(record)
+        instance.replay(history)
         _check_clearances(instance.steps, transcript)
         if execution.state in {_COMPLETED, ExecutionState.FAILED}:
             _check_end(instance, execution)
     except Nondeterministic as error:
-        # Where the record goes on and the workflow does not, this is why.
+        # If the record goes on and the workflow does not, this is why.
         error.__cause__ = error.__cause__ or instance.raised
         raise
     finally:
         instance.drop()
 
 
-class _Watched(WorkflowInstance):
-    """A playing that keeps the steps it is asked for, by key."""
+class _StepCollector(WorkflowInstance):
+    """An instance that keeps the steps of its workflow, by key."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.steps: dict[str, PendingStep] = {}
 
-    def ask(self, ask: Pending) -> "asyncio.Future[Any]":
-        """Keep a step, and ask for it."""
-        if isinstance(ask, PendingStep):
-            self.steps[ask.key] = ask
-        return super().ask(ask)
+    def request(self, pending: Pending) -> "asyncio.Future[Any]":
+        """Keep a step, and begin to wait for it."""
+        if isinstance(pending, PendingStep):
+            self.steps[pending.key] = pending
+        return super().request(pending)
 
 
 def _check_clearances(steps: Mapping[str, PendingStep], transcript: Transcript) -> None:
-    """Hold against each step the approval that it redeemed: its result does not show it."""
+    """Compare the approval that each step redeemed, which its result does not show."""
     used = {e.data["redemptionKey"]: e for e in _of(transcript, "ApprovalRedeemed")}
     done = {e.data["key"]: e for e in _of(transcript, "StepCompleted")}
     for key, step in steps.items():
@@ -102,7 +103,8 @@ def _of(transcript: Transcript, kind: str) -> Iterator[Past]:
 def _check_end(instance: WorkflowInstance, execution: Execution) -> None:
     end = instance.end()
     if end is None:
-        msg = f"the record ends with {execution.state}, the workflow asks for {instance.asked()}"
+        waits_for = instance.describe_pending()
+        msg = f"the record ends with {execution.state}, the workflow asks for {waits_for}"
         raise Nondeterministic(msg)
     completed = isinstance(end, CompleteExecution)
     outcome = end.result if isinstance(end, CompleteExecution) else end.error
@@ -115,8 +117,8 @@ def _check_end(instance: WorkflowInstance, execution: Execution) -> None:
         raise Nondeterministic(msg)
 
 
-class _Onlooker:
-    """Plays a workflow and does nothing for it."""
+class _ReplayHost:
+    """A host that does nothing for its workflow."""
 
     threads: Executor | None = None
     tasks: frozenset["asyncio.Task[None]"] = frozenset()
@@ -136,7 +138,10 @@ class _Onlooker:
         raise error
 
     async def send(
-        self, command: Command, told: Told | None = None, cause: BaseException | None = None
+        self,
+        command: Command,
+        content: EventContent | None = None,
+        cause: BaseException | None = None,
     ) -> Noted:
         """Refuse: a replay does nothing."""
         raise NotImplementedError
@@ -145,15 +150,15 @@ class _Onlooker:
         """Let no time pass."""
 
     def now(self) -> datetime:
-        """Refuse: the time is in the record."""
+        """Refuse: the time is in the history."""
         raise NotImplementedError
 
     def draining(self) -> bool:
-        """Say yes: nothing is begun."""
+        """Return True: nothing is begun."""
         return True
 
     def idle(self) -> None:
-        """Take no note."""
+        """Do nothing."""
 
     def park(self, reason: str) -> None:
         """Raise the reason."""

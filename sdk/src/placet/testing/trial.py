@@ -1,4 +1,4 @@
-"""A workflow in memory: the test decides, and time passes when nothing else is left to happen."""
+"""Runs a workflow in memory: the test decides, and time passes when nothing else can happen."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from placet._util.canonical_json import plain
+from placet._util.serde import plain
 from placet.engine.execution_runner import ExecutionRunner
 from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.errors import PlacetError
 from placet.models.enums import ExecutionState
-from placet.models.responses import Actor, ApprovalRecord, Claim, Execution, Past
-from placet.testing.memory import InMemoryService
+from placet.models.responses import Actor, ApprovalRecord, Execution
+from placet.models.worker_responses import Claim, Past
+from placet.testing.in_memory_service import InMemoryService
 from placet.testing.replay import replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,14 +25,14 @@ LIMIT_SECONDS = 10.0
 class Trial:
     """Runs one execution of a workflow, without a service.
 
-    Its steps are really done; approvals, signals and the ends of children come from the test. Time
-    stands still while anything is under way, and is skipped to the next timer when the workflow
+    Its steps really run; decisions, signals and the results of children come from the test. Time
+    stands still while anything is under way. It is skipped to the next timer when the workflow
     waits and the test asks for its result. ``children`` gives the result of a child by the name of
     its workflow: a function of its input, async or not.
 
-    At its end what was recorded is replayed against the workflow, so that code that would go
-    another way after a restart fails its test. ``seconds``: how long, in real time, the workflow
-    may be busy without waiting for anything.
+    At its end the record is replayed against the workflow, so code that would take another path
+    after a restart fails its test. ``seconds``: for how long, in real time, the workflow may be
+    busy without waiting for anything.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Trial:
             started_at=start,
             updated_at=start,
         )
-        self._memory = InMemoryService(self._execution, workflows, start, children or {})
+        self._service = InMemoryService(self._execution, workflows, start, children or {})
         self._seconds = seconds
         self._runner: ExecutionRunner | None = None
 
@@ -72,8 +73,8 @@ class Trial:
             fence=1,
             lease_expires_at=self._execution.started_at + timedelta(days=365),
         )
-        self._runner = ExecutionRunner(claim, self._memory)
-        self._memory.runner = self._runner
+        self._runner = ExecutionRunner(claim, self._service)
+        self._service.runner = self._runner
         return self
 
     async def __aexit__(
@@ -90,32 +91,32 @@ class Trial:
             self._runner.abandon()
             await asyncio.sleep(0)
         if error is None:
-            replay(self._memory.transcript(), self._workflow)
+            replay(self._service.transcript(), self._workflow)
 
     @property
     def now(self) -> datetime:
         """The trial's time."""
-        return self._memory.now
+        return self._service.now
 
     @property
     def events(self) -> list[Past]:
-        """What was recorded so far, without the start and the claim."""
-        return list(self._memory.events)
+        """The events recorded so far, without the start and the claim."""
+        return list(self._service.log.events)
 
     async def pending(self) -> list[ApprovalRecord]:
-        """Wait until the workflow waits, and give the approvals that it waits for."""
+        """Wait until the workflow waits, and return the approvals that it waits for."""
         await self._rest()
-        return self._memory.pending()
+        return self._service.approvals.pending()
 
     async def approval(self, key: str | None = None) -> ApprovalRecord:
-        """Wait until the workflow waits, and give the approval that it waits for.
+        """Wait until the workflow waits, and return the approval that it waits for.
 
         ``key``: which, if there are several. Raises LookupError if there is none, or not just one.
         """
         found = [a for a in await self.pending() if key in {None, a.key}]
         if len(found) != 1:
-            keys = ", ".join(a.key for a in self._memory.pending()) or "none"
-            waits = f"it waits for {self._asked}" if self._memory.running else "it has ended"
+            keys = ", ".join(a.key for a in self._service.approvals.pending()) or "none"
+            waits = f"it waits for {self._waits_for}" if self._service.running else "it has ended"
             msg = (
                 f"the workflow waits for {len(found)} such approvals; all that are pending: {keys};"
                 f" {waits}"
@@ -126,62 +127,62 @@ class Trial:
     def grant(
         self, approval: ApprovalRecord, *, by: str = "approver", comment: str | None = None
     ) -> None:
-        """Say yes. The requirements of the policy are taken as met by this one decision.
+        """Grant an approval. This one decision counts as all that the policy requires.
 
         Raises NotEligible for the initiator, unless the policy allows that.
         """
-        self._memory.decide(approval, by, comment, granted=True)
+        self._service.approvals.decide(approval, by, comment, granted=True)
 
     def reject(self, approval: ApprovalRecord, *, comment: str, by: str = "approver") -> None:
-        """Say no."""
-        self._memory.decide(approval, by, comment, granted=False)
+        """Reject an approval."""
+        self._service.approvals.decide(approval, by, comment, granted=False)
 
     def expire(self, approval: ApprovalRecord) -> None:
-        """Let its deadline pass."""
-        self._memory.expire(approval)
+        """Let the deadline of an approval pass."""
+        self._service.approvals.expire(approval)
 
     def signal(self, name: str, payload: Any = None) -> None:
-        """Send data."""
-        self._memory.signal(name, plain(payload, "payload"))
+        """Send a signal to the workflow."""
+        self._service.signal(name, plain(payload, "payload"))
 
     async def skip(self, time: timedelta) -> None:
-        """Let so much time pass; timers fire in order, each at its time."""
-        until = self._memory.now + time
+        """Let time pass. Timers fire in order, each at its time."""
+        until = self._service.now + time
         await self._rest()
-        while self._memory.fire_next(until):
+        while self._service.fire_next(until):
             await self._rest()
-        self._memory.now = max(self._memory.now, until)
+        self._service.skip_to(until)
 
     async def result(self) -> Any:
-        """Let time pass until the workflow ends, and give its result, as JSON gives it.
+        """Let time pass until the workflow ends, and return its result as plain JSON.
 
         Raises TrialFailed with the recorded error if it failed or was parked, and LookupError if it
-        waits for something that only the test can let happen, which it names.
+        waits for something that only the test can bring about. The error names it.
         """
         await self._rest()
-        while self._memory.running and self._memory.fire_next(None):
+        while self._service.running and self._service.fire_next(None):
             await self._rest()
-        if self._memory.running:
-            msg = f"the workflow waits for {self._asked}, and no timer is set"
+        if self._service.running:
+            msg = f"the workflow waits for {self._waits_for}, and no timer is set"
             raise LookupError(msg)
-        if self._memory.error is not None:
-            raise TrialFailed(self._memory.error)
-        return deepcopy(self._memory.result)
+        if self._service.error is not None:
+            raise TrialFailed(self._service.error)
+        return deepcopy(self._service.result)
 
     async def _rest(self) -> None:
         try:
             async with asyncio.timeout(self._seconds):
-                await self._memory.resting()
+                await self._service.resting()
         except TimeoutError:
             msg = (
-                f"the workflow was busy for {self._seconds} s, with a step that hangs perhaps;"
-                f" it waits for {self._asked}"
+                f"the workflow was busy for {self._seconds} s, perhaps with a step that hangs;"
+                f" it waits for {self._waits_for}"
             )
             raise TimeoutError(msg) from None
 
     @property
-    def _asked(self) -> str:
-        return "nothing" if self._runner is None else self._runner.asked
+    def _waits_for(self) -> str:
+        return "nothing" if self._runner is None else self._runner.waits_for
 
 
 class TrialFailed(PlacetError):  # noqa: N818 - reads as what happened

@@ -21,7 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from api.graphql.fastpath.completion import Budget, PlannedExecutor, Plans
 from api.schema.scalars import JSON, SCALARS
-from placet.client.transport import documents
+from placet.client.transport.operations import commands, leases, subscriptions
 from tests.api.schema_server import Desk
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
@@ -311,11 +311,11 @@ async def test_fields_asked_for_twice_are_merged() -> None:
 async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> None:
     """Or it would be as slow as the library, and nothing else would show it."""
     started = await desk.ask(
-        documents.START_EXECUTION, OLIVIA, input={"workflow": "pay", "input": {"euros": 5}}
+        commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay", "input": {"euros": 5}}
     )
     id_ = started["execution"]["id"]
-    assignments = desk.follow(documents.ASSIGNMENTS, ENGINE, worker="w")
-    pending = desk.follow(documents.APPROVALS_STREAM, ANN, after="0")
+    assignments = desk.follow(leases.ASSIGNMENTS.document, ENGINE, worker="w")
+    pending = desk.follow(subscriptions.APPROVALS_STREAM.document, ANN, after="0")
     async with assignments as work, pending as asked:
         claim = (await anext(work))["claim"]
         request = {
@@ -326,18 +326,20 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
             "payload": {"euros": 5},
             "policy": {"requirements": [{"count": 1, "groups": ["finance"]}]},
         }
-        [noted] = await desk.ask(documents.NOTE, ENGINE, inputs=[{"requestApproval": request}])
+        [noted] = await desk.ask(
+            commands.NOTE.document, ENGINE, inputs=[{"requestApproval": request}]
+        )
         approval = (await anext(asked))["approval"]
         assert approval["id"] == noted["approval"]["id"]
         decision = {"approvalId": approval["id"], "digest": approval["digest"]}
-        await desk.ask(documents.GRANT_APPROVAL, ANN, input=decision)
+        await desk.ask(commands.GRANT_APPROVAL.document, ANN, input=decision)
         assert (await anext(work))["resolved"]["status"] == "GRANTED"
     for document in (
-        documents.START_EXECUTION,
-        documents.NOTE,
-        documents.GRANT_APPROVAL,
-        documents.ASSIGNMENTS,
-        documents.APPROVALS_STREAM,
+        commands.START_EXECUTION.document,
+        commands.NOTE.document,
+        commands.GRANT_APPROVAL.document,
+        leases.ASSIGNMENTS.document,
+        subscriptions.APPROVALS_STREAM.document,
     ):
         operation = desk.prepare(document)
         made = operation.plans._made

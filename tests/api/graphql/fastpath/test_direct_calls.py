@@ -32,7 +32,7 @@ from api.graphql.fastpath.completion import DEFINITION
 from api.graphql.request import GraphQLRequest
 from api.metrics import FALLBACKS
 from api.schema import SERVED, schema
-from placet.client.transport import documents
+from placet.client.transport.operations import commands, queries
 from tests.api.schema_server import Desk
 from tests.domain.people import OLIVIA
 
@@ -321,9 +321,9 @@ def _nobody() -> Any:
 
 @pytest.mark.parametrize("desk", [True], indirect=True)
 async def test_what_is_sent_most_is_called_directly(desk: Desk) -> None:
-    started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
-    await desk.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
-    for document in (documents.START_EXECUTION, documents.EXECUTION):
+    started = await desk.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
+    await desk.ask(queries.EXECUTION.document, OLIVIA, id=started["execution"]["id"])
+    for document in (commands.START_EXECUTION.document, queries.EXECUTION.document):
         assert all(desk.prepare(document).plans.calls.values())
 
 
@@ -370,14 +370,14 @@ async def test_without_the_fast_path_nothing_is_planned() -> None:
 
 
 async def test_a_command_that_is_two_is_refused_whole(desk: Desk) -> None:
-    started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
+    started = await desk.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
     id_ = started["execution"]["id"]
     both = {
         "recordStep": {"executionId": id_, "key": "a", "name": "a"},
         "completeExecution": {"executionId": id_},
     }
     for _ in range(2):
-        result = await desk.answer(OLIVIA, documents.SUBMIT, inputs=[both])
+        result = await desk.answer(OLIVIA, commands.SUBMIT.document, inputs=[both])
         assert result.data is None
         assert "must specify exactly one key" in str(result.errors)
     assert await desk.office.reader.position() == 1

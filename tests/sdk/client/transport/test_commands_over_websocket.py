@@ -127,7 +127,7 @@ async def test_what_was_given_up_counts_until_the_service_has_ended_it(
     await talk.send(id=key, type="complete")
     async with asyncio.TaskGroup() as group:
         # The stream's own message is read after the two before it.
-        while client.socket.link is None:
+        while client.socket.connection is None:
             await asyncio.sleep(0.001)
         group.create_task(client.start("w"))
         key, _ = await talk.subscription()
@@ -194,7 +194,7 @@ async def test_many_commands_at_once_have_a_socket_opened_for_those_that_follow(
         talk = await peer.conversation()
     assert len(bodies) == MANY
     async with asyncio.TaskGroup() as group:
-        while client.socket.link is None:
+        while client.socket.connection is None:
             await asyncio.sleep(0.001)
         started = group.create_task(client.start("w"))
         key, _ = await talk.subscription()

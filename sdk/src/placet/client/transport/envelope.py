@@ -1,13 +1,18 @@
-"""GraphQL over the wire: an operation with the type of its answer, and what an error says."""
+"""GraphQL on the wire: operations, requests and answers, and the exceptions for its errors."""
 
-from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
 from placet.errors import REQUEST_ERRORS, Internal, RequestError
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+Variables = Mapping[str, Any]
+
+_encode = msgspec.json.Encoder().encode
 
 
 class ErrorExtensions(msgspec.Struct, frozen=True):
@@ -23,41 +28,68 @@ class ErrorInfo(msgspec.Struct, frozen=True):
     extensions: ErrorExtensions = ErrorExtensions()
 
     def exception(self) -> RequestError:
-        """Give the exception for this error."""
+        """Return the exception for this error."""
         return REQUEST_ERRORS.get(self.extensions.code, Internal)(self.message)
 
 
 class Data(msgspec.Struct, Generic[T], frozen=True):
-    """The data of an answer: every document names its root field ``result``."""
+    """The data of an answer. Every document names its root field ``result``."""
 
     result: T | None = None
 
 
 class Response(msgspec.Struct, Generic[T], frozen=True):
-    """An answer, as HTTP and the WebSocket bring it."""
+    """An answer, by HTTP or over the WebSocket."""
 
     data: Data[T] | None = None
     errors: tuple[ErrorInfo, ...] = ()
 
     def result(self) -> T | None:
-        """Give the result. Raises RequestError if there was an error, the first of them."""
+        """Return the result. Raises RequestError for the first error, if there is one."""
         if self.errors:
             raise self.errors[0].exception()
         return None if self.data is None else self.data.result
 
 
-class Operation(Generic[T]):
-    """A GraphQL document, and how its answer is read."""
+class Request(msgspec.Struct, frozen=True):
+    """What is posted, and what a subscription begins with."""
 
-    __slots__ = ("_decoder", "changes", "document")
+    query: str
+    variables: Variables
 
-    def __init__(self, document: str, decoder: msgspec.json.Decoder[Response[T]]) -> None:
+
+class Operation(Generic[P, T]):
+    """A GraphQL document, the variables that it takes, and how its answer is read.
+
+    Calling it with the arguments of ``variables`` gives what can be sent.
+    """
+
+    __slots__ = ("_decoder", "_variables", "changes", "document")
+
+    def __init__(
+        self,
+        document: str,
+        decoder: msgspec.json.Decoder[Response[T]],
+        variables: Callable[P, Variables],
+    ) -> None:
         self.document = document
         self.changes = document.lstrip().startswith("mutation")
         self._decoder = decoder
+        self._variables = variables
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "BoundOperation[T]":
+        """Bind the operation to variables."""
+        return BoundOperation(self, self._variables(*args, **kwargs))
+
+    def bind(self, variables: Variables) -> "BoundOperation[T]":
+        """Bind the operation to variables that are named as the document names them."""
+        return BoundOperation(self, variables)
 
     def read(self, body: bytes | msgspec.Raw) -> T | None:
-        """Read an answer. Raises RequestError: the one it tells, or Internal if it is no answer."""
+        """Read an answer.
+
+        Raises RequestError: what the answer says, or Internal if it can't be read.
+        """
         try:
             response = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -66,13 +98,25 @@ class Operation(Generic[T]):
         return response.result()
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What is posted, and what a subscription begins with."""
+class BoundOperation(Generic[T]):
+    """An operation with its variables."""
 
-    query: str
-    variables: Mapping[str, Any]
+    __slots__ = ("operation", "variables")
+
+    def __init__(self, operation: Operation[..., T], variables: Variables) -> None:
+        self.operation = operation
+        self.variables = variables
+
+    @property
+    def request(self) -> Request:
+        """What is sent."""
+        return Request(query=self.operation.document, variables=self.variables)
+
+    def body(self) -> bytes:
+        """Return what is sent, as JSON."""
+        return _encode(self.request)
 
 
-def variables(**values: Any) -> dict[str, Any]:
+def given(**values: Any) -> dict[str, Any]:
     """Leave out what is None, so that the service's defaults hold."""
     return {name: value for name, value in values.items() if value is not None}

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Any, Self
 
@@ -18,21 +18,21 @@ from placet.errors import (
     Unauthenticated,
     Unavailable,
 )
+from placet.models.rules import MAX_OPERATIONS, PROTOCOL
 
-PROTOCOL = "graphql-transport-ws"
 OPEN_SECONDS = 10.0
 ACK_SECONDS = 10.0
 PING_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
-"""For the service's word that it has heard of the end, on which nothing depends."""
+"""For the service to confirm that the connection is closed. Nothing depends on it."""
 SERVER_ERRORS = 500
 TRY_LATER = frozenset({408, 425, 429})
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING = 1024
-"""Messages kept for a slow reader, before its subscription is ended to begin again later."""
+"""Messages kept for a slow reader. With more its subscription is ended, to begin again later."""
 
-MAX_CARRIED = 500
-"""Streams and requests; half of what the service lets one connection hold at once."""
+MAX_CARRIED = MAX_OPERATIONS // 2
+"""Streams and requests at once: half of what the service allows on one connection."""
 
 _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
     4400: BadRequest,
@@ -42,8 +42,8 @@ _CLOSE_ERRORS: dict[int, type[PlacetError]] = {
 }
 
 
-class LinkLostError(PlacetError):
-    """A subscription or a request ended without a word from the service."""
+class ConnectionLostError(PlacetError):
+    """A subscription or a request ended without an answer of the service."""
 
 
 class _Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,25 +63,25 @@ _decode = msgspec.json.Decoder(_Message).decode
 _decode_errors = msgspec.json.Decoder(tuple[ErrorInfo, ...]).decode
 
 _Item = msgspec.Raw | Exception | None
-"""A payload, what ended the subscription, or None: the service completed it."""
+"""A payload; or the error that ended the subscription; or None if the service completed it."""
 
 
 class GraphQLWebSocket:
-    """A WebSocket after its acknowledgement. It is not used again once lost."""
+    """An acknowledged WebSocket. Once lost it is not used again."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self._websocket = websocket
         self._ids = count(1)
         self._queues: dict[str, asyncio.Queue[_Item]] = {}
-        self._asked: dict[str, asyncio.Future[msgspec.Raw]] = {}
+        self._requests: dict[str, asyncio.Future[msgspec.Raw]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._ended = False
 
     @classmethod
     async def open(cls, session: aiohttp.ClientSession, url: str, authorization: str) -> Self:
-        """Dial and wait for the acknowledgement.
+        """Connect and wait for the acknowledgement.
 
-        Raises Unavailable if that may work later, else what the service said.
+        Raises Unavailable if it may work later, and otherwise the error of the service.
         """
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -99,41 +99,38 @@ class GraphQLWebSocket:
             later = error.status >= SERVER_ERRORS or error.status in TRY_LATER
             raise (Unavailable if later else BadRequest)(msg) from error
         except (aiohttp.ClientError, OSError) as error:
-            msg = f"no answer from {url}: {told(error)}"
+            msg = f"no answer from {url}: {reason_of(error)}"
             raise Unavailable(msg) from error
-        link = cls(websocket)
+        connection = cls(websocket)
         try:
-            await link._initialise(authorization)
+            await connection._initialise(authorization)
         except BaseException:
             await websocket.close()
             raise
-        link._reader = asyncio.create_task(link._read(), name="placet-link")
-        return link
+        connection._reader = asyncio.create_task(connection._read(), name="placet-connection")
+        return connection
 
     @property
     def lost(self) -> bool:
-        """Whether nothing can come any more."""
+        """Whether the connection is closed."""
         return self._ended or self._websocket.closed or self._reader is None
 
     async def close(self) -> None:
-        """End the connection and with it all that it carries."""
+        """Close the connection and all that it carries."""
         await self._websocket.close()
         if self._reader is not None:
             await self._reader
 
-    async def subscribe(
-        self, document: str, variables: Mapping[str, Any]
-    ) -> AsyncGenerator[msgspec.Raw, None]:
-        """Give the payloads of a subscription's ``next`` messages until the service completes it.
+    async def subscribe(self, request: Request) -> AsyncGenerator[msgspec.Raw, None]:
+        """Yield the payloads of a subscription's ``next`` messages until the service completes it.
 
-        Raises LinkLostError when the connection ends or the reader fell too far behind, and the
-        service's error.
+        Raises ConnectionLostError when the connection ends or the reader falls too far behind, and
+        the service's error.
         """
         key = str(next(self._ids))
         queue: asyncio.Queue[_Item] = asyncio.Queue()
         self._queues[key] = queue
         try:
-            request = Request(query=document, variables=variables)
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             while (item := await queue.get()) is not None:
                 if isinstance(item, Exception):
@@ -145,26 +142,26 @@ class GraphQLWebSocket:
 
     @property
     def busy(self) -> bool:
-        """Whether it carries so much that more had better go another way."""
-        return len(self._asked) + len(self._queues) >= MAX_CARRIED
+        """Whether it carries so much that new requests should go by HTTP."""
+        return len(self._requests) + len(self._queues) >= MAX_CARRIED
 
-    async def ask(self, request: msgspec.Raw) -> msgspec.Raw:
-        """Send a query or mutation, as the JSON that would be posted, and give its answer.
+    async def request(self, request: msgspec.Raw) -> msgspec.Raw:
+        """Send a query or mutation, as the JSON that would be posted, and return its answer.
 
-        Raises LinkLostError when the connection ends, for whatever reason: it may be another
-        request's fault, and nobody knows whether this one was carried out. Raises the service's
-        error. If it is cancelled, the answer is not heard.
+        Raises ConnectionLostError when the connection ends, for whatever reason: the request may or
+        may not have been carried out. Raises the service's error. If the caller is cancelled, the
+        answer is ignored.
         """
         key = str(next(self._ids))
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._asked[key] = answer
+        self._requests[key] = answer
         try:
             await self._send(_Frame(type="subscribe", id=key, payload=request))
             return await answer
         finally:
-            # Until the service has completed it, it counts to what the connection carries.
+            # It counts as carried by the connection until the service completes it.
             if not answer.cancel() and not answer.cancelled():
-                # An error that came too late to be raised is no news to anybody.
+                # Read the error, or asyncio logs that nobody did.
                 answer.exception()
 
     async def _initialise(self, authorization: str) -> None:
@@ -177,20 +174,20 @@ class GraphQLWebSocket:
         except TimeoutError as error:
             msg = f"no connection_ack within {ACK_SECONDS:g} s"
             raise Unavailable(msg) from error
-        except LinkLostError as error:
+        except ConnectionLostError as error:
             raise Unavailable(str(error)) from error
 
     async def _read(self) -> None:
-        """Hand each message to whom it is for; at the end tell all of them why."""
+        """Pass each message to its reader, and at the end the error to all readers."""
         cause = await self._until_end()
         self._ended = True
         for queue in self._queues.values():
             queue.put_nowait(cause)
         self._queues.clear()
-        for answer in self._asked.values():
+        for answer in self._requests.values():
             if not answer.done():
-                answer.set_exception(LinkLostError(str(cause)))
-        self._asked.clear()
+                answer.set_exception(ConnectionLostError(str(cause)))
+        self._requests.clear()
         await self._websocket.close()
 
     async def _until_end(self) -> Exception:
@@ -205,18 +202,18 @@ class GraphQLWebSocket:
             await self._send(_Frame(type="pong"))
         if message.id is None:
             return
-        if (answer := self._asked.get(message.id)) is not None:
+        if (answer := self._requests.get(message.id)) is not None:
             if message.type in {"complete", "error"}:
-                del self._asked[message.id]
+                del self._requests[message.id]
             _settle(answer, message)
             return
         if (queue := self._queues.get(message.id)) is None:
             return
         match message.type:
             case "next" if queue.qsize() >= MAX_WAITING:
-                # Waiting for this reader would hold up all others. It begins again where it was.
+                # Waiting for this reader would delay all others. Its stream begins again later.
                 del self._queues[message.id]
-                queue.put_nowait(LinkLostError("the reader of a stream fell behind"))
+                queue.put_nowait(ConnectionLostError("the reader of a stream fell behind"))
                 await self._complete(message.id)
             case "next" if isinstance(message.payload, msgspec.Raw):
                 queue.put_nowait(message.payload.copy())
@@ -230,8 +227,8 @@ class GraphQLWebSocket:
     async def _complete(self, key: str) -> None:
         try:
             await self._send(_Frame(type="complete", id=key))
-        except LinkLostError:
-            # Whoever reads next is told; a lost connection has no subscription to end.
+        except ConnectionLostError:
+            # The next read raises it. A lost connection has no subscription to end.
             return
 
     async def _send(self, frame: _Frame) -> None:
@@ -239,7 +236,7 @@ class GraphQLWebSocket:
             await self._websocket.send_str(_encode(frame).decode())
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             msg = "the WebSocket is closed"
-            raise LinkLostError(msg) from error
+            raise ConnectionLostError(msg) from error
 
     async def _receive(self) -> _Message:
         frame = await self._websocket.receive()
@@ -247,15 +244,17 @@ class GraphQLWebSocket:
             try:
                 return _decode(frame.data)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                msg = f"a message that can't be read: {error}"
-                raise LinkLostError(msg) from error
+                msg = f"the service sent a message that can't be read: {error}"
+                raise ConnectionLostError(msg) from error
         code = self._websocket.close_code
         said = frame.extra if isinstance(frame.extra, str) and frame.extra else "no reason given"
-        raise _CLOSE_ERRORS.get(code or 0, LinkLostError)(f"WebSocket closed ({code}): {said}")
+        raise _CLOSE_ERRORS.get(code or 0, ConnectionLostError)(
+            f"WebSocket closed ({code}): {said}"
+        )
 
 
-def told(error: Exception) -> str:
-    """Say why there was no connection, in the operating system's words where it has any."""
+def reason_of(error: Exception) -> str:
+    """Say why there was no connection, in the words of the operating system if it has any."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)
@@ -271,11 +270,11 @@ def _settle(answer: asyncio.Future[msgspec.Raw], message: _Message) -> None:
         case "error":
             answer.set_exception(_error(message.payload))
         case "complete":
-            answer.set_exception(LinkLostError("a request was completed without an answer"))
+            answer.set_exception(ConnectionLostError("a request was completed without an answer"))
 
 
 def _error(payload: msgspec.Raw | msgspec.UnsetType) -> Exception:
     try:
         return _decode_errors(b"[]" if payload is msgspec.UNSET else payload)[0].exception()
     except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as error:
-        return LinkLostError(f"an error message that can't be read: {error}")
+        return ConnectionLostError(f"an error message that can't be read: {error}")

@@ -1,17 +1,15 @@
-"""One aiohttp session: queries by HTTP POST, streams over one WebSocket, commands over either."""
+"""Sends operations: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
 import asyncio
-from collections.abc import Mapping
 from io import BytesIO
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from placet.client.transport.envelope import ErrorInfo, Operation, Request
-from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError, told
+from placet.client.transport.envelope import BoundOperation, ErrorInfo
+from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket, reason_of
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
 from placet.errors import (
@@ -38,15 +36,14 @@ _STATUS: dict[int, type[RequestError]] = {
     504: Unavailable,
 }
 CONNECTIONS = 100
-"""At most, for what is answered at once."""
+"""At most, for requests that are answered at once."""
 
 MANY = 16
-"""Commands under way at once by HTTP, from which on a WebSocket is opened for those that follow."""
+"""With so many commands under way by HTTP a WebSocket is opened for those that follow."""
 
 LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 _CLIENT_ERRORS = range(400, 500)
-_encode = msgspec.json.Encoder().encode
 
 
 class HttpTransport:
@@ -54,7 +51,7 @@ class HttpTransport:
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
     again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
-    ``url`` that is none.
+    ``url`` that is not one.
     """
 
     def __init__(
@@ -66,8 +63,7 @@ class HttpTransport:
             msg = f"a service's address is a URL such as http://127.0.0.1:8000, not {url!r}"
             raise ValueError(msg)
         self.url = base if base.endswith("/graphql") else base + "/graphql"
-        self._token = token.strip()
-        self._authorization = f"Bearer {self._token}"
+        self._authorization = f"Bearer {token.strip()}"
         self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
@@ -75,21 +71,6 @@ class HttpTransport:
         self._open_socket: ReconnectingWebSocket | None = None
         self._changing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    def apart(self) -> Self:
-        """Give a client for the same service and token with connections of its own."""
-        return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
 
     async def close(self) -> None:
         """End all streams and connections. The object can't be used afterwards."""
@@ -99,53 +80,43 @@ class HttpTransport:
             if session is not None:
                 await session.close()
 
-    async def execute(
-        self,
-        operation: Operation[T],
-        variables: Mapping[str, Any] | None = None,
-        *,
-        idempotent: bool = True,
-        pause: float = PAUSE_SECONDS,
+    async def send(
+        self, bound: BoundOperation[T], *, idempotent: bool = True, pause: float = PAUSE_SECONDS
     ) -> T:
-        """Send a query or mutation and give its result. Raises RequestError.
+        """Send a query or mutation and return its result. Raises RequestError.
 
-        ``pause``: the longest between two attempts, in seconds. What is not idempotent is sent
-        once, and by HTTP, where a server that ends still answers.
+        ``pause``: the longest pause between two attempts, in seconds. An operation that is not
+        idempotent is sent once, and by HTTP, because a server that shuts down still answers there.
         """
         if not idempotent:
-            return _result(operation.read(await self._post(_body(operation, variables))))
-        once = self.execute_once
-        return await retried(self.retry_for, once, operation, variables, pause=pause)
+            return _result(bound.operation.read(await self._post(bound.body())))
+        return await retried(self.retry_for, self.send_once, bound, pause=pause)
 
-    async def execute_once(
-        self, operation: Operation[T], variables: Mapping[str, Any] | None = None
-    ) -> T:
+    async def send_once(self, bound: BoundOperation[T]) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
-        body = _body(operation, variables)
+        operation, body = bound.operation, bound.body()
         # Answers to queries may be large, and so may commands: others must not wait behind them.
         if operation.changes and len(body) <= LARGE:
             return _result(operation.read(await self._change(body)))
         return _result(operation.read(await self._post(body)))
 
-    async def find(
-        self, operation: Operation[T], variables: Mapping[str, Any], *, wait: float = 0
-    ) -> T | None:
+    async def look_up(self, bound: BoundOperation[T], *, wait: float = 0) -> T | None:
         """Send a query that may find nothing. Raises RequestError.
 
         ``wait``: for how many seconds the service may put off its answer.
         """
-        body = _body(operation, variables)
+        body = bound.body()
 
-        async def find_once() -> T | None:
-            return operation.read(await self._post(body, wait))
+        async def look_up_once() -> T | None:
+            return bound.operation.read(await self._post(body, wait))
 
-        return await retried(self.retry_for, find_once)
+        return await retried(self.retry_for, look_up_once)
 
     async def _change(self, body: bytes) -> bytes | msgspec.Raw:
         self._check_loop()
-        link = None if self._open_socket is None else self._open_socket.link
-        if link is not None:
-            return await self._ask(link, body)
+        connection = None if self._open_socket is None else self._open_socket.connection
+        if connection is not None:
+            return await self._ask(connection, body)
         self._changing += 1
         try:
             if self._changing >= MANY:
@@ -154,11 +125,11 @@ class HttpTransport:
         finally:
             self._changing -= 1
 
-    async def _ask(self, link: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
+    async def _ask(self, connection: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
         try:
             async with asyncio.timeout(self._timeout):
-                return await link.ask(msgspec.Raw(body))
-        except LinkLostError as error:
+                return await connection.request(msgspec.Raw(body))
+        except ConnectionLostError as error:
             raise Unavailable(f"no answer from {self.url}: {error}") from error
         except TimeoutError as error:
             msg = f"no answer from {self.url} within {self._timeout:g} s"
@@ -168,19 +139,19 @@ class HttpTransport:
         self._check_loop()
         session = self._waiting if wait else self._session
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
-        # What is large is handed over in parts, so that other connections have their turn between.
+        # A large body is written in parts, so that other connections get their turn in between.
         data = body if len(body) <= LARGE else BytesIO(body)
         try:
             async with session.post(self.url, data=data, timeout=timeout) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"no answer from {self.url}: {told(error)}") from error
+            raise Unavailable(f"no answer from {self.url}: {reason_of(error)}") from error
         if status in _STATUS or response.content_type not in _JSON_TYPES:
             raise _failure(self.url, status, answer)
         return answer
 
     def _check_loop(self) -> None:
-        """Say what is wrong where connections would be used that belong to another loop."""
+        """Raise RuntimeError in an event loop that the connections do not belong to."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -194,14 +165,14 @@ class HttpTransport:
 
     @property
     def _session(self) -> aiohttp.ClientSession:
-        # Not in __init__: a session belongs to the event loop that it is made in.
+        # Not in __init__, because a session belongs to the event loop in which it is created.
         if self._open_session is None:
             self._open_session = self._make_session(CONNECTIONS)
         return self._open_session
 
     @property
     def _waiting(self) -> aiohttp.ClientSession:
-        # What is put off must not keep a connection from what is not, nor from one another.
+        # Long polls must not take the connections of other requests, nor of each other.
         if self._open_waiting is None:
             self._open_waiting = self._make_session(0)
         return self._open_waiting
@@ -218,15 +189,11 @@ class HttpTransport:
 
     @property
     def socket(self) -> ReconnectingWebSocket:
-        """The WebSocket that streams and commands share, dialled when it is needed."""
+        """The WebSocket that streams and commands share, opened when it is needed."""
         self._check_loop()
         if self._open_socket is None:
             self._open_socket = ReconnectingWebSocket(self._session, self.url, self._authorization)
         return self._open_socket
-
-
-def _body(operation: Operation[Any], variables: Mapping[str, Any] | None) -> bytes:
-    return _encode(Request(query=operation.document, variables=variables or {}))
 
 
 def _result(found: T | None) -> T:
@@ -240,12 +207,12 @@ class _Errors(msgspec.Struct, frozen=True):
 
 
 def _failure(url: str, status: int, body: bytes) -> RequestError:
-    """Give the exception for an answer that its HTTP status explains, in the body's own words."""
+    """Return the exception for an HTTP status, with the error in the body as its message."""
     kind = _STATUS.get(status) or (BadRequest if status in _CLIENT_ERRORS else Internal)
     try:
         first = msgspec.json.decode(body, type=_Errors).errors[0]
     except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
-        # Not the service but something before it, a proxy say: its words are all there is.
+        # The answer is not from the service but from a proxy. Its text is all there is.
         said = body[:200].decode(errors="replace").strip()
         return kind(f"{url} answered HTTP {status}{': ' if said else ''}{said}")
     return REQUEST_ERRORS.get(first.extensions.code, kind)(first.message)

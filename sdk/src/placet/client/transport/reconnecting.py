@@ -1,18 +1,18 @@
-"""The WebSocket that never gives up: it is dialled anew, and each stream goes on where it was."""
+"""The shared WebSocket: it is opened again when it is lost, and each stream goes on from there."""
 
 import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
-from placet.client.transport.envelope import Operation
-from placet.client.transport.graphql_ws import GraphQLWebSocket, LinkLostError
+from placet.client.transport.envelope import BoundOperation
+from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket
 from placet.client.transport.retry import retried
 from placet.client.transport.websocket_health import WebSocketHealth
 from placet.errors import PlacetError, transient
@@ -22,48 +22,51 @@ T = TypeVar("T")
 log = logging.getLogger("placet")
 
 REFUSED_SECONDS = 60.0
-"""After a connection that was refused, none is opened for the sake of commands alone."""
+"""For so long after a refused connection, commands alone do not open another."""
 
 PAUSE_SECONDS = 1.0
-"""At most this long before a stream that was refused or cut short is asked for again."""
+"""The longest pause before a stream that was refused or cut is requested again."""
 
 
 def pause_seconds() -> float:
-    """Give a pause, each stream another one."""
+    """Return a random pause, so that streams do not all return at once."""
     return random.uniform(0, PAUSE_SECONDS)  # noqa: S311 - jitter, no secret
 
 
 class StreamCutError(PlacetError):
-    """The connection could not be opened, or was lost, which ended a stream that is not patient."""
+    """A stream that is not patient ended: its connection could not be opened, or was lost."""
 
 
 class ReconnectingWebSocket:
-    """One connection for all streams of a client, and for its commands while it is open."""
+    """One connection for all streams of a client, and for its commands while it is open.
+
+    ``health`` knows whether WebSockets get through to the service.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
-        self.reach = WebSocketHealth(url)
+        self.health = WebSocketHealth(url)
         self._session = session
         self._url = url
         self._authorization = authorization
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
-        self._link: GraphQLWebSocket | None = None
+        self._connection: GraphQLWebSocket | None = None
         self._dial: asyncio.Task[None] | None = None
         self._opened_at = 0.0
         self._refused_at = -math.inf
         self._refusal: Exception | None = None
 
     @property
-    def link(self) -> GraphQLWebSocket | None:
+    def connection(self) -> GraphQLWebSocket | None:
         """The connection, if it is open at this moment and not busy."""
-        link = self._link
-        return None if link is None or link.lost or link.busy else link
+        connection = self._connection
+        return None if connection is None or connection.lost or connection.busy else connection
 
     def dial(self) -> None:
-        """Begin to open the connection, if there is none, for a caller who can do without it."""
+        """Begin to open the connection if there is none, without waiting for it."""
         waiting = monotonic() - self._refused_at < REFUSED_SECONDS
-        open_ = self._link is not None and not self._link.lost
-        if not (open_ or waiting or self._dial or self.reach.blocked):
+        open_ = self._connection is not None and not self._connection.lost
+        if not (open_ or waiting or self._dial or self.health.blocked):
             self._dial = asyncio.create_task(self._try(), name="placet-dial")
 
     async def _try(self) -> None:
@@ -75,60 +78,60 @@ class ReconnectingWebSocket:
             self._dial = None
 
     async def close(self) -> None:
-        """End the connection; streams that are still read fail."""
+        """Close the connection. Streams that are still read fail."""
         if self._dial is not None:
             self._dial.cancel()
             await asyncio.wait([self._dial])
-        if self._link is not None:
-            await self._link.close()
+        if self._connection is not None:
+            await self._connection.close()
 
     async def stream(
         self,
-        operation: Operation[T],
-        variables: Callable[[], Mapping[str, Any]],
+        bind: Callable[[], BoundOperation[T]],
         on_open: Callable[[], Awaitable[None]] | None = None,
         *,
         ends: bool = False,
         patient: bool = True,
     ) -> AsyncGenerator[T, None]:
-        """Give the messages of a subscription for ever, over as many connections as it takes.
+        """Yield the messages of a subscription without end, over as many connections as it takes.
 
-        ``ends``: it is over when the service completes it without a single message. ``patient``
-        False: it is over with its connection, or if there is none to be had (StreamCutError).
+        ``ends``: the stream ends when the service completes it without a single message.
+        ``patient`` False: it ends by StreamCutError when its connection is lost or can't be opened.
 
-        ``variables`` is asked at each beginning, so that it can name where to go on; ``on_open``
-        runs at each beginning. Raises RequestError for what trying again can't cure.
+        ``bind`` is called at each beginning, so that its variables can say where to go on;
+        ``on_open`` runs at each beginning. Raises RequestError for what trying again can't cure.
         """
         while True:
-            link, told = await self._live(patient=patient), False
-            messages = link.subscribe(operation.document, variables())
+            connection, received = await self._live(patient=patient), False
+            bound = bind()
+            messages = connection.subscribe(bound.request)
             try:
                 async with aclosing(messages):
                     if on_open is not None:
                         await on_open()
                     async for payload in messages:
-                        told = True
-                        message = operation.read(payload)
+                        received = True
+                        message = bound.operation.read(payload)
                         if message is not None:
                             yield message
-                if ends and not told:
+                if ends and not received:
                     return
             except Exception as error:
-                if link.lost and not patient:
+                if connection.lost and not patient:
                     self._note_lost()
                     raise StreamCutError(str(error)) from error
-                if not (isinstance(error, LinkLostError) or transient(error)):
+                if not (isinstance(error, ConnectionLostError) or transient(error)):
                     raise
-            # Also a service that ends each stream at once must not be asked in a tight loop.
+            # So that a service that ends each stream at once is not asked in a tight loop.
             await self.pause()
 
     async def pause(self) -> None:
-        """Wait a moment, each stream another one."""
+        """Pause for a random moment."""
         await asyncio.sleep(pause_seconds())
 
     async def _live(self, *, patient: bool) -> GraphQLWebSocket:
         if patient:
-            # One of them tries again and again, and says so, for all.
+            # One stream retries and logs for all of them.
             async with self._patience:
                 return await retried(None, self._dialled)
         try:
@@ -137,27 +140,27 @@ class ReconnectingWebSocket:
             raise StreamCutError(str(error)) from error
 
     async def _dialled(self) -> GraphQLWebSocket:
-        """Give the connection that is open, or open one. Raises what the attempt raised."""
+        """Return the open connection, or open one. Raises what the attempt raises."""
         asked_at = monotonic()
         async with self._dialling:
             self._note_lost()
-            if self._link is not None:
-                return self._link
+            if self._connection is not None:
+                return self._connection
             if self._refusal is not None and self._refused_at >= asked_at:
-                # While this stream stood in line, it was tried in vain.
+                # An attempt failed while this stream waited for the lock.
                 raise self._refusal
             try:
-                self._link = await GraphQLWebSocket.open(
+                self._connection = await GraphQLWebSocket.open(
                     self._session, self._url, self._authorization
                 )
             except PlacetError as error:
                 self._refused_at, self._refusal = monotonic(), error
-                self.reach.refused()
+                self.health.refused()
                 raise
             self._opened_at = monotonic()
-            return self._link
+            return self._connection
 
     def _note_lost(self) -> None:
-        if self._link is not None and self._link.lost:
-            self._link = None
-            self.reach.lost(monotonic() - self._opened_at)
+        if self._connection is not None and self._connection.lost:
+            self._connection = None
+            self.health.lost(monotonic() - self._opened_at)

@@ -28,13 +28,13 @@ async def retried(
     *args: Any,
     pause: float = PAUSE_SECONDS,
 ) -> T:
-    """Call until it succeeds or fails for good, for about so many seconds; None: for ever.
+    """Call until it succeeds or fails for good, for about so many seconds; None: no limit.
 
     ``pause``: the longest between two calls, in seconds. Raises what the last call raised.
     """
     failed: list[Exception] = []
     try:
-        # As a rule it succeeds, and then what is to come would only cost time.
+        # As a rule it succeeds, and then tenacity would only cost time.
         return await fn(*args)
     except Exception as error:
         if not transient(error):
@@ -50,7 +50,7 @@ async def retried(
         retry=retry_if_exception(transient),
         wait=wait_random_exponential(multiplier=0.05, max=pause),
         stop=stop_never if seconds is None else stop_before_delay(seconds),
-        # Whoever waits for a while is told at its end; whoever waits for ever, meanwhile.
+        # With a limit the caller gets the error at the end. Without one, log it meanwhile.
         before_sleep=_tell if seconds is None else None,
         reraise=True,
     )(attempt)

@@ -11,11 +11,11 @@ BLOCKED_SECONDS = 300.0
 
 
 class WebSocketHealth:
-    """Judges by what became of the connections.
+    """Judges by what happened to the connections.
 
-    One that is refused, or lost within LASTING_SECONDS, counts against WebSockets once HTTP was
-    seen to work after it: with a service that is away, neither does. After FAILURES in a row they
-    are taken to be blocked, by a proxy say, and are tried again after BLOCKED_SECONDS.
+    A connection that is refused, or lost within LASTING_SECONDS, counts as a failure of WebSockets
+    if a request by HTTP works after it. If the service is away, neither works. After FAILURES in a
+    row WebSockets count as blocked, for example by a proxy, for BLOCKED_SECONDS.
     """
 
     def __init__(self, url: str) -> None:
@@ -26,22 +26,22 @@ class WebSocketHealth:
 
     @property
     def blocked(self) -> bool:
-        """Whether it is no use to try."""
+        """Whether it is useless to try."""
         return monotonic() < self._blocked_until
 
     def refused(self) -> None:
-        """Take note of a connection that could not be opened."""
+        """Note a connection that could not be opened."""
         self._failed = True
 
     def lost(self, age: float) -> None:
-        """Take note of a connection that was lost after so many seconds."""
+        """Note a connection that was lost after so many seconds."""
         if age < LASTING_SECONDS:
             self._failed = True
         else:
             self._failures = 0
 
     def http_works(self) -> None:
-        """Take note that a request by HTTP was answered after what failed."""
+        """Note that a request by HTTP was answered after the last failure."""
         if not self._failed:
             return
         self._failed = False

@@ -1,4 +1,4 @@
-"""What a guarded endpoint answers instead of acting."""
+"""Responses with which a guarded endpoint answers instead of acting."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,11 +7,11 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 IDEMPOTENCY = "https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"
-"""What the draft asks an answer about the key to link to."""
+"""The draft asks responses about the key to link to it."""
 
 
-class Answer(Exception):  # noqa: N818 - no error, but how an endpoint is left
-    """Leaves the endpoint with a response that the middleware sends."""
+class EarlyResponse(Exception):  # noqa: N818 - it is not an error
+    """Leaves the endpoint. The middleware sends ``response``."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"HTTP {response.status_code}")
@@ -26,10 +26,10 @@ def problem(
     kind: str = "about:blank",
     headers: Mapping[str, str] | None = None,
     **more: Any,
-) -> Answer:
-    """Give an RFC 9457 problem. ``code`` is for programs, ``detail`` for people."""
+) -> EarlyResponse:
+    """Return an RFC 9457 problem. ``code`` is for programs, ``detail`` for people."""
     body = {"type": kind, "title": status.phrase, "status": status, "detail": detail, "code": code}
-    return Answer(
+    return EarlyResponse(
         JSONResponse(
             body | more,
             status,

@@ -1,4 +1,4 @@
-"""What an execution waits for beside people, put together from its events."""
+"""What an execution waits for besides people, derived from its events."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ import msgspec
 from placet.client.client import Client
 from placet.models.commands import EventFilter
 from placet.models.responses import RecordedEvent
+from placet.models.rules import MAX_PAGE
 
 _TYPES = (
     "TimerSet",
@@ -21,21 +22,21 @@ _TYPES = (
 
 
 class Signal(NamedTuple):
-    """One that came. Whether its workflow has asked for it is known to the worker alone."""
+    """A signal that came. Only the worker knows whether its workflow has asked for it."""
 
     name: str
     payload: Any
 
 
 class Child(NamedTuple):
-    """One that has not ended."""
+    """A child execution that has not ended."""
 
     execution_id: str
     workflow: str
 
 
-class Waits:
-    """The timers that have not fired and the children that go on, by key, and what signals came."""
+class ExecutionWaits:
+    """The timers that have not fired, the children that run, and the signals that came."""
 
     def __init__(self) -> None:
         self.timers: dict[str, datetime] = {}
@@ -43,7 +44,7 @@ class Waits:
         self.signals: list[Signal] = []
 
     def take(self, event: RecordedEvent) -> None:
-        """Take in the next event."""
+        """Take the next event."""
         data: Mapping[str, Any] = event.data
         match event.type:
             case "TimerSet":
@@ -58,14 +59,14 @@ class Waits:
                 self.children.pop(data["key"], None)
 
 
-async def waits(client: Client, execution_id: str) -> Waits:
+async def read_waits(client: Client, execution_id: str) -> ExecutionWaits:
     """Read what an execution waits for from the log, page by page. Raises RequestError."""
-    found = Waits()
+    found = ExecutionWaits()
     where, cursor = EventFilter(execution_id=execution_id, types=_TYPES), None
     while True:
-        page = await client.events(where, after=cursor, first=500)
+        page = await client.events(where, after=cursor, first=MAX_PAGE)
         for event in page:
-            # What was destroyed has no content left to be shown.
+            # An erased event has no content left.
             if event.data is not None:
                 found.take(event)
         if (cursor := page.next) is None:

@@ -1,26 +1,24 @@
-"""A function's arguments as a payload that people can read, and back."""
+"""The arguments of a function as a payload that people can read, and the payload as arguments."""
 
 import inspect
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_type_hints
 
-import msgspec
-
-from placet._util.canonical_json import digest, plain
-from placet._util.fields import json_names
+from placet._util.canonical_json import digest
+from placet._util.pydantic_models import is_model, read_model
+from placet._util.serde import check_readable, json_names, plain, reader
 
 _RETURN = "return"
 
 
 class Arguments:
-    """How the calls of one function become JSON objects, by parameter name, and calls again.
+    """Turns the calls of one function into JSON objects, by parameter name, and back into calls.
 
-    An argument comes back as its annotation says, models of pydantic too, without one as JSON says
-    it. ``hidden`` parameters, such as ``self`` or a connection, are no part of the payload.
+    An argument is read back by its annotation. Without an annotation it stays plain JSON.
+    ``hidden`` parameters, such as ``self`` or a connection, are not part of the payload.
 
-    Raises TypeError for an annotation that JSON can't stand for, and for a hidden parameter that
-    there is not.
+    Raises TypeError for an annotation that can't be read from JSON, and for a hidden parameter that
+    does not exist.
     """
 
     def __init__(self, function: Callable[..., Any], hidden: Sequence[str] = ()) -> None:
@@ -33,18 +31,18 @@ class Arguments:
         self._types = _types(function, {*self.names, _RETURN})
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
-        """Give a call's arguments by name, defaults filled in. TypeError: they don't fit."""
+        """Bind the arguments of a call by name, with defaults. Raises TypeError as a call does."""
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound
 
     def payload(self, call: inspect.BoundArguments) -> dict[str, Any]:
-        """Give the arguments that are shown as a JSON object.
+        """Return the arguments that are shown, as a JSON object.
 
-        Raises ValueError for a value that JSON can't say or that its annotation does not allow.
+        Raises ValueError for a value that JSON can't express or that does not fit its annotation.
         """
         payload = {name: plain(call.arguments[name], f"argument {name!r}") for name in self.names}
-        # Told now, and not after people have agreed to what then can't be done.
+        # Checked before people are asked, because afterwards the call could not be made.
         shown = self._shown(self.rebuilt(call, payload))
         if digest(shown) != digest(payload):
             msg = "the arguments do not come back from JSON as they are"
@@ -53,7 +51,8 @@ class Arguments:
             if not _same(value, call.arguments[name]):
                 msg = (
                     f"argument {name!r} does not come back from JSON as it is: a model must show"
-                    " all that it holds, without secrets, excluded fields and private attributes"
+                    " everything that it holds, so it can't have secrets, excluded fields or"
+                    " private attributes"
                 )
                 raise ValueError(msg)
         return payload
@@ -61,15 +60,15 @@ class Arguments:
     def rebuilt(
         self, call: inspect.BoundArguments, payload: Mapping[str, Any]
     ) -> inspect.BoundArguments:
-        """Give the call with the payload's values; hidden arguments are those of ``call``."""
+        """Return the call with the payload's values; hidden arguments are those of ``call``."""
         arguments = dict(call.arguments)
         for name in self.names:
             arguments[name] = self._value(name, payload[name])
         return inspect.BoundArguments(self._signature, arguments)
 
     def result(self, value: Any) -> Any:
-        """Give a recorded result as the function's annotation says it."""
-        return _converted(value, self._types.get(_RETURN, Any), "the result")
+        """Read a recorded result by the function's annotation."""
+        return _read(value, self._types.get(_RETURN, Any), "the result")
 
     def _shown(self, call: inspect.BoundArguments) -> dict[str, Any]:
         return {name: call.arguments[name] for name in self.names}
@@ -78,57 +77,45 @@ class Arguments:
         hint = self._types.get(name, Any)
         kind = self._signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
-            return tuple(_converted(each, hint, f"argument {name!r}") for each in value)
+            return tuple(_read(each, hint, f"argument {name!r}") for each in value)
         if kind is inspect.Parameter.VAR_KEYWORD:
-            return {key: _converted(each, hint, f"argument {key!r}") for key, each in value.items()}
-        return _converted(value, hint, f"argument {name!r}")
+            return {key: _read(each, hint, f"argument {key!r}") for key, each in value.items()}
+        return _read(value, hint, f"argument {name!r}")
 
 
 def _types(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
-    """Give the annotations of these names, those that say nothing left out."""
+    """Return the annotations of these names. Raises TypeError for one that can't be read."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         msg = f"an annotation of {function.__qualname__} can't be resolved: {error}"
         raise TypeError(msg) from error
-    hints = {name: hint for name, hint in hints.items() if name in names and hint is not object}
+    hints = {name: hint for name, hint in hints.items() if name in names}
     for name, hint in hints.items():
         try:
-            msgspec.json.schema(hint, schema_hook=_any_model)
+            check_readable(hint)
         except TypeError as error:
             what = "the result" if name == _RETURN else f"parameter {name!r}"
             msg = (
-                f"{what} of {function.__qualname__} is annotated {hint}, which JSON can't stand"
-                " for: use plain types, dataclasses, Structs or models of pydantic, or hide it"
+                f"{what} of {function.__qualname__} is annotated {hint}, which can't be read from"
+                " JSON: use plain types, dataclasses, Structs or models of pydantic, or hide it"
             )
             raise TypeError(msg) from error
     return hints
 
 
-def _converted(value: Any, hint: Any, what: str) -> Any:
+def _read(value: Any, hint: Any, what: str) -> Any:
     try:
-        return msgspec.convert(value, hint, dec_hook=_model)
-    except msgspec.ValidationError as error:
+        return reader(hint)(value)
+    except ValueError as error:
         msg = f"{what}: {error}"
         raise ValueError(msg) from error
 
 
-def _any_model(kind: type) -> dict[str, Any]:
-    """Take models of pydantic for JSON, without importing it."""
-    if hasattr(kind, "model_validate_json"):
-        return {"type": "object"}
-    raise NotImplementedError
-
-
-def _model(kind: Any, value: Any) -> Any:
-    # From JSON, because a strict model takes strings for dates only there.
-    return kind.model_validate_json(json.dumps(value), by_alias=True, by_name=True)
-
-
 def _same(rebuilt: Any, given: Any) -> bool:
-    """Say whether models are what they were, which their JSON need not show."""
-    if hasattr(given, "model_validate_json"):
-        return _is_model(rebuilt, given)
+    """Whether models are what they were: their JSON need not show everything that they hold."""
+    if is_model(type(given)):
+        return _is_same_model(rebuilt, given)
     if isinstance(given, Mapping) and isinstance(rebuilt, Mapping):
         values = zip(rebuilt.values(), given.values(), strict=True)
     elif isinstance(given, list | tuple) and isinstance(rebuilt, list | tuple):
@@ -140,11 +127,11 @@ def _same(rebuilt: Any, given: Any) -> bool:
     return all(_same(*each) for each in values)
 
 
-def _is_model(rebuilt: Any, given: Any) -> bool:
+def _is_same_model(rebuilt: Any, given: Any) -> bool:
     if type(rebuilt) is not type(given):
-        # Without an annotation it comes back as JSON says it, which must be all that it holds too.
+        # Without an annotation it comes back as plain JSON, which must be complete too.
         try:
-            rebuilt = _model(type(given), plain(rebuilt, "a model"))
+            rebuilt = read_model(type(given), plain(rebuilt, "a model"))
         except ValueError:
             return False
     return bool(rebuilt == given)

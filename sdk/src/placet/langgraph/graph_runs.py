@@ -1,4 +1,4 @@
-"""Graphs of LangGraph whose interrupts people answer."""
+"""Runs graphs of LangGraph whose interrupts people answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, Interrupt
 
 from placet._util.canonical_json import digest
-from placet._util.validation import MAX_TEXT
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate
 from placet.approvals.tool_calls import (
@@ -23,8 +22,9 @@ from placet.approvals.tool_calls import (
 )
 from placet.errors import NotCleared
 from placet.langgraph.handover import hand_over
-from placet.langgraph.shapes import Answer, Request, shape_of
+from placet.langgraph.shapes import ActionRequest, Answer, shape_of
 from placet.models.responses import Approval
+from placet.models.rules import MAX_TEXT
 
 MAX_THREAD = 150
 CUT = "\n... (cut here; the payload is whole)"
@@ -32,10 +32,10 @@ CUT = "\n... (cut here; the payload is whole)"
 
 @dataclass(frozen=True)
 class Approvals:
-    """People before the interrupts of graphs: each action of an interrupt is an approval.
+    """Has people answer the interrupts of graphs: each action of an interrupt is an approval.
 
-    ``policy`` says who decides, for all actions or by action. ``on_behalf_of`` names the person
-    whom the graph serves, and who then does not decide.
+    ``policy``: who decides, for all actions or by action. ``on_behalf_of``: the person whom the
+    graph serves, who then can't decide.
     """
 
     gate: Gate
@@ -49,29 +49,29 @@ class Approvals:
         config: RunnableConfig,
         **options: Any,
     ) -> Any:
-        """Run a graph with a checkpointer, have people answer its interrupts, give its output.
+        """Run a graph with a checkpointer, have people answer its interrupts, return its output.
 
-        ``given`` None goes on with the thread where it stands, after a crash say: an interrupt
-        that is still open finds its approvals again. ``config`` needs a ``thread_id``; at a
-        ``checkpoint_id``, LangGraph forks the thread, and people are asked anew. ``options`` are
-        those of ``graph.ainvoke`` but for ``version`` and ``stream_mode``, which raise ValueError.
+        ``given`` None continues the thread where it is, for example after a crash: an open
+        interrupt finds its approvals again. ``config`` needs a ``thread_id``. At a
+        ``checkpoint_id`` LangGraph forks the thread, and people are asked anew. ``options`` are
+        those of ``graph.ainvoke`` except ``version`` and ``stream_mode``, which raise ValueError.
 
-        The interrupts that are open at one time are answered together, once all are decided. What
-        is granted is answered with the payload that was granted; what is rejected, expired or
-        withdrawn with a refusal and its reason. Where the graph takes no refusal, Rejected,
-        Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph once, or
-        not at all if the service is away meanwhile; Doubt says that another process gave it, or
-        ended as it did. A node that asks for something else when it is begun again raises
-        KeyReused. Raises ValueError for an interrupt of an unknown shape, a graph without a
-        checkpointer, and one that stops at a breakpoint of ``interrupt_before`` or
-        ``interrupt_after``, where people are asked nothing; and what the graph raises.
+        The interrupts that are open at one time are answered together, once all are decided. A
+        granted action is answered with the payload that was granted, one that was rejected,
+        expired or withdrawn with a refusal and its reason. If the graph takes no refusal,
+        Rejected, Expired or Withdrawn is raised. Each grant is redeemed and so given to the graph
+        once, or not at all if the service is away meanwhile. Doubt is raised if another process
+        gave it, or ended while it did. A node that asks for something else when it runs again
+        raises KeyReused. Raises ValueError for an interrupt of an unknown shape, for a graph
+        without a checkpointer, and for a graph that stops at a breakpoint of ``interrupt_before``
+        or ``interrupt_after``, where people are asked nothing; and what the graph raises.
         """
         _check_options(options)
         thread = _latest(config)
-        # Without a checkpointer this raises: before people are asked for what can't be resumed.
+        # Raises without a checkpointer, before people are asked for what can't be resumed.
         await graph.aget_state(thread)
-        # Always from the checkpoint: an answer that a process saved before it ended must not be
-        # given again, because the node would take it for the answer to its next interrupt.
+        # Always continue from the checkpoint. An answer that an ended process had saved must not be
+        # given again: the node would take it as the answer to its next interrupt.
         output = await graph.ainvoke(given, config, version="v2", **options)
         while output.interrupts:
             answers = await self._answers(thread["configurable"]["thread_id"], output.interrupts)
@@ -80,14 +80,14 @@ class Approvals:
         if standing := (await graph.aget_state(thread)).next:
             msg = (
                 f"the graph stopped at a breakpoint (interrupt_before, interrupt_after), before"
-                f" {', '.join(standing)}; people are asked only by interrupt() in a node. Take the"
-                " breakpoint away, or run the graph on with None as its input"
+                f" {', '.join(standing)}; people are asked only by interrupt() in a node. Remove"
+                " the breakpoint, or continue the graph with None as its input"
             )
             raise ValueError(msg)
         return output.value
 
     async def _answers(self, thread_id: Any, interrupts: Sequence[Interrupt]) -> dict[str, Any]:
-        """Give the answer to each interrupt, by its id."""
+        """Return the answers to interrupts, by id."""
         shapes = {each.id: shape_of(each) for each in interrupts}
         asked = [
             (key, request, await self._ask(f"{_text(thread_id)}/{key}/{n}", request))
@@ -95,7 +95,7 @@ class Approvals:
             for n, request in enumerate(requests)
         ]
         decided = [(key, *await self._decided(request, on)) for key, request, on in asked]
-        # Not before all are decided: a process that ends while it waits has used none of them.
+        # Only after all are decided, so that a process that ends while it waits has used none.
         grants = [(clearance, answer) for _, answer, clearance in decided if clearance is not None]
         await hand_over(self.gate, grants)
         return {
@@ -103,7 +103,7 @@ class Approvals:
             for key, (_, combined) in shapes.items()
         }
 
-    async def _ask(self, key: str, request: Request) -> Approval:
+    async def _ask(self, key: str, request: ActionRequest) -> Approval:
         return await self.gate.ask(
             request.call.action,
             key,
@@ -115,7 +115,7 @@ class Approvals:
         )
 
     async def _decided(
-        self, request: Request, approval: Approval
+        self, request: ActionRequest, approval: Approval
     ) -> tuple[Answer, Clearance | None]:
         try:
             clearance = await self.gate.clearance(approval)
@@ -137,18 +137,18 @@ class Approvals:
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    """Refuse what changes the form of the output, in which the interrupts are looked for."""
+    """Raise ValueError for options that change the form of the output, which has the interrupts."""
     for name in ("version", "stream_mode"):
         if name in options:
             msg = (
                 f"{name}={options[name]!r} can't be given: the output is read for its interrupts;"
-                " for what happens meanwhile give the config callbacks, or print_mode"
+                " to follow the run, give the config callbacks, or print_mode"
             )
             raise ValueError(msg)
 
 
 def _latest(config: RunnableConfig) -> RunnableConfig:
-    """Give the config for the thread as it stands: after a fork, that is the fork."""
+    """Return the config for the thread as it is now; after a fork, that is the fork."""
     configurable = config.get("configurable", {})
     if configurable.get("thread_id") is None:
         msg = (
@@ -166,7 +166,7 @@ def _text(thread_id: Any) -> str:
 
 
 def _shortened(description: str | None) -> str | None:
-    """Give what the service takes: the middleware describes a call with all its arguments."""
+    """Shorten a description to what the service takes: the middleware puts all arguments in it."""
     if description is None or len(description) <= MAX_TEXT:
         return description
     return description[: MAX_TEXT - len(CUT)] + CUT

@@ -1,0 +1,112 @@
+"""What a worker sends to get and keep its executions."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec.json import Decoder
+
+from placet._util.durations import iso_duration
+from placet.client.transport.envelope import Operation, Response, Variables, given
+from placet.client.transport.operations import fragments
+from placet.models.commands import ClaimRequest, Release
+from placet.models.responses import ResponseModel
+from placet.models.worker_responses import Assignment, Heartbeat, Poll
+
+
+class Released(ResponseModel, frozen=True):
+    """The answer to a release: how many executions were given back."""
+
+    released: int
+
+
+def _claim(request: ClaimRequest) -> Variables:
+    return {"input": request}
+
+
+CLAIM_EXECUTIONS = Operation(
+    f"""mutation Claim($input: ClaimInput!) {{
+  result: claimExecutions(input: $input) {{
+    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }} lost
+  }}
+}}
+{fragments.EXECUTION}""",
+    Decoder(Response[Poll]),
+    _claim,
+)
+
+
+def _heartbeat(worker: str, lease: timedelta) -> Variables:
+    return {"worker": worker, "lease": iso_duration(lease)}
+
+
+HEARTBEAT = Operation(
+    """mutation Heartbeat($worker: String!, $lease: Duration) {
+  result: heartbeat(worker: $worker, lease: $lease) { worker leaseExpiresAt executions lost }
+}
+""",
+    Decoder(Response[Heartbeat]),
+    _heartbeat,
+)
+
+
+def _release(
+    worker: str,
+    execution_ids: Sequence[str] | None,
+    releases: Sequence[Release] | None,
+    *,
+    others: bool,
+) -> Variables:
+    return given(
+        worker=worker, executionIds=execution_ids, releases=releases, others=others or None
+    )
+
+
+RELEASE_EXECUTIONS = Operation(
+    """mutation Release(
+  $worker: String!, $executionIds: [ID!], $releases: [ReleaseInput!], $others: Boolean
+) {
+  result: releaseExecutions(
+    worker: $worker, executionIds: $executionIds, releases: $releases, others: $others
+  ) { released }
+}
+""",
+    Decoder(Response[Released]),
+    _release,
+)
+
+
+def _assignments(
+    worker: str,
+    queues: Sequence[str],
+    capacity: int,
+    lease: timedelta,
+    grace: timedelta | None,
+) -> Variables:
+    return {
+        "worker": worker,
+        "queues": list(queues),
+        "capacity": capacity,
+        "lease": iso_duration(lease),
+        "grace": None if grace is None else iso_duration(grace),
+    }
+
+
+ASSIGNMENTS = Operation(
+    f"""subscription Assignments(
+  $worker: String!, $queues: [String!], $capacity: Int, $lease: Duration, $grace: Duration
+) {{
+  result: assignments(
+    worker: $worker, queues: $queues, capacity: $capacity, lease: $lease, grace: $grace
+  ) {{
+    claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
+    resolved {{ ...ApprovalRecordFields }}
+    happened {{ executionId ...PastFields }}
+    version position
+    ended
+    lost
+  }}
+}}
+{fragments.EXECUTION}{fragments.APPROVAL_RECORD}{fragments.PAST}""",
+    Decoder(Response[Assignment]),
+    _assignments,
+)

@@ -1,0 +1,222 @@
+"""What is read: from the log, and page by page from the read models."""
+
+from datetime import datetime, timedelta
+
+from msgspec.json import Decoder
+
+from placet._util.durations import iso_duration
+from placet.client.transport.envelope import Operation, Response, Variables, given
+from placet.client.transport.operations import fragments
+from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.models.enums import ApprovalOrder, ExecutionOrder
+from placet.models.responses import (
+    Approval,
+    ApprovalRecord,
+    Execution,
+    ExecutionChange,
+    ExecutionSnapshot,
+    Page,
+    Principal,
+    RecordedEvent,
+    Step,
+)
+from placet.models.rules import MAX_PAGE
+from placet.models.worker_responses import Past
+
+
+class HistoryPage(Execution, kw_only=True, frozen=True):
+    """An execution with one page of its steps and of its approvals."""
+
+    steps: Page[Step]
+    approvals: Page[Approval]
+
+
+class TranscriptPage(Execution, kw_only=True, frozen=True):
+    """An execution with one page of its events and of its approvals."""
+
+    events: Page[Past]
+    approvals: Page[ApprovalRecord]
+
+
+def _none() -> Variables:
+    return {}
+
+
+def _id(id_: str) -> Variables:
+    return {"id": id_}
+
+
+VIEWER = Operation(
+    """query Viewer {
+  result: viewer { id name roles groups queues }
+}
+""",
+    Decoder(Response[Principal]),
+    _none,
+)
+EXECUTION = Operation(
+    f"""query Execution($id: ID!) {{
+  result: execution(id: $id) {{ ...ExecutionFields }}
+}}
+{fragments.EXECUTION}""",
+    Decoder(Response[Execution]),
+    _id,
+)
+APPROVAL = Operation(
+    f"""query Approval($id: ID!) {{
+  result: approval(id: $id) {{ ...ApprovalFields }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[Approval]),
+    _id,
+)
+
+
+def _execution_after(execution_id: str, version: int, wait: timedelta) -> Variables:
+    return {"id": execution_id, "version": version, "wait": iso_duration(wait)}
+
+
+EXECUTION_AFTER = Operation(
+    f"""query ExecutionAfter($id: ID!, $version: Int!, $wait: Duration) {{
+  result: executionAfter(id: $id, version: $version, wait: $wait) {{
+    changed version execution {{ ...ExecutionFields }}
+  }}
+}}
+{fragments.EXECUTION}""",
+    Decoder(Response[ExecutionChange]),
+    _execution_after,
+)
+
+
+def _history(
+    execution_id: str, steps_after: str | None = None, approvals_after: str | None = None
+) -> Variables:
+    return given(id=execution_id, stepsAfter=steps_after, approvalsAfter=approvals_after)
+
+
+HISTORY = Operation(
+    f"""query History($id: ID!, $stepsAfter: String, $approvalsAfter: String) {{
+  result: execution(id: $id) {{
+    ...ExecutionFields
+    steps(first: {MAX_PAGE}, after: $stepsAfter) {{
+      edges {{ cursor node {{ ...StepFields }} }} {fragments.PAGE_INFO}
+    }}
+    approvals(first: {MAX_PAGE}, after: $approvalsAfter) {{
+      edges {{ cursor node {{ ...ApprovalFields }} }} {fragments.PAGE_INFO} position
+    }}
+  }}
+}}
+{fragments.EXECUTION}{fragments.STEP}{fragments.APPROVAL}""",
+    Decoder(Response[HistoryPage]),
+    _history,
+)
+
+
+def _transcript(
+    execution_id: str, events_after: str | None = None, approvals_after: str | None = None
+) -> Variables:
+    return given(id=execution_id, eventsAfter=events_after, approvalsAfter=approvals_after)
+
+
+TRANSCRIPT = Operation(
+    f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
+  result: execution(id: $id) {{
+    ...ExecutionFields
+    events(first: {MAX_PAGE}, after: $eventsAfter) {{
+      edges {{ cursor node {{ ...PastFields }} }} {fragments.PAGE_INFO}
+    }}
+    approvals(first: {MAX_PAGE}, after: $approvalsAfter) {{
+      edges {{ cursor node {{ ...ApprovalRecordFields }} }} {fragments.PAGE_INFO}
+    }}
+  }}
+}}
+{fragments.EXECUTION}{fragments.PAST}{fragments.APPROVAL_RECORD}""",
+    Decoder(Response[TranscriptPage]),
+    _transcript,
+)
+
+
+def _execution_at(
+    execution_id: str, version: int | None, as_of: datetime | None, steps_after: str | None
+) -> Variables:
+    return given(id=execution_id, version=version, asOf=as_of, after=steps_after)
+
+
+EXECUTION_AT = Operation(
+    f"""query ExecutionAt($id: ID!, $version: Int, $asOf: DateTime, $after: String) {{
+  result: executionAt(id: $id, version: $version, asOf: $asOf) {{
+    executionId asOf {fragments.EXECUTION_BODY}
+    steps(first: {MAX_PAGE}, after: $after) {{
+      edges {{ cursor node {{ ...StepFields }} }} {fragments.PAGE_INFO}
+    }}
+    approvals {{ {fragments.APPROVAL_BODY} }}
+  }}
+}}
+{fragments.STEP}""",
+    Decoder(Response[ExecutionSnapshot]),
+    _execution_at,
+)
+
+
+def _page(
+    where: ExecutionFilter | ApprovalFilter | None,
+    order: ExecutionOrder | ApprovalOrder,
+    *,
+    first: int,
+    after: str | None,
+    at_least: str | None,
+    count: bool,
+) -> Variables:
+    return given(
+        filter=where, orderBy=order, first=first, after=after, atLeast=at_least, count=count
+    )
+
+
+EXECUTIONS = Operation(
+    f"""query Executions(
+  $filter: ExecutionFilter, $orderBy: ExecutionOrder, $first: Int, $after: String,
+  $atLeast: String, $count: Boolean!
+) {{
+  result: executions(
+    filter: $filter, orderBy: $orderBy, first: $first, after: $after, atLeast: $atLeast
+  ) {{
+    edges {{ cursor node {{ ...ExecutionFields }} }} {fragments.PAGE_INFO}
+    totalCount @include(if: $count) position
+  }}
+}}
+{fragments.EXECUTION}""",
+    Decoder(Response[Page[Execution]]),
+    _page,
+)
+APPROVALS = Operation(
+    f"""query Approvals(
+  $filter: ApprovalFilter, $orderBy: ApprovalOrder, $first: Int, $after: String,
+  $atLeast: String, $count: Boolean!
+) {{
+  result: approvals(
+    filter: $filter, orderBy: $orderBy, first: $first, after: $after, atLeast: $atLeast
+  ) {{
+    edges {{ cursor node {{ ...ApprovalFields }} }} {fragments.PAGE_INFO}
+    totalCount @include(if: $count) position
+  }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[Page[Approval]]),
+    _page,
+)
+
+
+def _events(where: EventFilter | None, first: int, after: str | None) -> Variables:
+    return given(filter=where, first=first, after=after)
+
+
+EVENTS = Operation(
+    f"""query Events($filter: EventFilter, $first: Int, $after: String) {{
+  result: events(filter: $filter, first: $first, after: $after) {{
+    edges {{ cursor node {{ ...EventFields }} }} {fragments.PAGE_INFO}
+  }}
+}}
+{fragments.EVENT}""",
+    Decoder(Response[Page[RecordedEvent]]),
+    _events,
+)

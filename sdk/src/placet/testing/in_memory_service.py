@@ -1,0 +1,270 @@
+"""The service of one execution in memory, which keeps the rules of the real one."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor
+from copy import deepcopy
+from datetime import datetime, timedelta
+from inspect import isawaitable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from placet.engine.execution_runner import ExecutionRunner
+from placet.engine.history import Event, ExecutionHistory, arranged
+from placet.engine.registry import WorkflowRegistry
+from placet.models.commands import (
+    CancelTimer,
+    Command,
+    CompleteExecution,
+    FailExecution,
+    ParkExecution,
+    RecordStep,
+    RedeemApproval,
+    RequestApproval,
+    SetTimer,
+    StartChild,
+    SuspendExecution,
+    WithdrawApproval,
+)
+from placet.models.enums import ExecutionState
+from placet.models.responses import Execution, ExecutionHead
+from placet.models.worker_responses import ApprovalName, Noted, Transcript
+from placet.testing.in_memory_approvals import InMemoryApprovals
+from placet.testing.in_memory_log import InMemoryLog, refuse
+
+
+class _Outcome(NamedTuple):
+    repeated: bool = False
+    approval_id: str | None = None
+
+
+_Carried = _Outcome | None | Coroutine[Any, Any, _Outcome | None]
+
+
+class InMemoryService:
+    """The backend of the runner of one execution. ``error`` is why it failed or can't go on."""
+
+    threads: Executor | None = None
+    streaming = True
+
+    def __init__(
+        self,
+        execution: Execution,
+        workflows: WorkflowRegistry,
+        now: datetime,
+        children: Mapping[str, Callable[[Any], Any]],
+    ) -> None:
+        self.workflows = workflows
+        self.log = InMemoryLog(now, self._happened)
+        self.approvals = InMemoryApprovals(execution, self.log)
+        self.running = True
+        self.result: Any = None
+        self.error: str | None = None
+        self.runner: ExecutionRunner | None = None
+        self._execution = execution
+        self._children = children
+        self._timers: dict[str, datetime] = {}
+        self._signals = 0
+        self._resting = asyncio.Event()
+        self._commands: dict[type[Command], Callable[[Any], _Carried]] = {
+            RecordStep: self._record_step,
+            RequestApproval: self._request_approval,
+            WithdrawApproval: self._withdraw_approval,
+            RedeemApproval: self._redeem_approval,
+            SetTimer: self._set_timer,
+            CancelTimer: self._cancel_timer,
+            StartChild: self._start_child,
+            SuspendExecution: self._suspend,
+            ParkExecution: self._park,
+            CompleteExecution: self._complete,
+            FailExecution: self._fail,
+        }
+
+    @property
+    def now(self) -> datetime:
+        """The time that events get."""
+        return self.log.now
+
+    async def resting(self) -> None:
+        """Wait until the workflow waits for the test, or has ended."""
+        await self._resting.wait()
+
+    async def load(self, execution_id: str) -> ExecutionHistory:
+        """Return the history."""
+        del execution_id
+        return arranged(self.transcript())
+
+    def transcript(self) -> Transcript:
+        """Return what a replay needs."""
+        execution = msgspec.structs.replace(
+            self._execution,
+            version=self.log.version,
+            state=self._state(),
+            result=self.result,
+            error=self.error,
+        )
+        events, approvals = self.log.events, self.approvals.all
+        # A replay gives the content to the workflow, which may change it.
+        return deepcopy(Transcript(execution=execution, events=events, approvals=approvals))
+
+    def _state(self) -> ExecutionState:
+        if self.log.end is not None:
+            return self.log.end
+        waiting = bool(self.approvals.pending())
+        return ExecutionState.WAITING_APPROVAL if waiting else ExecutionState.RUNNING
+
+    async def sleep(self, seconds: float) -> None:
+        """Skip the pause between two attempts."""
+        self.log.now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    def idle(self, runner: ExecutionRunner) -> None:
+        """Note that the workflow waits."""
+        del runner
+        self._resting.set()
+
+    def ended(self, runner: ExecutionRunner) -> None:
+        """Note that the execution is over."""
+        del runner
+        self.running = False
+        self._resting.set()
+
+    def give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
+        """Note that the execution can't go on."""
+        del runner
+        self.running = False
+        if not parked and self.error is None:
+            self.error = "a fault outside of the workflow; the log says more"
+        self._resting.set()
+
+    def _happened(self, event: Event) -> None:
+        self._resting.clear()
+        assert self.runner is not None
+        self.runner.happened(event)
+
+    async def submit(self, command: Command) -> Noted:
+        """Carry a command out. Raises Refused."""
+        await asyncio.sleep(0)
+        carry_out = self._commands.get(type(command))
+        if carry_out is None:
+            msg = f"a trial can't carry out {type(command).__name__}"
+            raise NotImplementedError(msg)
+        carried = carry_out(command)
+        outcome = (await carried if isinstance(carried, Coroutine) else carried) or _Outcome()
+        approval = None if outcome.approval_id is None else ApprovalName(id=outcome.approval_id)
+        return Noted(
+            position=str(self.log.version),
+            at=self.now,
+            repeated=outcome.repeated,
+            execution=self._head(),
+            approval=approval,
+        )
+
+    def signal(self, name: str, payload: Any) -> None:
+        """Send a signal to the workflow."""
+        self._signals += 1
+        key = f"signal-{self._signals}"
+        self.log.append("SignalReceived", key=key, name=name, payload=payload)
+
+    def fire_next(self, until: datetime | None) -> bool:
+        """Let the next timer fire, up to a moment, and say whether there was one."""
+        key, fires_at = min(self._timers.items(), key=lambda t: t[1], default=(None, None))
+        if key is None or fires_at is None or (until is not None and fires_at > until):
+            return False
+        del self._timers[key]
+        self.skip_to(fires_at)
+        self.log.append("TimerFired", key=key)
+        return True
+
+    def skip_to(self, moment: datetime) -> None:
+        """Let time pass up to a moment, unless it has passed already."""
+        self.log.now = max(self.log.now, moment)
+
+    def _head(self) -> ExecutionHead:
+        return ExecutionHead(
+            id=self._execution.id,
+            workflow=self._execution.workflow,
+            state=self._state(),
+            version=self.log.version,
+            fence=1,
+            updated_at=self.now,
+            woken_version=self.log.woken,
+        )
+
+    def _record_step(self, command: RecordStep) -> None:
+        data: dict[str, Any] = {
+            "key": command.key,
+            "name": command.name,
+            "attempt": command.attempt,
+        }
+        if command.error is not None:
+            self.log.append("StepFailed", **data, error=command.error)
+        else:
+            self.log.append("StepCompleted", **data, result=command.result)
+
+    def _request_approval(self, command: RequestApproval) -> _Outcome:
+        return _Outcome(approval_id=self.approvals.request(command).id)
+
+    def _withdraw_approval(self, command: WithdrawApproval) -> None:
+        self.approvals.withdraw(command)
+
+    def _redeem_approval(self, command: RedeemApproval) -> _Outcome:
+        return _Outcome(repeated=self.approvals.redeem(command))
+
+    def _set_timer(self, command: SetTimer) -> None:
+        if command.until is not None:
+            fires_at = command.until
+        else:
+            fires_at = self.now + msgspec.convert(command.delay, timedelta)
+        self._timers[command.key] = fires_at
+        self.log.append("TimerSet", key=command.key)
+
+    def _cancel_timer(self, command: CancelTimer) -> None:
+        if self._timers.pop(command.key, None) is not None:
+            self.log.append("TimerCancelled", key=command.key)
+
+    async def _start_child(self, command: StartChild) -> None:
+        self.log.append(
+            "ChildStarted",
+            key=command.key,
+            round=1,
+            workflow=command.workflow,
+            workflowVersion=command.workflow_version,
+            queue=command.queue,
+            input=command.input,
+        )
+        child = self._children.get(command.workflow)
+        if child is None:
+            self.error = f"the trial has no child {command.workflow!r}: give it by children="
+            msg = self.error
+            raise NotImplementedError(msg)
+        outcome, result, error = ExecutionState.COMPLETED, None, None
+        try:
+            given = child(command.input)
+            result = await given if isawaitable(given) else given
+        except Exception as raised:  # noqa: BLE001 - a child that fails is a case to test
+            outcome, error = ExecutionState.FAILED, f"{type(raised).__name__}: {raised}"
+        self.log.append(
+            "ChildEnded", key=command.key, round=1, outcome=outcome, result=result, error=error
+        )
+
+    def _suspend(self, command: SuspendExecution) -> None:
+        if command.seen != self.log.woken:
+            refuse("VERSION_CONFLICT", "something happened meanwhile")
+        self.log.append("Suspended")
+
+    def _park(self, command: ParkExecution) -> None:
+        self.error = f"parked: {command.reason}"
+        self.log.append("Parked", reason=command.reason)
+
+    def _complete(self, command: CompleteExecution) -> None:
+        if pending := self.approvals.pending():
+            keys = ", ".join(approval.key for approval in pending)
+            refuse("INVALID_TRANSITION", f"approvals are pending: {keys}")
+        self.result = command.result
+        self.log.append("Completed", result=command.result)
+
+    def _fail(self, command: FailExecution) -> None:
+        self.error = command.error
+        self.log.append("Failed", error=command.error)
