@@ -6,19 +6,12 @@ process is gone does not stay.
 """
 
 import asyncio
-import gc
 import os
 import sys
 import time
 from collections.abc import AsyncIterator
 
 NONE = "-"
-
-
-def without_pauses() -> None:
-    """Spare the garbage collector what is loaded: walking through it stops all for 50 ms."""
-    gc.collect()
-    gc.freeze()
 
 
 class Channel:
@@ -40,7 +33,6 @@ class Channel:
             lambda: asyncio.StreamReaderProtocol(self._commands or asyncio.StreamReader()),
             sys.stdin,
         )
-        without_pauses()
         self.report("loaded")
         await self._commands.readline()
 

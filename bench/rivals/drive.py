@@ -15,7 +15,6 @@ from typing import Any
 
 import psycopg
 
-from bench.rivals.channel import without_pauses
 from bench.rivals.contender import Open, Place
 from bench.rivals.parts import PARTS, Lab, Sizes
 from bench.rivals.worker import Board
@@ -50,7 +49,6 @@ async def main() -> None:
     opens: Open = getattr(importlib.import_module(module), side).open
     async with opens(place) as contender:
         give({"versions": {**contender.versions, **_versions(place.database)}})
-        without_pauses()
         lab = Lab(contender, board, place.database, Sizes(**given["sizes"]), give)
         try:
             await PARTS[part](lab)

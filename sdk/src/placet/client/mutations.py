@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, digest_expecting
+from placet._util.canonical_json import digest, digest_of_json
 from placet._util.durations import iso_duration
 from placet._util.serde import plain
 from placet.client.transport.envelope import Operation
@@ -325,4 +325,4 @@ def _shown(approval: ApprovalRecord) -> str:
     # An erased approval has no document left to digest. The service then decides what to answer.
     if approval.document is None:
         return approval.digest
-    return digest_expecting(approval.document, approval.digest)
+    return digest_of_json(approval.document)

@@ -1,7 +1,6 @@
 """The engine: claims executions and runs their workflows, in one process and one event loop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -127,16 +126,10 @@ class Engine:
     async def serve(self) -> None:
         """Work until SIGTERM, SIGINT or :meth:`close`.
 
-        Objects that exist by now are excluded from garbage collection (``gc.freeze``), because
-        collections would otherwise stop all workflows for some 50 ms again and again.
-
         Raises RequestError if the service refuses this engine, for example its token.
         """
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            gc.collect()
-            gc.freeze()
-            stack.callback(gc.unfreeze)
             following = self._follow_on()
             stack.push_async_callback(self.close)
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -32,20 +32,6 @@ async def retried(
 
     ``pause``: the longest between two calls, in seconds. Raises what the last call raised.
     """
-    failed: list[Exception] = []
-    try:
-        # As a rule it succeeds, and then tenacity would only cost time.
-        return await fn(*args)
-    except Exception as error:
-        if not transient(error):
-            raise
-        failed.append(error)
-
-    async def attempt() -> T:
-        if failed:
-            raise failed.pop()
-        return await fn(*args)
-
     result: T = await AsyncRetrying(
         retry=retry_if_exception(transient),
         wait=wait_random_exponential(multiplier=0.05, max=pause),
@@ -53,7 +39,7 @@ async def retried(
         # With a limit the caller gets the error at the end. Without one, log it meanwhile.
         before_sleep=_tell if seconds is None else None,
         reraise=True,
-    )(attempt)
+    )(fn, *args)
     return result
 
 
