@@ -1,1 +1,1 @@
-"""The API: the schema, its resolvers and the edge."""
+"""Tests of the API: the schema and its resolvers, HTTP and WebSocket, configuration."""

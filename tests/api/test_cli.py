@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from api.database import migrate
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 
 
 def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +31,10 @@ def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.Compl
 async def record(url: str) -> None:
     """Put a few executions into the log, one with an approval."""
     migrate(url)
-    async with Office.open(url) as office:
-        execution = await office.start()
-        await office.ask(execution.id)
-        await office.start()
+    async with ServerProcess.open(url) as process:
+        execution = await process.start()
+        await process.ask(execution.id)
+        await process.start()
 
 
 def test_the_help_lists_every_command_and_variable() -> None:

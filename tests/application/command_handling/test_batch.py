@@ -13,7 +13,7 @@ from domain.execution.commands import Command, StartExecution
 from domain.execution.events import Recorded
 from domain.refusals import RefusalCode
 from domain.serialization.event_codec import encode
-from tests.application.services import request_of, step
+from tests.application.server_process import request_of, step
 from tests.domain.people import OLIVIA
 from tests.domain.recording import NOON
 

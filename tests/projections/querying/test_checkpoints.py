@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -31,13 +31,13 @@ async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> 
 
 
 async def test_a_waiter_asks_the_database_for_what_another_process_did(
-    pool: Pool, log: Log
+    pool: Pool, event_log: EventLog
 ) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=0.01)
     waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     done, _ = await asyncio.wait([waiter], timeout=0.1)
     assert not done
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("UPDATE projection_positions SET position = 7")
     await waiter
 

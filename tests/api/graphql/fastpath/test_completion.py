@@ -22,7 +22,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.graphql.fastpath.completion import Budget, PlannedExecutor, Plans
 from api.schema.scalars import JSON, SCALARS
 from placet.client.transport import documents
-from tests.api.schema_server import Desk
+from tests.api.graphql_client import GraphQLClient
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
 
@@ -307,14 +307,14 @@ async def test_fields_asked_for_twice_are_merged() -> None:
     assert planned.data["root"]["best"] == {"name": "plain", "colour": None, "again": "plain"}
 
 
-async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> None:
+async def test_what_is_asked_most_is_planned_from_the_root_on(client: GraphQLClient) -> None:
     """Or it would be as slow as the library, and nothing else would show it."""
-    started = await desk.ask(
+    started = await client.ask(
         documents.START_EXECUTION, OLIVIA, input={"workflow": "pay", "input": {"euros": 5}}
     )
     id_ = started["execution"]["id"]
-    assignments = desk.follow(documents.ASSIGNMENTS, ENGINE, worker="w")
-    pending = desk.follow(documents.APPROVALS_STREAM, ANN, after="0")
+    assignments = client.follow(documents.ASSIGNMENTS, ENGINE, worker="w")
+    pending = client.follow(documents.APPROVALS_STREAM, ANN, after="0")
     async with assignments as work, pending as asked:
         claim = (await anext(work))["claim"]
         request = {
@@ -325,11 +325,11 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
             "payload": {"euros": 5},
             "policy": {"requirements": [{"count": 1, "groups": ["finance"]}]},
         }
-        [noted] = await desk.ask(documents.NOTE, ENGINE, inputs=[{"requestApproval": request}])
+        [noted] = await client.ask(documents.NOTE, ENGINE, inputs=[{"requestApproval": request}])
         approval = (await anext(asked))["approval"]
         assert approval["id"] == noted["approval"]["id"]
         decision = {"approvalId": approval["id"], "digest": approval["digest"]}
-        await desk.ask(documents.GRANT_APPROVAL, ANN, input=decision)
+        await client.ask(documents.GRANT_APPROVAL, ANN, input=decision)
         assert (await anext(work))["resolved"]["status"] == "GRANTED"
     for document in (
         documents.START_EXECUTION,
@@ -338,7 +338,7 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
         documents.ASSIGNMENTS,
         documents.APPROVALS_STREAM,
     ):
-        operation = desk.prepare(document)
+        operation = client.prepare(document)
         made = operation.plans._made
         assert made
         assert all(made.values())

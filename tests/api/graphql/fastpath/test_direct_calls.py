@@ -32,7 +32,7 @@ from api.graphql.fastpath.completion import DEFINITION
 from api.graphql.request import GraphQLRequest
 from api.schema import SERVED, schema
 from placet.client.transport import documents
-from tests.api.schema_server import Desk
+from tests.api.graphql_client import GraphQLClient
 from tests.domain.people import OLIVIA
 
 JSON = st.recursive(
@@ -318,22 +318,22 @@ def _nobody() -> Any:
     return None
 
 
-async def test_what_is_sent_most_is_called_directly(desk: Desk) -> None:
-    started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
-    await desk.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
+async def test_what_is_sent_most_is_called_directly(client: GraphQLClient) -> None:
+    started = await client.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
+    await client.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
     for document in (documents.START_EXECUTION, documents.EXECUTION):
-        assert all(desk.prepare(document).plans.calls.values())
+        assert all(client.prepare(document).plans.calls.values())
 
 
-async def test_a_command_that_is_two_is_refused_whole(desk: Desk) -> None:
-    started = await desk.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
+async def test_a_command_that_is_two_is_refused_whole(client: GraphQLClient) -> None:
+    started = await client.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
     id_ = started["execution"]["id"]
     both = {
         "recordStep": {"executionId": id_, "key": "a", "name": "a"},
         "completeExecution": {"executionId": id_},
     }
     for _ in range(2):
-        result = await desk.answer(OLIVIA, documents.SUBMIT, inputs=[both])
+        result = await client.answer(OLIVIA, documents.SUBMIT, inputs=[both])
         assert result.data is None
         assert "must specify exactly one key" in str(result.errors)
-    assert await desk.office.reader.position() == 1
+    assert await client.process.reader.position() == 1

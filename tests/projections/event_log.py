@@ -14,7 +14,7 @@ from tests.domain.facts import Fact
 from tests.domain.recording import NOON, recorded
 
 
-class Log:
+class EventLog:
     """Appends facts to executions, a second after another over all of them."""
 
     def __init__(self, url: str) -> None:
