@@ -97,7 +97,7 @@ def main(
                 print(markdown(result), end="\n\n")
             else:
                 show(result)
-            missed += sum(not claim.held for claim in result.claims)
+            missed += sum(not bound.held for bound in result.bounds)
             measured[name] = result.as_json()
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"

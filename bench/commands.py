@@ -11,7 +11,7 @@ from eventsourcing.domain import Aggregate, event
 
 from application.command_handling.writer import Writer
 from bench.log_load import library_settings, request, start, writer
-from bench.measure import Claim, Result, median, milliseconds
+from bench.measure import Bound, Result, median, milliseconds
 
 IN_FLIGHT = (1, 16, 64)
 ROUNDS = 5
@@ -102,8 +102,8 @@ async def run(url: str) -> Result:
                     **milliseconds(everything),
                 )
             ratio = rates["writer"] / rates["Application.save"]
-            result.claims.append(
-                Claim(f"writer to save at {in_flight} in flight", ratio, bounds.get(in_flight, 1.0))
+            result.bounds.append(
+                Bound(f"writer to save at {in_flight} in flight", ratio, bounds.get(in_flight, 1.0))
             )
     application.close()
     return result

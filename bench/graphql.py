@@ -22,9 +22,9 @@ from api.graphql.executor import Executor
 from api.graphql.request import GraphQLRequest
 from api.schema import SERVED
 from api.settings import Settings
-from bench.load import Sent, request, send
+from bench.load import LoadResult, request, send
 from bench.log_load import OPERATOR
-from bench.measure import Claim, Result, median, milliseconds
+from bench.measure import Bound, Result, median, milliseconds
 from bench.stack import stack
 from domain.values import Principal
 
@@ -97,7 +97,7 @@ async def run(url: str) -> Result:
             f"submit, {COMMANDS_EACH} commands a request": (server.url, submits, 150),
         }
         rates: dict[str, float] = {}
-        runs: dict[str, list[Sent]] = {name: [] for name in sides}
+        runs: dict[str, list[LoadResult]] = {name: [] for name in sides}
         for where, make, number in sides.values():
             await _sent(where, make(number // 3))
         for _ in range(ROUNDS):
@@ -113,7 +113,7 @@ async def run(url: str) -> Result:
                 **milliseconds(latencies),
             )
         ours, theirs = list(rates.values())[:2]
-        result.claims.append(Claim("startExecution to the stock application", ours / theirs, 3.0))
+        result.bounds.append(Bound("startExecution to the stock application", ours / theirs, 3.0))
         before = _committed(server.url)
         alone = await send(server.url, starts(400), connections=1, expect=b"Accepted")
         seconds, commits = (b - a for a, b in zip(before, _committed(server.url), strict=True))
@@ -121,7 +121,7 @@ async def run(url: str) -> Result:
     return result
 
 
-async def _sent(url: str, requests: list[bytes]) -> Sent:
+async def _sent(url: str, requests: list[bytes]) -> LoadResult:
     return await send(url, requests, connections=CONNECTIONS, expect=b"Accepted")
 
 

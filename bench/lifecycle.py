@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.database import database
-from bench.measure import Claim, Result, percentile
+from bench.measure import Bound, Result, percentile
 from bench.rivals import environment
 from bench.rivals.drive import CONTENDERS
 from bench.rivals.parts import IN_FLIGHT, PARTS, Sizes
@@ -82,7 +82,7 @@ def _add(result: Result, part: str, figures: Sequence[Figures], *, ours: bool) -
         if row:
             result.add(f"{what}, {_title(part, each)}", **row)
             if ours:
-                result.claims += _claims(part, each, row)
+                result.bounds += _bounds(part, each, row)
 
 
 def _title(part: str, figures: Figures) -> str:
@@ -160,22 +160,22 @@ _ROWS: dict[str, Callable[[Figures, Figures], dict[str, float | str]]] = {
 }
 
 
-def _claims(part: str, figures: Figures, row: dict[str, Any]) -> list[Claim]:
+def _bounds(part: str, figures: Figures, row: dict[str, Any]) -> list[Bound]:
     match part:
         case "idle":
-            return [Claim("wake p50 idle, ms", row["wake p50 ms"], 3, at_least=False)]
+            return [Bound("wake p50 idle, ms", row["wake p50 ms"], 3, at_least=False)]
         case "load":
             return [
-                Claim(f"lifecycles a second, {IN_FLIGHT} in flight", row["lifecycles/s"], 350),
-                Claim("wake p99 then, ms", row["wake p99 ms"], 60, at_least=False),
+                Bound(f"lifecycles a second, {IN_FLIGHT} in flight", row["lifecycles/s"], 350),
+                Bound("wake p99 then, ms", row["wake p99 ms"], 60, at_least=False),
             ]
         case "killed":
             after = figures["after_lease"]
-            return [Claim("taken over after the lease, s", after, 1, at_least=False)]
+            return [Bound("taken over after the lease, s", after, 1, at_least=False)]
         case "waiting" if figures["waiting"] == WAITING_BOUND:
             what = f"with {WAITING_BOUND:,} waiting, MB"
             return [
-                Claim(f"worker {what}", row["worker MB"], 100, at_least=False),
-                Claim(f"server more {what}", row["server +MB"], 50, at_least=False),
+                Bound(f"worker {what}", row["worker MB"], 100, at_least=False),
+                Bound(f"server more {what}", row["server +MB"], 50, at_least=False),
             ]
     return []

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass
-class Sent:
+class LoadResult:
     """What a run came to: seconds in all, and those of each request."""
 
     seconds: float = 0.0
@@ -35,7 +35,7 @@ def request(url: str, token: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-class Post(asyncio.Protocol):
+class PostConnection(asyncio.Protocol):
     """One connection on which one request at a time is sent."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Connection(asyncio.Protocol):
     """Sends the next request when the one before is answered."""
 
     def __init__(
-        self, requests: Iterator[bytes], expect: bytes, sent: Sent, done: asyncio.Future[None]
+        self, requests: Iterator[bytes], expect: bytes, sent: LoadResult, done: asyncio.Future[None]
     ) -> None:
         self._requests = requests
         self._expect = expect
@@ -115,13 +115,13 @@ class _Connection(asyncio.Protocol):
         self._transport.write(following)
 
 
-async def send(url: str, requests: list[bytes], *, connections: int, expect: bytes) -> Sent:
+async def send(url: str, requests: list[bytes], *, connections: int, expect: bytes) -> LoadResult:
     """Send all requests over so many connections. An answer without ``expect`` has failed."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     loop = asyncio.get_running_loop()
-    sent, shared = Sent(), iter(requests)
+    sent, shared = LoadResult(), iter(requests)
     ends = [loop.create_future() for _ in range(connections)]
     began = time.perf_counter()
     for end in ends:

@@ -21,7 +21,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Bound:
     """A figure with its bound. ``at_least`` says on which side of it is well."""
 
     what: str
@@ -41,7 +41,7 @@ class Result:
 
     title: str
     rows: list[Row] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -51,8 +51,8 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """Give it as JSON."""
-        claims = [{**asdict(claim), "held": claim.held} for claim in self.claims]
-        return {**asdict(self), "claims": claims}
+        bounds = [{**asdict(bound), "held": bound.held} for bound in self.bounds]
+        return {**asdict(self), "claims": bounds}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -95,7 +95,7 @@ def show(result: Result) -> None:
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    for line in [*map(_said, result.claims), *result.notes]:
+    for line in [*map(_line, result.bounds), *result.notes]:
         console.print(f"  {line}")
     console.print()
 
@@ -107,8 +107,8 @@ def markdown(result: Result) -> str:
         aligned = ["---", *["---:"] * (len(header) - 1)]
         lines = [f"| {' | '.join(cells)} |" for cells in (header, aligned, *rows)]
         tables.append("\n".join(lines))
-    claims = [f"- {_said(claim)}" for claim in result.claims]
-    blocks = [f"**{result.title}**", *tables, "\n".join(claims), *result.notes]
+    bounds = [f"- {_line(bound)}" for bound in result.bounds]
+    blocks = [f"**{result.title}**", *tables, "\n".join(bounds), *result.notes]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -131,10 +131,10 @@ def _tables(result: Result) -> Iterator[list[list[str]]]:
         yield [["", *columns], *lines]
 
 
-def _said(claim: Claim) -> str:
-    word = "at least" if claim.at_least else "at most"
-    verdict = "held" if claim.held else "MISSED"
-    return f"{claim.what}: {_cell(claim.value)} ({word} {claim.bound:g}) {verdict}"
+def _line(bound: Bound) -> str:
+    word = "at least" if bound.at_least else "at most"
+    verdict = "held" if bound.held else "MISSED"
+    return f"{bound.what}: {_cell(bound.value)} ({word} {bound.bound:g}) {verdict}"
 
 
 def _cell(value: float | str) -> str:

@@ -21,9 +21,9 @@ import placet
 from application.event_store.recorded import ChainedEvent
 from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, library_settings, send, start, step, writer
-from bench.measure import Claim, Result, milliseconds
+from bench.measure import Bound, Result, milliseconds
 from bench.stack import stack
-from bench.steady import steadily
+from bench.steady import steady_load
 from domain.execution.commands import Command
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
@@ -40,7 +40,7 @@ RATE = 200
 SECONDS = 10.0
 
 
-class Log(ExecutionEventStore):
+class RunnerLog(ExecutionEventStore):
     """The log, built as the runner builds an application."""
 
     name = "execution"
@@ -63,7 +63,7 @@ class Rows(PostgresTrackingRecorder):
             self._insert_tracking(cursor, tracking)
 
 
-class OneByOne(Projection[Rows]):
+class EventByEvent(Projection[Rows]):
     """The library's way: an event, its rows, a transaction."""
 
     name = "bench"
@@ -108,7 +108,7 @@ async def run(url: str) -> Result:
         done = await asyncio.to_thread(rebuild, url, model)
         result.add(f"rebuild of {name}", **{"events/s": done.rate, "events": done.events})
     ratio = (end / ours) / (few / waiting)
-    result.claims.append(Claim("projector to ProjectionRunner", ratio, 20.0))
+    result.bounds.append(Bound("projector to ProjectionRunner", ratio, 20.0))
     result.notes.append(
         "The projector's commits do not wait for the disk, since the log can give all of it again: "
         f"to a runner that does not wait either it is {(end / ours) / (few / not_waiting):.1f}."
@@ -147,7 +147,7 @@ def _runner(url: str, end: int) -> float:
     env = {**library_settings(url), "CONNINFO": url}
     began = time.perf_counter()
     with ProjectionRunner(
-        application_class=Log, projection_class=OneByOne, view_class=Rows, env=env
+        application_class=RunnerLog, projection_class=EventByEvent, view_class=Rows, env=env
     ) as runner:
         runner.wait(end, timeout=600)
         return time.perf_counter() - began
@@ -177,7 +177,7 @@ async def _lag(url: str, result: Result) -> None:
     with (
         tempfile.TemporaryDirectory() as data,
         stack(Path(data), database_url=url) as server,
-        steadily(server, RATE, SECONDS),
+        steady_load(server, RATE, SECONDS),
     ):
         async with placet.Client(server.url, server.tokens["operator"]) as operator:
             lags: list[float] = []

@@ -11,7 +11,7 @@ from bench.stack import Stack
 
 
 @contextmanager
-def steadily(server: Stack, rate: int, seconds: float) -> Iterator[None]:
+def steady_load(server: Stack, rate: int, seconds: float) -> Iterator[None]:
     """Let so many executions be started each second, for at most so many seconds."""
     command = [sys.executable, "-m", "bench.steady", server.url, server.tokens["operator"]]
     with subprocess.Popen(

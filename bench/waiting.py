@@ -13,23 +13,23 @@ import psutil
 import psycopg
 
 from bench.alternatives import Bus, Table
-from bench.measure import Claim, Result, Row, milliseconds
+from bench.measure import Bound, Result, Row, milliseconds
 from bench.stack import Stack
 from bench.ways import (
+    ENGINE_METHODS,
     ENGINE_POLL,
     ENGINE_PUSH,
     LONG,
-    OF_ENGINE,
     POLL,
     PUSH,
     WATCH,
+    BusWait,
+    EngineWait,
     Item,
-    OfBus,
-    OfEngine,
-    OfPlacet,
-    OfTable,
-    People,
-    Way,
+    PlacetWait,
+    TableWait,
+    WaitingClients,
+    WaitMethod,
 )
 
 WAITING = (10, 100, 1_000)
@@ -51,8 +51,8 @@ async def run(url: str) -> Result:
     """Measure each way with each number of waiters, on one server."""
     _allow_files()
     measured: dict[tuple[int, str], Row] = {}
-    async with People.open(url) as people:
-        cpu = Cpu(url, people.server)
+    async with WaitingClients.open(url) as clients:
+        cpu = Cpu(url, clients.server)
         start, others = time.perf_counter(), cpu.of_others()
         # The server holds a long poll whose client has gone until its time is up, so these are
         # last: they would be measured with whatever came after them.
@@ -62,12 +62,12 @@ async def run(url: str) -> Result:
             WATCH,
             ENGINE_PUSH,
             ENGINE_POLL,
-            OfTable.name,
-            OfBus.name,
+            TableWait.name,
+            BusWait.name,
             LONG,
         ):
             async with AsyncExitStack() as opened:
-                way = await _open(name, url, people, opened)
+                way = await _open(name, url, clients, opened)
                 await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
                 for number in WAITING:
                     measured[number, name] = await measure(way, number, cpu)
@@ -77,7 +77,7 @@ async def run(url: str) -> Result:
     medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
     for number, name in product(WAITING, (PUSH, WATCH, ENGINE_PUSH, ENGINE_POLL, LONG)):
         ratio = medians[number, POLL] / medians[number, name]
-        result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
+        result.bounds.append(Bound(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
         "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
         "begun after each, are in them. Requests are those by HTTP, and of the table its "
@@ -87,7 +87,7 @@ async def run(url: str) -> Result:
     return result
 
 
-async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
+async def measure(way: WaitMethod, number: int, cpu: "Cpu") -> Row:
     """Have so many wait, and each that was told begin to wait for another."""
     load = Load(way, await way.make(number + DECISIONS))
     # Begun all at once, they would also renew all at once, before the measurement or after it.
@@ -116,7 +116,7 @@ async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
 class Load:
     """Waiters, and decisions about any of what they wait for."""
 
-    def __init__(self, way: Way, items: Sequence[Item]) -> None:
+    def __init__(self, way: WaitMethod, items: Sequence[Item]) -> None:
         self.latencies: list[float] = []
         self._way = way
         self._items = items
@@ -154,17 +154,17 @@ class Load:
             await self._told.wait()
 
 
-async def _open(name: str, url: str, people: People, opened: AsyncExitStack) -> Way:
-    if name == OfBus.name:
-        return OfBus(Bus())
-    if name == OfTable.name:
-        return OfTable(await opened.enter_async_context(Table.open(url)))
-    if name in OF_ENGINE:
-        return await opened.enter_async_context(OfEngine.open(name, people))
-    return OfPlacet(name, people)
+async def _open(name: str, url: str, clients: WaitingClients, opened: AsyncExitStack) -> WaitMethod:
+    if name == BusWait.name:
+        return BusWait(Bus())
+    if name == TableWait.name:
+        return TableWait(await opened.enter_async_context(Table.open(url)))
+    if name in ENGINE_METHODS:
+        return await opened.enter_async_context(EngineWait.open(name, clients))
+    return PlacetWait(name, clients)
 
 
-async def _quiet(way: Way, number: int) -> None:
+async def _quiet(way: WaitMethod, number: int) -> None:
     """Wait until there are no more requests than so many waiters make at rest."""
     rest = number / way.renews * LOOK_SECONDS if way.renews else 0.0
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -177,7 +177,7 @@ async def _quiet(way: Way, number: int) -> None:
             before = now
 
 
-async def _warm(way: Way, item: Item) -> None:
+async def _warm(way: WaitMethod, item: Item) -> None:
     waiting = asyncio.create_task(way.wait(item))
     await asyncio.sleep(SETTLE_SECONDS)
     await way.decide(item)

@@ -26,7 +26,7 @@ Item = Any
 """What is waited for: an approval, a row's id, or a topic."""
 
 
-class Way(Protocol):
+class WaitMethod(Protocol):
     """A way to wait. ``renews``: seconds from one request of a wait to the next, 0 without any."""
 
     name: str
@@ -46,7 +46,7 @@ class Way(Protocol):
 
 
 @dataclass(frozen=True)
-class People:
+class WaitingClients:
     """Clients of one server: who asks, who decides, who decides otherwise, and who waits."""
 
     server: Stack
@@ -57,7 +57,7 @@ class People:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator["People"]:
+    async def open(cls, url: str) -> AsyncIterator["WaitingClients"]:
         """Start a server on a database, and end it after the block."""
         with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
             tokens = server.tokens
@@ -95,26 +95,26 @@ class People:
 Wait = Callable[[placet.Client, placet.Approval], Awaitable[object]]
 
 
-class OfPlacet:
+class PlacetWait:
     """A client of Placet that waits in one of its ways."""
 
-    def __init__(self, name: str, people: People) -> None:
+    def __init__(self, name: str, clients: WaitingClients) -> None:
         self.name = name
-        self._wait, self.renews = OF_PLACET[name]
-        self._people = people
+        self._wait, self.renews = PLACET_METHODS[name]
+        self._clients = clients
 
     async def make(self, number: int) -> Sequence[Item]:
-        return await self._people.asked(number)
+        return await self._clients.asked(number)
 
     async def wait(self, item: Item) -> object:
-        return await self._wait(self._people.waiter, item)
+        return await self._wait(self._clients.waiter, item)
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
         try:
             if decision == GRANTED:
-                await self._people.approver.grant(item)
+                await self._clients.approver.grant(item)
             else:
-                await self._people.rejecter.reject(item, comment="no")
+                await self._clients.rejecter.reject(item, comment="no")
         except placet.Refused as refused:
             if refused.code != "ALREADY_DECIDED":
                 raise
@@ -122,10 +122,10 @@ class OfPlacet:
         return True
 
     async def requests(self) -> float:
-        return await answered(self._people.server)
+        return await answered(self._clients.server)
 
 
-class OfTable:
+class TableWait:
     """Waiters on a table with locks."""
 
     name = "table with locks, polled"
@@ -147,7 +147,7 @@ class OfTable:
         return self._table.transactions
 
 
-class OfBus:
+class BusWait:
     """Waiters that subscribe to a bus in the process of those who decide."""
 
     name = "event bus in memory"
@@ -171,26 +171,26 @@ class OfBus:
         return 0
 
 
-class OfEngine:
+class EngineWait:
     """Workflows of one engine. Each wait is an execution, from its start to its end."""
 
     renews = 0.0
 
-    def __init__(self, name: str, people: People, engine: placet.Engine) -> None:
+    def __init__(self, name: str, clients: WaitingClients, engine: placet.Engine) -> None:
         self.name = name
-        self._people = people
+        self._clients = clients
         self._engine = engine
         self._asked: dict[str, asyncio.Future[placet.Approval]] = {}
         self._told: dict[str, asyncio.Future[None]] = {}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, name: str, people: People) -> AsyncIterator["OfEngine"]:
+    async def open(cls, name: str, clients: WaitingClients) -> AsyncIterator["EngineWait"]:
         """Run an engine that waits in this way, and see what it asks for."""
         queue = name.replace(", ", "-").replace(" ", "-")
-        server, mode = people.server, OF_ENGINE[name]
+        server, mode = clients.server, ENGINE_METHODS[name]
         engine = placet.Engine(server.url, token=server.tokens["engine"], queues=[queue], wait=mode)
-        way = cls(name, people, engine)
+        way = cls(name, clients, engine)
 
         @engine.workflow
         async def waits(run: placet.Run) -> None:
@@ -215,21 +215,21 @@ class OfEngine:
 
     async def wait(self, item: Item) -> object:
         [queue] = self._engine.queues
-        await self._people.waiter.start("waits", id=item, queue=queue)
+        await self._clients.waiter.start("waits", id=item, queue=queue)
         await self._told[item]
         return item
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
         assert decision == GRANTED, "a workflow that is rejected does not come to its next line"
-        await self._people.approver.grant(await self._asked[item])
+        await self._clients.approver.grant(await self._asked[item])
         return True
 
     async def requests(self) -> float:
-        return await answered(self._people.server)
+        return await answered(self._clients.server)
 
     async def _see(self) -> None:
         pending = placet.ApprovalFilter(status=[placet.ApprovalStatus.PENDING], workflow=["waits"])
-        async with aclosing(self._people.approver.approvals_stream(pending)) as messages:
+        async with aclosing(self._clients.approver.approvals_stream(pending)) as messages:
             async for message in messages:
                 approval = message.approval
                 asked = None if approval is None else self._asked.get(approval.execution_id)
@@ -276,7 +276,7 @@ POLL, PUSH, WATCH, LONG = (
     "state in the process",
     "long poll",
 )
-OF_PLACET: dict[str, tuple[Wait, float]] = {
+PLACET_METHODS: dict[str, tuple[Wait, float]] = {
     POLL: (by_poll, POLL_SECONDS),
     PUSH: (by_push, 0.0),
     WATCH: (by_watch, 0.0),
@@ -285,4 +285,4 @@ OF_PLACET: dict[str, tuple[Wait, float]] = {
 """Each with the seconds after which a wait sends its next request."""
 
 ENGINE_PUSH, ENGINE_POLL = "engine, push", "engine, long poll"
-OF_ENGINE: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}
+ENGINE_METHODS: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}

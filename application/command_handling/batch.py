@@ -65,7 +65,7 @@ class Repeat(NamedTuple):
     version: int
 
 
-class Place(NamedTuple):
+class EventPosition(NamedTuple):
     """Where an event lies in the log, and its time, None if it can't be read."""
 
     position: int
@@ -116,18 +116,18 @@ class CommandBatch:
         self._answers: dict[RequestGroup, list[_Answer]] = {}
         self.now = now
 
-    def decide_all(self, calls: Sequence[RequestGroup]) -> None:
-        """Decide every request of every call, in order."""
-        for call in calls:
-            self._answers[call] = self._decide_call(call)
+    def decide_all(self, groups: Sequence[RequestGroup]) -> None:
+        """Decide every request of every group, in order."""
+        for group in groups:
+            self._answers[group] = self._decide_group(group)
 
     def outcomes(
-        self, positions: Sequence[int], repeats: dict[Repeat, Place]
+        self, positions: Sequence[int], repeats: dict[Repeat, EventPosition]
     ) -> dict[RequestGroup, list[Outcome]]:
-        """Give each call's outcomes, now that it is known where the events lie in the log."""
+        """Give each group's outcomes, now that it is known where the events lie in the log."""
         return {
-            call: [answer.outcome(positions, repeats) for answer in answers]
-            for call, answers in self._answers.items()
+            group: [answer.outcome(positions, repeats) for answer in answers]
+            for group, answers in self._answers.items()
         }
 
     def side_table_rows(self) -> SideTableRows:
@@ -150,19 +150,19 @@ class CommandBatch:
             rows.timers_dropped += dropped
         return rows
 
-    def _decide_call(self, call: RequestGroup) -> list["_Answer"]:
+    def _decide_group(self, group: RequestGroup) -> list["_Answer"]:
         answers: list[_Answer] = []
         refused: set[UUID] = set()
-        for request in call.requests:
+        for request in group.requests:
             execution_id = self._stream_of(request.command)
             # A start with a key of before may be about another execution than the id it names.
-            about = (execution_id, request.command.execution_id)
-            if refused and not refused.isdisjoint(about):
+            affected = (execution_id, request.command.execution_id)
+            if refused and not refused.isdisjoint(affected):
                 answer = self._skipped(execution_id)
             else:
                 answer = self._decide_one(execution_id, request)
-            if call.chained and (answer.refusal or answer.fault) is not None:
-                refused.update(about)
+            if group.chained and (answer.refusal or answer.fault) is not None:
+                refused.update(affected)
             answers.append(answer)
         return answers
 
@@ -209,19 +209,21 @@ class CommandBatch:
             return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
         self.heads[execution_id] = head
         self.touched.add(execution_id)
-        self._note(execution_id, request, events)
+        self._note_effects(execution_id, request, events)
         return _Answer(
             index=len(self.appended) - 1,
             execution=head.execution,
             ordinal=_ordinal(head.execution, command),
         )
 
-    def _note(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
+    def _note_effects(
+        self, execution_id: UUID, request: Request, events: tuple[Event, ...]
+    ) -> None:
         if key := start_key(request.command):
             self._keys[key] = self.started[key] = execution_id
         for event in events:
             if isinstance(event, Claimed):
-                self._hand_over(execution_id, request.command.by.id, event.worker, event.fence)
+                self._note_claim(execution_id, request.command.by.id, event.worker, event.fence)
             elif isinstance(event, ENDS):
                 # Said in so many words: after a retry in the same batch it does not show.
                 self.ended.add(execution_id)
@@ -278,7 +280,7 @@ class CommandBatch:
             message = f"{state.id} is {state.state}: there is nothing to do on it yet"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
-    def _hand_over(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
+    def _note_claim(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
         hold = self._holds.get(execution_id)
         if hold is not None and hold.owner is not None and hold.worker is not None:
             before, after = (hold.owner, hold.worker), (owner, worker)
@@ -306,7 +308,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     execution: Execution | None = None
     ordinal: int | None = None
 
-    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, Place]) -> Outcome:
+    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, EventPosition]) -> Outcome:
         if self.fault is not None:
             return self.fault
         if self.refusal is not None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.command_handling.batch import CommandBatch, StartKey, start_key
 from application.command_handling.requests import RequestGroup
-from application.command_handling.unit_of_work import Situation, UnitOfWork
+from application.command_handling.unit_of_work import LockedState, UnitOfWork
 from application.event_store.head_loader import LATEST, load_heads
 from application.event_store.recorded import DAMAGE, Head, advance, logged
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
@@ -16,21 +16,21 @@ LONG = 2 * SNAPSHOT_INTERVAL
 
 
 class BatchLoader:
-    """Gathers the heads that the calls are about, from the cache and else from the log.
+    """Gathers the heads that the groups are about, from the cache and else from the log.
 
     Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, cache: StateCache, calls: Sequence[RequestGroup]
+        self, unit_of_work: UnitOfWork, cache: StateCache, groups: Sequence[RequestGroup]
     ) -> None:
         self._unit_of_work = unit_of_work
         self._cache = cache
-        self._calls = calls
-        self._commands = [request.command for call in calls for request in call.requests]
+        self._groups = groups
+        self._commands = [request.command for group in groups for request in group.requests]
         self._keys = [key for command in self._commands if (key := start_key(command))]
         self._ids = {command.execution_id for command in self._commands}
-        self._mapped: dict[StartKey, UUID] = {}
+        self._started: dict[StartKey, UUID] = {}
         self._heads: dict[UUID, Head] = {}
         self._damaged: dict[UUID, Exception] = {}
 
@@ -40,9 +40,9 @@ class BatchLoader:
         new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
         await self._unit_of_work.connect()
         if self._keys:
-            self._mapped = await self._unit_of_work.mapped(self._keys)
-            self._ids.update(self._mapped.values())
-            new.difference_update(self._mapped.values())
+            self._started = await self._unit_of_work.find_start_keys(self._keys)
+            self._ids.update(self._started.values())
+            new.difference_update(self._started.values())
         cold: set[UUID] = set()
         for id_ in self._ids:
             if (head := self._cache.get(id_)) is not None:
@@ -54,20 +54,20 @@ class BatchLoader:
 
     @property
     def versions(self) -> dict[UUID, int]:
-        """What :meth:`foreseen` takes for the last version of each execution, 0 for none."""
+        """The versions that :meth:`decide_without_lock` decides on, 0 for an unknown execution."""
         return {
             id_: head.version if (head := self._heads.get(id_)) is not None else 0
             for id_ in self._ids
         }
 
-    def foreseen(self) -> CommandBatch | None:
+    def decide_without_lock(self) -> CommandBatch | None:
         """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
 
         None if it takes the lock to know. Who holds an execution changes without an event when it
         is given back, so that is known of those only that were never claimed. A timer must not
         fire, or seem to, before its time, as it might by a time that is a little behind.
         """
-        now = self._unit_of_work.time.now()
+        now = self._unit_of_work.clock.now()
         if now is None or self._damaged:
             return None
         for command in self._commands:
@@ -77,29 +77,29 @@ class BatchLoader:
                 head = self._heads.get(command.execution_id)
                 if head is not None and head.execution.fence:
                     return None
-        batch = CommandBatch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
-        batch.decide_all(self._calls)
+        batch = CommandBatch(dict(self._heads), dict(self._started), {}, damaged={}, now=now)
+        batch.decide_all(self._groups)
         return batch
 
-    async def under_lock(self) -> CommandBatch:
+    async def decide_under_lock(self) -> CommandBatch:
         """Take the lock, fold in what other processes added, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
-        situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
+        locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
         long = {
             id_
-            for id_, version in situation.versions.items()
+            for id_, version in locked.versions.items()
             if version > LONG and id_ not in self._heads and id_ not in self._damaged
         }
         if long:
             # Folding these would take too long while all others wait for the lock.
             await self._unit_of_work.rollback()
             await self._load(long)
-            situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
-        await self._catch_up(situation)
+            locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
+        await self._catch_up(locked)
         batch = CommandBatch(
-            self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
+            self._heads, locked.keys, locked.holds, damaged=self._damaged, now=locked.now
         )
-        batch.decide_all(self._calls)
+        batch.decide_all(self._groups)
         return batch
 
     async def _load(self, ids: set[UUID]) -> None:
@@ -111,17 +111,17 @@ class BatchLoader:
             else:
                 self._heads[id_] = head
 
-    async def _catch_up(self, situation: Situation) -> None:
+    async def _catch_up(self, locked: LockedState) -> None:
         """Fold in what other processes added, under the lock."""
         for execution_id, head in list(self._heads.items()):
-            if head.version > situation.versions.get(execution_id, 0):
+            if head.version > locked.versions.get(execution_id, 0):
                 # The log went back behind what was seen of it: only the log counts.
                 del self._heads[execution_id]
         known = {id_: head.version for id_, head in self._heads.items()}
         behind = {
             id_: known.get(id_, 0)
-            for id_ in {*situation.versions, *situation.keys.values()}
-            if id_ not in known or known[id_] != situation.versions[id_]
+            for id_ in {*locked.versions, *locked.keys.values()}
+            if id_ not in known or known[id_] != locked.versions[id_]
         }
         if not behind:
             return

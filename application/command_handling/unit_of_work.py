@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
-from application.command_handling.batch import CommandBatch, Hold, Place, Repeat, StartKey
+from application.command_handling.batch import CommandBatch, EventPosition, Hold, Repeat, StartKey
 from application.event_store.database_clock import DatabaseClock
 from application.event_store.head_loader import Load, events_between, run
 from application.event_store.recorded import DAMAGE, logged
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _CLOCK = "SELECT clock_timestamp() AS now"
 # One statement for all that each batch asks, because each statement costs the driver more than the
 # server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
-_SITUATION = """
+_VERSIONS = """
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT clock.now, ids.id, e.originator_version AS version
     FROM clock, unnest(%s::uuid[]) AS ids (id) LEFT JOIN LATERAL (
@@ -61,10 +61,10 @@ class Committed(NamedTuple):
 
     after: int | None
     positions: Sequence[int]
-    repeats: dict[Repeat, Place]
+    repeats: dict[Repeat, EventPosition]
 
 
-class Situation(msgspec.Struct, frozen=True):
+class LockedState(msgspec.Struct, frozen=True):
     """What is true while the lock is held."""
 
     now: datetime
@@ -84,7 +84,7 @@ class UnitOfWork:
     ) -> None:
         self._recorder = recorder
         self._on_connect = on_connect
-        self.time = DatabaseClock()
+        self.clock = DatabaseClock()
         self._connection: AsyncConnection[DictRow] | None = None
         self._appending: AsyncCursor[str] | None = None
 
@@ -93,29 +93,29 @@ class UnitOfWork:
         if self._connection is not None:
             await self._connection.close()
             self._connection = self._appending = None
-            self.time.forget()
+            self.clock.forget()
 
     @property
     def backend_pid(self) -> int | None:
         """The process id of the database's end of the connection, None if there is none."""
         return None if self._connection is None else self._connection.info.backend_pid
 
-    async def look(self) -> None:
+    async def read_clock(self) -> None:
         """Look at the database's clock, so that the next commit can be sent without it."""
         await self.connect()
         [row] = await self._fetch(_CLOCK, [])
-        self.time.hear(row["now"])
+        self.clock.set(row["now"])
 
-    async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
+    async def find_start_keys(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
         """Give the executions that these keys began, without the lock."""
-        return _mapping(await self._fetch(_KEYS, _columns(keys, 3)))
+        return _by_start_key(await self._fetch(_KEYS, _columns(keys, 3)))
 
     async def connect(self) -> None:
         """Open the connection if there is none, or if the server has ended it meanwhile.
 
         Found out later, nobody could say whether what was sent had been committed.
         """
-        if self._connection is not None and _spoken_to(self._connection):
+        if self._connection is not None and _has_unread_data(self._connection):
             await self.drop()
         await self._connected()
 
@@ -129,21 +129,21 @@ class UnitOfWork:
 
     async def begin(
         self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
-    ) -> Situation:
+    ) -> LockedState:
         """Begin a transaction, take the lock and read.
 
         ``ids`` are the streams that the commands are about, at least one.
         """
         await self._recorder.begin(await self._connected())
-        streams = await self._fetch(_SITUATION, [list(ids)])
-        mapped = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
+        streams = await self._fetch(_VERSIONS, [list(ids)])
+        start_keys = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
         holds = await self._fetch(_HOLDS, [claims]) if claims else []
         now = streams[0]["now"].astimezone(UTC)
-        self.time.hear(now)
-        return Situation(
+        self.clock.set(now)
+        return LockedState(
             now=now,
             versions={row["id"]: row["version"] for row in streams if row["version"] is not None},
-            keys=_mapping(mapped),
+            keys=_by_start_key(start_keys),
             holds={
                 row["execution_id"]: Hold(
                     row["owner"], row["worker"], row["alive"], row["released_version"]
@@ -217,7 +217,7 @@ class UnitOfWork:
             expected=versions,
             at=at,
         )
-        self.time.hear(appended.at)
+        self.clock.set(appended.at)
         return appended
 
     async def _connected(self) -> AsyncConnection[DictRow]:
@@ -230,14 +230,14 @@ class UnitOfWork:
         connection = await self._connected()
         return await (await connection.execute(query, params, prepare=True)).fetchall()
 
-    async def _repeats(self, batch: CommandBatch) -> dict[Repeat, Place]:
+    async def _repeats(self, batch: CommandBatch) -> dict[Repeat, EventPosition]:
         """Give where the last event of each command lies that was carried out before."""
         if not batch.repeats:
             return {}
-        return _repeat_places(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
+        return _repeat_positions(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
 
 
-def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
+def _has_unread_data(connection: AsyncConnection[DictRow]) -> bool:
     """Say whether there is something to read, though nothing was asked: a last word, or the end."""
     readable = poll()
     readable.register(connection.fileno(), POLLIN)
@@ -250,15 +250,15 @@ def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
     return arrays or [[] for _ in range(width)]
 
 
-def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
+def _by_start_key(rows: list[DictRow]) -> dict[StartKey, UUID]:
     return {
         StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
     }
 
 
-def _repeat_places(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
+def _repeat_positions(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat, EventPosition]:
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
-    places: dict[Repeat, Place] = {}
+    found: dict[Repeat, EventPosition] = {}
     for repeat in batch.repeats:
         first = by_version[repeat.execution_id, repeat.version]
         after = by_version.get((repeat.execution_id, repeat.version + 1))
@@ -268,8 +268,8 @@ def _repeat_places(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat,
             and logged(after).recorded.command_id == logged(first).recorded.command_id
         )
         last = after if same_command and after is not None else first
-        places[repeat] = Place(last["notification_id"], _time(first))
-    return places
+        found[repeat] = EventPosition(last["notification_id"], _time(first))
+    return found
 
 
 def _time(row: DictRow) -> datetime | None:

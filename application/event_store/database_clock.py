@@ -18,20 +18,20 @@ class DatabaseClock:
     """
 
     def __init__(self) -> None:
-        self._said: datetime | None = None
-        self._heard = 0.0
+        self._last_reading: datetime | None = None
+        self._read_at = 0.0
 
-    def hear(self, said: datetime) -> None:
+    def set(self, reading: datetime) -> None:
         """Take what the database's clock showed just now."""
-        self._said, self._heard = said.astimezone(UTC), monotonic()
+        self._last_reading, self._read_at = reading.astimezone(UTC), monotonic()
 
     def forget(self) -> None:
         """Know nothing: it may be another database's clock from now on."""
-        self._said = None
+        self._last_reading = None
 
     def now(self) -> datetime | None:
         """Give the time in UTC, None if the last look is too long ago."""
-        since = monotonic() - self._heard
-        if self._said is None or since > FRESH_SECONDS:
+        since = monotonic() - self._read_at
+        if self._last_reading is None or since > FRESH_SECONDS:
             return None
-        return self._said + timedelta(seconds=since * (1 - DRIFT))
+        return self._last_reading + timedelta(seconds=since * (1 - DRIFT))

@@ -13,7 +13,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.head_loader import LATEST, Loaded, load_heads, run
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import DAMAGE, Head, LoggedEvent, advance, delivered, logged
+from application.event_store.recorded import (
+    DAMAGE,
+    Head,
+    LoggedEvent,
+    advance,
+    logged,
+    logged_or_unreadable,
+)
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 
@@ -164,7 +171,7 @@ class Reader:
             "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
         ).format(SQL(" AND ").join(conditions))
         rows = await self._rows(statement, [*params, limit])
-        return [delivered(row) for row in rows]
+        return [logged_or_unreadable(row) for row in rows]
 
     async def after(self, event: LoggedEvent) -> Execution:
         """Give the state right after an event. Raises what makes its log unreadable."""

@@ -102,7 +102,7 @@ def logged(row: DictRow) -> LoggedEvent:
     return at_position(event, row["notification_id"])
 
 
-def delivered(row: DictRow) -> LoggedEvent:
+def logged_or_unreadable(row: DictRow) -> LoggedEvent:
     """Decode a row for those who follow the log; an event that can't be read is Unreadable."""
     try:
         return logged(row)

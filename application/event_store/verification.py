@@ -135,14 +135,14 @@ class _Chain:
             return
         yield from _digest_flaws(self._head, event)
         stored = self._snapshots.get(self._head.version)
-        if stored is not None and not _says(stored, self._head, self._secret):
+        if stored is not None and not _matches(stored, self._head, self._secret):
             yield (
                 "the snapshot of this version is not what the events say; "
                 "delete it from execution_snapshots, nothing is lost by that"
             )
 
 
-def _says(stored: bytes, head: Head, secret: bytes) -> bool:
+def _matches(stored: bytes, head: Head, secret: bytes) -> bool:
     snapshot = read_snapshot(head.id, head.version, stored, secret)
     if snapshot is None or snapshot.hash != head.hash:
         return False

@@ -19,8 +19,8 @@ from application.event_store.recorder import CONNECTION_DEFAULTS
 _log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 3.0
-LOOK_EVERY = 0.5
-ANSWER_WITHIN = 2.0
+CHECK_EVERY = 0.5
+ANSWER_TIMEOUT = 2.0
 
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/placet/leader', 0))"
 _ALIVE = "SELECT true"
@@ -61,22 +61,22 @@ class LeaderElection:
                     self._conninfo, autocommit=True, application_name="placet-leader"
                 ) as connection:
                     await connection.execute(f"SET idle_session_timeout = '{IDLE_SECONDS}s'")
-                    await self._stand(connection)
+                    await self._lead(connection)
             except (psycopg.Error, TimeoutError) as error:
                 if self.leads:
                     _log.warning("leadership_lost", error=str(error))
             finally:
                 self._elected.clear()
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_EVERY)
 
-    async def _stand(self, connection: AsyncConnection) -> None:
+    async def _lead(self, connection: AsyncConnection) -> None:
         """Try to become the leader, then show every now and then that this process is alive."""
         while True:
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(ANSWER_TIMEOUT):
                 [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
             if row[0] and not self.leads:
                 _log.info("leadership_won")
                 self._elected.set()
             # Nobody is notified here. But if the session is ended, this raises at once.
-            async for _ in connection.notifies(timeout=LOOK_EVERY):
+            async for _ in connection.notifies(timeout=CHECK_EVERY):
                 pass

@@ -26,7 +26,7 @@ from domain.serialization.event_codec import Unreadable
 _log = structlog.get_logger(__name__)
 
 PAGE = 500
-SOON = 0.003
+CALL_DELAY = 0.003
 _ANY = EventQuery()
 
 EventListener = Callable[[Sequence[FoldedEvent]], None]
@@ -61,7 +61,7 @@ class EventTail:
         self.recent = recent
         self._poll = poll
         self._on_events = on_events
-        self._will_tell = False
+        self._call_scheduled = False
         self._listeners: list[EventListener] = []
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
@@ -82,7 +82,7 @@ class EventTail:
         await stop(self._tasks)
 
     def drain(self) -> None:
-        """Have everyone answered who waits in :meth:`happens`, now and later: the server is ending.
+        """End all waits in :meth:`wait_for`, now and later, because the server is ending.
 
         Those who follow go on until they are cancelled.
         """
@@ -98,7 +98,7 @@ class EventTail:
         else:
             self._wake.set()
 
-    def listen(self, listener: EventListener) -> None:
+    def add_listener(self, listener: EventListener) -> None:
         """Have all events handed over in the moment in which they are known, before all followers.
 
         In order and without a gap, from the position at the start. It must neither raise nor wait.
@@ -120,12 +120,12 @@ class EventTail:
         while True:
             idled = position >= self.position and not await self._wait(execution_id, idle)
             # Also after an idle time it is looked: something may have come at its very end.
-            batch = self._from_memory(position, execution_id)
-            if batch is None:
-                batch = await self._from_log(position, execution_id)
-            position = batch.position
-            if batch.events or idled:
-                yield batch
+            page = self._from_memory(position, execution_id)
+            if page is None:
+                page = await self._from_log(position, execution_id)
+            position = page.position
+            if page.events or idled:
+                yield page
 
     @property
     def position(self) -> int:
@@ -137,7 +137,9 @@ class EventTail:
         """Whether the server is ending, so that nobody should wait any more."""
         return self._draining
 
-    async def moves(self, execution_id: UUID, version: int, *, after: int, seconds: float) -> bool:
+    async def wait_for_version(
+        self, execution_id: UUID, version: int, *, after: int, seconds: float
+    ) -> bool:
         """Say whether the execution goes past a version within so many seconds.
 
         ``after``: a position of the log from before that version was read. Says no before the
@@ -147,9 +149,9 @@ class EventTail:
         def past(event: LoggedEvent) -> bool:
             return event.recorded.version > version
 
-        return await self.happens(past, execution_id=execution_id, after=after, seconds=seconds)
+        return await self.wait_for(past, execution_id=execution_id, after=after, seconds=seconds)
 
-    async def happens(
+    async def wait_for(
         self,
         wanted: Callable[[LoggedEvent], bool],
         *,
@@ -164,12 +166,12 @@ class EventTail:
         clock, position = asyncio.get_running_loop().time, after
         until = clock() + seconds
         while True:
-            batch = self._from_memory(position, execution_id)
-            if batch is None:
-                batch = await self._from_log(position, execution_id)
-            if any(wanted(event) for event in batch.events):
+            page = self._from_memory(position, execution_id)
+            if page is None:
+                page = await self._from_log(position, execution_id)
+            if any(wanted(event) for event in page.events):
                 return True
-            position = batch.position
+            position = page.position
             left = until - clock()
             if left <= 0 or self._draining:
                 return False
@@ -222,17 +224,17 @@ class EventTail:
             self._release(key)
         # After those who wait for it went on.
         asyncio.get_running_loop().call_soon(_observe, entries, now)
-        if not self._will_tell:
-            self._will_tell = True
-            asyncio.get_running_loop().call_later(SOON, self._tell)
+        if not self._call_scheduled:
+            self._call_scheduled = True
+            asyncio.get_running_loop().call_later(CALL_DELAY, self._call_on_events)
 
     def _release(self, key: UUID | None) -> None:
         for future in self._waiting.get(key, ()):
             if not future.done():
                 future.set_result(None)
 
-    def _tell(self) -> None:
-        self._will_tell = False
+    def _call_on_events(self) -> None:
+        self._call_scheduled = False
         self._on_events()
 
     async def _read(self) -> None:

@@ -30,19 +30,19 @@ class DeliveryTarget(Protocol):
     """Who is told. None of it may wait."""
 
     @property
-    def listening(self) -> bool:
+    def active(self) -> bool:
         """Whether there is anybody to be told anything."""
 
-    def needed(self, events: Events) -> list[bool]:
+    def needs_state(self, events: Events) -> list[bool]:
         """Say of each event whether the state after it has to be known."""
 
-    def take_in(self, events: Events, states: States) -> None:
+    def deliver(self, events: Events, states: States) -> None:
         """Take events and the state after each, None where it is damaged, or not known.
 
         What is needed is known.
         """
 
-    def miss(self) -> None:
+    def events_missed(self) -> None:
         """Take note that events were missed."""
 
 
@@ -59,21 +59,21 @@ class OrderedDelivery:
 
     def start(self) -> "asyncio.Task[None]":
         """Begin. Gives the task that loads what is not known."""
-        self._tail.listen(self._take)
-        return asyncio.create_task(self._load_for_ever(), name="placet-delivery")
+        self._tail.add_listener(self._receive)
+        return asyncio.create_task(self._run_loader(), name="placet-delivery")
 
-    def _take(self, entries: Sequence[FoldedEvent]) -> None:
-        if not self._target.listening:
+    def _receive(self, entries: Sequence[FoldedEvent]) -> None:
+        if not self._target.active:
             self._waiting.clear()
         elif self._waiting and sum(map(len, self._waiting)) >= MAX_WAITING:
             _log.warning("delivery_behind", position=self._tail.position)
-            self._miss()
+            self._drop_waiting()
         else:
             self._waiting.append(entries)
             if not self._loading:
-                self._go_on()
+                self._deliver_known()
 
-    def _go_on(self) -> None:
+    def _deliver_known(self) -> None:
         """Deliver what can be delivered without a look into the log."""
         try:
             while self._waiting:
@@ -84,11 +84,11 @@ class OrderedDelivery:
                     self._load.set()
                     return
                 self._waiting.popleft()
-                self._target.take_in([entry.event for entry in entries], states)
+                self._target.deliver([entry.event for entry in entries], states)
         except Exception:  # noqa: BLE001 - logged, and the target is told
             self._fail()
 
-    async def _load_for_ever(self) -> None:
+    async def _run_loader(self) -> None:
         while True:
             await self._load.wait()
             self._load.clear()
@@ -97,7 +97,7 @@ class OrderedDelivery:
             except Exception:  # noqa: BLE001 - logged, and the target is told
                 self._fail()
             self._loading = False
-            self._go_on()
+            self._deliver_known()
 
     async def _load_first(self) -> None:
         """Load what the first of those that wait needs, also what it comes to need meanwhile."""
@@ -120,7 +120,7 @@ class OrderedDelivery:
         # Meanwhile it may have been missed.
         if self._waiting and self._waiting[0] is entries:
             self._waiting.popleft()
-            self._target.take_in(events, [states.get(event.position) for event in events])
+            self._target.deliver(events, [states.get(event.position) for event in events])
 
     def _known(self, entries: Sequence[FoldedEvent]) -> States | None:
         """Give the state after each event; None if one that is needed has to be loaded."""
@@ -128,7 +128,7 @@ class OrderedDelivery:
             return [None if entry.head is None else entry.head.execution for entry in entries]
         events = [entry.event for entry in entries]
         states: list[Execution | None] = []
-        for event, needed in zip(events, self._target.needed(events), strict=True):
+        for event, needed in zip(events, self._target.needs_state(events), strict=True):
             try:
                 head = self._tail.recent.head_after(event)
             except DAMAGE as error:
@@ -144,17 +144,17 @@ class OrderedDelivery:
         """Give the executions of which a state has to be known."""
         return {
             event.recorded.execution_id
-            for event, needed in zip(events, self._target.needed(events), strict=True)
+            for event, needed in zip(events, self._target.needs_state(events), strict=True)
             if needed
         }
 
     def _fail(self) -> None:
         _log.exception("delivery_failed", position=self._tail.position)
-        self._miss()
+        self._drop_waiting()
 
-    def _miss(self) -> None:
+    def _drop_waiting(self) -> None:
         self._waiting.clear()
-        self._target.miss()
+        self._target.events_missed()
 
 
 def _note_damage(event: LoggedEvent, error: Exception) -> None:

@@ -28,7 +28,7 @@ from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.ordered_delivery import OrderedDelivery
-from application.workers.lease_renewal import keep, shorten
+from application.workers.lease_renewal import keep_lease, shorten_lease
 from application.workers.leases import Grant, Leases, OverloadedError
 from application.workers.worker_stream import (
     Claim,
@@ -64,14 +64,14 @@ _log = structlog.get_logger(__name__)
 SWEEP_EVERY = 1.0
 SWEEP_LIMIT = 256
 AFTER_LEASE = 0.005
-FORGET_EVERY = 3_600.0
+CLEAN_UP_EVERY = 3_600.0
 CHUNK = 64
 
 # What a worker may wait for beside people.
-_HAPPENINGS = (TimerFired, SignalReceived, ChildEnded)
+_WAKE_UPS = (TimerFired, SignalReceived, ChildEnded)
 # After which events of an execution that no stream here holds there may be something to claim. A
 # claim is among them, because it may be one that a worker made for itself.
-FREEING = (
+CLAIMABLE_AFTER = (
     Started,
     Claimed,
     Retried,
@@ -81,7 +81,7 @@ FREEING = (
     ApprovalExpired,
     ApprovalWithdrawn,
     Unparked,
-    *_HAPPENINGS,
+    *_WAKE_UPS,
 )
 
 
@@ -96,21 +96,21 @@ class Dispatcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
         # What can be claimed, with its queue, and that of which only the database knows it.
-        self._free: dict[UUID, str] = {}
-        self._unsure: set[UUID] = set()
+        self._claimable: dict[UUID, str] = {}
+        self._maybe_claimable: set[UUID] = set()
         self._delivery = OrderedDelivery(tail, reader, self)
         # Whether there may be more to claim than anybody had room for.
-        self._left_over = False
+        self._more_claimable = False
         self._sweep_now = asyncio.Event()
         self._assign_now = asyncio.Event()
-        self._forget_at = 0.0
+        self._clean_up_at = 0.0
 
     async def start(self) -> None:
         """Begin to listen to the tail and to sweep."""
         self._tasks = [
             self._delivery.start(),
-            asyncio.create_task(self._sweep_for_ever(), name="placet-sweep"),
-            asyncio.create_task(self._assign_for_ever(), name="placet-assign"),
+            asyncio.create_task(self._run_sweeps(), name="placet-sweep"),
+            asyncio.create_task(self._run_assignments(), name="placet-assign"),
         ]
 
     async def close(self) -> None:
@@ -154,9 +154,9 @@ class Dispatcher:
             earlier.close()
         # Registered before what is held is read, so that nothing falls between the two.
         self._streams[stream.key] = stream
-        keeping = asyncio.create_task(keep(self._leases, stream), name="placet-lease")
+        keeping = asyncio.create_task(keep_lease(self._leases, stream), name="placet-lease")
         try:
-            async for already in self._held_already(stream):
+            async for already in self._send_held(stream):
                 yield already
             self._sweep_now.set()
             while (message := await stream.mailbox.get()) is not None:
@@ -165,23 +165,25 @@ class Dispatcher:
             ended_here = stream.closed
             stream.close()
             keeping.cancel()
-            stream.forget_all()
+            stream.remove_holds()
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
             if grace is not None and cut is not None and not ended_here:
                 # Apart from this: whoever closes a stream cancels it as well.
-                ending = asyncio.create_task(self._closed(stream, grace, cut), name="placet-closed")
+                ending = asyncio.create_task(
+                    self._after_close(stream, grace, cut), name="placet-stream-closed"
+                )
                 self._ending.add(ending)
                 ending.add_done_callback(self._ending.discard)
 
-    async def _closed(
+    async def _after_close(
         self, stream: WorkerStream, grace: timedelta, cut: Callable[[], Awaitable[bool]]
     ) -> None:
-        if await cut() and await shorten(self._leases, stream, grace):
+        if await cut() and await shorten_lease(self._leases, stream, grace):
             # It sees when the next lease ends.
             self._sweep_now.set()
 
-    async def _held_already(self, stream: WorkerStream) -> AsyncIterator[Message]:
+    async def _send_held(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
         ids = await self._leases.held(*stream.key)
         for start in range(0, len(ids), CHUNK):
@@ -191,16 +193,16 @@ class Dispatcher:
             )
             # Asked again after reading: another may have taken it before it was read.
             still = set(await self._leases.held(*stream.key))
-            told: list[Execution] = []
+            claimed_now: list[Execution] = []
             for id_, execution in zip(some, read, strict=True):
                 if isinstance(execution, DAMAGE):
-                    _log.error("held_but_damaged", id=str(id_), error=str(execution))
+                    _log.error("held_execution_damaged", id=str(id_), error=str(execution))
                 elif isinstance(execution, BaseException):
                     raise execution
                 elif execution is not None and id_ in still and not execution.state.final:
                     stream.claim(execution)
-                    told.append(execution)
-            await self._tell_missed(stream, told)
+                    claimed_now.append(execution)
+            await self._send_missed(stream, claimed_now)
             while not stream.mailbox.empty():
                 message = stream.mailbox.get_nowait()
                 if message is None:
@@ -208,16 +210,16 @@ class Dispatcher:
                     return
                 yield message
 
-    async def _tell_missed(self, stream: WorkerStream, told: Sequence[Execution]) -> None:
+    async def _send_missed(self, stream: WorkerStream, claimed_now: Sequence[Execution]) -> None:
         """Tell of what was woken or ended between its reading and its being told of as held.
 
         From then on the tail's events for it go to this stream, so nothing is missed after that.
         """
-        for before in told:
+        for before in claimed_now:
             try:
                 now = await self._reader.execution(before.id)
             except DAMAGE as error:
-                _log.error("held_but_damaged", id=str(before.id), error=str(error))
+                _log.error("held_execution_damaged", id=str(before.id), error=str(error))
                 continue
             if now is None:
                 continue
@@ -228,16 +230,16 @@ class Dispatcher:
                 stream.send(Claim(Grant(now, now.fence, stream.expires_at)))
 
     @property
-    def listening(self) -> bool:
+    def active(self) -> bool:
         """Whether a worker's stream is open."""
         return bool(self._streams)
 
-    def miss(self) -> None:
+    def events_missed(self) -> None:
         """End every stream: what is held is told again on reconnection, a sweep finds the rest."""
         for stream in self._streams.values():
             stream.close()
 
-    def needed(self, events: Sequence[LoggedEvent]) -> list[bool]:
+    def needs_state(self, events: Sequence[LoggedEvent]) -> list[bool]:
         """Say of each event whether a worker that is here has to be told of the state after it."""
         claimed: set[UUID] = set()
         needed: list[bool] = []
@@ -248,43 +250,43 @@ class Dispatcher:
             needed.append(id_ in self._holders or id_ in claimed)
         return needed
 
-    def take_in(self, events: Sequence[LoggedEvent], states: Sequence[Execution | None]) -> None:
+    def deliver(self, events: Sequence[LoggedEvent], states: Sequence[Execution | None]) -> None:
         """Tell the workers what happened, and note what may be claimed."""
         # An end withdraws what is pending; whoever held the execution is told of the end alone.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
-        freed = False
+        has_room = False
         for event, after in zip(events, states, strict=True):
             holder = self._holders.get(event.recorded.execution_id)
             if holder is None:
-                self._not_held(event, after)
+                self._note_claimable(event, after)
             elif after is not None:
                 busy = holder.busy
-                self._tell(holder, event, after, over)
-                freed = freed or (holder.busy < busy and holder.room > 0)
-        if freed and self._left_over:
+                self._notify_holder(holder, event, after, over)
+                has_room = has_room or (holder.busy < busy and holder.room > 0)
+        if has_room and self._more_claimable:
             self._sweep_now.set()
-        if self._free or self._unsure:
+        if self._claimable or self._maybe_claimable:
             self._assign_now.set()
 
-    def _not_held(self, event: LoggedEvent, after: Execution | None) -> None:
+    def _note_claimable(self, event: LoggedEvent, after: Execution | None) -> None:
         """Note what may be claimed now."""
         id_ = event.recorded.execution_id
         if isinstance(event.recorded.event, Claimed):
-            self._free.pop(id_, None)
-            self._unsure.discard(id_)
+            self._claimable.pop(id_, None)
+            self._maybe_claimable.discard(id_)
             if after is not None:
                 self._claimed(event, after)
-        elif not isinstance(event.recorded.event, FREEING):
+        elif not isinstance(event.recorded.event, CLAIMABLE_AFTER):
             return
         elif after is None:
-            self._unsure.add(id_)
+            self._maybe_claimable.add(id_)
         elif after.workable and after.worker is None:
-            self._free[id_] = after.queue
+            self._claimable[id_] = after.queue
         elif after.workable or after.woken_version == after.version:
             # It had a worker once, which gave it back or has its stream elsewhere.
-            self._unsure.add(id_)
+            self._maybe_claimable.add(id_)
 
-    def _tell(
+    def _notify_holder(
         self, holder: WorkerStream, event: LoggedEvent, after: Execution, over: Container[UUID]
     ) -> None:
         recorded = event.recorded
@@ -306,7 +308,7 @@ class Dispatcher:
             holder.drop(after.id)
         elif after.id not in over:
             holder.keep(after)
-            if isinstance(recorded.event, _HAPPENINGS):
+            if isinstance(recorded.event, _WAKE_UPS):
                 holder.send(Happened(event))
             ordinal = getattr(recorded.event, "ordinal", None)
             if ordinal and after.approvals[ordinal].resolved_version == after.version:
@@ -323,13 +325,13 @@ class Dispatcher:
             return None
         return self._streams.get((event.recorded.actor.id, event.recorded.event.worker))
 
-    async def _assign_for_ever(self) -> None:
+    async def _run_assignments(self) -> None:
         """Claim what is free, apart from the tail, so that no resolution waits for a commit."""
         while True:
             await self._assign_now.wait()
             self._assign_now.clear()
-            free, self._free = self._free, {}
-            unsure, self._unsure = self._unsure, set()
+            free, self._claimable = self._claimable, {}
+            unsure, self._maybe_claimable = self._maybe_claimable, set()
             try:
                 await self._assign(free)
                 if unsure:
@@ -350,7 +352,7 @@ class Dispatcher:
             if stream is not None:
                 chosen.setdefault(stream.key, []).append(execution_id)
             elif any(queue in each.queues for each in self._streams.values()):
-                self._left_over = True
+                self._more_claimable = True
         for key, ids in chosen.items():
             stream = self._streams.get(key)
             if stream is None or stream.closed:
@@ -371,7 +373,7 @@ class Dispatcher:
         ]
         return min(fit, key=load, default=None)
 
-    async def _sweep_for_ever(self) -> None:
+    async def _run_sweeps(self) -> None:
         pause = SWEEP_EVERY
         while True:
             with suppress(TimeoutError):
@@ -381,35 +383,35 @@ class Dispatcher:
             pause = SWEEP_EVERY
             try:
                 await self._sweep()
-                pause = await self._until_next()
+                pause = await self._until_next_sweep()
             except psycopg.Error as error:
                 _log.warning("sweep_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("sweep_failed")
 
-    async def _until_next(self) -> float:
+    async def _until_next_sweep(self) -> float:
         """Give the seconds until the next sweep, which comes sooner if a lease may end before."""
         if not self._streams:
             return SWEEP_EVERY
-        ends_in = await self._leases.next_end()
+        ends_in = await self._leases.next_expiry()
         return SWEEP_EVERY if ends_in is None else min(SWEEP_EVERY, ends_in + AFTER_LEASE)
 
     async def _sweep(self) -> None:
         room: dict[frozenset[str], int] = {}
         for stream in self._streams.values():
             room[stream.queues] = room.get(stream.queues, 0) + stream.room
-        self._left_over = False
+        self._more_claimable = False
         for queues, wanted in room.items():
             limit = min(wanted, SWEEP_LIMIT)
             found = await self._leases.candidates(sorted(queues), limit) if limit else []
-            self._free.update(found)
+            self._claimable.update(found)
             if found:
                 self._assign_now.set()
             if len(found) == SWEEP_LIMIT:
                 self._sweep_now.set()
             elif len(found) == limit:
-                self._left_over = True
+                self._more_claimable = True
         now = asyncio.get_running_loop().time()
-        if now >= self._forget_at:
-            self._forget_at = now + FORGET_EVERY
-            await self._leases.forget()
+        if now >= self._clean_up_at:
+            self._clean_up_at = now + CLEAN_UP_EVERY
+            await self._leases.delete_expired()

@@ -12,7 +12,7 @@ from application.workers.worker_stream import Lost, WorkerStream
 _log = structlog.get_logger(__name__)
 
 
-async def keep(leases: Leases, stream: WorkerStream) -> None:
+async def keep_lease(leases: Leases, stream: WorkerStream) -> None:
     """Renew the lease until the stream is closed, and tell the worker what it lost."""
     pause = stream.lease.total_seconds() / 3
     # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
@@ -20,21 +20,21 @@ async def keep(leases: Leases, stream: WorkerStream) -> None:
     while not stream.closed:
         await asyncio.sleep(pause)
         try:
-            beat = await leases.keep(stream.principal, stream.worker, stream.lease, stream.id)
+            heartbeat = await leases.keep(stream.principal, stream.worker, stream.lease, stream.id)
         except psycopg.Error as error:
             _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
             continue
-        if beat is None:
+        if heartbeat is None:
             # The worker is elsewhere, and this connection may be one that it lost.
             stream.close()
             return
-        stream.expires_at = beat.lease_expires_at
-        for execution_id in beat.lost:
+        stream.expires_at = heartbeat.lease_expires_at
+        for execution_id in heartbeat.lost:
             if stream.drop(execution_id):
                 stream.send(Lost(execution_id))
 
 
-async def shorten(leases: Leases, stream: WorkerStream, grace: timedelta) -> bool:
+async def shorten_lease(leases: Leases, stream: WorkerStream, grace: timedelta) -> bool:
     """Let the lease end after ``grace``, unless the worker was heard of since; say whether."""
     try:
         shortened = await leases.shorten(*stream.key, stream.expires_at, grace)

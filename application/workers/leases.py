@@ -53,7 +53,7 @@ _CANDIDATES = """
         (SELECT h.execution_id, h.queue, 0 AS free, h.sequence FROM worker_leases AS l
          JOIN execution_holds AS h USING (owner, worker)
          WHERE l.expires_at <= clock_timestamp() AND h.worker IS NOT NULL
-            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(but)s::uuid[])
+            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(exclude)s::uuid[])
          LIMIT %(limit)s)
         UNION ALL
         (SELECT h.execution_id, h.queue, 1, h.sequence
@@ -61,7 +61,7 @@ _CANDIDATES = """
             SELECT execution_id, queue, sequence FROM execution_holds
             WHERE queue = wanted.queue AND worker IS NULL
                 AND (progress OR woken_version > released_version)
-                AND execution_id <> ALL (%(but)s::uuid[])
+                AND execution_id <> ALL (%(exclude)s::uuid[])
             ORDER BY sequence LIMIT %(limit)s
          ) AS h)
     ) AS found ORDER BY free, sequence LIMIT %(limit)s
@@ -88,19 +88,19 @@ _RELEASE_AT = """
         %(owner)s, %(worker)s, %(ids)s, %(seen)s, %(fences)s, %(unfinished)s, %(others)s
     )
 """
-_NEXT_END = """
+_NEXT_EXPIRY = """
     SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM worker_leases AS l
     WHERE expires_at > clock_timestamp() AND EXISTS (
         SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
     )
 """
-_FORGET = """
+_DELETE_EXPIRED = """
     DELETE FROM worker_leases AS l
     WHERE expires_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
         SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
     )
 """
-_FORGET_LOST = """
+_DELETE_LOST = """
     DELETE FROM lost_holds AS l WHERE NOT EXISTS (
         SELECT FROM worker_leases AS w WHERE (w.owner, w.worker) = (l.owner, l.worker)
     )
@@ -109,7 +109,7 @@ _FORGET_LOST = """
 # Below every version that a wake-up may have, also that of an execution to which none came.
 UNFINISHED = -1
 # Another process may take what was found free; this often it is looked for anew.
-ROUNDS = 5
+CLAIM_ATTEMPTS = 5
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -157,7 +157,7 @@ class Leases:
         expires_at = await self.renew(principal.id, worker, lease)
         claimed: list[Execution] = []
         tried: set[UUID] = set()
-        for _ in range(ROUNDS):
+        for _ in range(CLAIM_ATTEMPTS):
             wanted = limit - len(claimed)
             found = await self.candidates(queues, wanted, tried) if wanted else []
             if not found:
@@ -213,16 +213,20 @@ class Leases:
 
     async def heartbeat(self, principal: Principal, worker: str, lease: timedelta) -> Heartbeat:
         """Renew the lease, and tell once what was lost."""
-        return await self._beat(principal, worker, await self.renew(principal.id, worker, lease))
+        return await self._heartbeat(
+            principal, worker, await self.renew(principal.id, worker, lease)
+        )
 
     async def keep(
         self, principal: Principal, worker: str, lease: timedelta, stream: UUID
     ) -> Heartbeat | None:
         """Renew the lease as a heartbeat does, if it is this stream that keeps it, else None."""
         kept = await self._rows(_KEEP, (lease, principal.id, worker, stream))
-        return await self._beat(principal, worker, _moment(kept)) if kept else None
+        return await self._heartbeat(principal, worker, _moment(kept)) if kept else None
 
-    async def _beat(self, principal: Principal, worker: str, expires_at: datetime) -> Heartbeat:
+    async def _heartbeat(
+        self, principal: Principal, worker: str, expires_at: datetime
+    ) -> Heartbeat:
         async with self._pool.connection() as connection:
             count = await (await connection.execute(_COUNT, (principal.id, worker))).fetchall()
             lost = await (await connection.execute(_LOST, (principal.id, worker))).fetchall()
@@ -298,13 +302,13 @@ class Leases:
         return bool(await self._rows(_SHORTEN, params))
 
     async def candidates(
-        self, queues: Sequence[str], limit: int, but: Iterable[UUID] = ()
+        self, queues: Sequence[str], limit: int, exclude: Iterable[UUID] = ()
     ) -> list[tuple[UUID, str]]:
         """Give executions that can be claimed at this moment, as it seems, with their queues.
 
-        ``but``: leave these out.
+        ``exclude``: leave these out.
         """
-        params = {"queues": list(queues), "limit": limit, "but": list(but)}
+        params = {"queues": list(queues), "limit": limit, "exclude": list(exclude)}
         return [(row[0], row[1]) for row in await self._rows(_CANDIDATES, params)]
 
     async def claimable(self, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
@@ -315,23 +319,23 @@ class Leases:
         """Give the executions that the worker holds."""
         return [row[0] for row in await self._rows(_HELD, (owner, worker))]
 
-    async def woken(self, owner: str, worker: str) -> dict[UUID, int]:
+    async def woken_versions(self, owner: str, worker: str) -> dict[UUID, int]:
         """Give what the worker holds, with the version of the last wake-up of each."""
         return dict(await self._rows(_WOKEN, (owner, worker)))
 
-    async def next_end(self) -> float | None:
+    async def next_expiry(self) -> float | None:
         """Give the seconds until the first lease of what is held runs out, None if there is none.
 
         As a rule it is renewed before that.
         """
-        [[seconds]] = await self._rows(_NEXT_END, ())
+        [[seconds]] = await self._rows(_NEXT_EXPIRY, ())
         return None if seconds is None else float(seconds)
 
-    async def forget(self) -> None:
+    async def delete_expired(self) -> None:
         """Delete leases that ran out an hour ago and hold nothing, and what such workers lost."""
         async with self._pool.connection() as connection:
-            await connection.execute(_FORGET)
-            await connection.execute(_FORGET_LOST)
+            await connection.execute(_DELETE_EXPIRED)
+            await connection.execute(_DELETE_LOST)
 
     async def _rows(self, statement: LiteralString, params: Any) -> list[Any]:
         connection: AsyncConnection[Any]

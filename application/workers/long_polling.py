@@ -11,19 +11,19 @@ import structlog
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
-from application.workers.dispatcher import FREEING
+from application.workers.dispatcher import CLAIMABLE_AFTER
 from application.workers.leases import Grant, Leases
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
-LOOK_EVERY = 1.0
+CHECK_EVERY = 1.0
 # A busy log must not make every poll look all the time.
-LOOK_AT_MOST_EVERY = 0.01
-MOST_NEWS = 500
+MIN_CHECK_INTERVAL = 0.01
+MAX_WAKE_UPS = 500
 
 
-class Poll(NamedTuple):
+class PollResult(NamedTuple):
     """``lost``: what the worker takes for its own, and is not any more."""
 
     grants: list[Grant]
@@ -49,7 +49,7 @@ class LongPolling:
         wait: timedelta,
         holding: Mapping[UUID, int | None] | None,
         trace: str | None = None,
-    ) -> Poll:
+    ) -> PollResult:
         """Claim up to ``limit`` executions, waiting for the first of them; keeps the lease.
 
         ``holding``: what the worker knows that it holds, with the version of the last wake-up of
@@ -71,21 +71,23 @@ class LongPolling:
         while True:
             # Fixed before it is looked, so that nothing falls between the two.
             position = self._tail.position
-            news, grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
+            wake_ups, grants, lost = await self._changes(
+                principal.id, worker, limit, holding, expires_at
+            )
             wanted = limit - len(grants)
             if wanted and await self._leases.candidates(queues, 1):
                 grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
             left = until - clock()
-            if news or grants or lost or left <= 0 or self._tail.draining:
-                return Poll(news + grants, lost)
-            longest = min(left, LOOK_EVERY, third)
-            await self._tail.happens(_frees, after=position, seconds=longest)
-            await asyncio.sleep(LOOK_AT_MOST_EVERY)
+            if wake_ups or grants or lost or left <= 0 or self._tail.draining:
+                return PollResult(wake_ups + grants, lost)
+            longest = min(left, CHECK_EVERY, third)
+            await self._tail.wait_for(_may_be_claimable, after=position, seconds=longest)
+            await asyncio.sleep(MIN_CHECK_INTERVAL)
             if clock() - renewed_at >= third:
                 expires_at = await self._leases.renew(principal.id, worker, lease)
                 renewed_at = clock()
 
-    async def _told(
+    async def _changes(
         self,
         owner: str,
         worker: str,
@@ -96,11 +98,11 @@ class LongPolling:
         """Give news of what the worker knows, what else it holds, and what it holds no longer."""
         if holding is None:
             return [], [], []
-        held = await self._leases.woken(owner, worker)
-        news = [id_ for id_, woken in held.items() if _is_news(holding, id_, woken)]
+        held = await self._leases.woken_versions(owner, worker)
+        wake_ups = [id_ for id_, woken in held.items() if _woke_since(holding, id_, woken)]
         unknown = [id_ for id_ in held if id_ not in holding]
         return (
-            await self._grants(news[:MOST_NEWS], expires_at),
+            await self._grants(wake_ups[:MAX_WAKE_UPS], expires_at),
             await self._grants(unknown[:limit], expires_at),
             [id_ for id_ in holding if id_ not in held],
         )
@@ -112,17 +114,17 @@ class LongPolling:
                 execution = await self._reader.execution(id_)
             except DAMAGE as error:
                 # Nobody can work on it, and the others must not wait for it.
-                _log.error("held_but_damaged", id=str(id_), error=str(error))
+                _log.error("held_execution_damaged", id=str(id_), error=str(error))
                 continue
             if execution is not None and not execution.state.final:
                 grants.append(Grant(execution, execution.fence, expires_at))
         return grants
 
 
-def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
+def _woke_since(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
     seen = holding.get(id_)
     return seen is not None and woken > seen
 
 
-def _frees(event: LoggedEvent) -> bool:
-    return isinstance(event.recorded.event, FREEING)
+def _may_be_claimable(event: LoggedEvent) -> bool:
+    return isinstance(event.recorded.event, CLAIMABLE_AFTER)

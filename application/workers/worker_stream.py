@@ -130,7 +130,7 @@ class WorkerStream:
         self._forget(execution_id)
         return True
 
-    def forget_all(self) -> None:
+    def remove_holds(self) -> None:
         """Let nothing be told to it any more."""
         for execution_id in self.held:
             self._forget(execution_id)

@@ -33,7 +33,7 @@ class Channel:
         line = f"{what} {lifecycle} {time.perf_counter_ns()} {more}\n"
         os.write(self._reports, line.encode())
 
-    async def told_to_go(self) -> None:
+    async def wait_for_start(self) -> None:
         """Say that all is loaded, and wait for the word to begin."""
         self._commands = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
@@ -46,6 +46,6 @@ class Channel:
 
     async def commands(self) -> AsyncIterator[list[str]]:
         """Give each command as its words, until the measuring process ends or lets go."""
-        assert self._commands is not None, "told_to_go comes first"
+        assert self._commands is not None, "wait_for_start comes first"
         async for line in self._commands:
             yield line.decode().split()

@@ -10,7 +10,7 @@ from bench.rivals.worker import Worker
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where a contender does its work.
 
     ``database``: the connection string of an empty database. ``directory``: its own, for files.
@@ -23,7 +23,7 @@ class Place:
     directory: Path
     environment: Path
     waits: Callable[[str], None]
-    told: dict[str, str]
+    details: dict[str, str]
 
 
 class Contender(Protocol):
@@ -54,4 +54,4 @@ class Contender(Protocol):
         """Give the seconds since the lease of a worker that is gone ran out; None: no leases."""
 
 
-Open = Callable[[Place], AbstractAsyncContextManager[Contender]]
+Open = Callable[[Workspace], AbstractAsyncContextManager[Contender]]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from dbos import DBOSClient
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 UNFINISHED = ["PENDING", "ENQUEUED", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -30,9 +30,9 @@ class DbosSide:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
         """Say where the database is; the first worker makes its tables."""
-        side = cls(_url(place.database))
+        side = cls(_url(workspace.database))
         try:
             yield side
         finally:

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 
 from bench.rivals.channel import without_pauses
-from bench.rivals.contender import Open, Place
-from bench.rivals.parts import PARTS, Lab, Sizes
-from bench.rivals.worker import Board
+from bench.rivals.contender import Open, Workspace
+from bench.rivals.parts import PARTS, Measurement, Sizes
+from bench.rivals.worker import Reports
 
 CONTENDERS = {
     "placet": "bench.rivals.placet_side:PlacetSide",
@@ -38,22 +38,24 @@ async def main() -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
-    board = Board()
-    place = Place(
+    reports = Reports()
+    workspace = Workspace(
         given["database"],
         Path(given["directory"]),
         Path(given["environment"]),
-        board.waits,
-        board.told,
+        reports.waits,
+        reports.details,
     )
     module, _, side = CONTENDERS[name].partition(":")
     opens: Open = getattr(importlib.import_module(module), side).open
-    async with opens(place) as contender:
-        give({"versions": {**contender.versions, **_versions(place.database)}})
+    async with opens(workspace) as contender:
+        give({"versions": {**contender.versions, **_versions(workspace.database)}})
         without_pauses()
-        lab = Lab(contender, board, place.database, Sizes(**given["sizes"]), give)
+        measurement = Measurement(
+            contender, reports, workspace.database, Sizes(**given["sizes"]), give
+        )
         try:
-            await PARTS[part](lab)
+            await PARTS[part](measurement)
         except ExceptionGroup as errors:
             # What was in flight at once fails at once, and for one reason.
             raise _first(errors) from None

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Self
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 
@@ -20,16 +20,16 @@ class LangGraphSide:
     stands_by = True
     server: Sequence[int] = ()
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         names = ("langgraph", "langgraph-checkpoint-postgres")
         self.versions = {"LangGraph": version("langgraph"), names[1]: version(names[1])}
-        self._database = place.database
+        self._database = workspace.database
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
         """Say where the database is."""
-        yield cls(place)
+        yield cls(workspace)
 
     def arguments(self) -> Sequence[str]:
         """Tell the worker its database."""

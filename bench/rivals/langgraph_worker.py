@@ -45,7 +45,7 @@ async def main() -> None:
     builder.add_edge("prepare", "approve")
     builder.add_edge("approve", "act")
     builder.add_edge("act", END)
-    await channel.told_to_go()
+    await channel.wait_for_start()
     async with AsyncConnectionPool[Any](
         sys.argv[2], min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs=CONNECTION
     ) as pool:

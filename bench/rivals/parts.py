@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bench.rivals.contender import Contender
 from bench.rivals.usage import postgres, processor, proportional, resident, threads
-from bench.rivals.worker import Board, Worker
+from bench.rivals.worker import Reports, Worker
 
 T = TypeVar("T")
 Give = Callable[[dict[str, Any]], None]
@@ -46,18 +46,18 @@ class Sizes:
 
 
 @dataclass
-class Lab:
+class Measurement:
     """One contender on an empty database, with what its workers reported."""
 
     contender: Contender
-    board: Board
+    reports: Reports
     database: str
     sizes: Sizes
     give: Give
 
     def worker(self) -> AbstractAsyncContextManager[Worker]:
         """Load a worker."""
-        return Worker.load(self.contender.worker, self.contender.arguments(), self.board)
+        return Worker.load(self.contender.worker, self.contender.arguments(), self.reports)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:
@@ -70,20 +70,20 @@ class Lab:
         """Begin a lifecycle and give it once it waits."""
         lifecycle = str(uuid4())
         await self.contender.begin(lifecycle, worker)
-        await self.board.reached("waits", lifecycle)
+        await self.reports.reached("waits", lifecycle)
         return lifecycle
 
     async def woken(self, lifecycle: str, worker: Worker) -> float:
         """Decide, and give the seconds from the call to the lifecycle's next line."""
         called = time.perf_counter_ns()
         await self.contender.decide(lifecycle, worker)
-        return (await self.board.reached("woke", lifecycle) - called) / 1e9
+        return (await self.reports.reached("woke", lifecycle) - called) / 1e9
 
     async def whole(self, worker: Worker) -> tuple[float, float]:
         """Run one to its end; give the seconds to its next line, and when its last was reached."""
         lifecycle = await self.waiting(worker)
         wake = await self.woken(lifecycle, worker)
-        return wake, await self.board.reached("done", lifecycle) / 1e9
+        return wake, await self.reports.reached("done", lifecycle) / 1e9
 
     async def settled(self) -> None:
         """Wait until all that was begun is completed by the contender's own books."""
@@ -97,69 +97,71 @@ class Lab:
             raise AssertionError(msg) from None
 
 
-async def idle(lab: Lab) -> None:
+async def idle(measurement: Measurement) -> None:
     """One lifecycle after the other, each decided a moment after it waits."""
-    await _one_by_one(lab, lab.sizes.idle, MOMENT)
+    await _one_by_one(measurement, measurement.sizes.idle, MOMENT)
 
 
-async def rested(lab: Lab) -> None:
+async def rested(measurement: Measurement) -> None:
     """The same, decided after a while in which nothing happened."""
-    await _one_by_one(lab, lab.sizes.rested, WHILE)
+    await _one_by_one(measurement, measurement.sizes.rested, WHILE)
 
 
-async def _one_by_one(lab: Lab, count: int, rest: tuple[float, float]) -> None:
-    async with lab.working() as worker:
+async def _one_by_one(measurement: Measurement, count: int, rest: tuple[float, float]) -> None:
+    async with measurement.working() as worker:
         for _ in range(20):
-            await lab.whole(worker)
+            await measurement.whole(worker)
         wakes = []
         for _ in range(count):
-            lifecycle = await lab.waiting(worker)
+            lifecycle = await measurement.waiting(worker)
             await asyncio.sleep(random.uniform(*rest))
-            wakes.append(await lab.woken(lifecycle, worker))
-            await lab.board.reached("done", lifecycle)
-        await lab.settled()
-    lab.give({"wakes": wakes})
+            wakes.append(await measurement.woken(lifecycle, worker))
+            await measurement.reports.reached("done", lifecycle)
+        await measurement.settled()
+    measurement.give({"wakes": wakes})
 
 
-async def load(lab: Lab) -> None:
+async def load(measurement: Measurement) -> None:
     """So many lifecycles in flight all the time, each decided as soon as it waits."""
-    async with lab.working() as worker:
-        begins = time.perf_counter() + lab.sizes.warm_seconds
-        ends = begins + lab.sizes.load_seconds
+    async with measurement.working() as worker:
+        begins = time.perf_counter() + measurement.sizes.warm_seconds
+        ends = begins + measurement.sizes.load_seconds
 
         async def one_after_another() -> list[tuple[float, float]]:
             ran = []
             while time.perf_counter() < ends:
-                ran.append(await lab.whole(worker))
+                ran.append(await measurement.whole(worker))
             return ran
 
         async def used() -> dict[str, float]:
             await asyncio.sleep(begins - time.perf_counter())
-            before = await _processor(lab, worker)
+            before = await _processor(measurement, worker)
             await asyncio.sleep(ends - time.perf_counter())
-            after = await _processor(lab, worker)
+            after = await _processor(measurement, worker)
             return {name: after[name] - before[name] for name in after}
 
         async with asyncio.TaskGroup() as group:
             using = group.create_task(used())
             running = [group.create_task(one_after_another()) for _ in range(IN_FLIGHT)]
-        await lab.settled()
+        await measurement.settled()
     ran = [each for one in running for each in one.result()]
     wakes = [wake for wake, done in ran if begins <= done < ends]
-    lab.give({"wakes": wakes, "seconds": lab.sizes.load_seconds, "processor": using.result()})
+    measurement.give(
+        {"wakes": wakes, "seconds": measurement.sizes.load_seconds, "processor": using.result()}
+    )
 
 
-async def killed(lab: Lab) -> None:
+async def killed(measurement: Measurement) -> None:
     """A worker killed with lifecycles waiting; all are decided at once; another completes them.
 
     The other has everything loaded. It is at work already if the contender allows that beside the
     first, and else begins at the kill.
     """
-    contender, board = lab.contender, lab.board
-    async with lab.worker() as first, lab.worker() as second:
+    contender, reports = measurement.contender, measurement.reports
+    async with measurement.worker() as first, measurement.worker() as second:
         await first.go()
-        await lab.whole(first)
-        waiting = await at_once(lab.sizes.killed, lambda: lab.waiting(first))
+        await measurement.whole(first)
+        waiting = await at_once(measurement.sizes.killed, lambda: measurement.waiting(first))
         if contender.stands_by:
             await second.go()
         await asyncio.sleep(0.5)
@@ -169,38 +171,38 @@ async def killed(lab: Lab) -> None:
         deciding = iter(waiting)
         await at_once(len(waiting), lambda: contender.decide(next(deciding), second))
         for lifecycle in waiting:
-            await board.reached("done", lifecycle)
-        await lab.settled()
+            await reports.reached("done", lifecycle)
+        await measurement.settled()
         took = time.perf_counter() - began
         after = await contender.since_lease()
         if begins is not None:
             await begins
-    lab.give({"killed": len(waiting), "seconds": took, "after_lease": after})
+    measurement.give({"killed": len(waiting), "seconds": took, "after_lease": after})
 
 
-async def waiting(lab: Lab) -> None:
+async def waiting(measurement: Measurement) -> None:
     """More and more lifecycles waiting: what memory that takes, and how soon one is woken then."""
-    async with lab.working() as worker:
-        await lab.whole(worker)
-        before = await _memory(lab, worker)
-        lab.give({"waiting": 0, **before})
+    async with measurement.working() as worker:
+        await measurement.whole(worker)
+        before = await _memory(measurement, worker)
+        measurement.give({"waiting": 0, **before})
         held: list[str] = []
-        for size in lab.sizes.waiting:
+        for size in measurement.sizes.waiting:
             missing = size - len(held)
             began = time.perf_counter()
             async with asyncio.timeout(fill_within(missing)):
-                held += await at_once(missing, lambda: lab.waiting(worker))
+                held += await at_once(missing, lambda: measurement.waiting(worker))
             took = time.perf_counter() - began
-            after = await _memory(lab, worker)
+            after = await _memory(measurement, worker)
             random.shuffle(held)
             wakes = []
-            for _ in range(lab.sizes.decided):
+            for _ in range(measurement.sizes.decided):
                 lifecycle = held.pop()
                 await asyncio.sleep(random.uniform(*MOMENT))
-                wakes.append(await lab.woken(lifecycle, worker))
-                await lab.board.reached("done", lifecycle)
+                wakes.append(await measurement.woken(lifecycle, worker))
+                await measurement.reports.reached("done", lifecycle)
             filled = {"filled": missing, "fill_seconds": took}
-            lab.give({"waiting": size, **after, **filled, "wakes": wakes})
+            measurement.give({"waiting": size, **after, **filled, "wakes": wakes})
 
 
 async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
@@ -217,7 +219,7 @@ async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
     return made
 
 
-PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
+PARTS: dict[str, Callable[[Measurement], Awaitable[None]]] = {
     "idle": idle,
     "rested": rested,
     "load": load,
@@ -226,19 +228,19 @@ PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
 }
 
 
-async def _memory(lab: Lab, worker: Worker) -> dict[str, Any]:
+async def _memory(measurement: Measurement, worker: Worker) -> dict[str, Any]:
     return {
         "worker": resident([worker.pid]),
         "threads": threads(worker.pid),
-        "server": resident(lab.contender.server),
-        "postgres": proportional(await postgres(lab.database)),
+        "server": resident(measurement.contender.server),
+        "postgres": proportional(await postgres(measurement.database)),
     }
 
 
-async def _processor(lab: Lab, worker: Worker) -> dict[str, float]:
+async def _processor(measurement: Measurement, worker: Worker) -> dict[str, float]:
     return {
         "worker": processor([worker.pid]),
-        "server": processor(lab.contender.server),
-        "PostgreSQL": processor(await postgres(lab.database)),
+        "server": processor(measurement.contender.server),
+        "PostgreSQL": processor(await postgres(measurement.database)),
         "client": processor([os.getpid()]),
     }

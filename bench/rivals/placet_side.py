@@ -9,7 +9,7 @@ from typing import Self
 import psycopg
 
 import placet
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 from bench.stack import Stack, stack
 
@@ -25,11 +25,11 @@ class PlacetSide:
     stands_by = True
 
     def __init__(
-        self, place: Place, server: Stack, clients: Sequence[placet.Client], engine: str
+        self, workspace: Workspace, server: Stack, clients: Sequence[placet.Client], engine: str
     ) -> None:
         self.server = [server.process.pid]
         self.versions = {"Placet": version("placet-server")}
-        self._place = place
+        self._workspace = workspace
         self._stack = server
         self._operator, self._approver = clients
         self._engine = engine
@@ -38,9 +38,9 @@ class PlacetSide:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
         """Start the server, and follow what waits."""
-        with stack(place.directory, database_url=place.database) as server:
+        with stack(workspace.directory, database_url=workspace.database) as server:
             # API keys as in production, which are looked up, unlike tokens of development.
             operator = server.create_token("operator", "OPERATOR")
             approver = server.create_token("approver", "APPROVER", ["finance"])
@@ -50,7 +50,7 @@ class PlacetSide:
                     await opened.enter_async_context(placet.Client(server.url, token))
                     for token in (operator, approver)
                 ]
-                side = cls(place, server, clients, engine)
+                side = cls(workspace, server, clients, engine)
                 following = asyncio.create_task(side._follow())
                 try:
                     yield side
@@ -79,7 +79,7 @@ class PlacetSide:
 
     async def since_lease(self) -> float | None:
         """Ask the database, by its clock. The worker that is gone has the oldest lease."""
-        async with await psycopg.AsyncConnection.connect(self._place.database) as connection:
+        async with await psycopg.AsyncConnection.connect(self._workspace.database) as connection:
             row = await (await connection.execute(_SINCE_LEASE)).fetchone()
         assert row is not None
         return float(row[0])
@@ -90,4 +90,4 @@ class PlacetSide:
             async for message in messages:
                 if message.approval is not None:
                     self._pending[message.approval.execution_id] = message.approval
-                    self._place.waits(message.approval.execution_id)
+                    self._workspace.waits(message.approval.execution_id)

@@ -79,9 +79,9 @@ async def measured(
         finally:
             await _end(process)
         if code != 0:
-            said = log.read_text(errors="replace").strip() or "nothing"
-            print(said[-LAST_WORDS:], file=sys.stderr)
-            raise PartError(f"ended with {code} and said: {said.splitlines()[-1]}")
+            output = log.read_text(errors="replace").strip() or "nothing"
+            print(output[-LAST_WORDS:], file=sys.stderr)
+            raise PartError(f"ended with {code} and said: {output.splitlines()[-1]}")
 
 
 async def _end(process: Process) -> None:
@@ -89,9 +89,9 @@ async def _end(process: Process) -> None:
     if process.returncode is not None:
         return
     try:
-        family = psutil.Process(process.pid).children(recursive=True)
+        children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
-        family = []
+        children = []
     process.terminate()
     try:
         async with asyncio.timeout(END_WITHIN):
@@ -99,7 +99,7 @@ async def _end(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-    for left in family:
+    for left in children:
         # An id that another process has by now is not taken for the one that had it.
         with suppress(psutil.NoSuchProcess):
             left.kill()

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 READY_WITHIN = 60.0
@@ -35,19 +35,25 @@ class RestateSide:
     stands_by = False
 
     def __init__(
-        self, place: Place, server: int, ports: Sequence[int], session: aiohttp.ClientSession
+        self,
+        workspace: Workspace,
+        server: int,
+        ports: Sequence[int],
+        session: aiohttp.ClientSession,
     ) -> None:
         self.server = [server]
-        package = json.loads((place.environment / MODULES / PACKAGE / "package.json").read_text())
+        package = json.loads(
+            (workspace.environment / MODULES / PACKAGE / "package.json").read_text()
+        )
         self.versions = {"Restate": package["version"], "restate-sdk": version("restate-sdk")}
-        self._place = place
+        self._workspace = workspace
         self._ingress, self._admin, self._worker = (f"http://127.0.0.1:{port}" for port in ports)
         self._session = session
         self._registered: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
         """Start the server."""
         ingress, admin, nodes, worker = _free_ports(4)
         settings = {
@@ -62,8 +68,10 @@ class RestateSide:
         # One connection for each decision that is on its way at once.
         connector = aiohttp.TCPConnector(limit=100)
         async with aiohttp.ClientSession(connector=connector) as session:
-            with _server(place, {name: str(value) for name, value in settings.items()}) as server:
-                yield cls(place, server, (ingress, admin, worker), session)
+            with _server(
+                workspace, {name: str(value) for name, value in settings.items()}
+            ) as server:
+                yield cls(workspace, server, (ingress, admin, worker), session)
 
     def arguments(self) -> Sequence[str]:
         """Tell the worker its port."""
@@ -78,7 +86,7 @@ class RestateSide:
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is told
         """Resolve the awakeable that the worker reported."""
-        awakeable = self._place.told.pop(lifecycle)
+        awakeable = self._workspace.details.pop(lifecycle)
         await self._post(f"{self._ingress}/restate/awakeables/{awakeable}/resolve", "granted")
 
     async def unfinished(self) -> int:
@@ -111,16 +119,16 @@ class RestateSide:
 
 
 @contextmanager
-def _server(place: Place, settings: dict[str, str]) -> Iterator[int]:
+def _server(workspace: Workspace, settings: dict[str, str]) -> Iterator[int]:
     """Run a server, and give its process id. It is the package's binary without its wrapper."""
     system, machine = platform.system().lower(), platform.machine()
     package = f"{PACKAGE}-{system}-{_MACHINES.get(machine, machine)}"
-    binary = place.environment / MODULES / package / "bin" / "restate-server"
-    place.directory.mkdir(parents=True, exist_ok=True)
+    binary = workspace.environment / MODULES / package / "bin" / "restate-server"
+    workspace.directory.mkdir(parents=True, exist_ok=True)
     with (
-        (place.directory / "server.log").open("wb") as log,
+        (workspace.directory / "server.log").open("wb") as log,
         subprocess.Popen(
-            [binary, "--no-logo", "--base-dir", place.directory / "data"],
+            [binary, "--no-logo", "--base-dir", workspace.directory / "data"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

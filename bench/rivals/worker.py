@@ -1,4 +1,4 @@
-"""A worker's process, seen by the measuring process, and the board of what workers reported."""
+"""A worker's process, seen by the measuring process, and the reports of what workers reported."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ class WorkerError(Exception):
     """A worker ended by itself."""
 
 
-class Board:
+class Reports:
     """When which lifecycle came to which point, in nanoseconds; each is asked for once.
 
     The points are ``waits``, at the decision; ``woke``, on the line after it; ``done``, on the
@@ -22,14 +22,14 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self.told: dict[str, str] = {}
+        self.details: dict[str, str] = {}
         self._reached: dict[tuple[str, str], asyncio.Future[int]] = {}
         self._broken: WorkerError | None = None
 
     def note(self, what: str, lifecycle: str, at: int, more: str = NONE) -> None:
         """Take a report; ``more`` is kept as what was told of it."""
         if more != NONE:
-            self.told[lifecycle] = more
+            self.details[lifecycle] = more
         reached = self._future(what, lifecycle)
         if not reached.done():
             reached.set_result(at)
@@ -64,11 +64,11 @@ class Board:
 
 
 class Worker:
-    """One worker process. Its reports go to the board until it is ended."""
+    """One worker process. Its reports go to the reports until it is ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process, board: Board) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, reports: Reports) -> None:
         self._process = process
-        self._board = board
+        self._reports = reports
         self._name = str(process.pid)
         self._ended = False
 
@@ -80,7 +80,7 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def load(
-        cls, module: str, arguments: Sequence[str], board: Board
+        cls, module: str, arguments: Sequence[str], reports: Reports
     ) -> AsyncIterator["Worker"]:
         """Start a worker that has everything loaded and does nothing yet; end it afterwards."""
         reads, writes = os.pipe()
@@ -94,10 +94,10 @@ class Worker:
             )
         finally:
             os.close(writes)
-        worker = cls(process, board)
+        worker = cls(process, reports)
         reading = asyncio.create_task(worker._read(reads))
         try:
-            await worker._said("loaded")
+            await worker._wait_for_report("loaded")
             yield worker
         finally:
             await worker._end()
@@ -106,7 +106,7 @@ class Worker:
     async def go(self) -> None:
         """Have it begin its work, and wait until it has."""
         self.tell("go")
-        await self._said("ready")
+        await self._wait_for_report("ready")
 
     def tell(self, *words: str) -> None:
         """Send it a command."""
@@ -119,8 +119,8 @@ class Worker:
         self._process.kill()
         await self._process.wait()
 
-    async def _said(self, what: str) -> None:
-        await self._board.reached(what, self._name)
+    async def _wait_for_report(self, what: str) -> None:
+        await self._reports.reached(what, self._name)
 
     async def _read(self, pipe: int) -> None:
         reader = asyncio.StreamReader()
@@ -130,13 +130,13 @@ class Worker:
             )
             async for line in reader:
                 what, lifecycle, at, more = line.decode().split()
-                self._board.note(
+                self._reports.note(
                     what, self._name if lifecycle == NONE else lifecycle, int(at), more
                 )
             transport.close()
         if not self._ended:
             code = await self._process.wait()
-            self._board.fail(WorkerError(f"a worker ended by itself, with exit code {code}"))
+            self._reports.fail(WorkerError(f"a worker ended by itself, with exit code {code}"))
 
     async def _end(self) -> None:
         self._ended = True

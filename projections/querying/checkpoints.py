@@ -35,19 +35,19 @@ class Checkpoints:
         self._lock = Lock()
         self._known: dict[str, int] = {}
         self._waiting: dict[str, list[_Waiter]] = defaultdict(list)
-        self._wanted = Event()
+        self._waiter_came = Event()
 
     def pause(self, seconds: float) -> None:
         """Let time pass, but none while somebody waits for a read model. For the projector."""
-        self._wanted.clear()
+        self._waiter_came.clear()
         with self._lock:
             awaited = any(self._waiting.values())
         if not awaited:
-            self._wanted.wait(seconds)
+            self._waiter_came.wait(seconds)
 
-    def hurry(self) -> None:
+    def end_pause(self) -> None:
         """End a pause. Any thread may call it."""
-        self._wanted.set()
+        self._waiter_came.set()
 
     def reached(self, name: str, position: int) -> None:
         """Take note that a read model has come to this position. Any thread may call it."""
@@ -74,16 +74,16 @@ class Checkpoints:
             async with pool.connection() as connection:
                 cursor = await connection.execute(POSITIONS["read_one"], {"name": name})
                 row = await cursor.fetchone()
-            stands = 0 if row is None else row[0]
-            if stands >= position:
+            current = 0 if row is None else row[0]
+            if current >= position:
                 return
             left = until - loop.time()
             if left <= 0:
-                msg = f"{name} stands at {stands} and did not reach {position} in time"
+                msg = f"{name} stands at {current} and did not reach {position} in time"
                 raise BehindError(msg)
-            await self._told(loop, name, position, min(left, self._poll))
+            await self._wait_for_notice(loop, name, position, min(left, self._poll))
 
-    async def _told(
+    async def _wait_for_notice(
         self, loop: asyncio.AbstractEventLoop, name: str, position: int, longest: float
     ) -> None:
         waiter = _Waiter(position, loop, loop.create_future())
@@ -91,7 +91,7 @@ class Checkpoints:
             if self._known.get(name, -1) >= position:
                 return
             self._waiting[name].append(waiter)
-        self.hurry()
+        self.end_pause()
         try:
             await asyncio.wait([waiter.future], timeout=longest)
         finally:

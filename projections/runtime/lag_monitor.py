@@ -27,7 +27,7 @@ class LagMonitor:
         self._looked = -_INTERVAL
 
     def observe(
-        self, connection: Connection[Any], stands: Mapping[str, int], *, busy: bool = False
+        self, connection: Connection[Any], positions: Mapping[str, int], *, busy: bool = False
     ) -> dict[str, int]:
         """Take note of where the read models stand; while ``busy``, four times a second at most."""
         now = time.monotonic()
@@ -36,7 +36,7 @@ class LagMonitor:
         self._looked = now
         cursor = connection.execute(_END, prepare=True)
         end = next(iter(cursor))[0]
-        for name, position in stands.items():
+        for name, position in positions.items():
             mark = self._marks.get(name)
             if mark is None or position >= mark.end:
                 mark = self._marks[name] = _Mark(end, now)

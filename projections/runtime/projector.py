@@ -26,7 +26,7 @@ PACE = 0.05
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class _MovedError(Exception):
@@ -78,7 +78,7 @@ class Projector:
         """End after the current batch, waiting up to ``timeout`` seconds for it."""
         self._closing.set()
         self._wake.set()
-        self._checkpoints.hurry()
+        self._checkpoints.end_pause()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -103,9 +103,9 @@ class Projector:
                     back_off = 0.1
                     self._serve(connection)
             except _LOST as error:
-                log.warning("projector lost the database", error=str(error), retry_in=back_off)
-            except Exception:
-                log.exception("projector failed", retry_in=back_off)
+                _log.warning("projector_unreachable", error=str(error), retry_in=back_off)
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                _log.exception("projector_failed", retry_in=back_off)
             self._closing.wait(back_off)
             back_off = min(back_off * 2, MAX_BACK_OFF)
 
@@ -128,7 +128,7 @@ class Projector:
                     # does not lead any more.
                     self._open(connection)
                     busy = True
-            self._lag.observe(connection, self._stands(), busy=busy)
+            self._lag.observe(connection, self._positions(), busy=busy)
             if not busy:
                 # Whoever does not lead need not be woken.
                 (self._wake if leads else self._closing).wait(self._poll)
@@ -151,7 +151,7 @@ class Projector:
             at[position].append(model)
             self._checkpoints.reached(name, position)
         for name in unready.keys() - self._unready.keys():
-            log.error("read model of another version", model=name, do="placet-server rebuild")
+            _log.error("read_model_version_differs", model=name, do="placet-server rebuild")
         self._unready = unready
         self._reopen_at = time.monotonic() + RETRY
         kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
@@ -162,7 +162,7 @@ class Projector:
     def _feed(self, models: Sequence[ReadModel], position: int) -> EventFeed:
         return EventFeed(models, position, recent=self._recent)
 
-    def _stands(self) -> dict[str, int]:
+    def _positions(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
 
     def _round(self, connection: Connection[Any]) -> bool:
@@ -218,8 +218,8 @@ class Projector:
         feed.resume_at = time.monotonic() + RETRY
         for name in _names(feed):
             STOPPED.labels(name).set(1)
-            log.error(
-                "projection stopped",
+            _log.error(
+                "projection_stopped",
                 model=name,
                 position=feed.position,
                 error=f"{type(error).__name__}: {error}",

@@ -88,12 +88,12 @@ class _Rebuild:
 
     def run(self) -> Rebuilt:
         began = time.monotonic()
-        self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
-        self._do("CREATE SCHEMA {shadow}")
+        self._execute("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+        self._execute("CREATE SCHEMA {shadow}")
         try:
             # New tables are made in the first of these, the log is found in the second.
-            self._do("SET search_path = {shadow}, {live}")
-            self._do(
+            self._execute("SET search_path = {shadow}, {live}")
+            self._execute(
                 "CREATE TABLE {shadow}.projection_positions"
                 " (LIKE {live}.projection_positions INCLUDING ALL)"
             )
@@ -101,15 +101,15 @@ class _Rebuild:
             self._catch_up()
             self._model.create_indexes(self._connection)
             for table in self._model.tables:
-                self._do("ANALYZE {shadow}.{table}", table=Identifier(table))
+                self._execute("ANALYZE {shadow}.{table}", table=Identifier(table))
             self._catch_up()
             self._swap_when_possible()
         finally:
             if not self._connection.broken:
-                self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+                self._execute("DROP SCHEMA IF EXISTS {shadow} CASCADE")
                 # The database notices the end of a connection a little late, and the next rebuild
                 # would be refused until then.
-                self._do("SELECT pg_advisory_unlock_all()")
+                self._execute("SELECT pg_advisory_unlock_all()")
         seconds = time.monotonic() - began
         return Rebuilt(self._model.name, self._events, seconds, self._feed.position)
 
@@ -143,32 +143,32 @@ class _Rebuild:
                 return
 
     def _swap(self) -> None:
-        self._do("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
+        self._execute("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
         # The tables before the row, which is the order in which whoever projects takes them. Reads
         # go on; writes wait here, before they hold anything.
-        self._do(
+        self._execute(
             "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
             tables=SQL(", ").join(
                 SQL("{}.{}").format(self._live, Identifier(table)) for table in self._model.tables
             ),
         )
         # Whoever projects waits for this row, so the tables in use stand still from here on.
-        stands = self._do(
+        positions = self._execute(
             "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"
         ).fetchall()
-        self._catch_up(upto=stands[0][0])
+        self._catch_up(upto=positions[0][0])
         for table in self._model.tables:
-            self._do("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
+            self._execute("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
         for table in self._model.tables:
-            self._do("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
-        self._do(
+            self._execute("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
+        self._execute(
             "UPDATE {live}.projection_positions AS live"
             " SET position = shadow.position, version = shadow.version"
             " FROM {shadow}.projection_positions AS shadow"
             " WHERE live.name = {name} AND shadow.name = live.name"
         )
 
-    def _do(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
+    def _execute(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
         """Run a statement with the schemas and the name of the read model put in."""
         composed = SQL(statement).format(
             live=self._live, shadow=self._shadow, name=Literal(self._model.name), **names

@@ -28,8 +28,8 @@ def create(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[st
             "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))",
             ["/placet/migrate"],
         )
-        stands = connection.execute(POSITIONS["read"]).fetchall()
-        versions = {name: version for name, _, version in stands}
+        positions = connection.execute(POSITIONS["read"]).fetchall()
+        versions = {name: version for name, _, version in positions}
         stale = []
         for model in models:
             if versions.get(model.name, model.version) != model.version:

@@ -63,7 +63,7 @@ class GraphQLClient:
                         tail=process.tail,
                         leases=process.leases,
                         dispatcher=process.dispatcher,
-                        polling=process.long_polling,
+                        long_polling=process.long_polling,
                         executions=ExecutionQuery(process.pool, checkpoints),
                         approvals=ApprovalQuery(process.pool, checkpoints),
                     ),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.measure import Claim, Result, markdown, percentile
+from bench.measure import Bound, Result, markdown, percentile
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_rows_with_a_column_in_common_are_a_table_in_markdown() -> None:
     result.add("push", waiting=1000, ms=9.876)
     result.add("bus", waiting=10, told="none")
     result.add("memory", MB=7.25)
-    result.claims.append(Claim("push to bus", 3, 4))
+    result.bounds.append(Bound("push to bus", 3, 4))
     result.notes.append("On a small machine.")
     assert markdown(result) == (
         "**Waiting**\n\n"

@@ -90,7 +90,7 @@ async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
         await one.start()
         first = await two.do(start())
         # As if it had been looked for a moment earlier.
-        monkeypatch.setattr(one.writer._unit_of_work, "mapped", AsyncMock(return_value={}))
+        monkeypatch.setattr(one.writer._unit_of_work, "find_start_keys", AsyncMock(return_value={}))
         second = await one.do(start())
     assert second.repeated
     assert second.execution.id == first.execution.id
@@ -157,12 +157,12 @@ def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(database_clock, "monotonic", lambda: clock)
     here = DatabaseClock()
     assert here.now() is None
-    here.hear(SOME_TIME)
+    here.set(SOME_TIME)
     clock = FRESH_SECONDS
     assert here.now() is not None
     clock += 0.001
     assert here.now() is None
-    here.hear(SOME_TIME - timedelta(hours=1))
+    here.set(SOME_TIME - timedelta(hours=1))
     clock += 1
     then = SOME_TIME - timedelta(hours=1) + timedelta(seconds=1)
     # Of two clocks that go apart, the other is never taken to be later than it is.
@@ -197,7 +197,7 @@ async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timede
         # The look at the clock with which a writer begins may come after its first commit.
         await process.start()
         before, real = overtaken(), await database_now(log_url)
-        process.writer._unit_of_work.time.hear(real + wrong)
+        process.writer._unit_of_work.clock.set(real + wrong)
         started = await process.start()
         assert overtaken() == before + 1
         assert real <= started.updated_at <= await database_now(log_url)
@@ -211,27 +211,27 @@ async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) ->
         delay = timedelta(milliseconds=30)
         real = await database_now(log_url)
         late = timedelta(milliseconds=-90)
-        process.writer._unit_of_work.time.hear(real + late)
+        process.writer._unit_of_work.clock.set(real + late)
         timer = SetTimer(by=ENGINE, execution_id=execution.id, key="t", delay=delay)
         [outcome] = await process.send(timer)
         assert accepted(outcome).execution.updated_at >= real
         for _ in range(20):
-            process.writer._unit_of_work.time.hear(await database_now(log_url) + late)
+            process.writer._unit_of_work.clock.set(await database_now(log_url) + late)
         [fired] = await process.until(execution.id, TimerFired)
         assert fired.at >= accepted(outcome).execution.updated_at + delay
 
 
 async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_url: str) -> None:
-    async with ServerProcess.open(log_url, look_every=0.05) as process:
+    async with ServerProcess.open(log_url, clock_interval=0.05) as process:
         unit_of_work = process.writer._unit_of_work
         async with asyncio.timeout(HANGS):
             # Nobody has commanded anything yet.
-            while unit_of_work.time.now() is None:
+            while unit_of_work.clock.now() is None:
                 await asyncio.sleep(0.01)
             before = unit_of_work.backend_pid
             with psycopg.connect(log_url, autocommit=True) as connection:
                 connection.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
-            while unit_of_work.backend_pid in {None, before} or unit_of_work.time.now() is None:
+            while unit_of_work.backend_pid in {None, before} or unit_of_work.clock.now() is None:
                 await asyncio.sleep(0.01)
         begin = AsyncMock(wraps=unit_of_work.begin)
         unit_of_work.begin = begin  # type: ignore[method-assign]
@@ -242,9 +242,9 @@ async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_
 async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         await process.start()
-        assert process.writer._unit_of_work.time.now() is not None
+        assert process.writer._unit_of_work.clock.now() is not None
         await process.writer._unit_of_work.drop()
-        assert process.writer._unit_of_work.time.now() is None
+        assert process.writer._unit_of_work.clock.now() is None
 
 
 async def test_what_was_sent_and_is_not_found_may_come_yet(

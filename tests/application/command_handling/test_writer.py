@@ -268,7 +268,7 @@ async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
         return encode(recorded)  # type: ignore[arg-type]
 
     monkeypatch.setattr("application.command_handling.batch.encode", faulty)
-    process.tail.listen(note)
+    process.tail.add_listener(note)
     granted, other = await process.send(grant(approval), step(two.id, "fine"))
     assert isinstance(granted, ZeroDivisionError)
     accepted(other)
@@ -276,7 +276,7 @@ async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
 
 
 async def test_a_look_at_the_clock_that_fails_stops_nobody(log_url: str) -> None:
-    async with ServerProcess.open(log_url, look_every=0.02) as process:
+    async with ServerProcess.open(log_url, clock_interval=0.02) as process:
         await process.start()
         looks = 0
         writer = process.writer
@@ -286,7 +286,7 @@ async def test_a_look_at_the_clock_that_fails_stops_nobody(log_url: str) -> None
             looks += 1
             raise ZeroDivisionError
 
-        writer._unit_of_work.look = look  # type: ignore[method-assign]
+        writer._unit_of_work.read_clock = look  # type: ignore[method-assign]
         await _until(lambda: looks > 1)
         # It may have left the connection in the middle of something.
         assert writer._unit_of_work.backend_pid is None
@@ -484,8 +484,8 @@ async def test_a_listener_that_fails_costs_nobody_else_anything(process: ServerP
     def fails(*_: object) -> None:
         raise ValueError
 
-    process.tail.listen(fails)
-    process.tail.listen(heard.extend)
+    process.tail.add_listener(fails)
+    process.tail.add_listener(heard.extend)
     execution = await process.start()
     await process.do(step(execution.id, "one"))
     assert len(heard) == 2

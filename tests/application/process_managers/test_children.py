@@ -157,14 +157,14 @@ async def test_an_event_whose_commands_can_not_be_found_is_skipped(
 ) -> None:
     parent, other = await process.start(), await process.start()
     faulty = child_id(parent.id, "faulty", 1)
-    birth = children._birth
+    birth = children._start_child
 
     def fails(execution: Execution, event: ChildStarted) -> StartExecution:
         if event.child_id == faulty:
             raise ZeroDivisionError
         return birth(execution, event)
 
-    monkeypatch.setattr(children, "_birth", fails)
+    monkeypatch.setattr(children, "_start_child", fails)
     with capture_logs() as lines:
         await bear(process, parent.id, "faulty")
         await process.until(await bear(process, other.id), Started)

@@ -33,7 +33,7 @@ async def test_one_leads_and_the_other_when_it_steps_down(log_url: str) -> None:
     async with standing(log_url) as one:
         await one.elected()
         async with standing(log_url) as two:
-            await asyncio.sleep(3 * leader_election.LOOK_EVERY)
+            await asyncio.sleep(3 * leader_election.CHECK_EVERY)
             assert (one.leads, two.leads) == (True, False)
             await one.close()
             await two.elected()
@@ -59,7 +59,7 @@ async def test_who_falls_silent_is_replaced(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader_election, "IDLE_SECONDS", 1)
-    monkeypatch.setattr(leader_election, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(leader_election, "ANSWER_TIMEOUT", 0.3)
     with Wire.open(log_url, tmp_path) as wire:
         async with standing(wire.url) as silent:
             await silent.elected()

@@ -155,7 +155,7 @@ async def test_old_leases_that_hold_nothing_are_forgotten(process: ServerProcess
     await process.leases.renew(ENGINE.id, "idle", LEASE)
     with psycopg.connect(process.url, autocommit=True) as connection:
         connection.execute("UPDATE worker_leases SET expires_at = now() - interval '2 days'")
-        await process.leases.forget()
+        await process.leases.delete_expired()
         rows = connection.execute("SELECT worker FROM worker_leases").fetchall()
     assert rows == [("holder",)]
     assert execution.id in await take(process, "other")

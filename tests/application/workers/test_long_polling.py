@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from application.workers.long_polling import Poll
+from application.workers.long_polling import PollResult
 from domain.execution.commands import CancelExecution
 from tests.application.server_process import ServerProcess, complete, grant
 from tests.application.workers.test_leases import run_out
@@ -25,14 +25,14 @@ async def poll(
     limit: int = 10,
     wait: timedelta = timedelta(0),
     holding: Mapping[UUID, int | None] | None = None,
-) -> Poll:
+) -> PollResult:
     async with asyncio.timeout(10):
         return await process.long_polling.claim(
             ENGINE, worker, ["default"], limit, LEASE, wait=wait, holding=holding
         )
 
 
-def ids(answer: Poll) -> list[UUID]:
+def ids(answer: PollResult) -> list[UUID]:
     return [grant.execution.id for grant in answer.grants]
 
 

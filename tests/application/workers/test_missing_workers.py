@@ -43,7 +43,7 @@ async def test_another_takes_over_after_the_grace(
 ) -> None:
     # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
     monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    sweep, next_end = process.dispatcher._sweep, process.leases.next_end
+    sweep, next_expiry = process.dispatcher._sweep, process.leases.next_expiry
     closed, under_way = asyncio.Event(), 0
 
     async def begun() -> None:
@@ -54,10 +54,10 @@ async def test_another_takes_over_after_the_grace(
     async def over() -> float | None:
         nonlocal under_way
         under_way -= 1
-        return await next_end() if closed.is_set() else None
+        return await next_expiry() if closed.is_set() else None
 
     monkeypatch.setattr(process.dispatcher, "_sweep", begun)
-    monkeypatch.setattr(process.leases, "next_end", over)
+    monkeypatch.setattr(process.leases, "next_expiry", over)
     execution = await process.start()
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(worker(process, capacity=1, grace=SOON, cut=True))

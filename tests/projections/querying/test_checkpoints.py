@@ -73,6 +73,6 @@ async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> 
     pausing = asyncio.create_task(asyncio.to_thread(checkpoints.pause, 60))
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
-    checkpoints.hurry()
+    checkpoints.end_pause()
     async with asyncio.timeout(10):
         await pausing

@@ -118,7 +118,7 @@ def test_it_goes_on_after_its_connections_were_cut(
     event_log.append(started(), requested())
     until(lambda: caught_up(event_log))
     assert_equal_to_fold(event_log.url, event_log.states)
-    assert any("lost the database" in line["event"] for line in log_entries)
+    assert any(line["event"] == "projector_unreachable" for line in log_entries)
 
 
 def test_an_event_that_cannot_be_read_stops_the_models_and_is_told(
@@ -134,9 +134,9 @@ def test_an_event_that_cannot_be_read_stops_the_models_and_is_told(
             [event_log.position],
         ).fetchall()
     begin()
-    until(lambda: any(line["event"] == "projection stopped" for line in log_entries))
+    until(lambda: any(line["event"] == "projection_stopped" for line in log_entries))
     assert set(positions(event_log.url).values()) == {event_log.position - 1}
-    line = next(line for line in log_entries if line["event"] == "projection stopped")
+    line = next(line for line in log_entries if line["event"] == "projection_stopped")
     assert f"position {event_log.position}" in line["error"]
     assert "execution.unheard.v1" in line["error"]
     assert metric("placet_projection_stopped", "executions") == 1
@@ -160,7 +160,7 @@ def test_a_read_model_that_fails_does_not_stop_the_other(
     shuffled(event_log, 10)
     begin(batch=5)
     until(lambda: positions(event_log.url)["executions"] == event_log.position)
-    until(lambda: any(line["event"] == "projection stopped" for line in log_entries))
+    until(lambda: any(line["event"] == "projection_stopped" for line in log_entries))
     assert positions(event_log.url)["approvals"] < event_log.position
     assert {line["model"] for line in log_entries if "model" in line} == {"approvals"}
     with psycopg.connect(event_log.url) as connection:
