@@ -36,7 +36,7 @@ class Bus:
 
     @asynccontextmanager
     async def subscribed(self, topic: str) -> AsyncIterator[asyncio.Queue[str]]:
-        """Give a queue of the topic's messages, for the block."""
+        """Return a queue of the topic's messages, for the block."""
         queue: asyncio.Queue[str] = asyncio.Queue()
         queues = self.subscribers.setdefault(topic, set())
         queues.add(queue)

@@ -45,7 +45,7 @@ class Jobs(Application[Any]):
 
 
 def jobs(url: str) -> Jobs:
-    """Give the application, with a connection for each caller."""
+    """Return the application, with a connection for each caller."""
     return Jobs(env={**library_settings(url), "POSTGRES_POOL_SIZE": str(max(IN_FLIGHT))})
 
 

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 @contextmanager
 def database(server: str, name: str) -> Iterator[str]:
-    """Give a fresh database on the server of another one, and drop it afterwards."""
+    """Return a fresh database on the server of another one, and drop it afterwards."""
     named = Identifier(f"bench_{name}")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(named))

@@ -60,12 +60,12 @@ mutation ($commands: [CommandInput!]!) {
 
 
 def started(number: int) -> dict[str, Any]:
-    """Give the input of a start."""
+    """Return the input of a start."""
     return {"workflow": "bench", "input": {"number": number, "who": "somebody"}}
 
 
 def body(query: str, **variables: Any) -> bytes:
-    """Give the body of a request."""
+    """Return the body of a request."""
     return json.dumps({"query": query, "variables": variables}).encode()
 
 
@@ -126,7 +126,7 @@ async def _sent(url: str, requests: list[bytes]) -> LoadResult:
 
 
 def _committed(url: str) -> tuple[float, float]:
-    """Give the seconds that all commits of a server took, and their number."""
+    """Return the seconds that all commits of a server took, and their number."""
     with urlopen(f"{url}/metrics") as response:  # noqa: S310 - a server of ours
         lines = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines())
     return float(lines["placet_commit_seconds_sum"]), float(lines["placet_commit_seconds_count"])

@@ -51,7 +51,7 @@ async def run(
 
 
 def _able(contenders: Sequence[str], result: Result) -> list[str]:
-    """Give those that can be run here, and note why the others can't."""
+    """Return those that can be run here, and note why the others can't."""
 
     def installed(names: Sequence[str], install: Callable[[], None]) -> Sequence[str]:
         try:

@@ -26,7 +26,7 @@ class LoadResult:
 
 
 def request(url: str, token: str, body: bytes) -> bytes:
-    """Give the bytes of a POST to ``/graphql``."""
+    """Return the bytes of a POST to ``/graphql``."""
     head = (
         f"POST /graphql HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
@@ -62,7 +62,7 @@ class PostConnection(asyncio.Protocol):
 
 
 def _whole(response: bytes) -> bytes | None:
-    """Give the body of a response, None if it is not all there yet."""
+    """Return the body of a response, None if it is not all there yet."""
     head, separator, body = response.partition(b"\r\n\r\n")
     if not separator:
         return None

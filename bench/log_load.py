@@ -44,7 +44,7 @@ async def writer(url: str) -> AsyncIterator[Writer]:
 
 
 def library_settings(url: str) -> dict[str, str]:
-    """Give the ``eventsourcing`` library's own settings for a database."""
+    """Return the ``eventsourcing`` library's own settings for a database."""
     fields = conninfo_to_dict(url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -57,12 +57,12 @@ def library_settings(url: str) -> dict[str, str]:
 
 
 def request(command: Command) -> Request:
-    """Give the command an id."""
+    """Return the command an id."""
     return Request(command=command, command_id=uuid4())
 
 
 async def send(to: Writer, commands: Iterable[Command]) -> int:
-    """Send commands in batches, each accepted. Gives the last position."""
+    """Send commands in batches, each accepted. Returns the last position."""
     position = 0
     for batch in batches(list(commands), AT_ONCE):
         for outcome in await to.handle([request(command) for command in batch]):

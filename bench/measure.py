@@ -50,19 +50,19 @@ class Result:
         self.rows.append(Row(what, figures))
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         bounds = [{**asdict(bound), "held": bound.held} for bound in self.bounds]
         return {**asdict(self), "claims": bounds}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the smallest value that so large a share of all does not exceed."""
+    """Return the smallest value that so large a share of all does not exceed."""
     ordered = sorted(values)
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
-    """Give the percentiles of latencies in seconds, as columns in milliseconds."""
+    """Return the percentiles of latencies in seconds, as columns in milliseconds."""
     return {
         "p50 ms": percentile(seconds, 0.5) * 1000,
         "p90 ms": percentile(seconds, 0.9) * 1000,
@@ -72,7 +72,7 @@ def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the median."""
+    """Return the median."""
     return statistics.median(values)
 
 
@@ -101,7 +101,7 @@ def show(result: Result) -> None:
 
 
 def markdown(result: Result) -> str:
-    """Give a result as Markdown, to be put into a page of the documentation as it is."""
+    """Return a result as Markdown, to be put into a page of the documentation as it is."""
     tables = []
     for header, *rows in _tables(result):
         aligned = ["---", *["---:"] * (len(header) - 1)]
@@ -113,7 +113,7 @@ def markdown(result: Result) -> str:
 
 
 def _tables(result: Result) -> Iterator[list[list[str]]]:
-    """Give the tables: the header of each, then its lines.
+    """Return the tables: the header of each, then its lines.
 
     A row belongs to the table before it if they have a column in common.
     """

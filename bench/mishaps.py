@@ -42,7 +42,7 @@ class Subject(WaitMethod, Protocol):
         """Let nothing reach who waits, for the block."""
 
     def command(self, item: Item) -> Sequence[str] | None:
-        """Give the arguments of a process that waits; None if the item ends with its process."""
+        """Return the arguments of a process that waits; None if the item ends with its process."""
 
 
 class ProxiedPlacet(PlacetWait):

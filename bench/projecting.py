@@ -128,7 +128,7 @@ async def _fill(url: str, number: int) -> int:
 
 @contextmanager
 def _copy(url: str) -> Iterator[str]:
-    """Give a copy of the database, which nobody is connected to."""
+    """Return a copy of the database, which nobody is connected to."""
     name = "bench_copy"
     source = conninfo_to_dict(url)["dbname"]
     with psycopg.connect(make_conninfo(url, dbname="postgres"), autocommit=True) as connection:

@@ -196,7 +196,7 @@ class Cpu:
         self._server = psutil.Process(server.process.pid)
 
     def spent(self) -> dict[str, float]:
-        """Give the seconds so far."""
+        """Return the seconds so far."""
         postgres = self._postmaster.cpu_times()
         # Those of backends that have ended are their parent's children's.
         ended = postgres.children_user + postgres.children_system
@@ -209,7 +209,7 @@ class Cpu:
         }
 
     def of_others(self) -> float:
-        """Give the seconds of all other programs, from a start that is always the same."""
+        """Return the seconds of all other programs, from a start that is always the same."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
         cores = psutil.cpu_count() or 1

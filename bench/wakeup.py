@@ -54,7 +54,7 @@ class WakeupClients:
         self.waiter = waiter
 
     async def asked(self) -> placet.Approval:
-        """Give an approval that is pending."""
+        """Return an approval that is pending."""
         started = await self.operator.start("wake")
         assert started.execution is not None
         accepted = await self.engine.request_approval(
@@ -178,7 +178,7 @@ class BareClient:
             yield cls(server, socket, post)
 
     async def measure(self, approval: placet.Approval) -> float:
-        """Give the seconds from the request's bytes to the subscription's message."""
+        """Return the seconds from the request's bytes to the subscription's message."""
         key = str(next(self._numbers))
         variables = {"id": approval.execution_id, "after": 0}
         payload = {"query": EVENTS, "variables": variables}
@@ -231,7 +231,7 @@ class Floor:
                 yield cls(writes, notified)
 
     async def measure(self) -> float:
-        """Give the seconds from the insert to its notification at the other connection."""
+        """Return the seconds from the insert to its notification at the other connection."""
         waiting = asyncio.ensure_future(anext(self._notified))
         await asyncio.sleep(random.uniform(0.002, 0.01))
         began = time.perf_counter()

@@ -42,7 +42,7 @@ class WaitMethod(Protocol):
         """Decide, and say whether whoever does so was told that it counts."""
 
     async def requests(self) -> float:
-        """Give the number of requests so far that were answered by another process."""
+        """Return the number of requests so far that were answered by another process."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class EngineWait:
 
 
 async def answered(server: Stack) -> float:
-    """Give how many operations a server has answered over HTTP."""
+    """Return how many operations a server has answered over HTTP."""
     async with httpx.AsyncClient() as http:
         told = (await http.get(f"{server.url}/metrics")).text
     return sum(

@@ -32,7 +32,7 @@ Tools = dict[str, Callable[..., Awaitable[Any]]]
 
 
 def tools(gate: Gate, conversation: str) -> Tools:
-    """Give the tools of one conversation: asked again in it, the same call is the same call."""
+    """Return the tools of one conversation: asked again in it, the same call is the same call."""
 
     async def look_up(customer: str) -> str:
         return f"{customer} has paid 120 euros"

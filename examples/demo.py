@@ -76,12 +76,12 @@ class Trips:
         return await run.step(self.book, clearance.payload, clearance=clearance)
 
     async def estimate(self, trip: dict[str, Any]) -> dict[str, Any]:
-        """Give the trip with its cost in euros."""
+        """Return the trip with its cost in euros."""
         say(f"estimated  the trip to {trip['to']}; now it waits for finance")
         return {**trip, "euros": 180 * trip["days"] + 240}
 
     async def book(self, cost: dict[str, Any]) -> dict[str, Any]:
-        """Give the number of the booking."""
+        """Return the number of the booking."""
         say(f"booked     the trip to {cost['to']} for {cost['euros']} euros, exactly as granted")
         return {"booking": f"{cost['to'].upper()[:3]}-{cost['euros']}"}
 
@@ -127,7 +127,7 @@ def _until_last_question(case: Case) -> Case:
 
 
 async def show_one(server: Stack, trips: Trips) -> placet.Approval:
-    """Start the trips, decide the first and show it go on. Gives the next one to decide."""
+    """Start the trips, decide the first and show it go on. Returns the next one to decide."""
     async with (
         placet.Client(server.url, server.tokens["operator"]) as operator,
         placet.Client(server.url, server.tokens["approver-b"]) as approver,
@@ -195,7 +195,7 @@ async def demo(server: Stack) -> None:
 
 
 def free_port() -> int:
-    """Give the usual port, or 0 for any if it is taken."""
+    """Return the usual port, or 0 for any if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -48,7 +48,7 @@ async def deploy(run: Run, release: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
-    """Give an engine that has the workflow."""
+    """Return an engine that has the workflow."""
     made = Engine(url, token=token, queues=[queue])
     made.workflow(deploy)
     return made

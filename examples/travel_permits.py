@@ -67,7 +67,7 @@ async def travel_permit(run: Run, permit: str) -> dict[str, str]:
 
 
 def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
-    """Give an engine that has the workflow."""
+    """Return an engine that has the workflow."""
     made = Engine(url, token=token, queues=[queue])
     made.workflow(travel_permit)
     return made

@@ -1,4 +1,4 @@
-"""One attempt to decide a batch's commands, on what is known of the log or under its lock."""
+"""Loads the states for a batch of commands and decides it, with or without the log's lock."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -16,9 +16,9 @@ LONG = 2 * SNAPSHOT_INTERVAL
 
 
 class BatchLoader:
-    """Gathers the heads that the groups are about, from the cache and else from the log.
+    """Loads the heads that the commands need, from the cache or else from the log.
 
-    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then.
+    Call :meth:`gather` first. Raises psycopg errors; then nothing was recorded.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class BatchLoader:
         self._damaged: dict[UUID, Exception] = {}
 
     async def gather(self) -> None:
-        """Find the heads."""
-        # As a rule these do not exist yet; one that does is found under the lock.
+        """Load the heads."""
+        # These usually do not exist yet. One that does is found under the lock.
         new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
         await self._unit_of_work.connect()
         if self._keys:
@@ -61,11 +61,12 @@ class BatchLoader:
         }
 
     def decide_without_lock(self) -> CommandBatch | None:
-        """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
+        """Decide on the loaded heads. The commit must check that they are still the latest.
 
-        None if it takes the lock to know. Who holds an execution changes without an event when it
-        is given back, so that is known of those only that were never claimed. A timer must not
-        fire, or seem to, before its time, as it might by a time that is a little behind.
+        Returns None if the decision needs the lock. This is so for a claim, unless the execution
+        was never claimed: a release changes the holder without an event. It is also so for commands
+        that need the exact time: the estimated time is a little behind, and a timer must not fire
+        early.
         """
         now = self._unit_of_work.clock.now()
         if now is None or self._damaged:
@@ -82,7 +83,7 @@ class BatchLoader:
         return batch
 
     async def decide_under_lock(self) -> CommandBatch:
-        """Take the lock, fold in what other processes added, and decide."""
+        """Take the lock, fold the events that other processes appended, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
         locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
         long = {
@@ -91,7 +92,7 @@ class BatchLoader:
             if version > LONG and id_ not in self._heads and id_ not in self._damaged
         }
         if long:
-            # Folding these would take too long while all others wait for the lock.
+            # Folding these takes long, and under the lock all other processes would wait.
             await self._unit_of_work.rollback()
             await self._load(long)
             locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
@@ -103,7 +104,7 @@ class BatchLoader:
         return batch
 
     async def _load(self, ids: set[UUID]) -> None:
-        """Load cold streams, many in two round trips."""
+        """Load executions that are not in the cache, together in two round trips."""
         loaded = await self._unit_of_work.load(load_heads(dict.fromkeys(ids, LATEST)))
         for id_, head in loaded.items():
             if isinstance(head, Exception):
@@ -112,10 +113,10 @@ class BatchLoader:
                 self._heads[id_] = head
 
     async def _catch_up(self, locked: LockedState) -> None:
-        """Fold in what other processes added, under the lock."""
+        """Fold the events that other processes appended, under the lock."""
         for execution_id, head in list(self._heads.items()):
             if head.version > locked.versions.get(execution_id, 0):
-                # The log went back behind what was seen of it: only the log counts.
+                # The log lacks events that were seen before, so drop the head and read the log.
                 del self._heads[execution_id]
         known = {id_: head.version for id_, head in self._heads.items()}
         behind = {

@@ -1,4 +1,4 @@
-"""The writer's connection: what it reads under the log's lock, and what it commits."""
+"""The writer's connection: it reads under the log's lock, and commits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from domain.execution.events import Resumed
 T = TypeVar("T")
 
 _CLOCK = "SELECT clock_timestamp() AS now"
-# One statement for all that each batch asks, because each statement costs the driver more than the
-# server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
+# One statement for everything that each batch reads, because a statement costs the driver more than
+# the server. One index look-up for each execution: max() with GROUP BY would read all its events.
 _VERSIONS = """
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT clock.now, ids.id, e.originator_version AS version
@@ -50,13 +50,13 @@ _REPEATS = """
 
 
 class OvertakenError(Exception):
-    """The log is not as a batch expected it to be; nothing was committed."""
+    """The log has changed since the batch was decided, and nothing was committed."""
 
 
 class Committed(NamedTuple):
-    """Where a commit's events and the repeats' last events lie in the log.
+    """The positions of a commit's events, and of the last events of repeats.
 
-    ``after`` is the position of the log's last event before it, None if that is not known.
+    ``after`` is the position of the log's last event before the commit, None if it is not known.
     """
 
     after: int | None
@@ -65,7 +65,7 @@ class Committed(NamedTuple):
 
 
 class LockedState(msgspec.Struct, frozen=True):
-    """What is true while the lock is held."""
+    """The time, versions, start keys and holds, as read under the log's lock."""
 
     now: datetime
     versions: dict[UUID, int]
@@ -74,9 +74,9 @@ class LockedState(msgspec.Struct, frozen=True):
 
 
 class UnitOfWork:
-    """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
+    """One connection, opened when it is needed. Call :meth:`drop` after any psycopg error.
 
-    ``on_connect`` is called whenever it was opened: behind it may be another server by now.
+    ``on_connect`` is called after each connect, because it may reach another PostgreSQL server.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class UnitOfWork:
         self._appending: AsyncCursor[str] | None = None
 
     async def drop(self) -> None:
-        """Close the connection, and with it roll back whatever it was in."""
+        """Close the connection, which rolls back an open transaction."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = self._appending = None
@@ -97,34 +97,35 @@ class UnitOfWork:
 
     @property
     def backend_pid(self) -> int | None:
-        """The process id of the database's end of the connection, None if there is none."""
+        """The process id of the PostgreSQL backend, None if there is no connection."""
         return None if self._connection is None else self._connection.info.backend_pid
 
     async def read_clock(self) -> None:
-        """Look at the database's clock, so that the next commit can be sent without it."""
+        """Read the database's clock, so that the next batch can be decided without the lock."""
         await self.connect()
         [row] = await self._fetch(_CLOCK, [])
         self.clock.set(row["now"])
 
     async def find_start_keys(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
-        """Give the executions that these keys began, without the lock."""
+        """Return the executions that were started with these keys, without the lock."""
         return _by_start_key(await self._fetch(_KEYS, _columns(keys, 3)))
 
     async def connect(self) -> None:
-        """Open the connection if there is none, or if the server has ended it meanwhile.
+        """Open the connection if there is none, or if the server has closed it.
 
-        Found out later, nobody could say whether what was sent had been committed.
+        The check comes before sending. If a commit were sent on a closed connection, it would be
+        unknown whether it had been carried out.
         """
         if self._connection is not None and _has_unread_data(self._connection):
             await self.drop()
         await self._connected()
 
     async def load(self, load: Load[T]) -> T:
-        """Carry out a load on this connection."""
+        """Run a load on this connection."""
         return await run(load, lambda statement: self._fetch(*statement))
 
     async def rollback(self) -> None:
-        """Give the lock back, with nothing done."""
+        """Roll back, which releases the lock."""
         await (await self._connected()).execute("ROLLBACK")
 
     async def begin(
@@ -132,7 +133,7 @@ class UnitOfWork:
     ) -> LockedState:
         """Begin a transaction, take the lock and read.
 
-        ``ids`` are the streams that the commands are about, at least one.
+        ``ids`` are the executions that the commands are about, at least one.
         """
         await self._recorder.begin(await self._connected())
         streams = await self._fetch(_VERSIONS, [list(ids)])
@@ -153,11 +154,11 @@ class UnitOfWork:
         )
 
     async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
-        """Give the rows of these executions after the version known of each, in order."""
+        """Return the rows of these executions after their known versions, in order."""
         return await self._fetch(*events_between(known))
 
     async def commit(self, batch: CommandBatch) -> Committed:
-        """Insert what the batch decided under the lock and commit."""
+        """Insert the events of a batch that was decided under the lock, and commit."""
         appended = await self._append(batch, {}, None) if batch.appended else None
         repeats = await self._repeats(batch)
         await (await self._connected()).execute("COMMIT")
@@ -168,11 +169,11 @@ class UnitOfWork:
     async def commit_expecting(
         self, batch: CommandBatch, versions: Mapping[UUID, int]
     ) -> Committed:
-        """Take the lock, insert what the batch decided and commit, in one statement.
+        """Take the lock, insert the events of the batch and commit, in one statement.
 
-        ``versions`` is what the batch took for the last version of each execution, 0 for none.
-        Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
-        key was taken meanwhile; the connection can be used on after it.
+        ``versions`` has the versions that the batch was decided on, 0 for a new execution. Raises
+        OvertakenError if one of them is no longer the last, if the batch's time is wrong, or if a
+        start key was used meanwhile. The connection stays usable.
         """
         try:
             appended = await self._append(batch, versions, batch.now)
@@ -181,9 +182,9 @@ class UnitOfWork:
         return Committed(appended.last, appended.positions, await self._repeats(batch))
 
     async def look_up(self, batch: CommandBatch) -> Committed | None:
-        """Say what a commit whose answer was lost came to: None if it never happened.
+        """Find a commit whose answer was lost. Returns None if it did not happen.
 
-        Takes the lock first, since the commit may still be in flight.
+        Takes the lock first, because the commit may still be in flight.
         """
         first = batch.appended[0]
         base = {
@@ -231,21 +232,21 @@ class UnitOfWork:
         return await (await connection.execute(query, params, prepare=True)).fetchall()
 
     async def _repeats(self, batch: CommandBatch) -> dict[Repeat, EventPosition]:
-        """Give where the last event of each command lies that was carried out before."""
+        """Return the position of the last event of each repeated command."""
         if not batch.repeats:
             return {}
         return _repeat_positions(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
 
 
 def _has_unread_data(connection: AsyncConnection[DictRow]) -> bool:
-    """Say whether there is something to read, though nothing was asked: a last word, or the end."""
+    """Return whether data can be read although nothing was sent: an error, or the end."""
     readable = poll()
     readable.register(connection.fileno(), POLLIN)
     return bool(readable.poll(0))
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
-    """Give rows as so many arrays, for unnest()."""
+    """Return rows as arrays, one for each column, for unnest()."""
     arrays = [list(column) for column in zip(*rows, strict=True)]
     return arrays or [[] for _ in range(width)]
 
@@ -273,7 +274,7 @@ def _repeat_positions(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repe
 
 
 def _time(row: DictRow) -> datetime | None:
-    """Give when an event was recorded, None if it can't be read: the others must not pay for it."""
+    """Return when an event was recorded, None if it can't be read."""
     try:
         return logged(row).recorded.at
     except DAMAGE:

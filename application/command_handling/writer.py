@@ -1,9 +1,9 @@
-"""The writer: one task that turns all commands queued at a moment into one commit.
+"""The writer: one task that decides all queued commands as a batch and commits the events.
 
-Throughput comes from the batches, order from the log's lock. As a rule a batch is decided on the
-states in the cache and sent with them as a condition, so that lock, check and commit are one round
-trip; if another process was there first, it is decided anew under the lock. Nobody is told anything
-before the commit, also no refusal and no repeat, because they are true of the state at the lock.
+A batch is usually decided on the states in the cache. The statement that commits it also takes the
+log's lock and checks that these states are still the latest, so there is one round trip. If another
+process has committed first, the batch is decided again under the lock. All answers wait for the
+commit, also refusals and repeats, because they depend on the state under the lock.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_SECONDS = 5.0
 CLOCK_INTERVAL = 5.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
-UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
+UNKNOWN = "the database's answer was lost; repeat the command, which is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
 
 
 class Commit(NamedTuple):
-    """Events just committed, each with the head after it.
+    """The events of a commit, each with the head after it.
 
-    ``after`` is the position of the event before the first of them, None if that is not known.
+    ``after`` is the position of the event before the first of them, None if it is not known.
     """
 
     after: int | None
@@ -57,7 +57,7 @@ class Commit(NamedTuple):
 
 
 class _UnansweredError(Exception):
-    """A batch was sent to be committed, and the answer is an error or none."""
+    """A commit was sent, and the answer was an error or did not come."""
 
     def __init__(self, batch: CommandBatch, reason: Exception) -> None:
         super().__init__(str(reason))
@@ -66,14 +66,14 @@ class _UnansweredError(Exception):
 
 
 class Writer:
-    """Takes requests on an event loop and answers each when its commit is done.
+    """Takes requests on an event loop, and answers each after its commit.
 
-    ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
-    ``time_limit`` the seconds after which a caller is told that the outcome is not known. After
-    ``clock_interval`` seconds it looks at the database's clock, if it has nothing to do: what comes
-    after a long rest can then be committed in one round trip, on a connection that works.
-    ``on_commit`` is called after each commit with events, before anybody is answered, and before
-    the cache has the states; it must not wait.
+    ``queue_limit`` is how many requests may wait, ``batch_limit`` how many one commit may have.
+    After ``time_limit`` seconds a caller is answered that the outcome is not known. An idle writer
+    reads the database's clock every ``clock_interval`` seconds. So the first command after a quiet
+    period can be committed in one round trip, on a connection that works. ``on_commit`` is called
+    after each commit with events, before any answer and before the cache has the states. It must
+    not block.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Writer:
     ) -> None:
         self._log = log
         self._states = recent.states
-        # A server that took over from another one may have lost what was seen of the log.
+        # After a failover, the new PostgreSQL may lack events that are in memory here.
         self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
@@ -107,32 +107,32 @@ class Writer:
 
     @property
     def depth(self) -> int:
-        """The number of requests that wait for their turn."""
+        """The number of requests in the queue."""
         return self._depth
 
     def start(self) -> None:
-        """Begin, on the loop that runs."""
+        """Start the task on the running event loop."""
         self._task = asyncio.create_task(self._run(), name="placet-writer")
         metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
         self._schedule_clock_reading()
 
     async def close(self) -> None:
-        """Answer what is queued, take nothing more and end."""
+        """Accept no further requests, answer the queued ones, and stop."""
         self._closing = True
         self._changed.set()
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         if self._task is not None:
             await self._task
-        # It would keep this writer, and the states that it has.
+        # The metric's function would keep this writer and its states in memory.
         metrics.QUEUE_DEPTH.set_function(lambda: 0)
         await asyncio.to_thread(self._snapshots.close)
         await self._unit_of_work.drop()
 
     async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
-        """Carry requests out and give one outcome for each, in order.
+        """Carry out requests, and return one outcome for each, in order.
 
-        ``chained``: after a refused request, later ones of the same execution are SKIPPED.
+        ``chained``: after a refused request, later ones for the same execution are SKIPPED.
         """
         if not requests:
             return []
@@ -164,7 +164,7 @@ class Writer:
                 await self._unit_of_work.drop()
                 answers = {group: [error for _ in group.requests] for group in groups}
             if not self._queue:
-                # Whoever was woken by the commit goes first.
+                # Let the tasks run first that the commit has woken.
                 await asyncio.sleep(0)
             metrics.BATCH_SIZE.observe(sum(len(group.requests) for group in groups))
             for group, outcomes in answers.items():
@@ -172,7 +172,7 @@ class Writer:
                 group.answer(outcomes)
 
     async def _take(self) -> list[RequestGroup]:
-        """Give what is queued, at least one group, or none at the end."""
+        """Wait for groups in the queue, and return them. Returns none at the end."""
         while not self._queue and not self._closing:
             if self._clock_due:
                 await self._read_clock()
@@ -202,15 +202,15 @@ class Writer:
         try:
             await self._unit_of_work.read_clock()
         except DATABASE_ERRORS:
-            # Whoever commands next is told what is wrong.
+            # The next command reports the error.
             await self._unit_of_work.drop()
         except Exception:  # noqa: BLE001 - logged, and the writer goes on
             _log.exception("clock_reading_failed")
             await self._unit_of_work.drop()
 
     async def _process(self, groups: list[RequestGroup]) -> dict[RequestGroup, list[Outcome]]:
-        # A connection may have died unnoticed since it was last used, so each batch has a second
-        # try on a new one. What was not committed is simply decided again.
+        # The connection may have broken since it was last used, so each batch gets a second try on
+        # a new one. A batch that was not committed can be decided again.
         may_commit_later = False
         for _ in range(2):
             began = perf_counter()
@@ -237,7 +237,7 @@ class Writer:
                     may_commit_later = True
                     break
                 if looked_up is None:
-                    # It may be on its way still, and is carried out if no try comes before it.
+                    # It may still be in flight, and is carried out unless the second try is first.
                     may_commit_later = may_commit_later or isinstance(
                         error.reason, psycopg.OperationalError
                     )
@@ -256,7 +256,7 @@ class Writer:
     async def _decide_and_commit(
         self, groups: list[RequestGroup]
     ) -> tuple[CommandBatch, Committed]:
-        """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
+        """Decide and commit. Raises _UnansweredError if it is unknown whether it was committed."""
         loader = BatchLoader(self._unit_of_work, self._states, groups)
         await loader.gather()
         batch = loader.decide_without_lock()
@@ -308,12 +308,12 @@ class Writer:
         try:
             self._on_commit(Commit(committed.after, entries, writer_pid))
         except Exception:  # noqa: BLE001 - logged
-            # It is committed, whatever becomes of those who are told.
+            # The commit is done, so an error of a follower must not fail the commands.
             _log.exception("commit_not_published")
 
 
 async def _send(batch: CommandBatch, commit: Awaitable[Committed]) -> Committed:
-    """Give what the commit came to. Raises _UnansweredError if it may have happened or not."""
+    """Send the commit. Raises _UnansweredError if it is unknown whether it was committed."""
     try:
         return await commit
     except psycopg.errors.LockNotAvailable:

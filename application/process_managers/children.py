@@ -1,9 +1,9 @@
-"""Parents and children: what one execution asks of another, carried out and told by the service.
+"""The process manager of children: starts and cancels them, and reports their end to the parent.
 
-No commit spans two executions, so a parent records that a child is to be started, and from that
-event the child is started; when it has ended, that is told to the parent. Each is an ordinary
-command that does no harm when repeated, sent by one process for all, from a position in the log
-that is moved on after it.
+No commit changes two executions. So the parent records ChildStarted, and then this process manager
+sends StartExecution for the child. When the child has ended, it sends EndChild to the parent. These
+commands are idempotent. Only the leader sends them. The position in the log is saved after they
+were carried out, so that after a failure they are sent again.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ INTERVAL = 1.0
 PAUSE = 0.2
 AT_ONCE = 256
 TRIES = 5
-"""So often a command is sent that fails for no reason of its own or of the database."""
+"""How often a command is sent that fails with an unexpected error."""
 AGAIN = frozenset({RefusalCode.OVERLOADED, RefusalCode.OUTCOME_UNKNOWN})
 
 _POSITION = "SELECT position FROM projection_positions WHERE name = 'children'"
@@ -49,7 +49,7 @@ _SAVE_POSITION = """
 
 
 class ChildProcessManager:
-    """One for a process. That of the leader acts."""
+    """Follows the log and sends commands while this process is the leader."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ChildProcessManager:
         self._saved_at = 0.0
 
     async def start(self) -> None:
-        """Begin to follow the log."""
+        """Start to follow the log."""
         self._tasks = [asyncio.create_task(self._run(), name="placet-children")]
 
     async def close(self) -> None:
@@ -109,9 +109,9 @@ class ChildProcessManager:
         self._saved_at = monotonic()
 
     async def _commands_or_none(self, event: LoggedEvent) -> list[Command]:
-        """Give the commands that an event causes; none if they can't be found, which is reported.
+        """Return the commands that an event causes. An error is reported, and gives no commands.
 
-        All others would wait for this event otherwise, also after a restart.
+        Otherwise an event with an error would stop all later ones, also after a restart.
         """
         try:
             return await self._commands(event)
@@ -127,7 +127,7 @@ class ChildProcessManager:
             return []
 
     async def _commands(self, event: LoggedEvent) -> list[Command]:
-        """Give the commands to relatives of which this event is the reason."""
+        """Return the commands to the parent or children that an event causes."""
         recorded = event.recorded
         if not isinstance(recorded.event, (ChildStarted, Retried, *ENDS)):
             return []
@@ -149,7 +149,10 @@ class ChildProcessManager:
         return commands
 
     async def _ends_since_failure(self, parent: Execution) -> list[Command]:
-        """Tell of children that ended while their parent had failed, which takes no news then."""
+        """Return the commands for children that ended while their parent was failed.
+
+        A failed parent refuses EndChild, so it is sent again after the parent was retried.
+        """
         awaited = [child.id for child in parent.children.values() if child.outcome is None]
         children = [await self._reader.execution(id_) for id_ in awaited]
         return [
@@ -159,9 +162,9 @@ class ChildProcessManager:
         ]
 
     async def _carry_out(self, commands: Sequence[tuple[Command, LoggedEvent]]) -> None:
-        """Send commands until each has an outcome, some at a time.
+        """Send commands in parts until each has an outcome.
 
-        There may be more than the writer's queue takes: then they are sent in smaller parts.
+        If the writer's queue is full, smaller parts are sent.
         """
         left = deque(commands)
         at_once = AT_ONCE
@@ -182,7 +185,7 @@ class ChildProcessManager:
             for (command, cause), outcome in zip(sent, outcomes, strict=True):
                 faults[command.execution_id] += _is_fault(outcome)
                 if faults[command.execution_id] >= TRIES:
-                    # It would fail in the same way for ever, and all others would wait for it.
+                    # It would probably fail for ever, and all others would wait for it.
                     _report(command, outcome)
                 elif follow_up := _follow_up(command, outcome):
                     again.append((follow_up, cause))
@@ -198,7 +201,7 @@ def _is_overload(outcome: Outcome) -> bool:
 
 
 def _is_fault(outcome: Outcome) -> bool:
-    """Whether a command failed by a fault of the program, which may be there for ever."""
+    """Whether a command failed with an unexpected error, which may be permanent."""
     return isinstance(outcome, Exception) and not isinstance(outcome, (UnavailableError, *DAMAGE))
 
 
@@ -213,7 +216,7 @@ def _report(command: Command, outcome: Outcome) -> None:
 
 
 def _follow_up(command: Command, outcome: Outcome) -> Command | None:
-    """Give what is still to be done for a command: itself again, or telling that it failed."""
+    """Return the next command: the same again, or one that reports a failed start, or None."""
     match outcome:
         case Accepted():
             return None
@@ -223,7 +226,7 @@ def _follow_up(command: Command, outcome: Outcome) -> Command | None:
             error = f"the child could not be started: {outcome.message}"
             return _end_child(command.parent, ExecutionState.FAILED, error=error)
         case Refused():
-            # The relative came to an end of its own, or is gone.
+            # The parent or child has ended already.
             return None
         case _ if isinstance(outcome, DAMAGE):
             _report(command, outcome)
@@ -233,7 +236,7 @@ def _follow_up(command: Command, outcome: Outcome) -> Command | None:
 
 
 def _start_child(parent: Execution, event: ChildStarted) -> StartExecution:
-    # Who started the parent has started the child, so four eyes bars the same people.
+    # The initiator of the parent is that of the child, so four eyes excludes the same people.
     return StartExecution(
         by=_as_operator(parent.initiator),
         execution_id=event.child_id,

@@ -1,9 +1,8 @@
-"""Leader election: of all server processes on one database, one acts for all of them.
+"""Leader election: of all server processes on one database, one is the leader.
 
 The leader is the process whose session holds an advisory lock of PostgreSQL. If the process dies,
-PostgreSQL ends its session and frees the lock. If the process is stopped, or its connection falls
-silent, PostgreSQL ends the session after ``IDLE_SECONDS`` without a sign of life. No clock on a
-wall takes part.
+PostgreSQL ends its session and frees the lock. If the process is suspended or unreachable,
+PostgreSQL ends the session after ``IDLE_SECONDS`` without a query. No wall clock is involved.
 """
 
 import asyncio
@@ -27,9 +26,10 @@ _ALIVE = "SELECT true"
 
 
 class LeaderElection:
-    """One for a process. Whatever the leader does must do no harm if it is done twice.
+    """Whether this process is the leader. There is one election in each process.
 
-    A process that was stopped has lost its turn, but may act once more before it notices.
+    A process that was suspended may act as the leader once more before it notices that it is not.
+    So whatever the leader does must be idempotent.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -47,11 +47,11 @@ class LeaderElection:
         await self._elected.wait()
 
     async def start(self) -> None:
-        """Stand for election, from now on."""
+        """Start to compete for leadership."""
         self._tasks = [asyncio.create_task(self._run(), name="placet-leader-election")]
 
     async def close(self) -> None:
-        """Step down. Another process can lead at once."""
+        """Stop, and free the lock. Another process can become the leader at once."""
         await stop(self._tasks)
 
     async def _run(self) -> None:
@@ -70,13 +70,13 @@ class LeaderElection:
             await asyncio.sleep(CHECK_EVERY)
 
     async def _lead(self, connection: AsyncConnection) -> None:
-        """Try to become the leader, then show every now and then that this process is alive."""
+        """Try to become the leader, then keep the session alive with regular queries."""
         while True:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
             if row[0] and not self.leads:
                 _log.info("leadership_won")
                 self._elected.set()
-            # Nobody is notified here. But if the session is ended, this raises at once.
+            # No notifications are expected. But this raises at once when the session ends.
             async for _ in connection.notifies(timeout=CHECK_EVERY):
                 pass

@@ -1,7 +1,7 @@
-"""The clock: lets timers fire when the database's time has come to them, never before.
+"""The process manager of timers: fires timers that are due by the database's time, never earlier.
 
-One process does it for all. A timer fires by an ordinary command, so that the event, the row that
-is due no more and the wake-up of the worker are one commit.
+It sends the command FireTimer for each, so that the event, the deletion of the timer's row and the
+wake-up of the worker are one commit. Only the leader does this.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _DELETE = "DELETE FROM execution_timers WHERE (execution_id, key, fires_at) = (%
 
 
 class _Due(NamedTuple):
-    """A timer that is due, ``late`` by so many seconds."""
+    """A timer that is due, and how many seconds it is late."""
 
     execution_id: UUID
     key: str
@@ -57,7 +57,7 @@ class _Due(NamedTuple):
 
 
 class TimerProcessManager:
-    """One for a process. That of the leader acts."""
+    """Fires timers while this process is the leader."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class TimerProcessManager:
         self._skipped: dict[UUID, float] = {}
 
     async def start(self) -> None:
-        """Begin to look for timers that are due."""
+        """Start to look for timers that are due."""
         self._tasks = [
             asyncio.create_task(self._run(), name="placet-timers"),
             asyncio.create_task(self._watch_timers(), name="placet-timers-watch"),
@@ -86,7 +86,7 @@ class TimerProcessManager:
         await stop(self._tasks)
 
     async def _watch_timers(self) -> None:
-        """Look anew when a timer was set: it may be due before the one that is waited for."""
+        """End the pause when a timer is set, because it may be due before the other ones."""
         position = self._tail.position
         while True:
             try:
@@ -94,7 +94,7 @@ class TimerProcessManager:
                     position = page.position
                     if any(isinstance(each.recorded.event, TimerSet) for each in page.events):
                         self._timer_set.set()
-            except Exception:  # noqa: BLE001 - logged; without it a timer is a moment late at most
+            except Exception:  # noqa: BLE001 - logged; timers are at most MAX_PAUSE late
                 _log.exception("timers_watch_failed")
                 position = self._tail.position
                 await asyncio.sleep(MAX_PAUSE)
@@ -115,7 +115,7 @@ class TimerProcessManager:
             self._timer_set.clear()
 
     async def _fire_due(self) -> float:
-        """Let fire what is due. Gives the seconds after which to look again."""
+        """Fire the timers that are due. Returns the seconds until the next look."""
         now = monotonic()
         self._skipped = {id_: until for id_, until in self._skipped.items() if until > now}
         skipped = list(self._skipped)
@@ -144,7 +144,7 @@ class TimerProcessManager:
         return 0.0 if all(done) else PAUSE
 
     async def _handle_outcome(self, timer: _Due, outcome: Outcome) -> bool:
-        """Take note of what became of a timer; False if it should be tried again a little later."""
+        """Handle the outcome of firing a timer. False if it should be tried again soon."""
         match outcome:
             case Accepted(repeated=False):
                 TIMER_SECONDS.observe(timer.late)
@@ -152,8 +152,8 @@ class TimerProcessManager:
             case Refused(code=RefusalCode.OVERLOADED | RefusalCode.OUTCOME_UNKNOWN):
                 return False
             case Accepted() | Refused():
-                # It fired or was cancelled after the row was read, or its execution ended. As a
-                # rule its row went with that. One that did not would be due for ever.
+                # The timer fired or was cancelled after the row was read, or its execution ended.
+                # That usually deletes the row. A row that is left would be due for ever.
                 async with self._pool.connection() as connection:
                     await connection.execute(_DELETE, (*timer[:2], timer.fires_at))
                 return True

@@ -1,7 +1,7 @@
-"""The tail: what is appended to the log, handed to whoever follows it, in order and without a gap.
+"""The event tail: passes new events to everything that follows the log, in order, without a gap.
 
-This process's writer hands its commits over directly. For those of other processes there is
-LISTEN, and a poll for what a notification missed.
+The writer of this process passes its commits on directly. For commits of other processes the tail
+listens to notifications of PostgreSQL, and polls in case one was missed.
 """
 
 import asyncio
@@ -30,22 +30,21 @@ CALL_DELAY = 0.003
 _ANY = EventQuery()
 
 EventListener = Callable[[Sequence[FoldedEvent]], None]
-"""Takes events as they are appended. Those of other processes may have no head yet."""
+"""A function that gets new events. Events of other processes may have no head yet."""
 
 
 class EventPage(NamedTuple):
-    """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
+    """Events in the order of the log: all that match, up to and including ``position``."""
 
     events: tuple[LoggedEvent, ...]
     position: int
 
 
 class EventTail:
-    """Puts what is appended into ``recent``, and hands it to those who follow the log.
+    """Adds new events to ``recent``, and passes them to the followers of the log.
 
-    ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
-    called on the loop soon after there are new events, when those who wait for them have them:
-    whoever is woken by it takes no time from them.
+    ``poll`` is after how many seconds the log is read if a notification was missed. ``on_events``
+    is called on the event loop shortly after new events, so that its work does not delay followers.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class EventTail:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin at the log's end. Raises psycopg errors if the database is away."""
+        """Start at the end of the log. Raises psycopg errors if the database is unavailable."""
         self.recent.begin(await self._reader.position())
         self._tasks = [
             asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
@@ -78,13 +77,13 @@ class EventTail:
         ]
 
     async def close(self) -> None:
-        """Stop. Those who follow wait until they are cancelled."""
+        """Stop. Followers get no more events; they end when they are cancelled."""
         await stop(self._tasks)
 
     def drain(self) -> None:
         """End all waits in :meth:`wait_for`, now and later, because the server is ending.
 
-        Those who follow go on until they are cancelled.
+        Followers continue until they are cancelled.
         """
         self._draining = True
         for key in tuple(self._waiting):
@@ -99,9 +98,10 @@ class EventTail:
             self._wake.set()
 
     def add_listener(self, listener: EventListener) -> None:
-        """Have all events handed over in the moment in which they are known, before all followers.
+        """Call a function with all new events, before any follower gets them.
 
-        In order and without a gap, from the position at the start. It must neither raise nor wait.
+        It gets them in order and without a gap, from the position at the start of the tail. It must
+        neither raise nor block.
         """
         self._listeners.append(listener)
 
@@ -112,14 +112,14 @@ class EventTail:
         execution_id: UUID | None = None,
         idle: float = 15.0,
     ) -> AsyncGenerator[EventPage, None]:
-        """Give events after a position (None: from now on), first from the log and then live.
+        """Yield pages of events after a position (None: from now on), from the log and then live.
 
-        A batch without events comes when there were none for ``idle`` seconds. Never ends.
+        Yields an empty page if there was no event for ``idle`` seconds. Never ends.
         """
         position = self.position if after is None else after
         while True:
             idled = position >= self.position and not await self._wait(execution_id, idle)
-            # Also after an idle time it is looked: something may have come at its very end.
+            # Also after a timeout, because an event may have come at its very end.
             page = self._from_memory(position, execution_id)
             if page is None:
                 page = await self._from_log(position, execution_id)
@@ -129,21 +129,21 @@ class EventTail:
 
     @property
     def position(self) -> int:
-        """The position of the last event that is known of."""
+        """The position of the last known event."""
         return self.recent.position
 
     @property
     def draining(self) -> bool:
-        """Whether the server is ending, so that nobody should wait any more."""
+        """Whether the server is ending, so that no request should wait any longer."""
         return self._draining
 
     async def wait_for_version(
         self, execution_id: UUID, version: int, *, after: int, seconds: float
     ) -> bool:
-        """Say whether the execution goes past a version within so many seconds.
+        """Wait until an execution has a later version. False after so many seconds.
 
-        ``after``: a position of the log from before that version was read. Says no before the
-        time is up if the server is ending.
+        ``after``: a position of the log from before the version was read. Returns False earlier if
+        the server is ending.
         """
 
         def past(event: LoggedEvent) -> bool:
@@ -159,9 +159,9 @@ class EventTail:
         after: int,
         seconds: float,
     ) -> bool:
-        """Say whether such an event comes after a position within so many seconds.
+        """Wait for a wanted event after a position. False after so many seconds.
 
-        Says no before the time is up if the server is ending.
+        Returns False earlier if the server is ending.
         """
         clock, position = asyncio.get_running_loop().time, after
         until = clock() + seconds
@@ -179,7 +179,7 @@ class EventTail:
                 await self._wait(execution_id, left)
 
     def _from_memory(self, after: int, execution_id: UUID | None) -> EventPage | None:
-        """Give what came after a position, None if some of it has to be read from the log."""
+        """Return the events after a position, None if some must be read from the log."""
         entries = self.recent.after(after)
         if entries is None:
             return None
@@ -218,11 +218,11 @@ class EventTail:
             try:
                 listener(entries)
             except Exception:  # noqa: BLE001 - logged
-                # The others must not miss what one could not take.
+                # The other listeners must get the events too.
                 _log.exception("listener_failed", position=self.position)
         for key in {None, *(entry.event.recorded.execution_id for entry in entries)}:
             self._release(key)
-        # After those who wait for it went on.
+        # Later, so that it does not delay the followers.
         asyncio.get_running_loop().call_soon(_observe, entries, now)
         if not self._call_scheduled:
             self._call_scheduled = True
@@ -255,7 +255,7 @@ class EventTail:
     async def _read_all(self) -> None:
         while True:
             events = await self._reader.events(_ANY, after=self.position, limit=PAGE)
-            # Meanwhile the writer may have handed over some of them.
+            # The writer may have passed on some of them meanwhile.
             new = [FoldedEvent(event, None) for event in events if event.position > self.position]
             for event in events:
                 if isinstance(event.recorded.event, Unreadable):

@@ -1,7 +1,7 @@
-"""What the tail tells, in order, with the state after each event.
+"""Delivers the events of the tail in order, each with the state after it.
 
-As a rule the states are in memory, and whoever listens is told in the moment of the publication.
-Where one that is needed has to be loaded, all that comes after it waits for that.
+The states are usually in memory; then events are delivered at once. If a needed state must be
+loaded, its events and all later ones wait for it.
 """
 
 import asyncio
@@ -20,34 +20,34 @@ from domain.execution.state import Execution
 _log = structlog.get_logger(__name__)
 
 MAX_WAITING = 10_000
-"""Events that wait while a state is loaded, at most."""
+"""How many events may wait while a state is loaded."""
 
 Events = Sequence[LoggedEvent]
 States = Sequence[Execution | None]
 
 
 class DeliveryTarget(Protocol):
-    """Who is told. None of it may wait."""
+    """The receiver of the events. None of its methods may block."""
 
     @property
     def active(self) -> bool:
-        """Whether there is anybody to be told anything."""
+        """Whether events are wanted at all at this moment."""
 
     def needs_state(self, events: Events) -> list[bool]:
-        """Say of each event whether the state after it has to be known."""
+        """Return for each event whether the state after it is needed."""
 
     def deliver(self, events: Events, states: States) -> None:
-        """Take events and the state after each, None where it is damaged, or not known.
+        """Receive events with the state after each of them.
 
-        What is needed is known.
+        A state is None if the execution is damaged, or if the state is neither needed nor known.
         """
 
     def events_missed(self) -> None:
-        """Take note that events were missed."""
+        """Called when events were dropped, because of an error or because too many waited."""
 
 
 class OrderedDelivery:
-    """Tells one listener of everything from the start on."""
+    """Delivers all events from :meth:`start` on to one target."""
 
     def __init__(self, tail: EventTail, reader: Reader, target: DeliveryTarget) -> None:
         self._tail = tail
@@ -58,7 +58,7 @@ class OrderedDelivery:
         self._load = asyncio.Event()
 
     def start(self) -> "asyncio.Task[None]":
-        """Begin. Gives the task that loads what is not known."""
+        """Start. Returns the task that loads states."""
         self._tail.add_listener(self._receive)
         return asyncio.create_task(self._run_loader(), name="placet-delivery")
 
@@ -74,7 +74,7 @@ class OrderedDelivery:
                 self._deliver_known()
 
     def _deliver_known(self) -> None:
-        """Deliver what can be delivered without a look into the log."""
+        """Deliver the events whose needed states are in memory."""
         try:
             while self._waiting:
                 entries = self._waiting[0]
@@ -85,7 +85,7 @@ class OrderedDelivery:
                     return
                 self._waiting.popleft()
                 self._target.deliver([entry.event for entry in entries], states)
-        except Exception:  # noqa: BLE001 - logged, and the target is told
+        except Exception:  # noqa: BLE001 - logged, and the target is informed
             self._fail()
 
     async def _run_loader(self) -> None:
@@ -94,13 +94,16 @@ class OrderedDelivery:
             self._load.clear()
             try:
                 await self._load_first()
-            except Exception:  # noqa: BLE001 - logged, and the target is told
+            except Exception:  # noqa: BLE001 - logged, and the target is informed
                 self._fail()
             self._loading = False
             self._deliver_known()
 
     async def _load_first(self) -> None:
-        """Load what the first of those that wait needs, also what it comes to need meanwhile."""
+        """Load the states that the first waiting events need, and deliver these events.
+
+        During the load the target may come to need more states, so it is asked again.
+        """
         if not self._waiting:
             return
         entries = self._waiting[0]
@@ -117,13 +120,13 @@ class OrderedDelivery:
                 else:
                     states[event.position] = transition.after
             loaded |= missing
-        # Meanwhile it may have been missed.
+        # The waiting events may have been dropped meanwhile.
         if self._waiting and self._waiting[0] is entries:
             self._waiting.popleft()
             self._target.deliver(events, [states.get(event.position) for event in events])
 
     def _known(self, entries: Sequence[FoldedEvent]) -> States | None:
-        """Give the state after each event; None if one that is needed has to be loaded."""
+        """Return the state after each event, None if a needed one must be loaded."""
         if all(entry.head is not None for entry in entries):
             return [None if entry.head is None else entry.head.execution for entry in entries]
         events = [entry.event for entry in entries]
@@ -141,7 +144,7 @@ class OrderedDelivery:
         return states
 
     def _needed(self, events: Events) -> set[UUID]:
-        """Give the executions of which a state has to be known."""
+        """Return the executions of which a state is needed."""
         return {
             event.recorded.execution_id
             for event, needed in zip(events, self._target.needs_state(events), strict=True)

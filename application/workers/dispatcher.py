@@ -1,7 +1,8 @@
-"""Assignments: work handed to the workers whose streams are open in this process.
+"""The dispatcher: gives executions to the workers that have an open stream in this process.
 
-What can be claimed is seen on the tail and claimed at once for a stream with room; a sweep finds
-the rest: what was released, what another process had no room for, and what a dead worker held.
+It sees on the event tail which executions can be claimed, and claims them at once for a stream with
+capacity. A periodic sweep of the database finds the others: released ones, those for which another
+process had no capacity, and those of dead workers.
 """
 
 import asyncio
@@ -67,10 +68,10 @@ AFTER_LEASE = 0.005
 CLEAN_UP_EVERY = 3_600.0
 CHUNK = 64
 
-# What a worker may wait for beside people.
+# What a worker can wait for besides people.
 _WAKE_UPS = (TimerFired, SignalReceived, ChildEnded)
-# After which events of an execution that no stream here holds there may be something to claim. A
-# claim is among them, because it may be one that a worker made for itself.
+# The events after which an execution that no stream here holds may be claimable. Claimed is one of
+# them, because a worker may have claimed the execution by itself.
 CLAIMABLE_AFTER = (
     Started,
     Claimed,
@@ -86,7 +87,7 @@ CLAIMABLE_AFTER = (
 
 
 class Dispatcher:
-    """One for a process. Listens to the tail from its start on."""
+    """Assigns executions to streams. There is one dispatcher in each process."""
 
     def __init__(self, tail: EventTail, reader: Reader, leases: Leases) -> None:
         self._reader = reader
@@ -95,18 +96,18 @@ class Dispatcher:
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
-        # What can be claimed, with its queue, and that of which only the database knows it.
+        # Executions that can be claimed, with their queues, and those that may be claimable.
         self._claimable: dict[UUID, str] = {}
         self._maybe_claimable: set[UUID] = set()
         self._delivery = OrderedDelivery(tail, reader, self)
-        # Whether there may be more to claim than anybody had room for.
+        # Whether more executions may be claimable than the streams had capacity for.
         self._more_claimable = False
         self._sweep_now = asyncio.Event()
         self._assign_now = asyncio.Event()
         self._clean_up_at = 0.0
 
     async def start(self) -> None:
-        """Begin to listen to the tail and to sweep."""
+        """Start to follow the tail and to sweep."""
         self._tasks = [
             self._delivery.start(),
             asyncio.create_task(self._run_sweeps(), name="placet-sweep"),
@@ -114,13 +115,13 @@ class Dispatcher:
         ]
 
     async def close(self) -> None:
-        """End every stream; what their workers hold stays theirs."""
+        """Close every stream. The workers keep their executions."""
         for stream in self._streams.values():
             stream.close()
         await stop([*self._tasks, *self._ending])
 
     def released(self, principal: Principal, worker: str, execution_ids: Iterable[UUID]) -> None:
-        """Take note that a worker gave these back."""
+        """Note that a worker released these executions."""
         stream = self._streams.get((principal.id, worker))
         if stream is not None:
             for execution_id in execution_ids:
@@ -137,12 +138,13 @@ class Dispatcher:
         grace: timedelta | None = None,
         cut: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[Message, None]:
-        """Give what the worker holds, then what becomes of it and what is newly claimed for it.
+        """Yield what the worker holds, then news of it and new claims for the worker.
 
-        Keeps the lease while it runs. A second stream of the same worker, or that it polls, ends
-        the first. Ends by itself if its messages are not taken, or with the process. ``cut`` says,
-        when it is closed, whether the connection broke off: then the lease goes on for ``grace``
-        at most unless the worker is heard of again, and for all of its time if that is None.
+        Renews the lease while the stream is open. The stream ends when the worker opens another one
+        or polls, when its messages are not read, and when the process ends. ``cut`` is called when
+        the stream is closed by the other side, and returns whether the connection broke. If it did,
+        the lease ends after ``grace`` at the latest, unless the worker is heard of again. If
+        ``grace`` is None, the lease runs its full time.
         """
         id_ = uuid4()
         expires_at = await self._leases.take_over(principal.id, worker, lease, id_)
@@ -152,7 +154,7 @@ class Dispatcher:
         earlier = self._streams.get(stream.key)
         if earlier is not None:
             earlier.close()
-        # Registered before what is held is read, so that nothing falls between the two.
+        # Registered before the holds are read, so that no event is missed in between.
         self._streams[stream.key] = stream
         keeping = asyncio.create_task(keep_lease(self._leases, stream), name="placet-lease")
         try:
@@ -169,7 +171,7 @@ class Dispatcher:
             if self._streams.get(stream.key) is stream:
                 del self._streams[stream.key]
             if grace is not None and cut is not None and not ended_here:
-                # Apart from this: whoever closes a stream cancels it as well.
+                # In a separate task, because this one is cancelled when the stream is closed.
                 ending = asyncio.create_task(
                     self._after_close(stream, grace, cut), name="placet-stream-closed"
                 )
@@ -180,18 +182,18 @@ class Dispatcher:
         self, stream: WorkerStream, grace: timedelta, cut: Callable[[], Awaitable[bool]]
     ) -> None:
         if await cut() and await shorten_lease(self._leases, stream, grace):
-            # It sees when the next lease ends.
+            # So that the sweep reads again when the next lease ends.
             self._sweep_now.set()
 
     async def _send_held(self, stream: WorkerStream) -> AsyncIterator[Message]:
-        """Claim what the worker holds, some at a time: it may be more than a mailbox takes."""
+        """Yield what the worker holds, in parts, because it may be more than the mailbox takes."""
         ids = await self._leases.held(*stream.key)
         for start in range(0, len(ids), CHUNK):
             some = ids[start : start + CHUNK]
             read = await asyncio.gather(
                 *(self._reader.execution(id_) for id_ in some), return_exceptions=True
             )
-            # Asked again after reading: another may have taken it before it was read.
+            # Read the holds again, because another worker may have claimed one meanwhile.
             still = set(await self._leases.held(*stream.key))
             claimed_now: list[Execution] = []
             for id_, execution in zip(some, read, strict=True):
@@ -211,9 +213,9 @@ class Dispatcher:
                 yield message
 
     async def _send_missed(self, stream: WorkerStream, claimed_now: Sequence[Execution]) -> None:
-        """Tell of what was woken or ended between its reading and its being told of as held.
+        """Send what happened to executions between reading them and registering them as held.
 
-        From then on the tail's events for it go to this stream, so nothing is missed after that.
+        Once they are registered, this stream gets their events from the tail.
         """
         for before in claimed_now:
             try:
@@ -235,12 +237,12 @@ class Dispatcher:
         return bool(self._streams)
 
     def events_missed(self) -> None:
-        """End every stream: what is held is told again on reconnection, a sweep finds the rest."""
+        """Close every stream. On reconnection a worker gets all that it holds."""
         for stream in self._streams.values():
             stream.close()
 
     def needs_state(self, events: Sequence[LoggedEvent]) -> list[bool]:
-        """Say of each event whether a worker that is here has to be told of the state after it."""
+        """Return for each event whether a stream here needs the state after it."""
         claimed: set[UUID] = set()
         needed: list[bool] = []
         for event in events:
@@ -251,8 +253,8 @@ class Dispatcher:
         return needed
 
     def deliver(self, events: Sequence[LoggedEvent], states: Sequence[Execution | None]) -> None:
-        """Tell the workers what happened, and note what may be claimed."""
-        # An end withdraws what is pending; whoever held the execution is told of the end alone.
+        """Send the events to the workers that hold the executions, and note what can be claimed."""
+        # An end also withdraws pending approvals. The worker gets only the message of the end.
         over = {e.recorded.execution_id for e in events if isinstance(e.recorded.event, ENDS)}
         has_room = False
         for event, after in zip(events, states, strict=True):
@@ -269,7 +271,7 @@ class Dispatcher:
             self._assign_now.set()
 
     def _note_claimable(self, event: LoggedEvent, after: Execution | None) -> None:
-        """Note what may be claimed now."""
+        """Note whether the execution can be claimed after an event. No stream here holds it."""
         id_ = event.recorded.execution_id
         if isinstance(event.recorded.event, Claimed):
             self._claimable.pop(id_, None)
@@ -283,7 +285,7 @@ class Dispatcher:
         elif after.workable and after.worker is None:
             self._claimable[id_] = after.queue
         elif after.workable or after.woken_version == after.version:
-            # It had a worker once, which gave it back or has its stream elsewhere.
+            # It was claimed before. The worker has released it, or has its stream elsewhere.
             self._maybe_claimable.add(id_)
 
     def _notify_holder(
@@ -292,7 +294,7 @@ class Dispatcher:
         recorded = event.recorded
         owner = recorded.actor.id
         if after.fence < holder.held[after.id].fence:
-            # From before the claim by which it is held, which was read ahead of the tail.
+            # The event is from before the claim, which was read before the tail delivered it.
             return
         if isinstance(recorded.event, Claimed):
             if (owner, recorded.event.worker) != holder.key:
@@ -320,13 +322,13 @@ class Dispatcher:
             stream.claim(after)
 
     def _claimant(self, event: LoggedEvent) -> WorkerStream | None:
-        """Give the stream of the worker that claimed, if this is a claim and the worker is here."""
+        """Return the stream of the worker that claimed, None if there is none here."""
         if not isinstance(event.recorded.event, Claimed):
             return None
         return self._streams.get((event.recorded.actor.id, event.recorded.event.worker))
 
     async def _run_assignments(self) -> None:
-        """Claim what is free, apart from the tail, so that no resolution waits for a commit."""
+        """Claim executions, in a separate task so that the tail does not wait for the commits."""
         while True:
             await self._assign_now.wait()
             self._assign_now.clear()
@@ -342,9 +344,9 @@ class Dispatcher:
                 _log.exception("assign_failed")
 
     async def _assign(self, free: dict[UUID, str]) -> None:
-        """Claim these, each for the stream with the least to do that has room.
+        """Claim these executions, each for the least busy stream with capacity.
 
-        The stream is told when the tail tells of the claim, so in the order of the log.
+        The stream gets the claim from the tail, so in the order of the log.
         """
         chosen: dict[tuple[str, str], list[UUID]] = {}
         for execution_id, queue in free.items():
@@ -390,7 +392,7 @@ class Dispatcher:
                 _log.exception("sweep_failed")
 
     async def _until_next_sweep(self) -> float:
-        """Give the seconds until the next sweep, which comes sooner if a lease may end before."""
+        """Return the seconds until the next sweep. It is earlier if a lease ends before."""
         if not self._streams:
             return SWEEP_EVERY
         ends_in = await self._leases.next_expiry()

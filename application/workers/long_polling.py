@@ -1,4 +1,4 @@
-"""Claims of workers that poll: each is answered as soon as there is something to say."""
+"""Claims by long polling: a poll is answered as soon as there is something to report."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,20 @@ from domain.values import Principal
 _log = structlog.get_logger(__name__)
 
 CHECK_EVERY = 1.0
-# A busy log must not make every poll look all the time.
+# So that a busy log does not make every poll query the database all the time.
 MIN_CHECK_INTERVAL = 0.01
 MAX_WAKE_UPS = 500
 
 
 class PollResult(NamedTuple):
-    """``lost``: what the worker takes for its own, and is not any more."""
+    """``lost``: executions that the worker believes it holds, and no longer holds."""
 
     grants: list[Grant]
     lost: list[UUID]
 
 
 class LongPolling:
-    """One for a process. Raises psycopg errors if the database is away."""
+    """Answers polls. Raises psycopg errors if the database is unavailable."""
 
     def __init__(self, leases: Leases, reader: Reader, tail: EventTail) -> None:
         self._leases = leases
@@ -50,14 +50,16 @@ class LongPolling:
         holding: Mapping[UUID, int | None] | None,
         trace: str | None = None,
     ) -> PollResult:
-        """Claim up to ``limit`` executions, waiting for the first of them; keeps the lease.
+        """Claim up to ``limit`` executions. Waits for the first of them, and renews the lease.
 
-        ``holding``: what the worker knows that it holds, with the version of the last wake-up of
-        which it knows, None if it need not be told of more. What has a later one, and what else it
-        holds, because an answer was lost, is given like a claim; what it holds no longer is
-        ``lost``. News of what it knows that it holds does not count to the limit, so that a worker
-        which can take nothing more hears of what it has by a limit of 0. A server that is ending
-        answers at once. Raises UnavailableError or OverloadedError.
+        ``holding`` has the executions that the worker believes it holds, with the woken version
+        that it has seen, None if it does not wait for the execution. The answer has these among the
+        grants: executions that were woken since, and executions that the worker holds but does not
+        name, because an earlier answer was lost. Those that it no longer holds are ``lost``.
+
+        Woken executions do not count towards the limit, so a worker without capacity can poll with
+        a limit of 0. A server that is ending answers at once. Raises UnavailableError or
+        OverloadedError.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
@@ -65,11 +67,11 @@ class LongPolling:
         if holding is None:
             expires_at = await self._leases.renew(principal.id, worker, lease)
         else:
-            # It hears of everything by its polls, so a stream that is still open is none of its.
+            # A worker that polls no longer uses a stream, so one that is still open ends.
             expires_at = await self._leases.take_over(principal.id, worker, lease, None)
         renewed_at = clock()
         while True:
-            # Fixed before it is looked, so that nothing falls between the two.
+            # Read before the database is queried, so that no event is missed in between.
             position = self._tail.position
             wake_ups, grants, lost = await self._changes(
                 principal.id, worker, limit, holding, expires_at
@@ -95,7 +97,7 @@ class LongPolling:
         holding: Mapping[UUID, int | None] | None,
         expires_at: datetime,
     ) -> tuple[list[Grant], list[Grant], list[UUID]]:
-        """Give news of what the worker knows, what else it holds, and what it holds no longer."""
+        """Return woken executions, those that the worker does not name, and the lost ones."""
         if holding is None:
             return [], [], []
         held = await self._leases.woken_versions(owner, worker)
@@ -113,7 +115,7 @@ class LongPolling:
             try:
                 execution = await self._reader.execution(id_)
             except DAMAGE as error:
-                # Nobody can work on it, and the others must not wait for it.
+                # No worker can work on it, and the others must not wait for it.
                 _log.error("held_execution_damaged", id=str(id_), error=str(error))
                 continue
             if execution is not None and not execution.state.final:

@@ -45,7 +45,7 @@ class Channel:
         await self._commands.readline()
 
     async def commands(self) -> AsyncIterator[list[str]]:
-        """Give each command as its words, until the measuring process ends or lets go."""
+        """Return each command as its words, until the measuring process ends or lets go."""
         assert self._commands is not None, "wait_for_start comes first"
         async for line in self._commands:
             yield line.decode().split()

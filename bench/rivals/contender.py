@@ -39,7 +39,7 @@ class Contender(Protocol):
     versions: dict[str, str]
 
     def arguments(self) -> Sequence[str]:
-        """Give what a new worker is to be told on its command line."""
+        """Return what a new worker is to be told on its command line."""
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:
         """Start a lifecycle."""
@@ -51,7 +51,7 @@ class Contender(Protocol):
         """Count the lifecycles that are not completed by the library's own books."""
 
     async def since_lease(self) -> float | None:
-        """Give the seconds since the lease of a worker that is gone ran out; None: no leases."""
+        """Return the seconds since the lease of a worker that is gone ran out; None: no leases."""
 
 
 Open = Callable[[Workspace], AbstractAsyncContextManager[Contender]]

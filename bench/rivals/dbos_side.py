@@ -70,7 +70,7 @@ class DbosSide:
 
 
 def _url(conninfo: str) -> str:
-    """Give a connection string as the URL that SQLAlchemy takes."""
+    """Return a connection string as the URL that SQLAlchemy takes."""
     fields = conninfo_to_dict(conninfo)
     user, host, name = (quote(str(fields[key]), safe="") for key in ("user", "host", "dbname"))
     return f"postgresql://{user}@/{name}?host={host}&port={fields.get('port', 5432)}"

@@ -28,7 +28,7 @@ WHILE = (1.5, 2.5)
 
 
 def fill_within(count: int) -> float:
-    """Give the seconds in which so many lifecycles have to be waiting."""
+    """Return the seconds in which so many lifecycles have to be waiting."""
     return 60 + count / 20
 
 

@@ -146,7 +146,7 @@ def _server(workspace: Workspace, settings: dict[str, str]) -> Iterator[int]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Give ports that were free a moment ago."""
+    """Return ports that were free a moment ago."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))

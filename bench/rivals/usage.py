@@ -44,7 +44,7 @@ def threads(pid: int) -> int:
 
 
 async def postgres(database: str) -> list[int]:
-    """Give the process ids of the PostgreSQL server of a database, which runs on this machine."""
+    """Return the process ids of the PostgreSQL server of a database, which runs on this machine."""
     async with await psycopg.AsyncConnection.connect(database) as connection:
         backend = psutil.Process(connection.info.backend_pid)
         first = backend.parent()

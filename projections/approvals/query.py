@@ -99,7 +99,7 @@ class ApprovalQuery:
         after: str | None = None,
         at_least: int | None = None,
     ) -> Page[ApprovalRow]:
-        """Give up to ``first`` approvals that the principal sees, after the cursor.
+        """Return up to ``first`` approvals that the principal sees, after the cursor.
 
         Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
         than 500 characters, and BehindError if the read model does not reach the position
@@ -130,7 +130,7 @@ class ApprovalQuery:
         execution: Execution,
         approval: Approval,
     ) -> bool:
-        """Say whether the approval would be in a page of the filter, were it in the tables."""
+        """Return whether the approval would be in a page of the filter, were it in the tables."""
         if not _matches(principal, filter, execution, approval):
             return False
         if not filter.text or not filter.text.strip():

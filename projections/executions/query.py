@@ -72,7 +72,7 @@ class ExecutionQuery:
         after: str | None = None,
         at_least: int | None = None,
     ) -> Page[Execution]:
-        """Give up to ``first`` executions that the principal sees, after the cursor.
+        """Return up to ``first`` executions that the principal sees, after the cursor.
 
         Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
         than 500 characters, and BehindError if the read model does not reach the position

@@ -27,7 +27,7 @@ _INNER_HYPHEN = re.compile(r"(?<=[^\s\"])-")
 
 
 def execution_text(execution: Execution) -> str:
-    """Give the document of an execution: workflow, labels, and titles and payloads of approvals.
+    """Return the document of an execution: workflow, labels, and titles and payloads of approvals.
 
     The titles come before the payloads, so that a large payload does not hide a later title.
     """
@@ -36,12 +36,12 @@ def execution_text(execution: Execution) -> str:
 
 
 def approval_text(execution: Execution, approval: Approval) -> str:
-    """Give the document of an approval: workflow and labels, its title and its payload."""
+    """Return the document of an approval: workflow and labels, its title and its payload."""
     return _document(_about(execution), _title(approval), _payload(approval))
 
 
 def query_text(text: str) -> str:
-    """Give a query, in the syntax of ``websearch_to_tsquery``, that fits the documents.
+    """Return a query, in the syntax of ``websearch_to_tsquery``, that fits the documents.
 
     Raises BadFilterError for one of more than 500 characters.
     """
@@ -69,7 +69,7 @@ def _payload(approval: Approval) -> Iterator[str]:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """Give the names and values of a JSON value; true, false and null are no words."""
+    """Return the names and values of a JSON value; true, false and null are no words."""
     match value:
         case str():
             yield value

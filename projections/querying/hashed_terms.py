@@ -32,32 +32,32 @@ def term(kind: Kind, *names: str) -> UUID:
 
 
 def person_term(person: str) -> UUID:
-    """Give the term of a person, whatever the person has to do with the row."""
+    """Return the term of a person, whatever the person has to do with the row."""
     return term("person", person)
 
 
 def label_terms(labels: Iterable[Label]) -> list[UUID]:
-    """Give a term for each pair of name and value."""
+    """Return a term for each pair of name and value."""
     return [term("label", label.name, label.value) for label in labels]
 
 
 def group_terms(groups: Iterable[str]) -> list[UUID]:
-    """Give the terms under which approvals are found that name one of the groups."""
+    """Return the terms under which approvals are found that name one of the groups."""
     return [term("group", group) for group in groups]
 
 
 def eligible_terms(principal: Principal) -> list[UUID]:
-    """Give the terms under which approvals are found whose policy names the principal."""
+    """Return the terms under which approvals are found whose policy names the principal."""
     return [*group_terms(sorted(principal.groups)), term("user", principal.id)]
 
 
 def decided_term(person: str) -> UUID:
-    """Give the term under which approvals are found that the person decided."""
+    """Return the term under which approvals are found that the person decided."""
     return term("decided", person)
 
 
 def audience(approval: Approval) -> list[UUID]:
-    """Give the terms of all who see the approval as approvers."""
+    """Return the terms of all who see the approval as approvers."""
     requirements = approval.policy.requirements
     return [
         *group_terms(dict.fromkeys(name for r in requirements for name in r.groups)),
@@ -67,7 +67,7 @@ def audience(approval: Approval) -> list[UUID]:
 
 
 def barred(execution: Execution, approval: Approval) -> list[UUID]:
-    """Give the terms of all who may not decide, or not again, although the policy names them."""
+    """Return the terms of all who may not decide, or not again, although the policy names them."""
     people = [decision.by.id for decision in approval.decisions]
     if not approval.policy.allow_initiator:
         people += [execution.initiator.id, approval.requested_by.id]

@@ -33,7 +33,7 @@ class PageQuery:
         limit: int,
         at_least: int | None,
     ) -> tuple[int, list[bytes]]:
-        """Give the position and, true of just that, the bodies of up to ``limit`` rows in order.
+        """Return the position and, true of just that, the bodies of up to ``limit`` rows in order.
 
         Raises BehindError if the read model does not reach ``at_least`` in time.
         """

@@ -11,7 +11,7 @@ _MARK = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def statements(package: str, file_name: str) -> dict[str, LiteralString]:
-    """Give the named parts of a file of a package."""
+    """Return the named parts of a file of a package."""
     text = files(package).joinpath(file_name).read_text("utf-8")
     _, *parts = _MARK.split(text)
     # The text is part of the program, as a literal is: nothing that anybody sent is in it.

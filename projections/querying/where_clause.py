@@ -48,7 +48,7 @@ class WhereClause:
         return self
 
     def each(self) -> list[Composed]:
-        """Give a WHERE condition for each branch. No row is in two of them."""
+        """Return a WHERE condition for each branch. No row is in two of them."""
         common = self._all or [SQL("true")]
         branches: Sequence[Composable | None] = self._branches or [None]
         return [

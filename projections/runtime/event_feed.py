@@ -68,7 +68,7 @@ class EventFeed:
     def read(
         self, connection: Connection[Any], *, limit: int = BATCH, upto: int | None = None
     ) -> Sequence[FoldedEvent]:
-        """Give up to ``limit`` events after the position, none beyond ``upto``.
+        """Return up to ``limit`` events after the position, none beyond ``upto``.
 
         Stops before the first that can't be decoded. Raises PoisonedEventError if that is the
         first of all.
@@ -128,7 +128,7 @@ class EventFeed:
     def _heads_before(
         self, connection: Connection[Any], entries: Iterable[FoldedEvent]
     ) -> dict[UUID, Head | Exception | None]:
-        """Give the heads that the events follow; those not in memory are loaded together."""
+        """Return the heads that the events follow; those not in memory are loaded together."""
         heads: dict[UUID, Head | Exception | None] = {}
         missing: dict[UUID, int] = {}
         for entry in entries:

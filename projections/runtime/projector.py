@@ -166,7 +166,7 @@ class Projector:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
 
     def _round(self, connection: Connection[Any]) -> bool:
-        """Give each feed a turn. True if any of them got on."""
+        """Return each feed a turn. True if any of them got on."""
         now = time.monotonic()
         ready = [feed for feed in self._feeds if feed.resume_at <= now]
         busy = [self._step(connection, feed) for feed in ready]

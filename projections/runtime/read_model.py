@@ -75,5 +75,5 @@ class ReadModel:
 
 
 def header(execution: Execution, **kept: Any) -> Execution:
-    """Give the state without its maps, but for what is ``kept``."""
+    """Return the state without its maps, but for what is ``kept``."""
     return msgspec.structs.replace(header_of(execution), **kept)

@@ -13,7 +13,7 @@ from projections.runtime.read_model import ReadModel
 def migrate(conninfo: str, models: Iterable[ReadModel]) -> tuple[str, ...]:
     """Create what is missing. Any number of processes may do so at once, and again.
 
-    Gives the names of the read models whose tables have the shape of another version of this
+    Returns the names of the read models whose tables have the shape of another version of this
     program: they are left as they are until somebody rebuilds them.
     """
     with connect(conninfo, application_name="placet-migrate") as connection:

@@ -51,12 +51,12 @@ Asker = Callable[..., Ask]
 
 
 def needs(*groups: str, count: int = 1, users: tuple[str, ...] = ()) -> Requirement:
-    """Give a requirement: ``count`` people out of the groups, or among the users."""
+    """Return a requirement: ``count`` people out of the groups, or among the users."""
     return Requirement(count=count, groups=groups, users=users)
 
 
 def policy(*requirements: Requirement, **rest: Any) -> Policy:
-    """Give a policy of these requirements, or of one person of finance."""
+    """Return a policy of these requirements, or of one person of finance."""
     return Policy(requirements=requirements or (needs("finance"),), **rest)
 
 

@@ -67,7 +67,7 @@ Fact = Callable[[Execution | None], Happened]
 
 
 def happened(by: Who, event: Event) -> Fact:
-    """Give an event as it is, caused by this principal."""
+    """Return an event as it is, caused by this principal."""
     return lambda _state: Happened(named(by).actor, event)
 
 

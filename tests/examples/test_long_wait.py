@@ -53,7 +53,7 @@ async def test_a_no_is_final() -> None:
 
 @pytest.fixture
 def engines(server: Server) -> tuple[Engine, Engine]:
-    """Give two engines with the workflow, of which one can go on with what the other held."""
+    """Return two engines with the workflow, of which one can go on with what the other held."""
     queue = f"contracts-{uuid4()}"
     one, other = (
         long_wait.engine(server.url, server.tokens["engine"], queue=queue) for _ in range(2)

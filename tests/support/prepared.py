@@ -90,7 +90,7 @@ class Prepared:
 
 
 def _written(connection: Connection[Any]) -> list[str]:
-    """Give the tables whose files are not empty."""
+    """Return the tables whose files are not empty."""
     return [name for name, written in connection.execute(_TABLES) if written]
 
 

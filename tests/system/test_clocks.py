@@ -43,7 +43,7 @@ async def fire(server: Stack, database: str) -> None:
 
 
 def attempts(server: Stack) -> int:
-    """Give how often this server's clock tried to let a timer fire."""
+    """Return how often this server's clock tried to let a timer fire."""
     families = text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text)
     return sum(
         int(sample.value)
@@ -54,7 +54,7 @@ def attempts(server: Stack) -> int:
 
 
 async def attempts_after(*servers: Stack, fired: int) -> int:
-    """Give how often their clocks tried, once that is told of so many timers."""
+    """Return how often their clocks tried, once that is told of so many timers."""
 
     async def told() -> int | None:
         tried = sum(map(attempts, servers))

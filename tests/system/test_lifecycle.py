@@ -14,7 +14,7 @@ SIZES = Sizes(
 
 
 async def figures(part: str, database: str) -> list[dict[str, Any]]:
-    """Give what is measured of a part."""
+    """Return what is measured of a part."""
     versions, *found = [
         each async for each in measured(sys.executable, "placet", part, database, SIZES)
     ]

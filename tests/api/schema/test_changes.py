@@ -21,7 +21,7 @@ LONG = "PT20S"
 
 
 def questions(client: GraphQLClient) -> int:
-    """Give how often a connection to the database was asked for."""
+    """Return how often a connection to the database was asked for."""
     return client.process.pool.get_stats().get("requests_num", 0)
 
 

@@ -68,7 +68,7 @@ BUILT_IN = {"schema", "oneOf"}
 
 
 def facts(sdl: str) -> dict[str, Any]:
-    """Give what clients rely on, by path: kinds, types, defaults, interfaces, directives."""
+    """Return what clients rely on, by path: kinds, types, defaults, interfaces, directives."""
     found: dict[str, Any] = {}
     for node in parse(sdl).definitions:
         name = getattr(getattr(node, "name", None), "value", "schema")

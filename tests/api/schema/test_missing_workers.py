@@ -15,7 +15,7 @@ WORK = 'subscription { assignments(worker: "w", grace: "PT1S") { claim { fence }
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the names of the workers whose leases are shortened, as they are."""
+    """Return the names of the workers whose leases are shortened, as they are."""
     found: list[str] = []
 
     async def note(_: Leases, __: str, worker: str, *___: object) -> bool:

@@ -28,7 +28,7 @@ async def following(stream: AsyncIterator[Any]) -> Any:
 
 
 async def events_of(stream: AsyncIterator[Any], number: int) -> list[Any]:
-    """Give so many messages with an event."""
+    """Return so many messages with an event."""
     found: list[Any] = []
     while len(found) < number:
         message = await following(stream)

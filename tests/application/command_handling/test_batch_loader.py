@@ -45,7 +45,7 @@ SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def overtaken() -> float:
-    """Give how many batches were decided anew."""
+    """Return how many batches were decided anew."""
     return float(metrics.OVERTAKEN._value.get())
 
 

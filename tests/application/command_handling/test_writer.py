@@ -33,7 +33,7 @@ pytestmark = pytest.mark.both_servers
 
 
 def stored(process: ServerProcess) -> list[tuple[int, str]]:
-    """Give version and topic of every event, in the order of the log."""
+    """Return version and topic of every event, in the order of the log."""
     with psycopg.connect(process.url) as connection:
         return connection.execute(
             "SELECT originator_version, topic FROM execution_events ORDER BY notification_id"

@@ -76,7 +76,7 @@ async def test_there_is_nothing_before_the_start_and_nothing_of_nobody(
 
 @asynccontextmanager
 async def snapshotted(url: str) -> AsyncIterator[tuple[psycopg.Connection, Execution]]:
-    """Give an execution that has a snapshot at its last version, and no server any more."""
+    """Return an execution that has a snapshot at its last version, and no server any more."""
     async with ServerProcess.open(url) as process:
         execution = await process.start()
         await process.send(*[step(execution.id, str(n)) for n in range(2 * SNAPSHOT_INTERVAL)])

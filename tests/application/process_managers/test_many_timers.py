@@ -24,7 +24,7 @@ APART = timedelta(milliseconds=30)
 
 
 def now(process: ServerProcess) -> datetime:
-    """Give the database's time."""
+    """Return the database's time."""
     with psycopg.connect(process.url) as connection:
         [moment] = connection.execute("SELECT clock_timestamp()").fetchone() or ()
         assert isinstance(moment, datetime)

@@ -17,7 +17,7 @@ SHORT = timedelta(seconds=1)
 
 
 def left(process: ServerProcess) -> timedelta:
-    """Give for how long the first worker's lease still runs, by the database's clock."""
+    """Return for how long the first worker's lease still runs, by the database's clock."""
     with psycopg.connect(process.url) as connection:
         found = connection.execute(
             "SELECT expires_at - clock_timestamp() FROM worker_leases WHERE worker = 'one'"

@@ -25,7 +25,7 @@ from tests.support.proxy import Wire
 
 
 def entries_of(event_log: EventLog, kept: range = range(100)) -> list[FoldedEvent]:
-    """Give the log's events, with the heads after those whose versions are ``kept``."""
+    """Return the log's events, with the heads after those whose versions are ``kept``."""
     with psycopg.connect(event_log.url) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute("SELECT * FROM execution_events ORDER BY notification_id").fetchall()

@@ -52,7 +52,7 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def values(type_: Any, wrong: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Give JSON of an input type, in which ``wrong`` comes up anywhere."""
+    """Return JSON of an input type, in which ``wrong`` comes up anywhere."""
     if is_non_null_type(type_):
         return some(type_.of_type, wrong).filter(lambda value: value is not None) | wrong
     return st.none() | some(type_, wrong) | wrong
@@ -81,7 +81,7 @@ def some(type_: Any, wrong: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def arguments() -> list[Any]:
-    """Give all arguments of the fields that clients call, with their fields' definitions."""
+    """Return all arguments of the fields that clients call, with their fields' definitions."""
     roots = [root for root in (SERVED.query_type, SERVED.mutation_type) if root is not None]
     return [
         pytest.param(field, argument, id=f"{name}.{argument}")
@@ -111,7 +111,7 @@ def by_library(field: Any, argument: str, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Give inputs as what can be compared."""
+    """Return inputs as what can be compared."""
     if is_dataclass(value):
         return type(value), {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, list):
