@@ -1,4 +1,4 @@
-"""Executions, found by state, workflow, queue, initiator, labels and words."""
+"""Queries for executions, by state, workflow, queue, initiator, labels and text."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -26,9 +26,9 @@ from projections.querying.where_clause import WhereClause, storable
 
 
 class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds of all executions of a page; None asks for nothing.
+    """Conditions that all executions of a page meet. None is no condition.
 
-    Any of the states, workflows, queues and initiators, but all of the labels. The bounds of time
+    One of the states, workflows, queues and initiators, but all of the labels. The bounds of time
     are exclusive. ``text`` is in the syntax of web searches.
     """
 
@@ -44,7 +44,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionOrder(StrEnum):
-    """Executions of the same instant are in the order of their ids."""
+    """Orders of executions. Those with the same time are in the order of their ids."""
 
     STARTED_DESC = "STARTED_DESC"
     STARTED_ASC = "STARTED_ASC"
@@ -130,7 +130,7 @@ def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:
 
 
 def _visible(conditions: WhereClause, principal: Principal) -> None:
-    """Say what :func:`domain.authorization.sees_execution` says."""
+    """Add the rule of :func:`domain.authorization.sees_execution`."""
     if sees_all(principal):
         return
     if Role.ENGINE not in principal.roles:

@@ -1,4 +1,4 @@
-"""How far each read model has come, and waiting until it has come far enough."""
+"""The positions that the read models have reached, and waiting for a position."""
 
 import asyncio
 from collections import defaultdict
@@ -24,8 +24,9 @@ class _Waiter(NamedTuple):
 
 
 class Checkpoints:
-    """Told by the projector of this process, if there is one; else the database is asked.
+    """The checkpoints of all read models.
 
+    The projector of this process reports them. If another process projects, the database is polled.
     ``max_wait`` and ``poll`` are in seconds.
     """
 
@@ -38,7 +39,7 @@ class Checkpoints:
         self._waiter_came = Event()
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, but none while somebody waits for a read model. For the projector."""
+        """Wait for some seconds, but not while a query waits. The projector calls it."""
         self._waiter_came.clear()
         with self._lock:
             awaited = any(self._waiting.values())
@@ -50,7 +51,7 @@ class Checkpoints:
         self._waiter_came.set()
 
     def reached(self, name: str, position: int) -> None:
-        """Take note that a read model has come to this position. Any thread may call it."""
+        """Note that a read model has reached a position. Any thread may call it."""
         with self._lock:
             self._known[name] = position
             waiters = self._waiting[name]
@@ -61,13 +62,13 @@ class Checkpoints:
             try:
                 waiter.loop.call_soon_threadsafe(_finish, waiter.future)
             except RuntimeError:
-                # Its loop was closed meanwhile, so nobody waits any more.
+                # The waiter's event loop was closed meanwhile.
                 continue
 
     async def wait(
         self, pool: AsyncConnectionPool[AsyncConnection[Any]], name: str, position: int
     ) -> None:
-        """Wait until a read model has come to ``position``. Raises BehindError if it takes long."""
+        """Wait until a read model has reached a position. Raises BehindError after ``max_wait``."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._max_wait
         while self._known.get(name, -1) < position:
@@ -79,7 +80,7 @@ class Checkpoints:
                 return
             left = until - loop.time()
             if left <= 0:
-                msg = f"{name} stands at {current} and did not reach {position} in time"
+                msg = f"{name} is at {current} and did not reach {position} in time"
                 raise BehindError(msg)
             await self._wait_for_notice(loop, name, position, min(left, self._poll))
 

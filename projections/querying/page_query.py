@@ -1,4 +1,4 @@
-"""What the queries of all read models share: one statement for rows and position, and a count."""
+"""The statements of all page queries: rows and position together, and a count."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString
@@ -17,7 +17,7 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 class PageQuery:
-    """The rows of one read model, under the name ``item`` in all conditions."""
+    """Queries of one read model. In all conditions, its table has the alias ``item``."""
 
     def __init__(self, name: LiteralString, pool: Pool, checkpoints: Checkpoints | None) -> None:
         self._name = name
@@ -33,9 +33,10 @@ class PageQuery:
         limit: int,
         at_least: int | None,
     ) -> tuple[int, list[bytes]]:
-        """Return the position and, true of just that, the bodies of up to ``limit`` rows in order.
+        """Return the position of the read model, and the bodies of up to ``limit`` rows in order.
 
-        Raises BehindError if the read model does not reach ``at_least`` in time.
+        One statement reads both, so the rows reflect exactly that position. Raises BehindError if
+        the read model does not reach ``at_least`` in time.
         """
         if at_least is not None:
             await self._checkpoints.wait(self._pool, self._name, at_least)
@@ -50,22 +51,22 @@ class PageQuery:
         )
         branches = [SQL("({}{}{})").format(select, where, limited) for where in conditions.each()]
         statement = SQL(
-            "SELECT stands.position, page.body FROM projection_positions AS stands"
+            "SELECT checkpoint.position, page.body FROM projection_positions AS checkpoint"
             " LEFT JOIN (SELECT * FROM ({}) AS branches {}) AS page ON true"
-            " WHERE stands.name = {} ORDER BY {}"
+            " WHERE checkpoint.name = {} ORDER BY {}"
         ).format(SQL(" UNION ALL ").join(branches), limited, Literal(self._name), order)
         found = await self._fetch(statement, conditions.params)
         if not found:
-            msg = f"the read model {self._name!r} is not there; run: placet-server migrate"
+            msg = f"the read model {self._name!r} does not exist; run: placet-server migrate"
             raise BehindError(msg)
         position: int = found[0][0]
         if at_least is not None and position < at_least:
-            msg = f"{self._name} fell back to {position}; the database lost what it had"
+            msg = f"{self._name} went back to position {position}; the database has lost commits"
             raise BehindError(msg)
         return position, [body for _, body in found if body is not None]
 
     async def count(self, conditions: WhereClause) -> int | None:
-        """Count the rows exactly up to 10,000; None if there are more."""
+        """Count the rows. None if there are more than 10,000."""
         limited = SQL(" LIMIT {}").format(Literal(COUNTED + 1))
         branches = [
             SQL("(SELECT 1 FROM {} AS item WHERE {}{})").format(
@@ -80,12 +81,12 @@ class PageQuery:
         return None if number > COUNTED else number
 
     async def holds(self, condition: LiteralString, params: dict[str, Any]) -> bool:
-        """Ask the database whether a condition on values alone holds."""
+        """Evaluate a condition on parameters alone in the database."""
         [(answer,)] = await self._fetch(SQL("SELECT {}").format(SQL(condition)), params)
         return bool(answer)
 
     async def _fetch(self, statement: Composed, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
-            # Not prepared: a plan has to know the values, since few of them are alike.
+            # Not prepared, because a good plan depends on the values.
             cursor = await connection.execute(statement, params, prepare=False)
             return await cursor.fetchall()

@@ -44,7 +44,7 @@ async def test_a_waiter_asks_the_database_for_what_another_process_did(
 
 async def test_waiting_has_an_end(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=0.1, poll=0.01)
-    with pytest.raises(BehindError, match="stands at 0 and did not reach"):
+    with pytest.raises(BehindError, match="is at 0 and did not reach"):
         await checkpoints.wait(pool, "executions", 10**30)
 
 
