@@ -1,4 +1,4 @@
-"""Mutations a second through one server process, beside a stock application that does nothing."""
+"""Mutations a second through one server process, compared with a stock application without work."""
 
 import json
 import socket
@@ -60,7 +60,7 @@ mutation ($commands: [CommandInput!]!) {
 
 
 def started(number: int) -> dict[str, Any]:
-    """Return the input of a start."""
+    """Return the input of the mutation startExecution."""
     return {"workflow": "bench", "input": {"number": number, "who": "somebody"}}
 
 
@@ -126,14 +126,14 @@ async def _sent(url: str, requests: list[bytes]) -> LoadResult:
 
 
 def _committed(url: str) -> tuple[float, float]:
-    """Return the seconds that all commits of a server took, and their number."""
+    """Return the duration of all commits of a server in seconds, and their number."""
     with urlopen(f"{url}/metrics") as response:  # noqa: S310 - a server of ours
         lines = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines())
     return float(lines["placet_commit_seconds_sum"]), float(lines["placet_commit_seconds_count"])
 
 
 async def _shares(url: str, result: Result, whole: float, commit: float) -> None:
-    """Say where the time of one mutation goes on the average, sent alone over one connection."""
+    """Measure how the time of one mutation is divided, sent alone over one connection."""
 
     def timed(work: Callable[[], Any]) -> float:
         times = []

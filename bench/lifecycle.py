@@ -1,7 +1,7 @@
-"""One lifecycle with a decision in it: Placet beside other libraries, on the same PostgreSQL.
+"""One lifecycle with a decision: Placet compared with other libraries, on the same PostgreSQL.
 
-Each part is measured for one contender after the other, so that what the machine does meets all of
-them, and each time on an empty database with fresh processes.
+Each part is measured for one contender after the other, so that other load on the machine affects
+all of them. Each measurement has an empty database and new processes.
 """
 
 import os
@@ -20,15 +20,15 @@ OURS = "placet"
 NEEDS_NODE = "restate"
 WAITING_BOUND = 5_000
 OUR_SIZES = Sizes(waiting=(*Sizes.waiting, 100_000))
-"""At the rates at which they fill, others would take from three minutes to a quarter of an hour."""
+"""The other contenders would take from three to fifteen minutes to have 100,000 waiting."""
 
 
 async def run(
     url: str, *, contenders: Sequence[str] = tuple(CONTENDERS), sizes: Sizes | None = None
 ) -> Result:
-    """Measure, Placet with 100,000 waiting too if no sizes are given.
+    """Measure all contenders. Without ``sizes``, Placet is also measured with 100,000 waiting.
 
-    Raises PartError for Placet; another library that fails is left out and named.
+    Raises PartError for Placet. Another library that fails is left out, with a note.
     """
     result = Result("One lifecycle: start, step, approval, decision, step, complete")
     result.notes.append(f"The machine's load was {os.getloadavg()[0]:.1f} before.")
@@ -51,7 +51,7 @@ async def run(
 
 
 def _able(contenders: Sequence[str], result: Result) -> list[str]:
-    """Return those that can be run here, and note why the others can't."""
+    """Return the contenders that can be run here, and note why the others can't."""
 
     def installed(names: Sequence[str], install: Callable[[], None]) -> Sequence[str]:
         try:
@@ -70,7 +70,7 @@ def _able(contenders: Sequence[str], result: Result) -> list[str]:
 
 
 def _add(result: Result, part: str, figures: Sequence[Figures], *, ours: bool) -> None:
-    """Add the rows of one contender's part, and the claims if it is Placet."""
+    """Add the rows of one contender's part, and the bounds if it is Placet."""
     if not figures:
         return
     versions, *figures = figures

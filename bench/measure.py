@@ -1,4 +1,4 @@
-"""Figures: percentiles, tables, and claims with the bound that they have to keep."""
+"""Results of benchmarks: percentiles, tables, and figures with bounds."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 @dataclass(frozen=True)
 class Row:
-    """One measured side: what it is, and its figures by column."""
+    """One row of a result: what was measured, and the figures by column."""
 
     what: str
     figures: dict[str, float | str]
@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bound:
-    """A figure with its bound. ``at_least`` says on which side of it is well."""
+    """A figure with its lower bound, or its upper bound if ``at_least`` is false."""
 
     what: str
     value: float
@@ -37,7 +37,7 @@ class Bound:
 
 @dataclass
 class Result:
-    """What one suite measured, in one run."""
+    """The result of one suite."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, **figures: float | str) -> None:
-        """Add a side."""
+        """Add a row."""
         self.rows.append(Row(what, figures))
 
     def as_json(self) -> dict[str, Any]:
@@ -56,13 +56,13 @@ class Result:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that so large a share of all does not exceed."""
+    """Return a percentile by the nearest-rank method. ``share`` is from 0 to 1."""
     ordered = sorted(values)
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
-    """Return the percentiles of latencies in seconds, as columns in milliseconds."""
+    """Return percentiles of latencies, given in seconds, as columns in milliseconds."""
     return {
         "p50 ms": percentile(seconds, 0.5) * 1000,
         "p90 ms": percentile(seconds, 0.9) * 1000,
@@ -77,7 +77,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Say what it was measured on, without a name of it."""
+    """Describe the machine, without its name."""
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -87,7 +87,7 @@ def machine() -> dict[str, Any]:
 
 
 def show(result: Result) -> None:
-    """Print a result as a table with its claims. Rows with other columns begin anew below."""
+    """Print a result as tables with its bounds. Rows with other columns make another table."""
     console = Console(highlight=False, width=None if os.isatty(1) else 140)
     console.print(result.title, style="italic")
     for (first, *columns), *rows in _tables(result):
@@ -101,7 +101,7 @@ def show(result: Result) -> None:
 
 
 def markdown(result: Result) -> str:
-    """Return a result as Markdown, to be put into a page of the documentation as it is."""
+    """Return a result as Markdown, for the documentation."""
     tables = []
     for header, *rows in _tables(result):
         aligned = ["---", *["---:"] * (len(header) - 1)]
@@ -113,7 +113,7 @@ def markdown(result: Result) -> str:
 
 
 def _tables(result: Result) -> Iterator[list[list[str]]]:
-    """Return the tables: the header of each, then its lines.
+    """Yield the tables, each as its header and its lines.
 
     A row belongs to the table before it if they have a column in common.
     """

@@ -1,4 +1,4 @@
-"""What becomes of each way to wait when something goes wrong, which is made to happen here."""
+"""How each way to wait copes with cut connections, races and killed processes."""
 
 import asyncio
 import random
@@ -36,17 +36,17 @@ PATIENCE_SECONDS = 5.0
 
 
 class Subject(WaitMethod, Protocol):
-    """A way to wait, and how it is hurt."""
+    """A way to wait, and how to disturb it."""
 
     def cut(self) -> AbstractAsyncContextManager[None]:
-        """Let nothing reach who waits, for the block."""
+        """Cut the waiter off for the block."""
 
     def command(self, item: Item) -> Sequence[str] | None:
-        """Return the arguments of a process that waits; None if the item ends with its process."""
+        """Return the arguments of a waiting process, None if the item ends with its process."""
 
 
 class ProxiedPlacet(PlacetWait):
-    """A client of Placet behind a wire."""
+    """A client of Placet behind a proxy that can be cut."""
 
     def __init__(
         self, way: str, clients: WaitingClients, wire: HttpWire, client: placet.Client
@@ -68,7 +68,7 @@ class ProxiedPlacet(PlacetWait):
 
 
 class DisconnectedTable(TableWait):
-    """A table whose poller PostgreSQL disconnects."""
+    """A table whose poller is disconnected by PostgreSQL."""
 
     def __init__(self, url: str, table: Table) -> None:
         super().__init__(table)
@@ -85,7 +85,7 @@ class DisconnectedTable(TableWait):
 
 
 class UnsubscribedBus(BusWait):
-    """A bus whose subscribers are away."""
+    """A bus whose subscribers are removed for a while."""
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[None]:
@@ -98,7 +98,7 @@ class UnsubscribedBus(BusWait):
 
 
 async def run(url: str) -> Result:
-    """Make each mishap happen to each way."""
+    """Measure each way to wait with each disturbance."""
     result = Result(f"How many of {TIMES} are told, and how late the last, when something is wrong")
     async with _subjects(url) as subjects:
         for subject in subjects:
@@ -114,8 +114,8 @@ async def run(url: str) -> Result:
                 },
             )
     result.notes.append(
-        f"It is waited {PATIENCE_SECONDS:g} s for who is not told. A process that was killed, once "
-        "each, is begun again, and what is said is whether that one is told."
+        f"The timeout is {PATIENCE_SECONDS:g} s. A killed process is started again, once for each "
+        "way, and the result says whether the new process is told."
     )
     return result
 
@@ -218,7 +218,7 @@ async def _begun_again(command: Sequence[str]) -> str:
 
 
 async def _answered(waiting: Iterable["asyncio.Task[object]"]) -> str:
-    """Say how many were answered, and after how long the last of them was."""
+    """Return how many waits ended, and after how long the last of them did."""
     began = last = time.perf_counter()
     answered = 0
     with suppress(TimeoutError):
@@ -232,7 +232,7 @@ async def _answered(waiting: Iterable["asyncio.Task[object]"]) -> str:
 
 @asynccontextmanager
 async def _process(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Have a process wait, and kill it after the block."""
+    """Start a process that waits, and kill it after the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.waiter", *arguments, stdout=asyncio.subprocess.PIPE
     )

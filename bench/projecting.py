@@ -1,4 +1,4 @@
-"""The projector beside the library's ``ProjectionRunner`` that writes the same rows."""
+"""The projector, compared with the library's ``ProjectionRunner`` that writes the same rows."""
 
 import asyncio
 import tempfile
@@ -34,14 +34,14 @@ from projections.runtime.read_model import Change
 from projections.runtime.rebuild import rebuild
 
 FEW = 500
-"""Lifecycles that the slower side projects; its rate does not depend on their number."""
+"""How many lifecycles the slower one projects. Its rate does not depend on their number."""
 MANY = 10_000
 RATE = 200
 SECONDS = 10.0
 
 
 class RunnerLog(ExecutionEventStore):
-    """The log, built as the runner builds an application."""
+    """The event store, with the constructor that the runner calls."""
 
     name = "execution"
 
@@ -64,7 +64,7 @@ class Rows(PostgresTrackingRecorder):
 
 
 class EventByEvent(Projection[Rows]):
-    """The library's way: an event, its rows, a transaction."""
+    """The library's way: one transaction for each event with its rows."""
 
     name = "bench"
 
@@ -110,8 +110,8 @@ async def run(url: str) -> Result:
     ratio = (end / ours) / (few / waiting)
     result.bounds.append(Bound("projector to ProjectionRunner", ratio, 20.0))
     result.notes.append(
-        "The projector's commits do not wait for the disk, since the log can give all of it again: "
-        f"to a runner that does not wait either it is {(end / ours) / (few / not_waiting):.1f}."
+        "The projector's commits do not wait for the disk, because it can project the log again. "
+        f"To a runner that does not wait either, it is {(end / ours) / (few / not_waiting):.1f}."
     )
     await _lag(url, result)
     return result
@@ -128,7 +128,7 @@ async def _fill(url: str, number: int) -> int:
 
 @contextmanager
 def _copy(url: str) -> Iterator[str]:
-    """Return a copy of the database, which nobody is connected to."""
+    """Make a copy of the database. Nothing may be connected to it."""
     name = "bench_copy"
     source = conninfo_to_dict(url)["dbname"]
     with psycopg.connect(make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
@@ -173,7 +173,7 @@ def _projector(url: str, end: int) -> float:
 
 
 async def _lag(url: str, result: Result) -> None:
-    """From a command's answer until the read model answers for it, while the log grows."""
+    """Measure the time from a command's answer until a query sees it, while the log grows."""
     with (
         tempfile.TemporaryDirectory() as data,
         stack(Path(data), database_url=url) as server,

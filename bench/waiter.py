@@ -1,4 +1,4 @@
-"""A process that waits for one decision, to be killed: it says ``waiting``, and then ``told``."""
+"""A process that waits for one decision. It prints ``waiting``, and then ``answered``."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ TABLE = "table"
 
 
 async def main(way: str, *given: str) -> None:
-    """Wait in this way. ``given`` is what it needs to find what it waits for."""
+    """Wait in this way. ``given`` says where and what to wait for."""
     if way == TABLE:
         url, id_ = given
         async with Table.open(url) as table:
@@ -31,7 +31,7 @@ async def _report(waiting: Awaitable[object]) -> None:
     print("waiting", flush=True)
     await waiting
     print("answered", flush=True)
-    # Whatever is to be done now is not done: this is where the process is killed.
+    # The process is killed here, before it could act on the decision.
     await asyncio.Event().wait()
 
 

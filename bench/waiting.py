@@ -1,4 +1,4 @@
-"""How to wait for a decision: what each way costs, and how late it is."""
+"""Ways to wait for a decision: their latency and their cost."""
 
 import asyncio
 import random
@@ -35,10 +35,10 @@ from bench.ways import (
 WAITING = (10, 100, 1_000)
 DECISIONS = 100
 RATE = 10
-"""Decisions a second, at which nothing is busy but with waiting."""
+"""Decisions a second. They are few, so that the cost is mostly that of waiting."""
 WARM = 20
 BEGIN_RATE = 100
-"""Waits that are begun in a second."""
+"""How many waits begin in a second."""
 SETTLE_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 TOLERANCE = 15
@@ -54,8 +54,8 @@ async def run(url: str) -> Result:
     async with WaitingClients.open(url) as clients:
         cpu = Cpu(url, clients.server)
         start, others = time.perf_counter(), cpu.of_others()
-        # The server holds a long poll whose client has gone until its time is up, so these are
-        # last: they would be measured with whatever came after them.
+        # Long polls come last. The server keeps a long poll whose client has gone until it times
+        # out, which would disturb later measurements.
         for name in (
             POLL,
             PUSH,
@@ -79,18 +79,18 @@ async def run(url: str) -> Result:
         ratio = medians[number, POLL] / medians[number, name]
         result.bounds.append(Bound(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
-        "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
-        "begun after each, are in them. Requests are those by HTTP, and of the table its "
-        "transactions. The client is one process, which decides and waits. "
+        "CPU and requests are for each decision. They include the decision itself and the wait "
+        "that begins after it. Requests are HTTP requests; for the table, transactions. The client "
+        "is one process, which decides and waits. "
         f"Other programs kept {max(busy, 0):.1f} of {psutil.cpu_count()} cores busy meanwhile."
     )
     return result
 
 
 async def measure(way: WaitMethod, number: int, cpu: "Cpu") -> Row:
-    """Have so many wait, and each that was told begin to wait for another."""
+    """Let so many waiters wait. When a wait ends, its waiter waits for another item."""
     load = Load(way, await way.make(number + DECISIONS))
-    # Begun all at once, they would also renew all at once, before the measurement or after it.
+    # If all waits began at once, they would also renew at once, inside or outside the measurement.
     beginning = max(way.renews, number / BEGIN_RATE)
     async with asyncio.TaskGroup() as group:
         waiters = [group.create_task(load.waiter(beginning)) for _ in range(number)]
@@ -114,7 +114,7 @@ async def measure(way: WaitMethod, number: int, cpu: "Cpu") -> Row:
 
 
 class Load:
-    """Waiters, and decisions about any of what they wait for."""
+    """Waiters, and decisions about random items that they wait for."""
 
     def __init__(self, way: WaitMethod, items: Sequence[Item]) -> None:
         self.latencies: list[float] = []
@@ -127,7 +127,7 @@ class Load:
         self._told = asyncio.Event()
 
     async def waiter(self, beginning: float) -> None:
-        """Wait for one item after the other, first of all for so many seconds at most."""
+        """Wait for one item after the other, after a random delay of up to so many seconds."""
         await asyncio.sleep(random.uniform(0, beginning))
         for index in self._upcoming:
             self._waited_for.append(index)
@@ -138,9 +138,9 @@ class Load:
                 self._told.set()
 
     async def decide(self) -> None:
-        """Decide at the rate, until all was told. Raises TimeoutError if it is not.
+        """Decide at the rate until all waits have ended. Raises TimeoutError if some do not end.
 
-        Which item is by chance, so that no order of the decisions can be in step with the polls.
+        The item is random, so that the order of the decisions can't match that of the polls.
         """
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -165,7 +165,7 @@ async def _open(name: str, url: str, clients: WaitingClients, opened: AsyncExitS
 
 
 async def _quiet(way: WaitMethod, number: int) -> None:
-    """Wait until there are no more requests than so many waiters make at rest."""
+    """Wait until there are no more requests than those that the waiters make regularly."""
     rest = number / way.renews * LOOK_SECONDS if way.renews else 0.0
     async with asyncio.timeout(PATIENCE_SECONDS):
         before = await way.requests()
@@ -185,7 +185,7 @@ async def _warm(way: WaitMethod, item: Item) -> None:
 
 
 class Cpu:
-    """The CPU seconds that this process, the server, PostgreSQL and all else have used."""
+    """The CPU seconds that this process, the server, PostgreSQL and other programs have used."""
 
     def __init__(self, url: str, server: Stack) -> None:
         with psycopg.connect(url) as connection:
@@ -198,7 +198,7 @@ class Cpu:
     def spent(self) -> dict[str, float]:
         """Return the seconds so far."""
         postgres = self._postmaster.cpu_times()
-        # Those of backends that have ended are their parent's children's.
+        # Backends that have ended are counted in the children's times of the postmaster.
         ended = postgres.children_user + postgres.children_system
         return {
             "client": time.process_time(),
@@ -209,7 +209,7 @@ class Cpu:
         }
 
     def of_others(self) -> float:
-        """Return the seconds of all other programs, from a start that is always the same."""
+        """Return the CPU seconds of all other programs, from a fixed start."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
         cores = psutil.cpu_count() or 1
@@ -225,7 +225,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _allow_files() -> None:
-    # A thousand long polls are a thousand connections, at either end.
+    # A thousand long polls are a thousand connections, in the client and in the server.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,4 +1,4 @@
-"""From a client's decision to the message of whoever waits for it."""
+"""The latency from a client's decision to the message that a waiting client gets."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ MAX_SECONDS = 60.0
 
 
 class WakeupClients:
-    """Clients of one server: who starts, who asks, who decides, and who waits at another."""
+    """Clients that start, request approvals and decide, and one that waits."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class WakeupClients:
         self.waiter = waiter
 
     async def asked(self) -> placet.Approval:
-        """Return an approval that is pending."""
+        """Create and return a pending approval."""
         started = await self.operator.start("wake")
         assert started.execution is not None
         accepted = await self.engine.request_approval(
@@ -69,7 +69,7 @@ class WakeupClients:
 
 
 async def run(url: str) -> Result:
-    """Measure. The floor and what is idle in turns, so that what the machine does meets both."""
+    """Measure. Floor and idle are measured in turns, so that other load affects both."""
     result = Result("From grantApproval sent to the waiting client's message")
     with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
         async with AsyncExitStack() as opened, Floor.open(url) as floor:
@@ -120,7 +120,7 @@ async def _pushed(clients: WakeupClients) -> float:
     async with aclosing(events):
         async for event in events:
             if event.type == "ApprovalRequested":
-                # The stream is live: what comes next is what is waited for.
+                # The stream is live, so the next event is the awaited one.
                 await asyncio.sleep(random.uniform(0.002, 0.01))
                 began = time.perf_counter()
                 granting = asyncio.create_task(clients.approver.grant(approval))
@@ -151,7 +151,7 @@ async def _polled(clients: WakeupClients) -> float:
 
 
 class BareClient:
-    """A client as bare as the floor: requests made before, and messages read as they come."""
+    """A minimal client: its requests are made before, and it reads messages without the sdk."""
 
     def __init__(self, server: Stack, socket: ClientConnection, post: PostConnection) -> None:
         self._server = server
@@ -178,7 +178,7 @@ class BareClient:
             yield cls(server, socket, post)
 
     async def measure(self, approval: placet.Approval) -> float:
-        """Return the seconds from the request's bytes to the subscription's message."""
+        """Return the seconds from sending the request to the subscription's message."""
         key = str(next(self._numbers))
         variables = {"id": approval.execution_id, "after": 0}
         payload = {"query": EVENTS, "variables": variables}
@@ -202,14 +202,14 @@ class BareClient:
         return seconds
 
     async def _drain(self) -> None:
-        """Read what still comes of the subscription, up to the answer of a ping."""
+        """Read the remaining messages of the subscription, up to the answer to a ping."""
         await self._socket.send(json.dumps({"type": "ping"}))
         while "pong" not in str(await self._socket.recv()):
             pass
 
 
 class Floor:
-    """One insert, one commit and one notification, as bare as the driver has it."""
+    """The minimum: one insert, one commit and one notification, with the driver alone."""
 
     def __init__(
         self, writes: psycopg.AsyncConnection, notified: AsyncGenerator[psycopg.Notify, None]
@@ -231,7 +231,7 @@ class Floor:
                 yield cls(writes, notified)
 
     async def measure(self) -> float:
-        """Return the seconds from the insert to its notification at the other connection."""
+        """Return the seconds from the insert to its notification on the other connection."""
         waiting = asyncio.ensure_future(anext(self._notified))
         await asyncio.sleep(random.uniform(0.002, 0.01))
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The ways to wait that are measured, behind one face: make, wait, decide, count."""
+"""The ways to wait that are measured, with one interface: make, wait, decide, count requests."""
 
 import asyncio
 import tempfile
@@ -23,31 +23,31 @@ IN_ONE_SUBMIT = 100
 GRANTED, REJECTED = "GRANTED", "REJECTED"
 
 Item = Any
-"""What is waited for: an approval, a row's id, or a topic."""
+"""What to wait for: an approval, a row's id or a topic."""
 
 
 class WaitMethod(Protocol):
-    """A way to wait. ``renews``: seconds from one request of a wait to the next, 0 without any."""
+    """A way to wait. ``renews``: seconds between the requests of one wait, 0 if it has one."""
 
     name: str
     renews: float
 
     async def make(self, number: int) -> Sequence[Item]:
-        """Make so many items that wait for a decision."""
+        """Create so many items that wait for a decision."""
 
     async def wait(self, item: Item) -> object:
         """Wait until the item is decided."""
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
-        """Decide, and say whether whoever does so was told that it counts."""
+        """Decide. Returns whether the decision was accepted."""
 
     async def requests(self) -> float:
-        """Return the number of requests so far that were answered by another process."""
+        """Return how many requests other processes have answered so far."""
 
 
 @dataclass(frozen=True)
 class WaitingClients:
-    """Clients of one server: who asks, who decides, who decides otherwise, and who waits."""
+    """Clients of one server: one requests approvals, one grants, one rejects, and one waits."""
 
     server: Stack
     engine: placet.Client
@@ -70,7 +70,7 @@ class WaitingClients:
                 yield cls(server, engine, approver, rejecter, waiter)
 
     async def asked(self, number: int) -> list[placet.Approval]:
-        """Start so many executions and ask for an approval of each."""
+        """Start so many executions and request an approval in each."""
         approvals: list[placet.Approval] = []
         while len(approvals) < number:
             commands: list[StartExecution | RequestApproval] = []
@@ -96,7 +96,7 @@ Wait = Callable[[placet.Client, placet.Approval], Awaitable[object]]
 
 
 class PlacetWait:
-    """A client of Placet that waits in one of its ways."""
+    """Waits with Placet's client, in one of its ways."""
 
     def __init__(self, name: str, clients: WaitingClients) -> None:
         self.name = name
@@ -126,7 +126,7 @@ class PlacetWait:
 
 
 class TableWait:
-    """Waiters on a table with locks."""
+    """Waits by polling a table with row locks."""
 
     name = "table with locks, polled"
     renews = 0.0
@@ -148,7 +148,7 @@ class TableWait:
 
 
 class BusWait:
-    """Waiters that subscribe to a bus in the process of those who decide."""
+    """Waits on an event bus in the process that decides."""
 
     name = "event bus in memory"
     renews = 0.0
@@ -172,7 +172,7 @@ class BusWait:
 
 
 class EngineWait:
-    """Workflows of one engine. Each wait is an execution, from its start to its end."""
+    """Waits in workflows of an engine. Each wait is an execution, from its start to its end."""
 
     renews = 0.0
 
@@ -186,7 +186,7 @@ class EngineWait:
     @classmethod
     @asynccontextmanager
     async def open(cls, name: str, clients: WaitingClients) -> AsyncIterator["EngineWait"]:
-        """Run an engine that waits in this way, and see what it asks for."""
+        """Run an engine that waits in this way, and collect the approvals that it requests."""
         queue = name.replace(", ", "-").replace(" ", "-")
         server, mode = clients.server, ENGINE_METHODS[name]
         engine = placet.Engine(server.url, token=server.tokens["engine"], queues=[queue], wait=mode)
@@ -220,7 +220,7 @@ class EngineWait:
         return item
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
-        assert decision == GRANTED, "a workflow that is rejected does not come to its next line"
+        assert decision == GRANTED, "a rejection would raise an exception in the workflow"
         await self._clients.approver.grant(await self._asked[item])
         return True
 
@@ -255,17 +255,17 @@ async def by_push(client: placet.Client, approval: placet.Approval) -> object:
 
 
 async def by_long_poll(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait by requests that are put off."""
+    """Wait by long polling."""
     return await client.wait_for(approval, mode="poll")
 
 
 async def by_poll(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait by asking again and again."""
+    """Wait by polling."""
     return await client.wait_for(approval, mode="poll", poll=POLL_SECONDS)
 
 
 async def by_watch(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait on a state that is kept here."""
+    """Wait on a state that the client keeps up to date."""
     async with client.watch(approval.execution_id) as watch:
         return await watch.until(placet.ExecutionState.RESUMED)
 
@@ -282,7 +282,7 @@ PLACET_METHODS: dict[str, tuple[Wait, float]] = {
     WATCH: (by_watch, 0.0),
     LONG: (by_long_poll, LONG_POLL.total_seconds()),
 }
-"""Each with the seconds after which a wait sends its next request."""
+"""Each with the seconds between the requests of one wait."""
 
 ENGINE_PUSH, ENGINE_POLL = "engine, push", "engine, long poll"
 ENGINE_METHODS: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}

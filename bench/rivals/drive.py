@@ -1,7 +1,7 @@
-"""Measures one part of one contender, as a process in that contender's environment.
+"""Measures one part of one contender, in a process of the contender's environment.
 
-``python -m bench.rivals.drive CONTENDER PART`` with the rest as JSON on standard input. Prints a
-line of JSON for each thing measured.
+``python -m bench.rivals.drive CONTENDER PART``, with the other parameters as JSON on standard
+input. Prints each result as a line of JSON.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def main() -> None:
         try:
             await PARTS[part](measurement)
         except ExceptionGroup as errors:
-            # What was in flight at once fails at once, and for one reason.
+            # The lifecycles in flight all fail for the same reason, so the first error is enough.
             raise _first(errors) from None
 
 

@@ -1,4 +1,4 @@
-"""The parts of the measurement, the same for every contender. Each gives its figures as it goes.
+"""The parts of the measurement, the same for every contender. Each reports its figures at once.
 
 Latencies and durations are in seconds, memory in megabytes.
 """
@@ -24,17 +24,17 @@ IN_FLIGHT = 64
 SETTLE_WITHIN = 60.0
 MOMENT = (0.01, 0.02)
 WHILE = (1.5, 2.5)
-"""From how many seconds to how many, at random, so that no clock of a contender's beats in time."""
+"""A random time between these seconds, so that it does not match a contender's timers."""
 
 
 def fill_within(count: int) -> float:
-    """Return the seconds in which so many lifecycles have to be waiting."""
+    """Return the timeout in seconds until so many lifecycles are waiting."""
     return 60 + count / 20
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of each part. Seconds are of the part ``load``."""
+    """How many lifecycles each part has. The seconds are for the part ``load``."""
 
     idle: int = 200
     rested: int = 30
@@ -47,7 +47,7 @@ class Sizes:
 
 @dataclass
 class Measurement:
-    """One contender on an empty database, with what its workers reported."""
+    """One contender on an empty database, with the reports of its workers."""
 
     contender: Contender
     reports: Reports
@@ -67,30 +67,30 @@ class Measurement:
             yield worker
 
     async def waiting(self, worker: Worker) -> str:
-        """Begin a lifecycle and give it once it waits."""
+        """Begin a lifecycle, and return it once it waits."""
         lifecycle = str(uuid4())
         await self.contender.begin(lifecycle, worker)
         await self.reports.reached("waits", lifecycle)
         return lifecycle
 
     async def woken(self, lifecycle: str, worker: Worker) -> float:
-        """Decide, and give the seconds from the call to the lifecycle's next line."""
+        """Decide, and return the seconds from the call to the lifecycle's next line."""
         called = time.perf_counter_ns()
         await self.contender.decide(lifecycle, worker)
         return (await self.reports.reached("woke", lifecycle) - called) / 1e9
 
     async def whole(self, worker: Worker) -> tuple[float, float]:
-        """Run one to its end; give the seconds to its next line, and when its last was reached."""
+        """Run a lifecycle. Returns the seconds to its next line, and the time of its last one."""
         lifecycle = await self.waiting(worker)
         wake = await self.woken(lifecycle, worker)
         return wake, await self.reports.reached("done", lifecycle) / 1e9
 
     async def settled(self) -> None:
-        """Wait until all that was begun is completed by the contender's own books."""
+        """Wait until all lifecycles are completed, according to the contender."""
         left = 0
         try:
             async with asyncio.timeout(SETTLE_WITHIN):
-                while left := await self.contender.unfinished():  # noqa: ASYNC110 - others' books
+                while left := await self.contender.unfinished():  # noqa: ASYNC110 - no event for it
                     await asyncio.sleep(0.005)
         except TimeoutError:
             msg = f"{left} lifecycles are not completed {SETTLE_WITHIN:g} s after their last line"
@@ -98,12 +98,12 @@ class Measurement:
 
 
 async def idle(measurement: Measurement) -> None:
-    """One lifecycle after the other, each decided a moment after it waits."""
+    """Run one lifecycle after the other, and decide each a moment after it waits."""
     await _one_by_one(measurement, measurement.sizes.idle, MOMENT)
 
 
 async def rested(measurement: Measurement) -> None:
-    """The same, decided after a while in which nothing happened."""
+    """Run the same, and decide after a while without activity."""
     await _one_by_one(measurement, measurement.sizes.rested, WHILE)
 
 
@@ -122,7 +122,7 @@ async def _one_by_one(measurement: Measurement, count: int, rest: tuple[float, f
 
 
 async def load(measurement: Measurement) -> None:
-    """So many lifecycles in flight all the time, each decided as soon as it waits."""
+    """Keep many lifecycles in flight, and decide each as soon as it waits."""
     async with measurement.working() as worker:
         begins = time.perf_counter() + measurement.sizes.warm_seconds
         ends = begins + measurement.sizes.load_seconds
@@ -152,10 +152,10 @@ async def load(measurement: Measurement) -> None:
 
 
 async def killed(measurement: Measurement) -> None:
-    """A worker killed with lifecycles waiting; all are decided at once; another completes them.
+    """Kill a worker with waiting lifecycles, and decide them all; a second worker completes them.
 
-    The other has everything loaded. It is at work already if the contender allows that beside the
-    first, and else begins at the kill.
+    The second worker has everything loaded. It runs already if the contender allows two workers at
+    a time; otherwise it starts when the first is killed.
     """
     contender, reports = measurement.contender, measurement.reports
     async with measurement.worker() as first, measurement.worker() as second:
@@ -181,7 +181,7 @@ async def killed(measurement: Measurement) -> None:
 
 
 async def waiting(measurement: Measurement) -> None:
-    """More and more lifecycles waiting: what memory that takes, and how soon one is woken then."""
+    """Let more and more lifecycles wait, and measure the memory and the latency of a wake-up."""
     async with measurement.working() as worker:
         await measurement.whole(worker)
         before = await _memory(measurement, worker)
@@ -206,7 +206,7 @@ async def waiting(measurement: Measurement) -> None:
 
 
 async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
-    """Do it so many times, as many at once as are in flight under load."""
+    """Call ``make`` so many times, with IN_FLIGHT calls at a time."""
     made: list[T] = []
     left = iter(range(count))
 

@@ -1,4 +1,4 @@
-"""The lifecycle as a workflow of Placet. Arguments: address, token, seconds of grace."""
+"""The lifecycle as a workflow of Placet. Arguments: URL, token, grace in seconds."""
 
 import asyncio
 import sys

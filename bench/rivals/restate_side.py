@@ -1,4 +1,4 @@
-"""Restate as a contender: its server, which keeps a store of its own, and its HTTP ingress."""
+"""Restate: its server, which has its own storage, and its HTTP ingress."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ _MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
 class RestateSide:
-    """The server calls the worker, and goes on calling until another is at its address."""
+    """The server calls the worker, and repeats the call until a worker answers at its address."""
 
     worker = "bench.rivals.restate_worker"
     stands_by = False
@@ -65,7 +65,7 @@ class RestateSide:
             "RESTATE_DISABLE_TELEMETRY": "true",
             "RESTATE_LOG_FILTER": "warn",
         }
-        # One connection for each decision that is on its way at once.
+        # One connection for each decision in flight.
         connector = aiohttp.TCPConnector(limit=100)
         async with aiohttp.ClientSession(connector=connector) as session:
             with _server(
@@ -74,7 +74,7 @@ class RestateSide:
                 yield cls(workspace, server, (ingress, admin, worker), session)
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its port."""
+        """Return the worker's port."""
         return [self._worker.rpartition(":")[2]]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is called
@@ -99,7 +99,7 @@ class RestateSide:
         return None
 
     async def _register(self) -> None:
-        """Make the worker known, as soon as server and worker answer."""
+        """Register the worker, as soon as server and worker answer."""
         async with asyncio.timeout(READY_WITHIN):
             while True:
                 try:
@@ -120,7 +120,7 @@ class RestateSide:
 
 @contextmanager
 def _server(workspace: Workspace, settings: dict[str, str]) -> Iterator[int]:
-    """Run a server, and give its process id. It is the package's binary without its wrapper."""
+    """Run the server, and yield its process id. It is the package's binary, without its wrapper."""
     system, machine = platform.system().lower(), platform.machine()
     package = f"{PACKAGE}-{system}-{_MACHINES.get(machine, machine)}"
     binary = workspace.environment / MODULES / package / "bin" / "restate-server"

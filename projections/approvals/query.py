@@ -58,7 +58,7 @@ class ApprovalFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalOrder(StrEnum):
-    """Orders of approvals. With DEADLINE_ASC, those without a deadline come last."""
+    """Approvals without a deadline come after all that have one, in the order requested."""
 
     REQUESTED_ASC = "REQUESTED_ASC"
     REQUESTED_DESC = "REQUESTED_DESC"

@@ -44,7 +44,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionOrder(StrEnum):
-    """Orders of executions. Those with the same time are in the order of their ids."""
+    """Executions of the same instant are in the order of their ids."""
 
     STARTED_DESC = "STARTED_DESC"
     STARTED_ASC = "STARTED_ASC"
