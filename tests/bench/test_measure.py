@@ -8,9 +8,7 @@ from bench.measure import Bound, Result, markdown, percentile
 @pytest.mark.parametrize(
     ("share", "value"), [(0.0, 1), (0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)]
 )
-def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(
-    share: float, value: int
-) -> None:
+def test_a_percentile_is_a_measured_value_by_nearest_rank(share: float, value: int) -> None:
     assert percentile([*range(100, 0, -1)], share) == value
 
 

@@ -45,7 +45,7 @@ async def test_after_a_month_the_request_is_withdrawn() -> None:
         assert "ApprovalWithdrawn" in [event.type for event in trial.events]
 
 
-async def test_a_no_is_final() -> None:
+async def test_a_rejection_is_final() -> None:
     async with Trial(contract, TERMS) as trial:
         trial.reject(await trial.approval(), comment="not these terms")
         assert "not these terms" in (await trial.result())["because"]
@@ -92,7 +92,7 @@ async def test_the_service_keeps_the_time_while_engines_come_and_go(
     assert sent == [long_wait.remind(TERMS, number) for number in range(1, len(sent) + 1)]
 
 
-async def test_when_its_time_is_over_by_the_service_the_request_is_withdrawn(
+async def test_when_the_timer_fires_the_request_is_withdrawn(
     people: People, engines: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_wait, "PATIENCE", timedelta(seconds=0.3))

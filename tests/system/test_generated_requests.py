@@ -91,7 +91,9 @@ for result in SCHEMA.get_all_operations():
 
 # Not by the library's own decorator, which gives all these tests one and the same id.
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_it_is_answered_or_refused_in_so_many_words(operation: str, tested: TestedServer) -> None:
+def test_every_generated_request_is_answered_or_refused(
+    operation: str, tested: TestedServer
+) -> None:
     @given(case=OPERATIONS[operation].as_strategy())
     @settings(
         max_examples=20,

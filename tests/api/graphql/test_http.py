@@ -48,7 +48,7 @@ async def test_a_revoked_or_expired_key_is_no_token(whole_server: WholeServer) -
     assert (await whole_server.post(PING, expired)).status_code == 401
 
 
-async def test_a_role_that_may_not_is_refused_and_nothing_is_recorded(
+async def test_a_command_without_the_role_is_refused_and_records_nothing(
     whole_server: WholeServer,
 ) -> None:
     response = await whole_server.post(
@@ -78,7 +78,7 @@ async def test_a_role_that_may_not_is_refused_and_nothing_is_recorded(
         {**PING, "extensions": []},
     ],
 )
-async def test_what_is_no_request_is_a_bad_request(
+async def test_a_malformed_request_is_a_bad_request(
     whole_server: WholeServer, body: Any, accept: str
 ) -> None:
     response = await whole_server.post(body, accept=accept)
@@ -104,7 +104,7 @@ async def test_what_is_no_request_is_a_bad_request(
         {"query": "{ a: executions(orderBy: NO_SUCH) { position } }"},
     ],
 )
-async def test_what_does_not_fit_the_schema_is_a_bad_request(
+async def test_a_request_that_does_not_match_the_schema_is_a_bad_request(
     whole_server: WholeServer, body: Any
 ) -> None:
     strict = await whole_server.post(body, accept=GRAPHQL_JSON)
@@ -154,7 +154,7 @@ async def test_an_input_beyond_its_limits_is_refused_by_name(
     assert whole_server.recorded() == 0
 
 
-async def test_a_message_may_quote_half_a_character(whole_server: WholeServer) -> None:
+async def test_an_error_message_may_quote_half_a_surrogate_pair(whole_server: WholeServer) -> None:
     response = await whole_server.post(
         b'{"query": "{ execution(id: \\"\\\\ud83d\\") { \\ud83d } }"}'
     )
@@ -191,7 +191,7 @@ DOUBLING = "\n".join(
         "fragment F on Query {" + " ".join(f"a{n}: stateDiagram" for n in range(2_000)) + "}",
     ],
 )
-async def test_what_is_too_much_is_refused_before_it_is_validated(
+async def test_a_query_beyond_the_limits_is_refused_before_validation(
     whole_server: WholeServer, query: str
 ) -> None:
     response = await whole_server.post({"query": query}, accept=GRAPHQL_JSON)
@@ -228,7 +228,9 @@ async def test_a_query_may_come_by_get_and_a_mutation_may_not(whole_server: Whol
     assert whole_server.recorded() == 0
 
 
-async def test_a_subscription_is_sent_to_the_websocket(whole_server: WholeServer) -> None:
+async def test_a_subscription_over_http_is_refused_and_names_the_websocket(
+    whole_server: WholeServer,
+) -> None:
     response = await whole_server.post({"query": "subscription { events { cursor } }"})
     assert response.status_code == 400
     assert "graphql-transport-ws" in response.json()["errors"][0]["message"]
@@ -268,7 +270,7 @@ async def test_a_trace_is_recorded_with_the_events(whole_server: WholeServer) ->
     assert rows == [(trace,), (None,)]
 
 
-async def test_a_fault_is_told_by_a_reference_that_the_log_explains(
+async def test_an_unexpected_error_has_a_reference_that_is_in_the_log(
     whole_server: WholeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> str:
@@ -290,7 +292,7 @@ async def test_graphiql_is_for_browsers_in_development(whole_server: WholeServer
     assert "GraphiQL" in page.text
 
 
-async def test_graphiql_is_not_there_in_production(log_url: str) -> None:
+async def test_graphiql_is_not_served_in_production(log_url: str) -> None:
     async with WholeServer.open(log_url, mode="production") as whole_server:
         page = await whole_server.http.get("/graphql", headers={"accept": "text/html"})
         assert page.status_code == 401
@@ -342,7 +344,7 @@ async def test_health_and_metrics(whole_server: WholeServer) -> None:
         ),
     ],
 )
-async def test_what_a_client_did_wrong_is_told_to_the_client_and_to_no_log(
+async def test_a_client_s_error_is_answered_and_not_logged(
     whole_server: WholeServer, caplog: pytest.LogCaptureFixture, query: str, variables: Any
 ) -> None:
     # Half a surrogate pair comes as an escape, as ``json`` writes it.

@@ -73,7 +73,7 @@ async def test_open_subscriptions_are_counted(whole_server: WholeServer) -> None
         ("{ viewer { id } }", "BAD_REQUEST"),
     ],
 )
-async def test_what_can_t_be_executed_is_an_error_of_that_operation_alone(
+async def test_an_invalid_operation_is_an_error_of_that_operation_alone(
     whole_server: WholeServer, payload: Any, code: str
 ) -> None:
     async with whole_server.socket() as socket:
@@ -97,7 +97,7 @@ async def test_without_a_valid_token_the_connection_is_closed(
     assert code == 4401
 
 
-async def test_nothing_goes_before_the_token(whole_server: WholeServer) -> None:
+async def test_before_the_token_only_pings_are_answered(whole_server: WholeServer) -> None:
     async with whole_server.socket(token=None) as socket:
         await socket.send("ping")
         assert await socket.receive() == {"type": "pong"}
@@ -105,7 +105,7 @@ async def test_nothing_goes_before_the_token(whole_server: WholeServer) -> None:
         assert (await socket.closed())[0] == 4401
 
 
-async def test_a_connection_without_a_word_is_closed(
+async def test_a_connection_without_a_token_is_closed_after_a_while(
     whole_server: WholeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.graphql.websocket.INIT_SECONDS", 0.01)
@@ -113,7 +113,7 @@ async def test_a_connection_without_a_word_is_closed(
         assert (await socket.closed())[0] == 4408
 
 
-async def test_another_protocol_is_not_spoken(whole_server: WholeServer) -> None:
+async def test_another_protocol_is_refused(whole_server: WholeServer) -> None:
     async with whole_server.socket(token=None, protocol="graphql-ws") as socket:
         assert (await socket.closed())[0] == 4406
 
@@ -130,7 +130,7 @@ async def test_another_protocol_is_not_spoken(whole_server: WholeServer) -> None
         ('{"type": "connection_init"}', 4429),
     ],
 )
-async def test_what_is_not_of_the_protocol_closes_the_connection(
+async def test_an_invalid_message_closes_the_connection(
     whole_server: WholeServer, text: str, code: int
 ) -> None:
     async with whole_server.socket() as socket:
@@ -175,7 +175,9 @@ async def test_a_revoked_token_gets_no_further_event(whole_server: WholeServer) 
     assert message["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_who_waits_for_its_token_holds_up_nobody(whole_server: WholeServer) -> None:
+async def test_waiting_for_a_token_does_not_delay_other_connections(
+    whole_server: WholeServer,
+) -> None:
     token = await whole_server.keys.create("auditor", roles=[Role.AUDITOR])
     async with whole_server.socket(token) as socket:
         # That is how long a token is remembered.
@@ -188,7 +190,7 @@ async def test_who_waits_for_its_token_holds_up_nobody(whole_server: WholeServer
         assert "viewer" in (await socket.receive())["payload"]["data"]
 
 
-async def test_a_token_that_cannot_be_looked_up_costs_one_operation(
+async def test_if_a_token_cannot_be_looked_up_one_operation_fails(
     whole_server: WholeServer,
 ) -> None:
     token = await whole_server.keys.create("auditor", roles=[Role.AUDITOR])
@@ -206,7 +208,7 @@ async def test_a_token_that_cannot_be_looked_up_costs_one_operation(
         assert "viewer" in (await socket.receive())["payload"]["data"]
 
 
-async def test_pings_before_the_token_are_answered_however_many(whole_server: WholeServer) -> None:
+async def test_all_pings_before_the_token_are_answered(whole_server: WholeServer) -> None:
     async with whole_server.socket(token=None) as socket:
         for _ in range(2_000):
             await socket.send("ping")

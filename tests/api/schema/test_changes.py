@@ -49,7 +49,7 @@ async def test_at_the_same_version_nothing_has_changed(client: GraphQLClient) ->
 
 @pytest.mark.parametrize("wait", ["PT0S", LONG])
 @pytest.mark.parametrize("version", [-1, 0, 1, 3, 9])
-async def test_at_another_version_it_is_shown_as_it_stands(
+async def test_at_another_version_the_current_state_is_returned(
     client: GraphQLClient, version: int, wait: str
 ) -> None:
     execution = await client.process.start()
@@ -59,7 +59,7 @@ async def test_at_another_version_it_is_shown_as_it_stands(
     assert answer == {"changed": True, "version": 2, "execution": shown}
 
 
-async def test_whoever_may_not_see_it_is_told_nothing(client: GraphQLClient) -> None:
+async def test_an_execution_that_the_caller_may_not_see_is_null(client: GraphQLClient) -> None:
     execution = await client.process.start()
     for by in (ANN, NOBODY, OTHER_ENGINE):
         assert await client.ask(AFTER, by, id=str(execution.id), version=1, wait=LONG) is None
@@ -68,7 +68,7 @@ async def test_whoever_may_not_see_it_is_told_nothing(client: GraphQLClient) -> 
     assert await client.ask(AT_ONCE, id="nonsense", version=1) is None
 
 
-async def test_whoever_waits_is_told_of_what_happens(client: GraphQLClient) -> None:
+async def test_a_waiting_request_is_answered_when_something_happens(client: GraphQLClient) -> None:
     execution, other = await client.process.start(), await client.process.start()
     async with waiting(client, execution) as asking:
         await client.process.do(step(other.id, "elsewhere"))
@@ -78,7 +78,9 @@ async def test_whoever_waits_is_told_of_what_happens(client: GraphQLClient) -> N
     assert (answer["version"], answer["execution"]["state"]) == (2, "COMPLETED")
 
 
-async def test_whoever_waits_is_told_of_what_another_process_records(client: GraphQLClient) -> None:
+async def test_a_waiting_request_is_answered_when_another_process_records(
+    client: GraphQLClient,
+) -> None:
     execution = await client.process.start()
     async with (
         ServerProcess.open(client.process.url) as other,
@@ -88,7 +90,7 @@ async def test_whoever_waits_is_told_of_what_another_process_records(client: Gra
     assert asking.result().data["executionAfter"]["version"] == 2
 
 
-async def test_after_the_time_it_is_unchanged(client: GraphQLClient) -> None:
+async def test_after_the_timeout_the_state_is_unchanged(client: GraphQLClient) -> None:
     execution = await client.process.start()
     answer = await client.ask(AFTER, id=str(execution.id), version=1, wait="PT0.05S")
     assert answer == UNCHANGED
@@ -102,7 +104,7 @@ async def test_an_ending_server_answers_at_once(client: GraphQLClient) -> None:
     assert await client.ask(AFTER, id=str(execution.id), version=1, wait=LONG) == UNCHANGED
 
 
-async def test_asking_costs_one_read_and_waiting_none(client: GraphQLClient) -> None:
+async def test_a_request_makes_one_read_and_waiting_makes_none(client: GraphQLClient) -> None:
     # These look for themselves every second, which is not what is counted here.
     await client.process.children.close()
     await client.process.timers.close()
@@ -134,7 +136,9 @@ async def test_a_token_that_ended_meanwhile_is_refused(client: GraphQLClient, wa
 
 
 @pytest.mark.parametrize("wait", [LONG, "PT0.05S"])
-async def test_who_may_no_longer_see_it_is_told_nothing(client: GraphQLClient, wait: str) -> None:
+async def test_a_caller_who_may_no_longer_see_it_gets_null(
+    client: GraphQLClient, wait: str
+) -> None:
     execution = await client.process.start()
     async with waiting(client, execution, ENGINE, wait) as asking:
         client.became[ENGINE.id] = OTHER_ENGINE
@@ -144,6 +148,6 @@ async def test_who_may_no_longer_see_it_is_told_nothing(client: GraphQLClient, w
 
 
 @pytest.mark.parametrize("wait", ["PT20.000001S", "P1D", "-PT1S"])
-async def test_the_wait_has_bounds(client: GraphQLClient, wait: str) -> None:
+async def test_the_wait_has_limits(client: GraphQLClient, wait: str) -> None:
     execution = await client.process.start()
     assert await client.code(AFTER, id=str(execution.id), version=1, wait=wait) == "LIMIT_EXCEEDED"

@@ -81,7 +81,7 @@ async def test_a_client_may_choose_the_id(client: GraphQLClient) -> None:
 
 
 @pytest.mark.parametrize("chosen", ["nonsense", "", NIL, "{00000000-0000-4000-8000-000000000001}"])
-async def test_an_id_that_nobody_may_have_is_refused(client: GraphQLClient, chosen: str) -> None:
+async def test_an_invalid_id_is_refused(client: GraphQLClient, chosen: str) -> None:
     found = await start(client, id=chosen)
     assert (found["code"], found["execution"]) == ("INVALID_INPUT", None)
     assert found["message"].startswith("id must be a UUID")
@@ -90,7 +90,7 @@ async def test_an_id_that_nobody_may_have_is_refused(client: GraphQLClient, chos
 
 
 @pytest.mark.parametrize("text", ["nonsense", "", NIL, f"{NIL}.1", "ä" * 1000])
-async def test_what_is_no_id_is_not_found_unless_the_command_is_forbidden(
+async def test_an_invalid_id_is_not_found_unless_the_command_is_forbidden(
     client: GraphQLClient, text: str
 ) -> None:
     cancel = {"executionId": text, "reason": "done"}
@@ -101,7 +101,7 @@ async def test_what_is_no_id_is_not_found_unless_the_command_is_forbidden(
     assert (await client.ask(GRANT, ENGINE, input=grant))["code"] == "FORBIDDEN"
 
 
-async def test_what_is_no_id_is_named_as_it_was_given(client: GraphQLClient) -> None:
+async def test_the_message_quotes_an_invalid_id(client: GraphQLClient) -> None:
     step = {"executionId": "trip-7", "key": "k", "name": "k"}
     grant = {"approvalId": "x" * 1000, "digest": "sha256:0"}
     said = [
@@ -130,7 +130,9 @@ async def test_an_approver_gets_the_approval_without_its_execution(client: Graph
     assert granted["approval"]["viewerMayDecide"]["allowed"] is False
 
 
-async def test_a_refusal_shows_nothing_to_who_may_not_see_it(client: GraphQLClient) -> None:
+async def test_a_refusal_does_not_show_an_execution_that_the_caller_may_not_see(
+    client: GraphQLClient,
+) -> None:
     started = (await start(client))["execution"]
     step = {"executionId": started["id"], "key": "book", "name": "book"}
     found = await client.ask(STEP, OTHER_ENGINE, input=step)
@@ -158,7 +160,7 @@ async def test_submit_gives_one_result_each_in_order(client: GraphQLClient) -> N
     assert codes == ["Accepted", "FENCED", "Accepted", "SKIPPED", "Accepted"]
 
 
-async def test_a_command_of_submit_is_exactly_one(client: GraphQLClient) -> None:
+async def test_each_input_of_submit_has_exactly_one_command(client: GraphQLClient) -> None:
     for command in ({}, {"startExecution": {"workflow": "a"}, "failExecution": None}):
         result = await client.answer(ENGINE, SUBMIT, commands=[command])
         assert result.data is None
@@ -192,7 +194,7 @@ async def test_a_number_beyond_i_json_is_refused_in_a_literal_too(client: GraphQ
     assert "input.a" in found["message"]
 
 
-async def test_what_is_not_acted_on_yet_is_refused(client: GraphQLClient) -> None:
+async def test_fields_without_effect_yet_are_refused(client: GraphQLClient) -> None:
     execution_id = (await start(client))["execution"]["id"]
     unsupported: dict[str, Any] = {"form": {}, "deadline": "2026-01-01T00:00:00Z"}
     for field, value in unsupported.items():

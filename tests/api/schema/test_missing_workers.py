@@ -46,7 +46,7 @@ async def open_stream(whole_server: WholeServer, socket: Socket) -> None:
     ("code", "is_missing"),
     [(1005, True), (1006, True), (1000, False), (1001, False), (1012, False)],
 )
-async def test_it_depends_on_the_last_word(
+async def test_only_a_broken_connection_shortens_the_lease(
     whole_server: WholeServer, missing: list[str], code: int, *, is_missing: bool
 ) -> None:
     async with connected(whole_server) as socket:
@@ -57,7 +57,7 @@ async def test_it_depends_on_the_last_word(
 
 @pytest.mark.parametrize("unsent", ["message", "answer"])
 @pytest.mark.parametrize(("code", "is_missing"), [(1005, True), (1000, False), (1012, False)])
-async def test_it_is_waited_for_when_nothing_can_be_sent_any_more(
+async def test_a_failed_send_waits_to_see_whether_the_connection_broke(
     whole_server: WholeServer, missing: list[str], unsent: str, code: int, *, is_missing: bool
 ) -> None:
     async with connected(whole_server) as socket:

@@ -57,7 +57,7 @@ def nodes(connection: Any) -> list[Any]:
     return [whole_server["node"] for whole_server in connection["edges"]]
 
 
-async def test_who_is_asking(client: GraphQLClient) -> None:
+async def test_the_viewer_is_the_caller(client: GraphQLClient) -> None:
     document = "{ viewer { id name roles groups queues } }"
     assert await client.ask(document, ANN) == {
         "id": "ann",
@@ -73,7 +73,7 @@ async def test_the_diagram_is_the_transition_table(client: GraphQLClient) -> Non
     assert await client.ask("{ stateDiagram }", NOBODY) == mermaid()
 
 
-async def test_an_execution_exists_for_who_may_see_it(client: GraphQLClient) -> None:
+async def test_an_execution_is_null_for_callers_who_may_not_see_it(client: GraphQLClient) -> None:
     execution = await client.process.start()
     for by in (OLIVIA, ENGINE, AUDREY, ADAM):
         assert await client.ask(EXECUTION, by, id=str(execution.id))
@@ -85,13 +85,15 @@ async def test_an_execution_exists_for_who_may_see_it(client: GraphQLClient) -> 
 
 
 @pytest.mark.parametrize("text", ["", "x", "x.1", "00000000-0000-0000-0000-000000000000", "ä.1"])
-async def test_what_is_no_id_finds_nothing(client: GraphQLClient, text: str) -> None:
+async def test_an_invalid_id_finds_nothing(client: GraphQLClient, text: str) -> None:
     for document in (EXECUTION, APPROVAL, NODE):
         assert await client.ask(document, id=text) is None
     assert await client.ask(AT, id=text, version=1) is None
 
 
-async def test_an_approval_is_shown_to_each_as_far_as_they_may_see(client: GraphQLClient) -> None:
+async def test_an_approval_shows_to_each_caller_what_the_caller_may_see(
+    client: GraphQLClient,
+) -> None:
     execution = await client.process.start()
     asked = await client.process.ask(execution.id)
     found = await client.ask(APPROVAL, ANN, id=str(asked.id))
@@ -116,7 +118,7 @@ async def test_an_approval_is_shown_to_each_as_far_as_they_may_see(client: Graph
     assert after["viewerMayDecide"]["reasons"]
 
 
-async def test_an_execution_as_it_was(client: GraphQLClient) -> None:
+async def test_a_past_state_of_an_execution_can_be_read(client: GraphQLClient) -> None:
     execution = await client.process.start()
     await client.process.do(step(execution.id, "book"))
     await client.process.ask(execution.id)
@@ -140,7 +142,7 @@ async def test_time_travel_takes_a_version_or_a_moment(client: GraphQLClient) ->
     assert await client.code(AT, id="nonsense") == "BAD_REQUEST"
 
 
-async def test_events_are_shown_as_they_lie_in_the_log(client: GraphQLClient) -> None:
+async def test_events_are_shown_as_recorded(client: GraphQLClient) -> None:
     execution = await client.process.start(input={"days": 3})
     asked = await client.process.ask(execution.id)
     await client.process.do(grant(asked))
@@ -199,7 +201,7 @@ async def test_events_are_found_and_paged(client: GraphQLClient) -> None:
         assert len(nodes(await client.ask(EVENTS, AUDREY, filter=wanted))) == expected, wanted
 
 
-async def test_events_are_left_out_for_who_may_not_see_them(client: GraphQLClient) -> None:
+async def test_events_that_the_caller_may_not_see_are_left_out(client: GraphQLClient) -> None:
     execution = await client.process.start()
     await client.process.ask(execution.id)
     assert len(nodes(await client.ask(EVENTS, ENGINE))) == 2
@@ -216,14 +218,14 @@ async def test_a_page_beyond_its_limit_is_refused(client: GraphQLClient, first: 
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "-1", "٣", "1.5", str(2**63), "9" * 5000])
-async def test_a_cursor_of_nobody_is_a_bad_request(client: GraphQLClient, cursor: str) -> None:
+async def test_an_invalid_cursor_is_a_bad_request(client: GraphQLClient, cursor: str) -> None:
     execution = await client.process.start()
     assert await client.code(EVENTS, after=cursor) == "BAD_REQUEST"
     assert await client.code(EXECUTIONS, atLeast=cursor) == "BAD_REQUEST"
     assert await client.code(PARTS, id=str(execution.id), after=cursor) == "BAD_REQUEST"
 
 
-async def test_an_empty_page_may_be_asked_for(client: GraphQLClient) -> None:
+async def test_an_empty_page_can_be_requested(client: GraphQLClient) -> None:
     await client.process.start()
     page = await client.ask(EVENTS, first=0)
     assert page["edges"] == []
@@ -256,7 +258,9 @@ async def test_the_parts_of_an_execution_are_paged_in_order(client: GraphQLClien
     assert (nodes(granted["approvals"]), granted["approvals"]["totalCount"]) == ([], 0)
 
 
-async def test_executions_are_listed_with_what_the_log_says_of_them(client: GraphQLClient) -> None:
+async def test_listed_executions_have_their_steps_and_approvals_from_the_log(
+    client: GraphQLClient,
+) -> None:
     execution = await client.process.start()
     await client.process.do(step(execution.id, "book"))
     await client.process.ask(execution.id)

@@ -56,7 +56,7 @@ async def test_the_events_of_an_execution_have_no_gap_and_no_repeat(client: Grap
         "named: events(after: $after) { cursor event { type @skip(if: false) } }",
     ],
 )
-async def test_a_field_is_followed_however_it_is_asked_for(
+async def test_a_subscription_works_with_aliases_and_fragments(
     client: GraphQLClient, selection: str
 ) -> None:
     await client.process.start()
@@ -118,7 +118,7 @@ async def test_events_go_on_from_a_cursor(client: GraphQLClient) -> None:
     assert [message["cursor"] for message in found] == ["2", "3"]
 
 
-async def test_events_are_filtered_by_wish_and_by_sight(client: GraphQLClient) -> None:
+async def test_events_are_filtered_by_the_query_and_by_permission(client: GraphQLClient) -> None:
     hidden = await client.process.start(queue="elsewhere")
     seen = await client.process.start()
     await client.process.do(step(seen.id, "book"))
@@ -130,7 +130,9 @@ async def test_events_are_filtered_by_wish_and_by_sight(client: GraphQLClient) -
         assert len(await events_of(stream, 1)) == 1
 
 
-async def test_approvals_come_and_go(client: GraphQLClient) -> None:
+async def test_approvals_are_reported_when_requested_and_when_decided(
+    client: GraphQLClient,
+) -> None:
     execution = await client.process.start()
     pending = {"status": ["PENDING"]}
     async with client.follow(APPROVALS, ANN, after="0", filter=pending) as stream:
@@ -145,7 +147,7 @@ async def test_approvals_come_and_go(client: GraphQLClient) -> None:
         assert (await following(stream))["approval"]["status"] == "GRANTED"
 
 
-async def test_a_worker_is_given_work_and_told_what_becomes_of_it(client: GraphQLClient) -> None:
+async def test_a_worker_gets_executions_and_messages_about_them(client: GraphQLClient) -> None:
     async with client.follow(ASSIGNMENTS, ENGINE, worker="w") as stream:
         first = asyncio.ensure_future(following(stream))
         execution = await client.process.start()
@@ -157,7 +159,7 @@ async def test_a_worker_is_given_work_and_told_what_becomes_of_it(client: GraphQ
         assert resolved == {"id": str(asked.id), "status": "GRANTED"}
 
 
-async def test_assignments_take_the_role_and_the_queue(client: GraphQLClient) -> None:
+async def test_assignments_require_the_role_and_the_queue(client: GraphQLClient) -> None:
     for by in (OLIVIA, OTHER_ENGINE):
         async with client.follow(ASSIGNMENTS, by, worker="w") as stream:
             with pytest.raises(GraphQLError) as caught:

@@ -15,7 +15,7 @@ RELEASE_AT = """mutation ($worker: String!, $releases: [ReleaseInput!]) {
     releaseExecutions(worker: $worker, releases: $releases) { released } }"""
 
 
-async def test_a_worker_claims_beats_and_releases(client: GraphQLClient) -> None:
+async def test_a_worker_claims_sends_heartbeats_and_releases(client: GraphQLClient) -> None:
     execution = await client.process.start()
     [claim] = (await client.ask(CLAIM, ENGINE, input={"worker": "w"}))["claims"]
     assert claim["fence"] == claim["execution"]["fence"] == 1
@@ -67,14 +67,16 @@ async def test_a_claim_out_of_bounds_is_a_bad_request(
     assert await client.code(CLAIM, ENGINE, input={"worker": "w", **wrong}) == "BAD_REQUEST"
 
 
-async def test_a_worker_that_says_what_it_holds_may_claim_nothing(client: GraphQLClient) -> None:
+async def test_a_worker_that_names_its_executions_may_poll_with_limit_0(
+    client: GraphQLClient,
+) -> None:
     await client.process.start()
     nothing = {"worker": "w", "limit": 0, "holding": []}
     assert (await client.ask(CLAIM, ENGINE, input=nothing))["claims"] == []
     assert await client.code(CLAIM, ENGINE, input={**nothing, "limit": -1}) == "BAD_REQUEST"
 
 
-async def test_claims_take_the_role_and_the_queue(client: GraphQLClient) -> None:
+async def test_claims_require_the_role_and_the_queue(client: GraphQLClient) -> None:
     assert await client.code(CLAIM, OLIVIA, input={"worker": "w"}) == "FORBIDDEN"
     assert await client.code(CLAIM, OTHER_ENGINE, input={"worker": "w"}) == "FORBIDDEN"
     assert await client.code(BEAT, OLIVIA, worker="w") == "FORBIDDEN"

@@ -33,7 +33,7 @@ def decided(
     return batch, batch.outcomes(range(len(batch.appended)), {})[group]
 
 
-async def test_an_execution_from_the_future_dates_no_other() -> None:
+async def test_a_time_in_the_future_does_not_affect_other_executions() -> None:
     """The database's clock was a day ahead once; since then it is right again."""
     ahead, other = uuid4(), uuid4()
     begun = CommandBatch({}, {}, {}, {}, TOMORROW)

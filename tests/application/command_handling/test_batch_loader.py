@@ -49,7 +49,7 @@ def overtaken() -> float:
     return float(metrics.OVERTAKEN._value.get())
 
 
-async def test_alone_nothing_is_decided_twice(log_url: str) -> None:
+async def test_without_other_processes_no_batch_is_decided_twice(log_url: str) -> None:
     before = overtaken()
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
@@ -63,7 +63,7 @@ async def test_alone_nothing_is_decided_twice(log_url: str) -> None:
 @pytest.mark.parametrize(
     "command", [lambda id_: step(id_, "one"), complete], ids=["repeat", "refusal"]
 )
-async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
+async def test_a_refusal_or_repeat_sees_what_another_process_recorded(
     log_url: str, command: Callable[[UUID], Command]
 ) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
@@ -80,7 +80,7 @@ async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
         assert outcome.execution.state.final
 
 
-async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
+async def test_a_start_key_that_another_process_has_used_starts_nothing(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start() -> StartExecution:
@@ -96,7 +96,7 @@ async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
     assert second.execution.id == first.execution.id
 
 
-async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: str) -> None:
+async def test_a_commit_that_fails_at_its_end_is_not_reported_as_done(log_url: str) -> None:
     """A deferred constraint is looked at after the last statement was answered."""
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
@@ -115,7 +115,7 @@ async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: 
         assert (await process.do(step(execution.id, "one"))).execution.version == 2
 
 
-async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: str) -> None:
+async def test_nothing_is_sent_on_a_connection_that_the_server_closed(log_url: str) -> None:
     """What was sent on it might have been committed, for all that anybody could say."""
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
@@ -130,7 +130,7 @@ async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: 
         assert not looked_up
 
 
-async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> None:
+async def test_several_processes_have_the_same_result_as_one(log_url: str) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         executions = [await one.start() for _ in range(3)]
 
@@ -152,7 +152,7 @@ async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> No
             assert times == sorted(times)
 
 
-def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reading_of_the_clock_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(database_clock, "monotonic", lambda: clock)
     here = DatabaseClock()
@@ -173,7 +173,7 @@ def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatc
     assert here.now() is None
 
 
-async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str) -> None:
+async def test_a_claim_after_a_release_reads_the_current_holder(log_url: str) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         first = claim(execution.id, worker="first")
@@ -190,7 +190,7 @@ async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str
 @pytest.mark.parametrize(
     "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=1)]
 )
-async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timedelta) -> None:
+async def test_a_wrong_estimate_of_the_time_is_not_recorded(log_url: str, wrong: timedelta) -> None:
     """The machine slept, or a clock was set."""
     async with ServerProcess.open(log_url) as process:
         await process.start()
@@ -221,7 +221,9 @@ async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) ->
         assert fired.at >= accepted(outcome).execution.updated_at + delay
 
 
-async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_url: str) -> None:
+async def test_after_a_quiet_period_the_time_is_known_and_the_connection_works(
+    log_url: str,
+) -> None:
     async with ServerProcess.open(log_url, clock_interval=0.05) as process:
         unit_of_work = process.writer._unit_of_work
         async with asyncio.timeout(HANGS):
@@ -239,7 +241,7 @@ async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_
         begin.assert_not_awaited()
 
 
-async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
+async def test_the_clock_of_an_old_connection_is_not_used_for_a_new_one(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         await process.start()
         assert process.writer._unit_of_work.clock.now() is not None
@@ -247,7 +249,7 @@ async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url
         assert process.writer._unit_of_work.clock.now() is None
 
 
-async def test_what_was_sent_and_is_not_found_may_come_yet(
+async def test_a_commit_that_is_not_found_may_still_happen(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is on its way still, for all that anybody knows, so nobody says that nothing was done."""
@@ -272,7 +274,7 @@ async def test_what_was_sent_and_is_not_found_may_come_yet(
             assert (await process.do(step(execution.id, "one"))).repeated
 
 
-async def test_an_execution_that_the_log_lost_is_not_continued(log_url: str) -> None:
+async def test_an_execution_that_the_log_has_lost_is_not_continued(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:

@@ -40,7 +40,9 @@ async def test_a_commit_whose_answer_is_lost_is_found_in_the_log(
             assert count(log_url) == 4
 
 
-async def test_a_connection_that_died_unnoticed_costs_nothing(log_url: str, tmp_path: Path) -> None:
+async def test_a_connection_that_broke_unnoticed_fails_no_command(
+    log_url: str, tmp_path: Path
+) -> None:
     with Wire.open(log_url, tmp_path) as wire:
         async with ServerProcess.open(wire.url) as process:
             execution = await process.start()
@@ -49,7 +51,7 @@ async def test_a_connection_that_died_unnoticed_costs_nothing(log_url: str, tmp_
             assert count(log_url) == 2
 
 
-async def test_a_database_that_is_away_is_said_to_be_and_comes_back(
+async def test_without_a_database_commands_are_unavailable_until_it_returns(
     log_url: str, tmp_path: Path
 ) -> None:
     with Wire.open(log_url, tmp_path) as wire:
@@ -66,7 +68,7 @@ async def test_a_database_that_is_away_is_said_to_be_and_comes_back(
             assert count(log_url) == 2
 
 
-async def test_what_cant_be_found_out_is_unknown_and_a_repeat_finds_it(
+async def test_an_outcome_that_cannot_be_found_is_unknown_and_a_repeat_finds_it(
     log_url: str, tmp_path: Path
 ) -> None:
     with Wire.open(log_url, tmp_path) as wire:
@@ -93,7 +95,7 @@ async def test_what_cant_be_found_out_is_unknown_and_a_repeat_finds_it(
                 refused(outcome, RefusalCode.OUTCOME_UNKNOWN)
 
 
-async def test_who_waits_too_long_is_told(log_url: str) -> None:
+async def test_a_caller_that_waits_too_long_is_answered(log_url: str) -> None:
     async with ServerProcess.open(log_url, time_limit=0.3) as process:
         execution = await process.start()
         with locked(log_url):

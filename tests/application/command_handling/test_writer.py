@@ -198,7 +198,7 @@ async def test_two_processes_share_idempotency_keys(log_url: str) -> None:
             assert len({o.execution.id for o in outcomes}) == 1
 
 
-async def test_one_process_folds_in_what_another_added(log_url: str) -> None:
+async def test_one_process_folds_the_events_of_another(log_url: str) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         for n in range(10):
@@ -227,7 +227,7 @@ async def test_a_damaged_execution_fails_alone(process: ServerProcess) -> None:
     accepted(fine)
 
 
-async def test_a_fault_of_ours_in_one_command_spares_the_others(
+async def test_an_unexpected_error_in_one_command_does_not_fail_the_others(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = await process.start(), await process.start()
@@ -247,7 +247,7 @@ async def test_a_fault_of_ours_in_one_command_spares_the_others(
     assert accepted(third).execution.version == 2
 
 
-async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
+async def test_an_error_between_two_events_records_neither(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the states that are told with a commit would be those of other events."""
@@ -275,7 +275,7 @@ async def test_a_fault_between_two_events_leaves_nothing_of_the_command(
     assert told == [(two.id, two.id)]
 
 
-async def test_a_look_at_the_clock_that_fails_stops_nobody(log_url: str) -> None:
+async def test_a_failed_reading_of_the_clock_fails_no_command(log_url: str) -> None:
     async with ServerProcess.open(log_url, clock_interval=0.02) as process:
         await process.start()
         looks = 0
@@ -329,7 +329,9 @@ async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 @pytest.mark.parametrize("key", ["a\u0000b", "half \ud83d", "k" * 201])
-async def test_a_key_that_is_none_is_refused_alone(process: ServerProcess, key: str) -> None:
+async def test_an_invalid_start_key_fails_no_other_command(
+    process: ServerProcess, key: str
+) -> None:
     wrong = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key=key)
     forbidden = StartExecution(by=ANN, execution_id=uuid4(), workflow=key, key=key)
     fine = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="fine")
@@ -339,7 +341,9 @@ async def test_a_key_that_is_none_is_refused_alone(process: ServerProcess, key: 
     accepted(third)
 
 
-async def test_what_follows_a_start_with_a_key_of_before_is_skipped(process: ServerProcess) -> None:
+async def test_commands_chained_to_a_start_with_an_existing_key_are_skipped(
+    process: ServerProcess,
+) -> None:
     first = StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="k", input=1)
     await process.do(first)
     chosen = uuid4()
@@ -355,7 +359,7 @@ async def test_what_follows_a_start_with_a_key_of_before_is_skipped(process: Ser
     accepted((await process.send(other))[0])
 
 
-async def test_a_long_stream_that_is_cold_is_loaded_before_the_lock_is_kept(
+async def test_a_long_history_is_loaded_without_the_lock(
     log_url: str,
 ) -> None:
     """A start that is repeated by its id: only under the lock it shows that there is one."""
@@ -372,7 +376,7 @@ async def test_a_long_stream_that_is_cold_is_loaded_before_the_lock_is_kept(
         assert (await fresh.do(step(chosen, "600"))).execution.version == 602
 
 
-async def test_cold_streams_are_loaded_together(log_url: str) -> None:
+async def test_executions_that_are_not_cached_are_loaded_together(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         started = [await process.start() for _ in range(20)]
         for execution in started:
@@ -382,7 +386,7 @@ async def test_cold_streams_are_loaded_together(log_url: str) -> None:
     assert {accepted(outcome).execution.version for outcome in outcomes} == {3}
 
 
-async def test_a_log_that_went_back_is_not_continued_from_memory(log_url: str) -> None:
+async def test_a_log_that_lost_events_is_not_continued_from_memory(log_url: str) -> None:
     """A server that took over may lack the last commits; what was seen of them counts no more."""
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
@@ -439,12 +443,12 @@ async def test_an_end_drops_the_hold_also_when_a_retry_is_in_the_same_commit(
     assert (taken.execution.id, taken.fence) == (execution.id, 2)
 
 
-async def test_nothing_asked_is_nothing_done(process: ServerProcess) -> None:
+async def test_no_requests_give_no_outcomes(process: ServerProcess) -> None:
     assert await process.send() == []
     assert stored(process) == []
 
 
-async def test_who_gives_up_is_served_all_the_same(process: ServerProcess) -> None:
+async def test_a_command_is_carried_out_although_its_caller_gave_up(process: ServerProcess) -> None:
     execution = await process.start()
     with locked(process.url):
         taken = asyncio.create_task(process.send(step(execution.id, "taken")))
@@ -460,7 +464,7 @@ async def test_who_gives_up_is_served_all_the_same(process: ServerProcess) -> No
     assert process.writer.depth == 0
 
 
-async def test_whoever_waits_at_the_end_is_answered(log_url: str) -> None:
+async def test_commands_that_wait_at_the_end_are_answered(log_url: str) -> None:
     async with ServerProcess.open(log_url, batch_limit=4) as process:
         execution = await process.start()
         with locked(process.url):
@@ -478,7 +482,7 @@ async def test_whoever_waits_at_the_end_is_answered(log_url: str) -> None:
         refused(late, RefusalCode.OVERLOADED)
 
 
-async def test_a_listener_that_fails_costs_nobody_else_anything(process: ServerProcess) -> None:
+async def test_a_listener_that_fails_does_not_affect_others(process: ServerProcess) -> None:
     heard: list[object] = []
 
     def fails(*_: object) -> None:

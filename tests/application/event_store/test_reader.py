@@ -63,7 +63,7 @@ async def test_a_moment_includes_the_events_of_that_very_instant(process: Server
         assert (earlier.version if earlier else 0) == event.recorded.version - 1
 
 
-async def test_there_is_nothing_before_the_start_and_nothing_of_nobody(
+async def test_there_is_no_state_before_the_start_or_of_an_unknown_execution(
     process: ServerProcess,
 ) -> None:
     execution = await process.start()
@@ -194,7 +194,7 @@ async def test_the_states_of_many_executions_are_read_together(process: ServerPr
     assert versions == [event.recorded.version for event in events]
 
 
-async def test_an_execution_that_is_damaged_costs_the_others_nothing(
+async def test_a_damaged_execution_does_not_affect_the_others(
     process: ServerProcess,
 ) -> None:
     (damaged, _), (whole, _) = await story(process), await story(process)

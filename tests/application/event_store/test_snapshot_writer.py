@@ -56,7 +56,7 @@ async def test_only_the_latest_few_are_kept(log_url: str) -> None:
     assert versions(log_url) == [301, 401, 501]
 
 
-async def test_of_each_execution_the_latest_is_written_and_at_the_end_what_is_queued_is_dropped(
+async def test_the_latest_head_of_each_execution_is_written_and_the_queue_is_dropped_at_the_end(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, go_on = threading.Event(), threading.Event()
@@ -88,7 +88,7 @@ async def test_of_each_execution_the_latest_is_written_and_at_the_end_what_is_qu
     assert written == [(first.id,)]
 
 
-async def test_a_snapshot_that_can_not_be_written_costs_no_later_one(log_url: str) -> None:
+async def test_a_failed_snapshot_does_not_prevent_later_ones(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:

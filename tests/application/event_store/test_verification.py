@@ -79,7 +79,7 @@ async def test_a_replaced_person_is_named(process: ServerProcess) -> None:
     assert [finding.version for finding in findings(process.url)] == [5, 6]
 
 
-async def test_a_snapshot_that_says_something_else_is_named(process: ServerProcess) -> None:
+async def test_a_snapshot_that_contradicts_the_events_is_named(process: ServerProcess) -> None:
     execution = await process.start(input={"amount": 100})
     await process.send(*[step(execution.id, str(n)) for n in range(SNAPSHOT_INTERVAL)])
     with psycopg.connect(process.url, autocommit=True) as connection:

@@ -28,7 +28,7 @@ async def bear(process: ServerProcess, parent: UUID, key: str = "hotel", **rest:
     return child_id(parent, key, 1)
 
 
-async def test_a_child_is_started_by_who_started_its_parent(process: ServerProcess) -> None:
+async def test_the_initiator_of_a_child_is_that_of_its_parent(process: ServerProcess) -> None:
     parent = await process.start(on_behalf_of="ann")
     child = await bear(process, parent.id, input={"nights": 2})
 
@@ -43,7 +43,7 @@ async def test_a_child_is_started_by_who_started_its_parent(process: ServerProce
     assert started.causation_id is not None
 
 
-async def test_the_end_of_a_child_is_told_to_its_parent(process: ServerProcess) -> None:
+async def test_the_end_of_a_child_is_recorded_in_its_parent(process: ServerProcess) -> None:
     parent = await process.start()
     done, broken = await bear(process, parent.id, "a"), await bear(process, parent.id, "b")
     await process.until(done, Started)
@@ -84,7 +84,7 @@ async def test_a_child_that_can_not_be_started_has_failed(process: ServerProcess
     assert "could not be started" in str(ended.event.content.error)
 
 
-async def test_what_no_process_was_there_for_is_done_later(log_url: str) -> None:
+async def test_events_from_before_the_start_are_handled_later(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         parent = await process.start()
         await process.children.close()
@@ -107,7 +107,7 @@ async def test_two_processes_start_a_child_once(log_url: str) -> None:
         assert len(ends) == 5
 
 
-async def test_a_damaged_relative_does_not_hold_up_others(log_url: str) -> None:
+async def test_a_damaged_parent_or_child_does_not_stop_others(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         parent, sound = await process.start(), await process.start()
         child = await bear(process, parent.id)
@@ -132,7 +132,7 @@ async def test_more_children_than_the_queue_takes_are_cancelled_with_their_paren
             await process.until(child, Cancelled)
 
 
-async def test_a_command_that_always_fails_is_skipped_and_others_go_on(
+async def test_a_command_that_always_fails_is_skipped(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "PAUSE", 0.001)

@@ -29,7 +29,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_one_leads_and_the_other_when_it_steps_down(log_url: str) -> None:
+async def test_one_process_leads_and_the_other_when_the_first_stops(log_url: str) -> None:
     async with standing(log_url) as one:
         await one.elected()
         async with standing(log_url) as two:
@@ -40,7 +40,7 @@ async def test_one_leads_and_the_other_when_it_steps_down(log_url: str) -> None:
             assert not one.leads
 
 
-async def test_whoever_loses_the_session_leads_no_more(log_url: str) -> None:
+async def test_a_leader_that_loses_its_session_no_longer_leads(log_url: str) -> None:
     async with standing(log_url) as one, standing(log_url) as two:
         await until(lambda: one.leads or two.leads)
         leader = one if one.leads else two
@@ -55,7 +55,7 @@ async def test_whoever_loses_the_session_leads_no_more(log_url: str) -> None:
 
 
 @pytest.mark.both_servers
-async def test_who_falls_silent_is_replaced(
+async def test_a_leader_that_stops_responding_is_replaced(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader_election, "IDLE_SECONDS", 1)

@@ -106,7 +106,7 @@ def count(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> Counter[UU
     return attempts
 
 
-async def test_of_two_processes_one_lets_all_fire_and_when_it_stops_the_other_goes_on(
+async def test_only_the_leader_fires_timers_and_another_process_takes_over(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as other:

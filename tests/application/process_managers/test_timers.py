@@ -65,7 +65,7 @@ async def test_a_timer_outlives_the_process(log_url: str) -> None:
         assert kept(another) == {"later"}
 
 
-async def test_of_two_processes_one_lets_it_fire_and_the_other_goes_on(log_url: str) -> None:
+async def test_of_two_processes_one_fires_a_timer_and_the_other_takes_over(log_url: str) -> None:
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         for number in range(10):
@@ -78,7 +78,7 @@ async def test_of_two_processes_one_lets_it_fire_and_the_other_goes_on(log_url: 
         assert len({each.event for each in fired}) == 11
 
 
-async def test_the_timers_of_what_is_over_are_gone_and_come_back_with_a_retry(
+async def test_the_timers_of_an_ended_execution_are_deleted_and_return_with_a_retry(
     process: ServerProcess,
 ) -> None:
     execution = await process.start()
@@ -95,7 +95,7 @@ async def test_the_timers_of_what_is_over_are_gone_and_come_back_with_a_retry(
     assert kept(process) == set()
 
 
-async def test_a_damaged_execution_does_not_hold_up_the_timers_of_others(log_url: str) -> None:
+async def test_a_damaged_execution_does_not_delay_the_timers_of_others(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         damaged, sound = await process.start(), await process.start()
         await process.do(timer(damaged.id, delay=timedelta(0)))
@@ -109,7 +109,7 @@ async def test_a_damaged_execution_does_not_hold_up_the_timers_of_others(log_url
         assert kept(fresh) == {"again"}
 
 
-async def test_what_was_missed_while_the_database_was_away_fires_afterwards(
+async def test_timers_due_while_the_database_was_unavailable_fire_afterwards(
     process: ServerProcess,
 ) -> None:
     execution = await process.start()
@@ -146,7 +146,7 @@ async def test_a_timer_that_is_cancelled_and_set_in_one_commit_has_its_new_momen
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["of nobody", "of another time"])
-async def test_a_row_that_no_timer_stands_behind_is_deleted(
+async def test_a_row_without_a_pending_timer_is_deleted(
     process: ServerProcess, *, gone: bool
 ) -> None:
     execution = await process.start()

@@ -58,7 +58,7 @@ async def test_a_late_follower_misses_nothing(process: ServerProcess) -> None:
     assert [event.recorded.version for event in await later] == [1, 2, 3]
 
 
-async def test_without_a_position_it_is_from_now_on(process: ServerProcess) -> None:
+async def test_without_a_position_events_come_from_now_on(process: ServerProcess) -> None:
     execution = await process.start()
     following = asyncio.create_task(take(process, 1))
     await asyncio.sleep(0)
@@ -87,7 +87,7 @@ async def test_the_position_moves_on_though_nothing_matches(process: ServerProce
             break
 
 
-async def test_what_left_the_memory_is_read_from_the_log(log_url: str) -> None:
+async def test_events_no_longer_in_memory_are_read_from_the_log(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         process.recent._limit = 2_000
         execution = await process.start()
@@ -95,9 +95,7 @@ async def test_what_left_the_memory_is_read_from_the_log(log_url: str) -> None:
         assert len(await take(process, 51, after=0)) == 51
 
 
-async def test_it_comes_back_by_itself_when_its_connections_die(
-    log_url: str, tmp_path: Path
-) -> None:
+async def test_it_reconnects_by_itself(log_url: str, tmp_path: Path) -> None:
     with Wire.open(log_url, tmp_path) as wire:
         async with ServerProcess.open(wire.url) as cut, ServerProcess.open(log_url) as other:
             following = asyncio.create_task(take(cut, 40, after=0))
@@ -109,7 +107,7 @@ async def test_it_comes_back_by_itself_when_its_connections_die(
             assert [event.recorded.version for event in await following] == list(range(1, 41))
 
 
-async def test_a_missed_notification_costs_no_more_than_a_poll(log_url: str) -> None:
+async def test_a_poll_finds_what_a_missed_notification_did_not_report(log_url: str) -> None:
     async with ServerProcess.open(log_url) as deaf, ServerProcess.open(log_url) as other:
         following = asyncio.create_task(take(deaf, 1, after=0))
         # Nothing listens for it any more.
@@ -118,7 +116,7 @@ async def test_a_missed_notification_costs_no_more_than_a_poll(log_url: str) -> 
         assert len(await following) == 1
 
 
-async def test_what_comes_at_the_very_end_of_an_idle_time_is_not_lost(
+async def test_an_event_at_the_very_end_of_an_idle_time_is_not_lost(
     process: ServerProcess,
 ) -> None:
     """The event is published between the timer and the task that it wakes."""
@@ -158,7 +156,7 @@ ENVELOPE = (
 @pytest.mark.parametrize(
     ("state", "actor"), [(ENVELOPE, "ann"), ("{", "")], ids=["a newer topic", "damaged bytes"]
 )
-async def test_an_event_that_can_not_be_read_is_told_as_such_and_stops_nobody_else(
+async def test_an_unreadable_event_is_delivered_as_such_and_others_follow(
     log_url: str, state: str, actor: str
 ) -> None:
     async with ServerProcess.open(log_url) as process:
@@ -181,7 +179,7 @@ async def test_an_event_that_can_not_be_read_is_told_as_such_and_stops_nobody_el
         assert isinstance(outcome, UnknownTopicError)
 
 
-async def test_workers_and_children_go_on_beside_an_event_that_can_not_be_read(
+async def test_an_unreadable_event_does_not_stop_workers_and_children(
     log_url: str,
 ) -> None:
     async with ServerProcess.open(log_url) as process:

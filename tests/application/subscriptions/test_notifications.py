@@ -32,7 +32,7 @@ async def test_a_commit_notifies_once(log_url: str) -> None:
             assert await notified(log_url, two) == 1
 
 
-async def test_another_process_hears_of_a_commit_before_it_polls(log_url: str) -> None:
+async def test_another_process_is_notified_of_a_commit_before_it_polls(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         tail = EventTail(log_url, process.reader, RecentEvents(), poll=60)
         await tail.start()

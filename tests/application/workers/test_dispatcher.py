@@ -70,7 +70,7 @@ async def worker(
         await stream.aclose()
 
 
-async def test_what_is_started_is_claimed_for_a_stream(process: ServerProcess) -> None:
+async def test_a_started_execution_is_claimed_for_a_stream(process: ServerProcess) -> None:
     async with worker(process) as one:
         first = asyncio.create_task(one.claimed())
         await asyncio.sleep(0)
@@ -79,13 +79,15 @@ async def test_what_is_started_is_claimed_for_a_stream(process: ServerProcess) -
         assert (granted.execution.id, granted.fence) == (execution.id, 1)
 
 
-async def test_what_was_there_before_comes_too(process: ServerProcess) -> None:
+async def test_executions_from_before_the_stream_are_claimed_too(process: ServerProcess) -> None:
     execution = await process.start()
     async with worker(process) as one:
         assert (await one.claimed()).execution.id == execution.id
 
 
-async def test_what_the_worker_holds_comes_with_the_same_fence(process: ServerProcess) -> None:
+async def test_what_the_worker_holds_is_sent_again_with_the_same_fence(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     async with worker(process) as one:
         assert (await one.claimed()).fence == 1
@@ -107,7 +109,7 @@ async def test_every_resolution_wakes_the_worker(process: ServerProcess) -> None
             assert not message.execution.approvals[approval.ordinal].pending
 
 
-async def test_a_commit_of_this_process_is_told_with_its_states(
+async def test_a_commit_of_this_process_is_delivered_with_its_states(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is looked for in the cache, or in the log, before the worker is told."""
@@ -130,7 +132,7 @@ async def test_a_commit_of_this_process_is_told_with_its_states(
         )  # fmt: skip
 
 
-async def test_capacity_does_not_count_what_waits(process: ServerProcess) -> None:
+async def test_waiting_executions_do_not_count_towards_the_capacity(process: ServerProcess) -> None:
     async with worker(process, capacity=1) as one:
         first, second = await process.start(), await process.start()
         granted = await one.claimed()
@@ -139,7 +141,7 @@ async def test_capacity_does_not_count_what_waits(process: ServerProcess) -> Non
         assert (await one.claimed()).execution.id == (second if waits is first else first).id
 
 
-async def test_room_is_made_by_what_ends(
+async def test_an_end_frees_capacity(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not found by chance: a regular sweep does not come in time.
@@ -160,7 +162,9 @@ async def test_work_is_spread_over_the_streams(process: ServerProcess) -> None:
         assert {grant.execution.id for grant in await asyncio.gather(*firsts)} == started
 
 
-async def test_who_ends_it_is_told_to_the_holder(process: ServerProcess) -> None:
+async def test_the_holder_is_told_when_somebody_else_ends_the_execution(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     async with worker(process) as one:
         await one.claimed()
@@ -168,7 +172,7 @@ async def test_who_ends_it_is_told_to_the_holder(process: ServerProcess) -> None
         assert await one.next() == Ended(execution.id)
 
 
-async def test_the_withdrawal_that_an_end_brings_is_not_told_beside_it(
+async def test_the_withdrawals_by_an_end_are_not_sent(
     process: ServerProcess,
 ) -> None:
     execution = await process.start()
@@ -179,7 +183,7 @@ async def test_the_withdrawal_that_an_end_brings_is_not_told_beside_it(
         assert await one.next() == Ended(execution.id)
 
 
-async def test_a_retried_execution_comes_again(process: ServerProcess) -> None:
+async def test_a_retried_execution_is_claimed_again(process: ServerProcess) -> None:
     execution = await process.start()
     async with worker(process) as one:
         await one.claimed()
@@ -188,7 +192,7 @@ async def test_a_retried_execution_comes_again(process: ServerProcess) -> None:
         assert (await one.claimed()).fence == 2
 
 
-async def test_what_another_took_over_is_lost(log_url: str) -> None:
+async def test_an_execution_that_another_worker_took_over_is_lost(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
         execution = await process.start()
         async with worker(process) as one:
@@ -220,7 +224,7 @@ async def test_a_takeover_begins_when_the_lease_ends(
         assert (await two.claimed()).execution.id == execution.id
 
 
-async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memory(
+async def test_events_of_another_process_are_sent_although_no_state_is_in_memory(
     log_url: str,
 ) -> None:
     opened = ServerProcess.open(log_url), ServerProcess.open(log_url)
@@ -241,7 +245,7 @@ async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memor
     assert resolved in (ids, ids[1:])
 
 
-async def test_what_ends_with_its_claim_takes_no_room(
+async def test_an_execution_that_ends_with_its_claim_takes_no_capacity(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim_these = process.leases.claim_these
@@ -261,7 +265,7 @@ async def test_what_ends_with_its_claim_takes_no_room(
         assert (await one.claimed()).execution.id == another.id
 
 
-async def test_what_nobody_here_holds_is_not_loaded(
+async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = ServerProcess.open(log_url), ServerProcess.open(log_url)
@@ -358,7 +362,7 @@ async def test_a_damaged_execution_does_not_stop_the_others(log_url: str) -> Non
         assert (await one.claimed()).execution.id == sound.id
 
 
-async def test_a_worker_is_told_what_it_waits_for_beside_people(process: ServerProcess) -> None:
+async def test_a_worker_is_told_of_timers_signals_and_children(process: ServerProcess) -> None:
     execution = await process.start()
     about: dict[str, Any] = {"execution_id": execution.id}
     async with worker(process, capacity=1) as one:
@@ -381,7 +385,9 @@ async def test_a_worker_is_told_what_it_waits_for_beside_people(process: ServerP
     ]
 
 
-async def test_what_is_asleep_does_not_count_to_the_capacity(process: ServerProcess) -> None:
+async def test_sleeping_executions_do_not_count_towards_the_capacity(
+    process: ServerProcess,
+) -> None:
     sleeper = await process.start()
     async with worker(process, capacity=1) as one:
         await one.claimed()
@@ -390,7 +396,9 @@ async def test_what_is_asleep_does_not_count_to_the_capacity(process: ServerProc
         assert (await one.claimed()).execution.id == second.id
 
 
-async def test_what_is_asleep_is_claimed_when_something_comes(process: ServerProcess) -> None:
+async def test_a_sleeping_execution_is_claimed_when_something_happens(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     async with worker(process) as one:
         await one.claimed()
@@ -403,7 +411,9 @@ async def test_what_is_asleep_is_claimed_when_something_comes(process: ServerPro
         assert (await two.claimed()).execution.id == execution.id
 
 
-async def test_what_is_parked_is_nobody_s_until_it_is_unparked(process: ServerProcess) -> None:
+async def test_a_parked_execution_is_not_claimed_until_it_is_unparked(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     about: dict[str, Any] = {"execution_id": execution.id}
     async with worker(process) as one:
@@ -419,7 +429,7 @@ async def test_what_is_parked_is_nobody_s_until_it_is_unparked(process: ServerPr
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
 
 
-async def test_a_decision_while_a_worker_comes_back_is_not_lost(
+async def test_a_decision_while_a_worker_reconnects_is_not_lost(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = await process.start()

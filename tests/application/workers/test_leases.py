@@ -39,7 +39,7 @@ async def take(process: ServerProcess, worker: str, limit: int = 10) -> dict[obj
     return {grant.execution.id: grant.fence for grant in grants}
 
 
-async def test_a_claim_takes_what_is_free_up_to_its_limit(process: ServerProcess) -> None:
+async def test_a_claim_takes_free_executions_up_to_its_limit(process: ServerProcess) -> None:
     started = {(await process.start()).id for _ in range(3)}
     elsewhere = await process.start(queue="elsewhere")
     first = await take(process, "one", limit=2)
@@ -57,7 +57,7 @@ async def test_a_lease_ends_by_the_database_s_clock(process: ServerProcess) -> N
     assert before + LEASE <= granted.lease_expires_at <= datetime.now(UTC) + LEASE
 
 
-async def test_what_is_held_is_not_given_to_another(process: ServerProcess) -> None:
+async def test_a_held_execution_is_not_given_to_another_worker(process: ServerProcess) -> None:
     execution = await process.start()
     assert await take(process, "one") == {execution.id: 1}
     assert await take(process, "two") == {}
@@ -87,7 +87,7 @@ async def test_a_heartbeat_keeps_all_that_is_held(process: ServerProcess) -> Non
     assert await take(process, "two") == {}
 
 
-async def test_what_was_released_can_be_claimed_with_a_new_fence(process: ServerProcess) -> None:
+async def test_a_released_execution_can_be_claimed_with_a_new_fence(process: ServerProcess) -> None:
     execution, kept = await process.start(), await process.start()
     await take(process, "one")
     assert await process.leases.release(ENGINE, "one", [execution.id]) == [execution.id]
@@ -96,7 +96,7 @@ async def test_what_was_released_can_be_claimed_with_a_new_fence(process: Server
     assert await process.leases.release(ENGINE, "one", None) == []
 
 
-async def test_one_that_waits_is_not_claimed_until_something_was_resolved(
+async def test_a_waiting_execution_is_not_claimed_until_an_approval_is_resolved(
     process: ServerProcess,
 ) -> None:
     execution = await process.start()
@@ -113,7 +113,7 @@ async def test_one_that_waits_is_not_claimed_until_something_was_resolved(
     assert await take(process, "one") == {execution.id: 3}
 
 
-async def test_one_that_was_resolved_while_it_was_held_is_not_free(process: ServerProcess) -> None:
+async def test_an_execution_resolved_while_it_was_held_is_not_free(process: ServerProcess) -> None:
     execution = await process.start()
     await take(process, "one")
     await process.do(grant(await process.ask(execution.id, fence=1)))
@@ -149,7 +149,7 @@ async def test_no_execution_is_given_to_two_workers_that_ask_at_once(log_url: st
         assert set(every) <= started
 
 
-async def test_old_leases_that_hold_nothing_are_forgotten(process: ServerProcess) -> None:
+async def test_old_leases_without_executions_are_deleted(process: ServerProcess) -> None:
     execution = await process.start()
     await take(process, "holder")
     await process.leases.renew(ENGINE.id, "idle", LEASE)
@@ -167,7 +167,9 @@ async def test_a_claim_that_was_refused_does_not_hold(process: ServerProcess) ->
     assert [isinstance(outcome, Accepted) for outcome in results] == [True, False]
 
 
-async def test_what_came_back_to_a_worker_is_not_lost(process: ServerProcess) -> None:
+async def test_an_execution_that_the_worker_claimed_again_is_not_lost(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     await take(process, "one")
     run_out(process, "one")
@@ -189,7 +191,9 @@ async def test_a_worker_takes_over_from_itself_without_a_loss(process: ServerPro
     assert execution.id in set(await process.leases.held(ENGINE.id, "one"))
 
 
-async def test_what_a_dead_worker_held_goes_before_what_is_free(process: ServerProcess) -> None:
+async def test_executions_of_dead_workers_are_claimed_before_free_ones(
+    process: ServerProcess,
+) -> None:
     orphan = await process.start()
     await take(process, "dead")
     run_out(process, "dead")
@@ -198,12 +202,12 @@ async def test_what_a_dead_worker_held_goes_before_what_is_free(process: ServerP
     assert list(await take(process, "two", limit=1)) == [orphan.id]
 
 
-async def test_what_has_been_free_for_longest_goes_first(process: ServerProcess) -> None:
+async def test_the_execution_that_was_free_longest_is_claimed_first(process: ServerProcess) -> None:
     started = [(await process.start()).id for _ in range(6)]
     assert [next(iter(await take(process, "one", limit=1))) for _ in range(6)] == started
 
 
-async def test_a_damaged_execution_does_not_stand_before_others(log_url: str) -> None:
+async def test_a_damaged_execution_does_not_block_others(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         damaged, sound = await process.start(), await process.start()
         process.damage(damaged.id)
@@ -223,7 +227,7 @@ async def test_a_process_stopped_while_it_releases_keeps_no_lock(process: Server
 
 
 @pytest.mark.parametrize("fence", [1, 2, 3, None])
-async def test_a_release_of_one_claim_leaves_a_later_one_of_the_same_worker_alone(
+async def test_a_release_does_not_end_a_later_claim_of_the_same_worker(
     process: ServerProcess, fence: int | None
 ) -> None:
     execution = await process.start()
@@ -241,7 +245,7 @@ async def test_a_release_of_one_claim_leaves_a_later_one_of_the_same_worker_alon
     assert await take(process, "two") == dict.fromkeys(released, 3)
 
 
-async def test_who_gives_all_back_also_gives_a_later_claim_than_the_one_named(
+async def test_a_release_of_all_includes_later_claims(
     process: ServerProcess,
 ) -> None:
     """What was dealt with under the earlier one is not known of the later."""
@@ -259,7 +263,7 @@ async def test_who_gives_all_back_also_gives_a_later_claim_than_the_one_named(
     assert await take(process, "two") == {execution.id: 3}
 
 
-async def test_a_claim_of_before_there_were_fences_is_given_back_whatever_the_fence(
+async def test_a_claim_without_a_fence_is_released_whatever_the_fence(
     log_url: str,
 ) -> None:
     async with ServerProcess.open(log_url) as process:
@@ -280,7 +284,7 @@ async def test_a_claim_of_before_there_were_fences_is_given_back_whatever_the_fe
 
 
 @pytest.mark.parametrize(("seen", "claimable"), [(None, True), (0, True), (3, False)])
-async def test_who_releases_says_whether_there_is_work_left(
+async def test_a_release_says_whether_there_is_work_left(
     process: ServerProcess, seen: int | None, *, claimable: bool
 ) -> None:
     """One of two approvals was resolved, at version 5; the worker may have seen it or not."""
@@ -298,7 +302,7 @@ async def test_who_releases_says_whether_there_is_work_left(
 
 
 @pytest.mark.parametrize("everything", [True, False], ids=["all", "one"])
-async def test_a_late_release_leaves_a_claim_alone_that_was_committed_while_it_waited(
+async def test_a_release_does_not_end_a_claim_that_was_committed_while_it_waited(
     log_url: str, *, everything: bool
 ) -> None:
     """The worker's lease is over; another's claim has the log's lock when it gives back."""

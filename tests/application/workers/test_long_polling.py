@@ -36,18 +36,20 @@ def ids(answer: PollResult) -> list[UUID]:
     return [grant.execution.id for grant in answer.grants]
 
 
-async def test_nothing_to_do_is_said_at_once_without_a_wait(process: ServerProcess) -> None:
+async def test_a_poll_without_a_wait_answers_at_once(process: ServerProcess) -> None:
     assert await poll(process) == ([], [])
 
 
-async def test_what_is_started_meanwhile_is_claimed(process: ServerProcess) -> None:
+async def test_an_execution_started_during_the_poll_is_claimed(process: ServerProcess) -> None:
     waiting = asyncio.create_task(poll(process, wait=LONG))
     await asyncio.sleep(0)
     execution = await process.start()
     assert ids(await waiting) == [execution.id]
 
 
-async def test_what_was_given_back_is_claimed_when_it_is_resolved(process: ServerProcess) -> None:
+async def test_a_released_execution_is_claimed_when_its_approval_is_resolved(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     [granted] = (await poll(process)).grants
     approval = await process.ask(execution.id, fence=1)
@@ -59,7 +61,9 @@ async def test_what_was_given_back_is_claimed_when_it_is_resolved(process: Serve
     assert (again.execution.id, again.fence) == (execution.id, granted.fence + 1)
 
 
-async def test_what_was_released_elsewhere_is_found_within_a_moment(process: ServerProcess) -> None:
+async def test_an_execution_released_in_another_process_is_found_soon(
+    process: ServerProcess,
+) -> None:
     execution = await process.start()
     await poll(process, "other")
     waiting = asyncio.create_task(poll(process, wait=LONG))
@@ -67,7 +71,7 @@ async def test_what_was_released_elsewhere_is_found_within_a_moment(process: Ser
     assert ids(await waiting) == [execution.id]
 
 
-async def test_what_a_lost_answer_had_claimed_is_told_again(process: ServerProcess) -> None:
+async def test_executions_of_a_lost_answer_are_sent_again(process: ServerProcess) -> None:
     first, second = await process.start(), await process.start()
     await poll(process)
     answer = await poll(process, wait=LONG, holding={first.id: None})
@@ -75,7 +79,9 @@ async def test_what_a_lost_answer_had_claimed_is_told_again(process: ServerProce
     assert [granted.fence for granted in answer.grants] == [1]
 
 
-async def test_what_is_held_no_longer_is_told_as_lost(process: ServerProcess) -> None:
+async def test_an_execution_that_is_no_longer_held_is_reported_as_lost(
+    process: ServerProcess,
+) -> None:
     taken, ended, kept = [await process.start() for _ in range(3)]
     held = ids(await poll(process))
     run_out(process, "one")
@@ -113,14 +119,14 @@ async def test_a_server_that_is_ending_answers_at_once(
         assert ids(await waiting) == [execution.id]
 
 
-async def test_an_execution_that_is_over_is_not_told(process: ServerProcess) -> None:
+async def test_an_ended_execution_is_not_sent(process: ServerProcess) -> None:
     execution = await process.start()
     await poll(process)
     await process.do(complete(execution.id, fence=1))
     assert await poll(process, holding={}) == ([], [])
 
 
-async def test_news_of_what_is_held_is_told_once_it_is_not_known(process: ServerProcess) -> None:
+async def test_a_held_execution_is_sent_again_if_it_was_woken_since(process: ServerProcess) -> None:
     execution, quiet = await process.start(), await process.start()
     await poll(process)
     approval = await process.ask(execution.id, fence=1)
@@ -135,7 +141,7 @@ async def test_news_of_what_is_held_is_told_once_it_is_not_known(process: Server
     assert await poll(process, holding={execution.id: None, quiet.id: None}) == ([], [])
 
 
-async def test_a_worker_that_takes_nothing_more_hears_of_what_it_has(
+async def test_a_worker_without_capacity_gets_woken_executions(
     process: ServerProcess,
 ) -> None:
     execution, ended = await process.start(), await process.start()
@@ -155,7 +161,7 @@ async def test_a_worker_that_takes_nothing_more_hears_of_what_it_has(
     assert ids(await poll(process, limit=2, holding={})) == [execution.id, free.id]
 
 
-async def test_news_do_not_count_to_the_limit(process: ServerProcess) -> None:
+async def test_woken_executions_do_not_count_towards_the_limit(process: ServerProcess) -> None:
     execution = await process.start()
     await poll(process)
     free, approval = await process.start(), await process.ask(execution.id, fence=1)

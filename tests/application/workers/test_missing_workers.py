@@ -77,7 +77,7 @@ async def test_another_takes_over_after_the_grace(
 @pytest.mark.parametrize(
     ("grace", "cut"), [(None, True), (SOON, False), (LEASE * 2, True)], ids=str
 )
-async def test_the_lease_runs_on(
+async def test_without_a_shorter_grace_or_a_broken_connection_the_lease_runs_on(
     process: ServerProcess, grace: timedelta | None, *, cut: bool
 ) -> None:
     await process.start()
@@ -87,7 +87,7 @@ async def test_the_lease_runs_on(
     assert LEASE - timedelta(seconds=20) < left(process) <= LEASE
 
 
-async def test_whoever_was_heard_of_since_is_not_missing(process: ServerProcess) -> None:
+async def test_a_worker_that_was_heard_of_since_keeps_its_lease(process: ServerProcess) -> None:
     await process.start()
     async with worker(process, grace=SOON, cut=True) as one:
         await one.claimed()
@@ -96,7 +96,7 @@ async def test_whoever_was_heard_of_since_is_not_missing(process: ServerProcess)
     assert left(process) > SOON
 
 
-async def test_whoever_has_a_later_stream_is_not_missing(log_url: str) -> None:
+async def test_a_worker_with_a_later_stream_keeps_its_lease(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
         await process.start()
         for there in (process, other):
@@ -110,7 +110,7 @@ async def test_whoever_has_a_later_stream_is_not_missing(log_url: str) -> None:
                     assert left(process) > SOON
 
 
-async def test_a_stream_that_the_worker_has_left_for_another_process_ends(log_url: str) -> None:
+async def test_a_stream_ends_when_its_worker_opens_one_at_another_process(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
         await process.start()
         async with worker(process, lease=SHORT, grace=SOON, cut=True) as first:
@@ -121,7 +121,7 @@ async def test_a_stream_that_the_worker_has_left_for_another_process_ends(log_ur
                 assert left(process) > SHORT
 
 
-async def test_a_stream_that_the_worker_has_left_for_polling_ends(process: ServerProcess) -> None:
+async def test_a_stream_ends_when_its_worker_polls(process: ServerProcess) -> None:
     execution = await process.start()
     async with worker(process, lease=SHORT, grace=SOON, cut=True) as one:
         await one.claimed()
@@ -133,7 +133,7 @@ async def test_a_stream_that_the_worker_has_left_for_polling_ends(process: Serve
     assert left(process) > SHORT
 
 
-async def test_a_lease_of_before_it_named_its_stream_is_kept_by_the_next(log_url: str) -> None:
+async def test_a_lease_without_a_stream_is_renewed_by_the_next_stream(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
         await process.leases.claim(ENGINE, "one", ["default"], 1, SHORT)
@@ -150,7 +150,7 @@ async def test_a_lease_of_before_it_named_its_stream_is_kept_by_the_next(log_url
             assert left(process) > timedelta(0)
 
 
-async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
+async def test_a_server_that_ends_does_not_shorten_leases(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         await process.start()
         async with worker(process, grace=SOON, cut=True) as one:
@@ -160,7 +160,7 @@ async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
         assert left(process) > SOON
 
 
-async def test_a_server_that_ends_shortens_nothing_more(log_url: str) -> None:
+async def test_a_server_that_has_ended_shortens_no_lease(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         await process.start()
         async with await psycopg.AsyncConnection.connect(process.url) as other:

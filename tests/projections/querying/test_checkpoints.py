@@ -14,7 +14,7 @@ from tests.projections.event_log import EventLog
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
-async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> None:
+async def test_the_projector_of_this_process_wakes_a_waiter(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=60)
     waiters = [
         asyncio.create_task(checkpoints.wait(pool, "executions", position)) for position in (3, 7)
@@ -30,7 +30,7 @@ async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> 
     await checkpoints.wait(pool, "executions", 7)
 
 
-async def test_a_waiter_asks_the_database_for_what_another_process_did(
+async def test_a_waiter_polls_the_database_if_another_process_projects(
     pool: Pool, event_log: EventLog
 ) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=0.01)
@@ -42,13 +42,13 @@ async def test_a_waiter_asks_the_database_for_what_another_process_did(
     await waiter
 
 
-async def test_waiting_has_an_end(pool: Pool) -> None:
+async def test_waiting_has_a_timeout(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=0.1, poll=0.01)
     with pytest.raises(BehindError, match="is at 0 and did not reach"):
         await checkpoints.wait(pool, "executions", 10**30)
 
 
-async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
+async def test_a_cancelled_waiter_is_removed(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=60)
     waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     await asyncio.wait([waiter], timeout=0.1)

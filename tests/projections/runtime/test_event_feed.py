@@ -64,7 +64,7 @@ def test_the_tables_equal_the_fold(event_log: EventLog, batch: int) -> None:
     assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_where_a_run_of_events_ends_does_not_matter(event_log: EventLog) -> None:
+def test_the_size_of_the_batches_does_not_matter(event_log: EventLog) -> None:
     shuffled(event_log, 12)
     project(event_log.url, batch=5)
     before = contents(event_log.url)
@@ -111,7 +111,7 @@ def test_a_long_history_is_read_from_its_snapshot(event_log: EventLog) -> None:
     assert [change.after for change in folded.changes] == [state]
 
 
-def test_nothing_is_written_from_a_position_that_is_not_the_read_models(
+def test_nothing_is_written_from_another_position_than_the_read_model_has(
     event_log: EventLog,
 ) -> None:
     event_log.append(started())

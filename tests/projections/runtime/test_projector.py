@@ -55,7 +55,7 @@ def metric(name: str, model: str) -> float | None:
     return REGISTRY.get_sample_value(name, {"model": model})
 
 
-def test_it_projects_what_is_there_and_what_comes(event_log: EventLog, begin: Start) -> None:
+def test_it_projects_existing_and_new_events(event_log: EventLog, begin: Start) -> None:
     shuffled(event_log, 10)
     told = Checkpoints()
     projector = begin(checkpoints=told, poll=60, batch=7)
@@ -71,7 +71,7 @@ def test_it_projects_what_is_there_and_what_comes(event_log: EventLog, begin: St
         assert metric("placet_projection_stopped", name) == 0
 
 
-def test_several_at_once_do_no_harm(
+def test_several_projectors_at_once_are_harmless(
     event_log: EventLog, begin: Start, log_entries: list[EventDict]
 ) -> None:
     # Each takes itself for the leader, so nothing but the position keeps them apart.
@@ -121,7 +121,7 @@ def test_it_goes_on_after_its_connections_were_cut(
     assert any(line["event"] == "projector_unreachable" for line in log_entries)
 
 
-def test_an_event_that_cannot_be_read_stops_the_models_and_is_told(
+def test_an_unreadable_event_stops_the_models_and_is_logged(
     event_log: EventLog, begin: Start, log_entries: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.2)

@@ -44,7 +44,7 @@ def test_a_rebuilt_read_model_is_as_it_was(event_log: EventLog, name: str) -> No
     assert migrate(event_log.url, MODELS.values()) == ()
 
 
-def test_a_rebuild_mends_what_was_changed_by_hand(event_log: EventLog) -> None:
+def test_a_rebuild_corrects_rows_that_were_changed_by_hand(event_log: EventLog) -> None:
     shuffled(event_log, 12)
     project(event_log.url)
     with psycopg.connect(event_log.url) as connection:
@@ -102,7 +102,7 @@ async def test_reads_and_the_projector_go_on_meanwhile(
     assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_a_reader_is_waited_for_and_not_broken(event_log: EventLog) -> None:
+def test_a_rebuild_waits_for_a_reader(event_log: EventLog) -> None:
     shuffled(event_log, 5)
     project(event_log.url)
     with psycopg.connect(event_log.url) as reader:
@@ -116,7 +116,7 @@ def test_a_reader_is_waited_for_and_not_broken(event_log: EventLog) -> None:
     assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_one_that_was_broken_off_is_run_again(event_log: EventLog) -> None:
+def test_an_interrupted_rebuild_can_be_run_again(event_log: EventLog) -> None:
     shuffled(event_log, 5)
     project(event_log.url)
     before = contents(event_log.url)
@@ -159,7 +159,7 @@ def test_an_event_that_cannot_be_folded_leaves_the_tables_in_use(event_log: Even
     assert contents(event_log.url) == before
 
 
-def test_a_read_model_of_another_version_is_told_and_rebuilt(event_log: EventLog) -> None:
+def test_a_read_model_of_another_version_is_reported_and_rebuilt(event_log: EventLog) -> None:
     shuffled(event_log, 5)
     with psycopg.connect(event_log.url) as connection:
         connection.execute("UPDATE projection_positions SET version = 0 WHERE name = 'approvals'")

@@ -82,7 +82,7 @@ def test_an_event_that_breaks_the_chain_stops_it_there(event_log: EventLog) -> N
             feed.fold(connection, feed.read(connection))
 
 
-def test_what_a_server_that_took_over_lacks_is_not_projected(
+def test_events_that_a_new_database_lacks_are_not_projected(
     event_log: EventLog, tmp_path: Path
 ) -> None:
     shuffled(event_log, 5)

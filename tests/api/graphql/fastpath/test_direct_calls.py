@@ -120,7 +120,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("field", "argument"), arguments())
-def test_what_fits_is_read_as_the_library_reads_it(field: Any, argument: str) -> None:
+def test_valid_arguments_are_read_as_by_graphql_core(field: Any, argument: str) -> None:
     type_ = field.args[argument].type
     read = reader(type_)
 
@@ -132,7 +132,7 @@ def test_what_fits_is_read_as_the_library_reads_it(field: Any, argument: str) ->
 
 
 @pytest.mark.parametrize(("field", "argument"), arguments())
-def test_what_the_library_refuses_is_never_read(field: Any, argument: str) -> None:
+def test_arguments_that_graphql_core_refuses_are_refused(field: Any, argument: str) -> None:
     type_ = field.args[argument].type
     read = reader(type_)
 
@@ -147,7 +147,7 @@ def test_what_the_library_refuses_is_never_read(field: Any, argument: str) -> No
     read_or_left()
 
 
-def test_a_default_is_not_shared() -> None:
+def test_a_default_value_is_not_shared_between_requests() -> None:
     assert SERVED.mutation_type is not None
     read = reader(SERVED.mutation_type.fields["claimExecutions"].args["input"].type)
     first, second = (read({"worker": "w"}).queues for _ in range(2))
@@ -241,7 +241,7 @@ GOOD, BAD = {"name": "good"}, {"name": "bad"}
         ),
     ],
 )
-async def test_every_answer_is_the_library_s(source: str, variables: Any) -> None:
+async def test_every_answer_is_that_of_graphql_core(source: str, variables: Any) -> None:
     document = parse(source)
     assert validate(SMALL, document) == []
     executor = Executor(SMALL, DocumentCache(SMALL))
@@ -268,7 +268,7 @@ async def test_each_operation_of_a_document_is_called_by_its_name() -> None:
         assert (await executor.execute(operation, variables, context)).data == expected
 
 
-def test_which_operation_is_meant_is_asked_each_time() -> None:
+def test_the_operation_name_is_read_for_each_request() -> None:
     source = "query A { made(name: null) { name } } mutation B { makeAll(orders: []) { name } }"
     executor = Executor(SMALL, DocumentCache(SMALL))
     for _ in range(2):
@@ -281,7 +281,7 @@ def test_which_operation_is_meant_is_asked_each_time() -> None:
     assert executor.prepare(GraphQLRequest(source, None, "A")) is first
 
 
-async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
+async def test_invalid_variables_at_first_do_not_affect_later_requests() -> None:
     executor = Executor(SMALL, DocumentCache(SMALL))
     context: Any = "me"
     operation = executor.prepare(
@@ -293,7 +293,7 @@ async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
     assert all(operation.plans.calls.values())
 
 
-async def test_what_a_resolver_came_to_is_not_asked_for_again() -> None:
+async def test_a_resolver_is_not_called_twice() -> None:
     asked: list[str] = []
 
     @strawberry.type
@@ -318,14 +318,14 @@ def _nobody() -> Any:
     return None
 
 
-async def test_what_is_sent_most_is_called_directly(client: GraphQLClient) -> None:
+async def test_frequent_mutations_are_called_directly(client: GraphQLClient) -> None:
     started = await client.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
     await client.ask(documents.EXECUTION, OLIVIA, id=started["execution"]["id"])
     for document in (documents.START_EXECUTION, documents.EXECUTION):
         assert all(client.prepare(document).plans.calls.values())
 
 
-async def test_a_command_that_is_two_is_refused_whole(client: GraphQLClient) -> None:
+async def test_a_command_input_with_two_commands_is_refused(client: GraphQLClient) -> None:
     started = await client.ask(documents.START_EXECUTION, OLIVIA, input={"workflow": "pay"})
     id_ = started["execution"]["id"]
     both = {
