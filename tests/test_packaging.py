@@ -1,4 +1,4 @@
-"""What is installed, and what is shipped beside it."""
+"""The contents of the wheel, the image and the compose file."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The databases that tests use one after another are as new ones."""
+"""The databases that tests use one after another are as good as new."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""Authentication asks the database little, and never long after a key has ended."""
+"""Authentication queries the database seldom, and notices soon that a key has ended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable

@@ -1,4 +1,4 @@
-"""API keys: given once, kept as hashes, one person however many keys."""
+"""API keys: their tokens are returned once and stored as hashes."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What is put beside Placet works, and fails only where its design does."""
+"""The alternatives that Placet is compared with work as designed."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Figures are what they are called, and go into a page as they are."""
+"""Percentiles and tables of results."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Commands as a specification asks for them: what it leaves out gets a harmless default.
+"""Commands for tests, with defaults for what a test leaves out.
 
-Each function gives a :class:`Ask`, which makes the command from the state at that moment: the
-digest that stands, the current fence, the latest approval.
+Each function returns an :class:`Ask`, which makes the command from the current state: with the
+digest of the approval, the current fence, and the latest approval.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Events as a specification gives them: what has happened before, and who did it."""
+"""Events for tests: what has happened before, and who did it."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The people and machines of the specifications, each by a first name."""
+"""The people and machines of the tests, each with a first name."""
 
 from domain.values import Principal, Role
 

@@ -1,4 +1,4 @@
-"""What one may not see answers as if it did not exist."""
+"""For callers who may not see an execution or approval, it does not exist."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The examples as their first lines say to run them: commands beside a server."""
+"""The examples, run as their docstrings say: as commands beside a server."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The long wait: with a year's time at hand, and by the service's clock with a short month."""
+"""The example of a long wait: with simulated time, and with a short real wait."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A log for tests: events written straight into the table, as the writer would leave them."""
+"""Writes events directly into the log's table, as the writer would."""
 
 from collections.abc import Iterable
 from datetime import timedelta

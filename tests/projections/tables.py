@@ -1,4 +1,4 @@
-"""What the read models hold, and what they should hold: the rendering of each fold."""
+"""The contents of the read models, and what they should be: rows made from each fold."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What is killed, stopped or cut in the middle of a load loses nothing that was acknowledged."""
+"""Killing, stopping or disconnecting a process under load loses nothing acknowledged."""
 
 import asyncio
 import os

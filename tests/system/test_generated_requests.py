@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the served schema are answered, whatever they say."""
+"""Requests that schemathesis generates from the served schema are answered or refused."""
 
 from collections.abc import Iterator
 from pathlib import Path

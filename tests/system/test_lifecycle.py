@@ -1,4 +1,4 @@
-"""The benchmark of whole lifecycles measures what it says, on Placet itself."""
+"""The benchmark of lifecycles, run on Placet itself with small sizes."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whoever waits, in whatever way, is not shaken off by a server that is killed."""
+"""Every way to wait survives a server that is killed."""
 
 import asyncio
 from contextlib import AsyncExitStack

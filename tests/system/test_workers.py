@@ -1,4 +1,4 @@
-"""What happens to workers loses nothing and does nothing twice."""
+"""Faults of workers lose nothing, and nothing is done twice."""
 
 import asyncio
 import os

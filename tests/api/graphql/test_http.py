@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: who may ask, what is no request, and what is too much."""
+"""GraphQL over HTTP: authentication, malformed requests and limits."""
 
 import json
 from typing import Any

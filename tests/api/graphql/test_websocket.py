@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: the protocol graphql-transport-ws, and who may stay connected."""
+"""GraphQL over WebSocket: the protocol graphql-transport-ws, and tokens that end."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A worker is missing when its connection breaks off, and not when either side has ended it."""
+"""A worker is missing if its connection breaks, and not if either side closes it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What one commit decides, without a database."""
+"""The decisions of one commit, without a database."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4

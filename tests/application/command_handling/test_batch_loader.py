@@ -1,4 +1,4 @@
-"""What is decided before the lock is told only if it is true under the lock."""
+"""A decision made without the lock is answered only if it is still true under the lock."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,7 +45,7 @@ SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def overtaken() -> float:
-    """Return how many batches were decided anew."""
+    """Return how many batches were decided again."""
     return float(metrics.OVERTAKEN._value.get())
 
 
@@ -69,7 +69,7 @@ async def test_a_refusal_or_repeat_sees_what_another_process_recorded(
     async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         await one.do(step(execution.id, "one"))
-        # Else it may hear of the end before it is asked.
+        # Otherwise it might read the end before the command.
         await one.tail.close()
         await two.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         before = overtaken()

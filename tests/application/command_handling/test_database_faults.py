@@ -1,4 +1,4 @@
-"""What the writer says when the database does not answer, and that it is true."""
+"""The writer's answers when the database does not respond are true."""
 
 import asyncio
 from contextlib import suppress

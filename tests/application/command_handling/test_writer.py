@@ -250,7 +250,7 @@ async def test_an_unexpected_error_in_one_command_does_not_fail_the_others(
 async def test_an_error_between_two_events_records_neither(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise the states that are told with a commit would be those of other events."""
+    """Otherwise a commit would be published with the states of other events."""
     told: list[tuple[UUID, UUID]] = []
 
     def note(entries: Sequence[FoldedEvent]) -> None:

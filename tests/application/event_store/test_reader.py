@@ -1,4 +1,4 @@
-"""The present and the past, read from the log."""
+"""Current and past states, read from the log."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The library's own test cases hold for our recorder."""
+"""The library's own tests of recorders, and the log's lock."""
 
 from collections.abc import Iterator
 from typing import Any

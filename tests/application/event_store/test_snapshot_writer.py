@@ -1,4 +1,4 @@
-"""Snapshots are written beside the commits, seldom for long histories, and few are kept."""
+"""Snapshots are written apart from commits, seldom for long histories, and few are kept."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""The audit names what was changed, and is silent where nothing was."""
+"""The audit names every change of the log, and nothing else."""
 
 import psycopg
 import pytest

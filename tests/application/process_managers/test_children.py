@@ -1,4 +1,4 @@
-"""A child is started for its parent, and its end is told to the parent, once."""
+"""A child is started once for its parent, and its end is recorded in the parent once."""
 
 from typing import Any
 from uuid import UUID

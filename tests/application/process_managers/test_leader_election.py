@@ -1,4 +1,4 @@
-"""Of all processes on one database one leads, and another when it is gone or stands still."""
+"""Of all processes on one database one leads. Another takes over if it dies or stops."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

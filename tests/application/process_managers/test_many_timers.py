@@ -1,4 +1,4 @@
-"""Many timers that are due around one moment: how late, by whom, and how often each fires."""
+"""Many timers due at about the same time: how late they fire, how often, and who fires them."""
 
 import asyncio
 from collections import Counter
@@ -93,7 +93,7 @@ async def test_under_load_none_fires_early_and_none_more_than_a_second_late(
 
 
 def count(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> Counter[UUID]:
-    """Count how often the clock of this process tries to let each execution's timer fire."""
+    """Count how often this process sends FireTimer to each execution."""
     attempts: Counter[UUID] = Counter()
     handle = process.writer.handle
 

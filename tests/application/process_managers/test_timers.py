@@ -1,4 +1,4 @@
-"""Timers fire by the database's time: never early, once, whoever runs and whatever ends."""
+"""Timers fire once and never early, by the database's time."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

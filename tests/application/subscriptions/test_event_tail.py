@@ -1,4 +1,4 @@
-"""Whoever follows the log gets every event once, in order, whatever happens on the way."""
+"""Every follower of the log gets each event once and in order, also after faults."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Work comes to the workers whose streams are open."""
+"""Executions are assigned to workers with an open stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -112,7 +112,7 @@ async def test_every_resolution_wakes_the_worker(process: ServerProcess) -> None
 async def test_a_commit_of_this_process_is_delivered_with_its_states(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is looked for in the cache, or in the log, before the worker is told."""
+    """The worker gets the event before anything is read from the cache or the log."""
 
     def never(*_: object) -> NoReturn:
         raise AssertionError
@@ -240,7 +240,7 @@ async def test_events_of_another_process_are_sent_although_no_state_is_in_memory
         while isinstance(told := await one.next(), Resolved):
             resolved.append(told.execution.id)
     assert told == Ended(executions[0].id)
-    # Where the grant and the end are heard of together, the end alone is told.
+    # If the grant and the end are delivered together, only the end is sent.
     ids = [each.id for each in executions]
     assert resolved in (ids, ids[1:])
 
@@ -442,7 +442,7 @@ async def test_a_decision_while_a_worker_reconnects_is_not_lost(
         nonlocal asked
         asked += 1
         if asked == 2:
-            # What is held has been read by now, and is not yet told of.
+            # The held executions have been read by now, and are not sent yet.
             await process.do(grant(approval))
             await process.until(execution.id, Resumed)
         return await held(*who)

@@ -1,4 +1,4 @@
-"""Who holds what: one at a time, and only for as long as its lease."""
+"""An execution is held by one worker at a time, and only until its lease ends."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

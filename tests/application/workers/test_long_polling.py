@@ -1,4 +1,4 @@
-"""Work comes to the workers that poll for it."""
+"""Executions are assigned to workers that poll."""
 
 import asyncio
 from collections.abc import Mapping
@@ -153,7 +153,7 @@ async def test_a_worker_without_capacity_gets_woken_executions(
     await process.do(grant(approval))
     assert ids(await waiting) == [execution.id]
     del known[execution.id]
-    # Nor is it told of what it holds without knowing it: it has no room for that.
+    # An execution that it does not name is not sent either, because it has no capacity.
     waiting = asyncio.create_task(poll(process, limit=0, wait=LONG, holding=known))
     await asyncio.sleep(0)
     await process.do(CancelExecution(by=OLIVIA, execution_id=ended.id, reason="no"))

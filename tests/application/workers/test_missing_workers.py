@@ -1,4 +1,4 @@
-"""A worker whose connection broke off is not waited for until the end of its lease."""
+"""If a worker's connection breaks, its lease ends after its grace."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -28,7 +28,7 @@ def left(process: ServerProcess) -> timedelta:
 
 
 async def settled(process: ServerProcess) -> None:
-    """Wait until whoever was cut off has been dealt with."""
+    """Wait until broken connections have been handled."""
     await asyncio.gather(*process.dispatcher._ending)
 
 

@@ -1,4 +1,4 @@
-"""Who has an interest in the outcome does not decide, unless the policy allows it."""
+"""People with an interest in the outcome do not decide, unless the policy allows it."""
 
 import pytest
 

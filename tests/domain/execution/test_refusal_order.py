@@ -1,4 +1,4 @@
-"""Where several refusals hold, the earlier one of a fixed order is told."""
+"""If several refusals apply, the first one in a fixed order is returned."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A failed execution, and no other, is retried, by who has seen it as it stands."""
+"""Only a failed execution is retried, by somebody who has seen its current version."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is projected from memory is what the log has."""
+"""Events projected from memory give the same rows as those read from the log."""
 
 from pathlib import Path
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What is completed by a plan is what the library would have made of it."""
+"""Planned completion gives the same results as graphql-core."""
 
 from datetime import timedelta
 from enum import Enum, StrEnum

@@ -1,4 +1,4 @@
-"""What is called directly is what the library would have called, and answered as it would."""
+"""Direct calls of resolvers give the same answers as graphql-core."""
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
