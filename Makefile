@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
-# Nothing of the caller's shell may decide which code runs.
+# Environment variables of the caller must not decide which code runs.
 unexport $(filter PYTHON% PYTEST_% HYPOTHESIS_% RUFF_% MYPY% PLACET_% PG% POSTGRES_%,$(.VARIABLES))
 unexport VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS PIP_DRY_RUN
 
@@ -66,7 +66,7 @@ $(STAMP): pyproject.toml sdk/pyproject.toml constraints.txt
 	  if $$candidate -c '$(RECENT)' 2>/dev/null; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "Placet needs Python 3.11 or newer; $(or $(PYTHON),python3) is not. Install one, or name it: make PYTHON=/path/to/python3.13" >&2; \
+	  echo "Placet needs Python 3.11 or newer; $(or $(PYTHON),python3) is older or missing. Install a newer one, or name it: make PYTHON=/path/to/python3.13" >&2; \
 	  exit 1; \
 	fi; \
 	if ! [ -x $(BIN)/python ] || ! $(BIN)/python -c '$(RECENT)' 2>/dev/null; then \

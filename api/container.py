@@ -93,7 +93,7 @@ async def serve(
         tail=tail,
         leases=leases,
         dispatcher=Dispatcher(tail, reader, leases),
-        polling=LongPolling(leases, reader, tail),
+        long_polling=LongPolling(leases, reader, tail),
         executions=ExecutionQuery(pool, checkpoints),
         approvals=ApprovalQuery(pool, checkpoints),
     )

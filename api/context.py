@@ -25,7 +25,7 @@ class Services:
     tail: EventTail
     leases: Leases
     dispatcher: Dispatcher
-    polling: LongPolling
+    long_polling: LongPolling
     executions: ExecutionQuery
     approvals: ApprovalQuery
 

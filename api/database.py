@@ -49,9 +49,9 @@ async def _check(connection: AsyncConnection[Any]) -> None:
     If the server has closed the connection, there is something to read on its socket. Only then is
     a query sent: one for each check would double the round trips of every read.
     """
-    said = poll()
-    said.register(connection.fileno(), POLLIN)
-    if said.poll(0):
+    readable = poll()
+    readable.register(connection.fileno(), POLLIN)
+    if readable.poll(0):
         await AsyncConnectionPool.check_connection(connection)
 
 

@@ -37,7 +37,7 @@ class DuplicateNameError(Exception):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its token, which nobody has but whom it was given to.
+    """A key without its token. The token itself is not stored.
 
     ``queues`` of None means every queue. All times are in UTC.
     """
@@ -53,7 +53,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def principal(self) -> Principal:
-        """Who calls with it. A person's keys are one person: the owner."""
+        """The principal of a request with this key. All keys of an owner are the same person."""
         return Principal(
             id=self.owner,
             name=self.name,
@@ -63,13 +63,13 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def shown(self) -> dict[str, Any]:
-        """Give it as JSON, sets sorted."""
+        """Return the key as JSON, with its sets sorted."""
         shown: dict[str, Any] = msgspec.to_builtins(self, order="deterministic")
         return shown
 
 
 class ApiKeys:
-    """The keys of one database. Raises psycopg errors if it is away."""
+    """The keys of one database. Raises psycopg errors if it is unavailable."""
 
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
@@ -84,10 +84,10 @@ class ApiKeys:
         queues: Iterable[str] | None = None,
         expires_at: datetime | None = None,
     ) -> str:
-        """Make a key and give its token, which can't be given again.
+        """Create a key and return its token, which can't be returned again.
 
-        ``owner`` is by default the key's own name. Raises ValueError for what is no name or for
-        no role at all, DuplicateNameError for a name that is taken.
+        ``owner`` is by default the key's own name. Raises ValueError for an invalid name or if
+        there are no roles, and DuplicateNameError for a name that exists already.
         """
         owner, roles, groups = owner or name, sorted(set(roles)), sorted(set(groups))
         served = None if queues is None else sorted(set(queues))
@@ -111,19 +111,19 @@ class ApiKeys:
         return token
 
     async def all(self) -> list[ApiKey]:
-        """Give all keys, also revoked and expired ones, in the order in which they were made."""
+        """Return all keys, also revoked and expired ones, in the order of their creation."""
         return [_key(row) for row in await self._rows(_ALL, ())]
 
     async def revoke(self, name: str) -> bool:
-        """Revoke a key for good. False if there is none, or it was revoked before."""
+        """Revoke a key permanently. False if there is no such key or it was revoked before."""
         return bool(await self._rows(_REVOKE, (name,)))
 
     async def find(self, token: str) -> Principal | None:
-        """Give who calls with this token; None if it is unknown, expired or revoked."""
+        """Return the principal of a token, None if it is unknown, expired or revoked."""
         return (await self.find_all([token])).get(token)
 
     async def find_all(self, tokens: Iterable[str]) -> dict[str, Principal]:
-        """Give who calls with each of these tokens, but for unknown, expired and revoked ones."""
+        """Return the principal of each token that is known, not expired and not revoked."""
         hashed = {_hash(token): token for token in tokens}
         rows = await self._rows(_FIND, (list(hashed),))
         return {hashed[bytes(row["token_hash"])]: _key(row).principal for row in rows}

@@ -10,8 +10,8 @@ ASK_AGAIN = 0.5
 async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until all have ended.
 
-    They are asked again and again: until Python 3.12 ``asyncio.wait_for``, with which psycopg
-    waits for the database, swallows a cancellation that comes together with the answer.
+    The cancellation is repeated. Before Python 3.12, ``asyncio.wait_for`` loses a cancellation
+    that comes together with the result, and psycopg waits for the database with it.
     """
     left = set(tasks)
     while left:

@@ -1,4 +1,4 @@
-"""What the writer and the tail count."""
+"""The metrics of the writer, the event tail and the process managers."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -10,24 +10,24 @@ BATCH_SIZE = Histogram(
 )
 COMMIT_SECONDS = Histogram(
     "placet_commit_seconds",
-    "Time from looking at the states to the commit",
+    "Time from loading the states to the commit",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 OVERTAKEN = Counter(
-    "placet_batches_overtaken", "Batches decided anew under the lock, the log not being as expected"
+    "placet_batches_overtaken", "Batches decided again under the lock, because the log had changed"
 )
 WAKEUP_SECONDS = Histogram(
     "placet_wakeup_seconds",
-    "Time from an event's database time, as far as it was known, to its delivery to followers here",
+    "Time from an event's estimated database time to its delivery to followers in this process",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 TIMER_SECONDS = Histogram(
     "placet_timer_seconds",
-    "Time from the moment that a timer was set to until the clock let it fire",
+    "Time from the moment at which a timer is due until it fires",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 60),
 )
 SKIPPED = Counter(
     "placet_children_skipped",
-    "Commands to parents and children that failed for good, or could not be found out",
+    "Commands to parents and children that failed permanently or could not be determined",
     ["what"],
 )

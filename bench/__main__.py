@@ -1,4 +1,4 @@
-"""``make bench``: every suite with all its sides in one run, as a table and as a JSON file."""
+"""``make bench``: runs the benchmarks, prints their tables and writes a JSON file."""
 
 import asyncio
 import json
@@ -49,13 +49,13 @@ def main(
     ] = None,
     contender: Annotated[
         list[str] | None,
-        typer.Option(help="Of lifecycle, who: " + ", ".join(CONTENDERS), show_default=False),
+        typer.Option(help="For lifecycle: " + ", ".join(CONTENDERS), show_default=False),
     ] = None,
     how_many: Annotated[
         list[int] | None,
         typer.Option(
             "--waiting",
-            help="Of lifecycle, how many wait: "
+            help="For lifecycle, how many executions wait: "
             + ", ".join(map(str, Sizes.waiting))
             + ", and with Placet 100000",
             min=1,
@@ -64,7 +64,7 @@ def main(
     ] = None,
     *,
     as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print for a page of the documentation.")
+        bool, typer.Option("--markdown", help="Print Markdown, for the documentation.")
     ] = False,
 ) -> None:
     """Run the benchmarks, all of them if none is named."""
@@ -81,7 +81,7 @@ def main(
             sizes=Sizes(waiting=sorted(set(how_many))) if how_many else None,
         )
     }
-    # As by Ctrl-C, so that nothing that was started is left behind.
+    # SIGTERM works like Ctrl-C, so that all processes are ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     now = datetime.now(UTC)
     measured: dict[str, Any] = {}
@@ -97,7 +97,7 @@ def main(
                 print(markdown(result), end="\n\n")
             else:
                 show(result)
-            missed += sum(not claim.held for claim in result.claims)
+            missed += sum(not bound.held for bound in result.bounds)
             measured[name] = result.as_json()
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"

@@ -1,4 +1,4 @@
-"""The two usual designs beside Placet's, each as small as it can honestly be."""
+"""The two usual alternatives to Placet in a minimal form: an event bus, and a locked table."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -21,9 +21,9 @@ CREATE INDEX IF NOT EXISTS machines_decided ON machines (id) WHERE state = 'DECI
 
 
 class Bus:
-    """An event bus in memory: who subscribes gets what is published from then on.
+    """An event bus in memory. A subscriber gets the messages that are published from then on.
 
-    It keeps nothing, so it can tell nobody what was published before.
+    The bus stores nothing, so earlier messages are lost.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Bus:
 
     @asynccontextmanager
     async def subscribed(self, topic: str) -> AsyncIterator[asyncio.Queue[str]]:
-        """Give a queue of the topic's messages, for the block."""
+        """Return a queue of the topic's messages, for the block."""
         queue: asyncio.Queue[str] = asyncio.Queue()
         queues = self.subscribers.setdefault(topic, set())
         queues.add(queue)
@@ -49,11 +49,11 @@ class Bus:
 
 
 class Table:
-    """State machines as rows: WAITING -> DECIDED -> RESUMED, each move under the row's lock.
+    """State machines as rows: WAITING -> DECIDED -> RESUMED, each change under the row's lock.
 
-    One poll for all waiters of a process takes what was decided, so that no other process goes on
-    with it too; it costs one statement however many wait. ``transactions`` counts those of
-    decisions and polls, ``poller`` is the process id of PostgreSQL that serves the polls.
+    One poll for all waiters of a process takes the decided rows, so that no other process resumes
+    them too. It is one statement, however many wait. ``transactions`` counts decisions and polls.
+    ``poller`` is the id of the PostgreSQL backend that serves the polls.
     """
 
     def __init__(self, url: str, pool: AsyncConnectionPool) -> None:
@@ -80,7 +80,7 @@ class Table:
                     await polling
 
     async def add(self, number: int) -> Sequence[UUID]:
-        """Make so many machines that wait."""
+        """Insert this many waiting machines."""
         ids = [uuid4() for _ in range(number)]
         async with self._pool.connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
@@ -89,7 +89,7 @@ class Table:
         return ids
 
     async def decide(self, id_: UUID, decision: str) -> bool:
-        """Decide, unless it was decided already: the row's lock says who was first."""
+        """Decide, under the row's lock. False if it was decided before."""
         self.transactions += 1
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
@@ -104,7 +104,7 @@ class Table:
         return True
 
     async def wait(self, id_: UUID) -> str:
-        """Wait until this process has taken the decision of the machine, and give it."""
+        """Wait until this process has taken the machine's decision, and return it."""
         future = self._waiting[id_] = asyncio.get_running_loop().create_future()
         try:
             decision: str = await future

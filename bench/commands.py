@@ -1,4 +1,4 @@
-"""Commands through the writer, beside one ``Application.save`` for each on the same database."""
+"""Commands through the writer, compared with one ``Application.save`` for each."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from eventsourcing.domain import Aggregate, event
 
 from application.command_handling.writer import Writer
 from bench.log_load import library_settings, request, start, writer
-from bench.measure import Claim, Result, median, milliseconds
+from bench.measure import Bound, Result, median, milliseconds
 
 IN_FLIGHT = (1, 16, 64)
 ROUNDS = 5
@@ -19,7 +19,7 @@ SECONDS = 1.5
 
 
 class Job(Aggregate):
-    """The same facts as a start holds, in the way of the library's tutorial."""
+    """An aggregate with the data of a start, written as in the library's tutorial."""
 
     @event("Started")
     def __init__(self, workflow: str, queue: str, given: dict[str, Any], labels: Any) -> None:
@@ -45,12 +45,12 @@ class Jobs(Application[Any]):
 
 
 def jobs(url: str) -> Jobs:
-    """Give the application, with a connection for each caller."""
+    """Return the library's application, with a connection for each caller."""
     return Jobs(env={**library_settings(url), "POSTGRES_POOL_SIZE": str(max(IN_FLIGHT))})
 
 
 def saved(application: Jobs, in_flight: int) -> list[float]:
-    """Save for some seconds from so many threads, and give the latencies."""
+    """Save for some seconds from several threads, and return the latencies."""
     until = time.perf_counter() + SECONDS
 
     def one(worker: int) -> list[float]:
@@ -65,7 +65,7 @@ def saved(application: Jobs, in_flight: int) -> list[float]:
 
 
 async def written(to: Writer, in_flight: int) -> list[float]:
-    """Send commands for some seconds from so many callers, and give the latencies."""
+    """Send commands for some seconds from several callers, and return the latencies."""
     until = time.perf_counter() + SECONDS
     latencies = []
 
@@ -79,7 +79,7 @@ async def written(to: Writer, in_flight: int) -> list[float]:
 
 
 async def run(url: str) -> Result:
-    """Measure both sides in turns, so that what the machine does meets both."""
+    """Measure both in turns, so that other load on the machine affects both."""
     result = Result("Commands a second: the writer, and one Application.save for each")
     application = jobs(url)
     bounds = {1: 0.8, 64: 4.0}
@@ -102,8 +102,8 @@ async def run(url: str) -> Result:
                     **milliseconds(everything),
                 )
             ratio = rates["writer"] / rates["Application.save"]
-            result.claims.append(
-                Claim(f"writer to save at {in_flight} in flight", ratio, bounds.get(in_flight, 1.0))
+            result.bounds.append(
+                Bound(f"writer to save at {in_flight} in flight", ratio, bounds.get(in_flight, 1.0))
             )
     application.close()
     return result

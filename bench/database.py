@@ -1,4 +1,4 @@
-"""Databases for a while."""
+"""Temporary databases."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 @contextmanager
 def database(server: str, name: str) -> Iterator[str]:
-    """Give a fresh database on the server of another one, and drop it afterwards."""
+    """Create a database on a server, given the URL of another one, and drop it afterwards."""
     named = Identifier(f"bench_{name}")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(named))

@@ -1,4 +1,4 @@
-"""What folding costs: microseconds an event, and an execution as it was in the middle."""
+"""The cost of folding: microseconds for each event, and reading the state at a past version."""
 
 import gc
 import time
@@ -37,7 +37,7 @@ async def run(url: str) -> Result:
                     size, lambda events=events: _advance(events)
                 ),
             }
-            # A reader of its own for each look: none finds what another remembers.
+            # A new reader for each read, so that none has cached states.
             looks = []
             for n in range(LOOKS):
                 reader = Reader(RecentEvents(), pool)

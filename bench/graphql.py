@@ -1,4 +1,4 @@
-"""Mutations a second through one server process, beside a stock application that does nothing."""
+"""Mutations a second through one server process, compared with a stock application without work."""
 
 import json
 import socket
@@ -22,9 +22,9 @@ from api.graphql.executor import Executor
 from api.graphql.request import GraphQLRequest
 from api.schema import SERVED
 from api.settings import Settings
-from bench.load import Sent, request, send
+from bench.load import LoadResult, request, send
 from bench.log_load import OPERATOR
-from bench.measure import Claim, Result, median, milliseconds
+from bench.measure import Bound, Result, median, milliseconds
 from bench.stack import stack
 from domain.values import Principal
 
@@ -60,12 +60,12 @@ mutation ($commands: [CommandInput!]!) {
 
 
 def started(number: int) -> dict[str, Any]:
-    """Give the input of a start."""
+    """Return the input of the mutation startExecution."""
     return {"workflow": "bench", "input": {"number": number, "who": "somebody"}}
 
 
 def body(query: str, **variables: Any) -> bytes:
-    """Give the body of a request."""
+    """Return the body of a request."""
     return json.dumps({"query": query, "variables": variables}).encode()
 
 
@@ -97,7 +97,7 @@ async def run(url: str) -> Result:
             f"submit, {COMMANDS_EACH} commands a request": (server.url, submits, 150),
         }
         rates: dict[str, float] = {}
-        runs: dict[str, list[Sent]] = {name: [] for name in sides}
+        runs: dict[str, list[LoadResult]] = {name: [] for name in sides}
         for where, make, number in sides.values():
             await _sent(where, make(number // 3))
         for _ in range(ROUNDS):
@@ -113,7 +113,7 @@ async def run(url: str) -> Result:
                 **milliseconds(latencies),
             )
         ours, theirs = list(rates.values())[:2]
-        result.claims.append(Claim("startExecution to the stock application", ours / theirs, 3.0))
+        result.bounds.append(Bound("startExecution to the stock application", ours / theirs, 3.0))
         before = _committed(server.url)
         alone = await send(server.url, starts(400), connections=1, expect=b"Accepted")
         seconds, commits = (b - a for a, b in zip(before, _committed(server.url), strict=True))
@@ -121,19 +121,19 @@ async def run(url: str) -> Result:
     return result
 
 
-async def _sent(url: str, requests: list[bytes]) -> Sent:
+async def _sent(url: str, requests: list[bytes]) -> LoadResult:
     return await send(url, requests, connections=CONNECTIONS, expect=b"Accepted")
 
 
 def _committed(url: str) -> tuple[float, float]:
-    """Give the seconds that all commits of a server took, and their number."""
+    """Return the duration of all commits of a server in seconds, and their number."""
     with urlopen(f"{url}/metrics") as response:  # noqa: S310 - a server of ours
         lines = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines())
     return float(lines["placet_commit_seconds_sum"]), float(lines["placet_commit_seconds_count"])
 
 
 async def _shares(url: str, result: Result, whole: float, commit: float) -> None:
-    """Say where the time of one mutation goes on the average, sent alone over one connection."""
+    """Measure how the time of one mutation is divided, sent alone over one connection."""
 
     def timed(work: Callable[[], Any]) -> float:
         times = []

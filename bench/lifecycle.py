@@ -1,7 +1,7 @@
-"""One lifecycle with a decision in it: Placet beside other libraries, on the same PostgreSQL.
+"""One lifecycle with a decision: Placet compared with other libraries, on the same PostgreSQL.
 
-Each part is measured for one contender after the other, so that what the machine does meets all of
-them, and each time on an empty database with fresh processes.
+Each part is measured for one contender after the other, so that other load on the machine affects
+all of them. Each measurement has an empty database and new processes.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.database import database
-from bench.measure import Claim, Result, percentile
+from bench.measure import Bound, Result, percentile
 from bench.rivals import environment
 from bench.rivals.drive import CONTENDERS
 from bench.rivals.parts import IN_FLIGHT, PARTS, Sizes
@@ -20,15 +20,15 @@ OURS = "placet"
 NEEDS_NODE = "restate"
 WAITING_BOUND = 5_000
 OUR_SIZES = Sizes(waiting=(*Sizes.waiting, 100_000))
-"""At the rates at which they fill, others would take from three minutes to a quarter of an hour."""
+"""The other contenders would take from three to fifteen minutes to have 100,000 waiting."""
 
 
 async def run(
     url: str, *, contenders: Sequence[str] = tuple(CONTENDERS), sizes: Sizes | None = None
 ) -> Result:
-    """Measure, Placet with 100,000 waiting too if no sizes are given.
+    """Measure all contenders. Without ``sizes``, Placet is also measured with 100,000 waiting.
 
-    Raises PartError for Placet; another library that fails is left out and named.
+    Raises PartError for Placet. Another library that fails is left out, with a note.
     """
     result = Result("One lifecycle: start, step, approval, decision, step, complete")
     result.notes.append(f"The machine's load was {os.getloadavg()[0]:.1f} before.")
@@ -51,7 +51,7 @@ async def run(
 
 
 def _able(contenders: Sequence[str], result: Result) -> list[str]:
-    """Give those that can be run here, and note why the others can't."""
+    """Return the contenders that can be run here, and note why the others can't."""
 
     def installed(names: Sequence[str], install: Callable[[], None]) -> Sequence[str]:
         try:
@@ -70,7 +70,7 @@ def _able(contenders: Sequence[str], result: Result) -> list[str]:
 
 
 def _add(result: Result, part: str, figures: Sequence[Figures], *, ours: bool) -> None:
-    """Add the rows of one contender's part, and the claims if it is Placet."""
+    """Add the rows of one contender's part, and the bounds if it is Placet."""
     if not figures:
         return
     versions, *figures = figures
@@ -82,7 +82,7 @@ def _add(result: Result, part: str, figures: Sequence[Figures], *, ours: bool) -
         if row:
             result.add(f"{what}, {_title(part, each)}", **row)
             if ours:
-                result.claims += _claims(part, each, row)
+                result.bounds += _bounds(part, each, row)
 
 
 def _title(part: str, figures: Figures) -> str:
@@ -160,22 +160,22 @@ _ROWS: dict[str, Callable[[Figures, Figures], dict[str, float | str]]] = {
 }
 
 
-def _claims(part: str, figures: Figures, row: dict[str, Any]) -> list[Claim]:
+def _bounds(part: str, figures: Figures, row: dict[str, Any]) -> list[Bound]:
     match part:
         case "idle":
-            return [Claim("wake p50 idle, ms", row["wake p50 ms"], 3, at_least=False)]
+            return [Bound("wake p50 idle, ms", row["wake p50 ms"], 3, at_least=False)]
         case "load":
             return [
-                Claim(f"lifecycles a second, {IN_FLIGHT} in flight", row["lifecycles/s"], 350),
-                Claim("wake p99 then, ms", row["wake p99 ms"], 60, at_least=False),
+                Bound(f"lifecycles a second, {IN_FLIGHT} in flight", row["lifecycles/s"], 350),
+                Bound("wake p99 then, ms", row["wake p99 ms"], 60, at_least=False),
             ]
         case "killed":
             after = figures["after_lease"]
-            return [Claim("taken over after the lease, s", after, 1, at_least=False)]
+            return [Bound("taken over after the lease, s", after, 1, at_least=False)]
         case "waiting" if figures["waiting"] == WAITING_BOUND:
             what = f"with {WAITING_BOUND:,} waiting, MB"
             return [
-                Claim(f"worker {what}", row["worker MB"], 100, at_least=False),
-                Claim(f"server more {what}", row["server +MB"], 50, at_least=False),
+                Bound(f"worker {what}", row["worker MB"], 100, at_least=False),
+                Bound(f"server more {what}", row["server +MB"], 50, at_least=False),
             ]
     return []

@@ -1,6 +1,6 @@
-"""A client that costs little: HTTP/1.1 over raw connections, requests made before the clock starts.
+"""A fast client: HTTP/1.1 over raw connections, with requests made before the measurement.
 
-A benchmark of a server must not measure its client, which on a small machine shares the cores.
+A benchmark of a server must not measure its client, which shares the cores on a small machine.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 
 @dataclass
-class Sent:
-    """What a run came to: seconds in all, and those of each request."""
+class LoadResult:
+    """The result of a run: its duration and the latencies of all requests, in seconds."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -21,12 +21,12 @@ class Sent:
 
     @property
     def rate(self) -> float:
-        """Requests answered in a second."""
+        """Answered requests a second."""
         return len(self.latencies) / self.seconds
 
 
 def request(url: str, token: str, body: bytes) -> bytes:
-    """Give the bytes of a POST to ``/graphql``."""
+    """Return a POST to ``/graphql`` as bytes."""
     head = (
         f"POST /graphql HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
@@ -35,8 +35,8 @@ def request(url: str, token: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-class Post(asyncio.Protocol):
-    """One connection on which one request at a time is sent."""
+class PostConnection(asyncio.Protocol):
+    """A connection for one request at a time."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -44,7 +44,7 @@ class Post(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def send(self, request: bytes) -> asyncio.Future[bytes]:
-        """Send a request; the body of its answer is what the future gives."""
+        """Send a request. The result of the future is the body of the response."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
@@ -62,7 +62,7 @@ class Post(asyncio.Protocol):
 
 
 def _whole(response: bytes) -> bytes | None:
-    """Give the body of a response, None if it is not all there yet."""
+    """Return the body of a response, None if it is not complete yet."""
     head, separator, body = response.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -71,10 +71,10 @@ def _whole(response: bytes) -> bytes | None:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the one before is answered."""
+    """Sends the next request when the previous one is answered."""
 
     def __init__(
-        self, requests: Iterator[bytes], expect: bytes, sent: Sent, done: asyncio.Future[None]
+        self, requests: Iterator[bytes], expect: bytes, sent: LoadResult, done: asyncio.Future[None]
     ) -> None:
         self._requests = requests
         self._expect = expect
@@ -115,13 +115,13 @@ class _Connection(asyncio.Protocol):
         self._transport.write(following)
 
 
-async def send(url: str, requests: list[bytes], *, connections: int, expect: bytes) -> Sent:
-    """Send all requests over so many connections. An answer without ``expect`` has failed."""
+async def send(url: str, requests: list[bytes], *, connections: int, expect: bytes) -> LoadResult:
+    """Send all requests over several connections. A response without ``expect`` is a failure."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     loop = asyncio.get_running_loop()
-    sent, shared = Sent(), iter(requests)
+    sent, shared = LoadResult(), iter(requests)
     ends = [loop.create_future() for _ in range(connections)]
     began = time.perf_counter()
     for end in ends:

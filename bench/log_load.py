@@ -1,4 +1,4 @@
-"""Filling a log as fast as its writer takes commands, in this process."""
+"""Fills a log through a writer in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -31,7 +31,7 @@ AT_ONCE = 256
 
 @asynccontextmanager
 async def writer(url: str) -> AsyncIterator[Writer]:
-    """Run a writer on a database whose tables are made if they are missing."""
+    """Run a writer on a database. Missing tables are created."""
     await asyncio.to_thread(migrate, url)
     log = ExecutionEventStore(url)
     running = Writer(log, RecentEvents(), queue_limit=10 * AT_ONCE)
@@ -44,7 +44,7 @@ async def writer(url: str) -> AsyncIterator[Writer]:
 
 
 def library_settings(url: str) -> dict[str, str]:
-    """Give the ``eventsourcing`` library's own settings for a database."""
+    """Return the ``eventsourcing`` library's own settings for a database."""
     fields = conninfo_to_dict(url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -57,12 +57,12 @@ def library_settings(url: str) -> dict[str, str]:
 
 
 def request(command: Command) -> Request:
-    """Give the command an id."""
+    """Return the command an id."""
     return Request(command=command, command_id=uuid4())
 
 
 async def send(to: Writer, commands: Iterable[Command]) -> int:
-    """Send commands in batches, each accepted. Gives the last position."""
+    """Send commands in batches. All must be accepted. Returns the last position."""
     position = 0
     for batch in batches(list(commands), AT_ONCE):
         for outcome in await to.handle([request(command) for command in batch]):
@@ -77,7 +77,7 @@ def batches(items: Sequence[Command], size: int) -> Iterable[Sequence[Command]]:
 
 
 def start(number: int, execution_id: UUID) -> StartExecution:
-    """Start the execution with this number, whose content follows from it."""
+    """Return the start of the execution with this number, which determines its content."""
     return StartExecution(
         by=OPERATOR,
         execution_id=execution_id,
@@ -92,14 +92,14 @@ def start(number: int, execution_id: UUID) -> StartExecution:
 
 
 def step(execution_id: UUID, key: str) -> RecordStep:
-    """Record a step."""
+    """Return the command that records a step."""
     return RecordStep(
         by=ENGINE, execution_id=execution_id, key=key, name=key, result={"ok": True, "key": key}
     )
 
 
 def ask(number: int, execution_id: UUID) -> RequestApproval:
-    """Ask one of the groups for approval."""
+    """Return the request for an approval by one of the groups."""
     return RequestApproval(
         by=ENGINE,
         execution_id=execution_id,
@@ -111,5 +111,5 @@ def ask(number: int, execution_id: UUID) -> RequestApproval:
 
 
 def complete(execution_id: UUID) -> CompleteExecution:
-    """End the execution."""
+    """Return the command that completes an execution."""
     return CompleteExecution(by=ENGINE, execution_id=execution_id, result={"done": True})

@@ -1,4 +1,4 @@
-"""Figures: percentiles, tables, and claims with the bound that they have to keep."""
+"""Results of benchmarks: percentiles, tables, and figures with bounds."""
 
 import math
 import os
@@ -14,15 +14,15 @@ from rich.table import Column, Table
 
 @dataclass(frozen=True)
 class Row:
-    """One measured side: what it is, and its figures by column."""
+    """One row of a result: what was measured, and the figures by column."""
 
     what: str
     figures: dict[str, float | str]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A figure with its bound. ``at_least`` says on which side of it is well."""
+class Bound:
+    """A figure with its lower bound, or its upper bound if ``at_least`` is false."""
 
     what: str
     value: float
@@ -37,32 +37,32 @@ class Claim:
 
 @dataclass
 class Result:
-    """What one suite measured, in one run."""
+    """The result of one suite."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, **figures: float | str) -> None:
-        """Add a side."""
+        """Add a row."""
         self.rows.append(Row(what, figures))
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
-        claims = [{**asdict(claim), "held": claim.held} for claim in self.claims]
-        return {**asdict(self), "claims": claims}
+        """Return it as JSON."""
+        bounds = [{**asdict(bound), "held": bound.held} for bound in self.bounds]
+        return {**asdict(self), "claims": bounds}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the smallest value that so large a share of all does not exceed."""
+    """Return a percentile by the nearest-rank method. ``share`` is from 0 to 1."""
     ordered = sorted(values)
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
-    """Give the percentiles of latencies in seconds, as columns in milliseconds."""
+    """Return percentiles of latencies, given in seconds, as columns in milliseconds."""
     return {
         "p50 ms": percentile(seconds, 0.5) * 1000,
         "p90 ms": percentile(seconds, 0.9) * 1000,
@@ -72,12 +72,12 @@ def milliseconds(seconds: Sequence[float]) -> dict[str, float | str]:
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the median."""
+    """Return the median."""
     return statistics.median(values)
 
 
 def machine() -> dict[str, Any]:
-    """Say what it was measured on, without a name of it."""
+    """Describe the machine, without its name."""
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -87,7 +87,7 @@ def machine() -> dict[str, Any]:
 
 
 def show(result: Result) -> None:
-    """Print a result as a table with its claims. Rows with other columns begin anew below."""
+    """Print a result as tables with its bounds. Rows with other columns make another table."""
     console = Console(highlight=False, width=None if os.isatty(1) else 140)
     console.print(result.title, style="italic")
     for (first, *columns), *rows in _tables(result):
@@ -95,25 +95,25 @@ def show(result: Result) -> None:
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    for line in [*map(_said, result.claims), *result.notes]:
+    for line in [*map(_line, result.bounds), *result.notes]:
         console.print(f"  {line}")
     console.print()
 
 
 def markdown(result: Result) -> str:
-    """Give a result as Markdown, to be put into a page of the documentation as it is."""
+    """Return a result as Markdown, for the documentation."""
     tables = []
     for header, *rows in _tables(result):
         aligned = ["---", *["---:"] * (len(header) - 1)]
         lines = [f"| {' | '.join(cells)} |" for cells in (header, aligned, *rows)]
         tables.append("\n".join(lines))
-    claims = [f"- {_said(claim)}" for claim in result.claims]
-    blocks = [f"**{result.title}**", *tables, "\n".join(claims), *result.notes]
+    bounds = [f"- {_line(bound)}" for bound in result.bounds]
+    blocks = [f"**{result.title}**", *tables, "\n".join(bounds), *result.notes]
     return "\n\n".join(block for block in blocks if block)
 
 
 def _tables(result: Result) -> Iterator[list[list[str]]]:
-    """Give the tables: the header of each, then its lines.
+    """Yield the tables, each as its header and its lines.
 
     A row belongs to the table before it if they have a column in common.
     """
@@ -131,10 +131,10 @@ def _tables(result: Result) -> Iterator[list[list[str]]]:
         yield [["", *columns], *lines]
 
 
-def _said(claim: Claim) -> str:
-    word = "at least" if claim.at_least else "at most"
-    verdict = "held" if claim.held else "MISSED"
-    return f"{claim.what}: {_cell(claim.value)} ({word} {claim.bound:g}) {verdict}"
+def _line(bound: Bound) -> str:
+    word = "at least" if bound.at_least else "at most"
+    verdict = "held" if bound.held else "MISSED"
+    return f"{bound.what}: {_cell(bound.value)} ({word} {bound.bound:g}) {verdict}"
 
 
 def _cell(value: float | str) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of each way to wait when something goes wrong, which is made to happen here."""
+"""How each way to wait copes with cut connections, races and killed processes."""
 
 import asyncio
 import random
@@ -17,15 +17,15 @@ from bench.alternatives import Bus, Table
 from bench.measure import Result
 from bench.ways import (
     GRANTED,
-    OF_PLACET,
+    PLACET_METHODS,
     PUSH,
     REJECTED,
+    BusWait,
     Item,
-    OfBus,
-    OfPlacet,
-    OfTable,
-    People,
-    Way,
+    PlacetWait,
+    TableWait,
+    WaitingClients,
+    WaitMethod,
 )
 from tests.support.proxy import HttpWire
 
@@ -35,24 +35,26 @@ MOMENT_SECONDS = 0.02
 PATIENCE_SECONDS = 5.0
 
 
-class Subject(Way, Protocol):
-    """A way to wait, and how it is hurt."""
+class Subject(WaitMethod, Protocol):
+    """A way to wait, and how to disturb it."""
 
     def cut(self) -> AbstractAsyncContextManager[None]:
-        """Let nothing reach who waits, for the block."""
+        """Cut the waiter off for the block."""
 
     def command(self, item: Item) -> Sequence[str] | None:
-        """Give the arguments of a process that waits; None if the item ends with its process."""
+        """Return the arguments of a waiting process, None if the item ends with its process."""
 
 
-class Wired(OfPlacet):
-    """A client of Placet behind a wire."""
+class ProxiedPlacet(PlacetWait):
+    """A client of Placet behind a proxy that can be cut."""
 
-    def __init__(self, way: str, people: People, wire: HttpWire, client: placet.Client) -> None:
-        super().__init__(way, replace(people, waiter=client))
+    def __init__(
+        self, way: str, clients: WaitingClients, wire: HttpWire, client: placet.Client
+    ) -> None:
+        super().__init__(way, replace(clients, waiter=client))
         self._way = way
         self.wire = wire
-        self._token = people.server.tokens["operator"]
+        self._token = clients.server.tokens["operator"]
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[None]:
@@ -65,8 +67,8 @@ class Wired(OfPlacet):
         return (self._way, self.wire.url, self._token, item.id)
 
 
-class Polled(OfTable):
-    """A table whose poller PostgreSQL disconnects."""
+class DisconnectedTable(TableWait):
+    """A table whose poller is disconnected by PostgreSQL."""
 
     def __init__(self, url: str, table: Table) -> None:
         super().__init__(table)
@@ -82,8 +84,8 @@ class Polled(OfTable):
         return (waiter.TABLE, self._url, str(item))
 
 
-class Unheard(OfBus):
-    """A bus whose subscribers are away."""
+class UnsubscribedBus(BusWait):
+    """A bus whose subscribers are removed for a while."""
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[None]:
@@ -96,7 +98,7 @@ class Unheard(OfBus):
 
 
 async def run(url: str) -> Result:
-    """Make each mishap happen to each way."""
+    """Measure each way to wait with each disturbance."""
     result = Result(f"How many of {TIMES} are told, and how late the last, when something is wrong")
     async with _subjects(url) as subjects:
         for subject in subjects:
@@ -108,12 +110,12 @@ async def run(url: str) -> Result:
                     "decided as the wait begins": await _as_it_begins(subject),
                     "two decide at once": await _race(subject),
                     "killed, decided meanwhile": await _killed(subject),
-                    "killed when told": await _killed_when_told(subject),
+                    "killed when told": await _killed_when_answered(subject),
                 },
             )
     result.notes.append(
-        f"It is waited {PATIENCE_SECONDS:g} s for who is not told. A process that was killed, once "
-        "each, is begun again, and what is said is whether that one is told."
+        f"The timeout is {PATIENCE_SECONDS:g} s. A killed process is started again, once for each "
+        "way, and the result says whether the new process is told."
     )
     return result
 
@@ -121,22 +123,22 @@ async def run(url: str) -> Result:
 @asynccontextmanager
 async def _subjects(url: str) -> AsyncIterator[Sequence[Subject]]:
     async with AsyncExitStack() as stack:
-        people = await stack.enter_async_context(People.open(url))
+        clients = await stack.enter_async_context(WaitingClients.open(url))
 
-        async def wired(way: str) -> Wired:
-            wire = stack.enter_context(HttpWire.open(people.server.url))
-            client = placet.Client(wire.url, people.server.tokens["operator"])
-            return Wired(way, people, wire, await stack.enter_async_context(client))
+        async def proxied(way: str) -> ProxiedPlacet:
+            wire = stack.enter_context(HttpWire.open(clients.server.url))
+            client = placet.Client(wire.url, clients.server.tokens["operator"])
+            return ProxiedPlacet(way, clients, wire, await stack.enter_async_context(client))
 
-        blocked = await wired(PUSH)
+        blocked = await proxied(PUSH)
         blocked.name = "push, WebSockets blocked"
         blocked.wire.websockets = "refuse"
         table = await stack.enter_async_context(Table.open(url))
         yield [
-            *[await wired(way) for way in OF_PLACET],
+            *[await proxied(way) for way in PLACET_METHODS],
             blocked,
-            Polled(url, table),
-            Unheard(Bus()),
+            DisconnectedTable(url, table),
+            UnsubscribedBus(Bus()),
         ]
 
 
@@ -147,14 +149,14 @@ async def _cut_off(subject: Subject) -> str:
     async with subject.cut():
         for item in items:
             await subject.decide(item)
-    return await _told(waiting)
+    return await _answered(waiting)
 
 
 async def _late(subject: Subject) -> str:
     items = await subject.make(TIMES)
     for item in items:
         await subject.decide(item)
-    return await _told([asyncio.create_task(subject.wait(item)) for item in items])
+    return await _answered([asyncio.create_task(subject.wait(item)) for item in items])
 
 
 async def _as_it_begins(subject: Subject) -> str:
@@ -170,9 +172,9 @@ async def _as_it_begins(subject: Subject) -> str:
 
     waiting = [asyncio.create_task(wait(item)) for item in items]
     deciding = [asyncio.create_task(decide(item)) for item in items]
-    told = await _told(waiting)
+    answered = await _answered(waiting)
     await asyncio.gather(*deciding)
-    return told
+    return answered
 
 
 async def _race(subject: Subject) -> str:
@@ -194,7 +196,7 @@ async def _killed(subject: Subject) -> str:
     return await _begun_again(command)
 
 
-async def _killed_when_told(subject: Subject) -> str:
+async def _killed_when_answered(subject: Subject) -> str:
     [item] = await subject.make(1)
     command = subject.command(item)
     if command is None:
@@ -202,7 +204,7 @@ async def _killed_when_told(subject: Subject) -> str:
     async with _process(command) as process:
         await subject.decide(item)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await _hear(process, "told")
+            await _expect_line(process, "answered")
     return await _begun_again(command)
 
 
@@ -210,32 +212,32 @@ async def _begun_again(command: Sequence[str]) -> str:
     async with _process(command) as process:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await _hear(process, "told")
+                await _expect_line(process, "answered")
                 return "told"
     return "not told"
 
 
-async def _told(waiting: Iterable["asyncio.Task[object]"]) -> str:
-    """Say how many were told, and after how long the last of them was."""
+async def _answered(waiting: Iterable["asyncio.Task[object]"]) -> str:
+    """Return how many waits ended, and after how long the last of them did."""
     began = last = time.perf_counter()
-    told = 0
+    answered = 0
     with suppress(TimeoutError):
         for ended in asyncio.as_completed(waiting, timeout=PATIENCE_SECONDS):
             await ended
-            told, last = told + 1, time.perf_counter()
+            answered, last = answered + 1, time.perf_counter()
     for task in waiting:
         task.cancel()
-    return f"{told} in {(last - began) * 1000:.0f} ms" if told else "none"
+    return f"{answered} in {(last - began) * 1000:.0f} ms" if answered else "none"
 
 
 @asynccontextmanager
 async def _process(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Have a process wait, and kill it after the block."""
+    """Start a process that waits, and kill it after the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.waiter", *arguments, stdout=asyncio.subprocess.PIPE
     )
     try:
-        await _hear(process, "waiting")
+        await _expect_line(process, "waiting")
         await asyncio.sleep(UNDERWAY_SECONDS)
         yield process
     finally:
@@ -243,7 +245,7 @@ async def _process(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess
         await process.wait()
 
 
-async def _hear(process: asyncio.subprocess.Process, word: str) -> None:
+async def _expect_line(process: asyncio.subprocess.Process, word: str) -> None:
     assert process.stdout is not None
-    heard = await process.stdout.readline()
-    assert heard.decode().strip() == word, f"the waiting process said {heard!r}"
+    line = await process.stdout.readline()
+    assert line.decode().strip() == word, f"the waiting process said {line!r}"

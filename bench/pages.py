@@ -81,7 +81,7 @@ async def run(url: str) -> Result:
 
 
 async def _pages(page: Callable[..., Awaitable[Any]]) -> dict[str, float | str]:
-    """Walk from the first page on, and again from there when the last is reached."""
+    """Read page after page, and start again after the last one."""
     after: str | None = None
     latencies, rows = [], 0
     for _ in range(LOOKS):
@@ -102,7 +102,7 @@ async def _fill(url: str) -> int:
             for number in range(first, first + 5_000):
                 id_: UUID = uuid4()
                 commands.append(start(number, id_))
-                # Not every tenth exactly, or all that waits would be of one workflow.
+                # Not exactly every tenth, or all pending approvals would be of one workflow.
                 if number % waiting == (number // waiting) % waiting:
                     commands.append(ask(number, id_))
                 elif number % 3:

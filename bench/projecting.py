@@ -1,4 +1,4 @@
-"""The projector beside the library's ``ProjectionRunner`` that writes the same rows."""
+"""The projector, compared with the library's ``ProjectionRunner`` that writes the same rows."""
 
 import asyncio
 import tempfile
@@ -21,9 +21,9 @@ import placet
 from application.event_store.recorded import ChainedEvent
 from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, library_settings, send, start, step, writer
-from bench.measure import Claim, Result, milliseconds
+from bench.measure import Bound, Result, milliseconds
 from bench.stack import stack
-from bench.steady import steadily
+from bench.steady import steady_load
 from domain.execution.commands import Command
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
@@ -34,14 +34,14 @@ from projections.runtime.read_model import Change
 from projections.runtime.rebuild import rebuild
 
 FEW = 500
-"""Lifecycles that the slower side projects; its rate does not depend on their number."""
+"""How many lifecycles the slower one projects. Its rate does not depend on their number."""
 MANY = 10_000
 RATE = 200
 SECONDS = 10.0
 
 
-class Log(ExecutionEventStore):
-    """The log, built as the runner builds an application."""
+class RunnerLog(ExecutionEventStore):
+    """The event store, with the constructor that the runner calls."""
 
     name = "execution"
 
@@ -63,8 +63,8 @@ class Rows(PostgresTrackingRecorder):
             self._insert_tracking(cursor, tracking)
 
 
-class OneByOne(Projection[Rows]):
-    """The library's way: an event, its rows, a transaction."""
+class EventByEvent(Projection[Rows]):
+    """The library's way: one transaction for each event with its rows."""
 
     name = "bench"
 
@@ -108,10 +108,10 @@ async def run(url: str) -> Result:
         done = await asyncio.to_thread(rebuild, url, model)
         result.add(f"rebuild of {name}", **{"events/s": done.rate, "events": done.events})
     ratio = (end / ours) / (few / waiting)
-    result.claims.append(Claim("projector to ProjectionRunner", ratio, 20.0))
+    result.bounds.append(Bound("projector to ProjectionRunner", ratio, 20.0))
     result.notes.append(
-        "The projector's commits do not wait for the disk, since the log can give all of it again: "
-        f"to a runner that does not wait either it is {(end / ours) / (few / not_waiting):.1f}."
+        "The projector's commits do not wait for the disk, because it can project the log again. "
+        f"To a runner that does not wait either, it is {(end / ours) / (few / not_waiting):.1f}."
     )
     await _lag(url, result)
     return result
@@ -128,7 +128,7 @@ async def _fill(url: str, number: int) -> int:
 
 @contextmanager
 def _copy(url: str) -> Iterator[str]:
-    """Give a copy of the database, which nobody is connected to."""
+    """Make a copy of the database. Nothing may be connected to it."""
     name = "bench_copy"
     source = conninfo_to_dict(url)["dbname"]
     with psycopg.connect(make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
@@ -147,7 +147,7 @@ def _runner(url: str, end: int) -> float:
     env = {**library_settings(url), "CONNINFO": url}
     began = time.perf_counter()
     with ProjectionRunner(
-        application_class=Log, projection_class=OneByOne, view_class=Rows, env=env
+        application_class=RunnerLog, projection_class=EventByEvent, view_class=Rows, env=env
     ) as runner:
         runner.wait(end, timeout=600)
         return time.perf_counter() - began
@@ -173,11 +173,11 @@ def _projector(url: str, end: int) -> float:
 
 
 async def _lag(url: str, result: Result) -> None:
-    """From a command's answer until the read model answers for it, while the log grows."""
+    """Measure the time from a command's answer until a query sees it, while the log grows."""
     with (
         tempfile.TemporaryDirectory() as data,
         stack(Path(data), database_url=url) as server,
-        steadily(server, RATE, SECONDS),
+        steady_load(server, RATE, SECONDS),
     ):
         async with placet.Client(server.url, server.tokens["operator"]) as operator:
             lags: list[float] = []

@@ -1,4 +1,4 @@
-"""A server of one's own: ``placet-server up`` in a process, with tokens for whoever is needed."""
+"""Starts a server for benchmarks, tests and the demo: ``placet-server up`` in another process."""
 
 import json
 import os
@@ -14,11 +14,11 @@ END_WITHIN = 20
 
 
 class StackError(Exception):
-    """The server can't be started; the message holds what it said."""
+    """The server can't be started. The message has what it printed."""
 
 
 class Stack:
-    """A running server. ``url`` is where it listens, ``tokens`` those of development."""
+    """A running server with its URL. ``tokens`` are the development tokens."""
 
     def __init__(
         self, process: subprocess.Popen[str], url: str, data: Path, database_url: str | None
@@ -30,19 +30,19 @@ class Stack:
         self.tokens: dict[str, str] = json.loads((data / "dev-tokens.json").read_text())
 
     def kill9(self) -> None:
-        """Kill the server without warning."""
+        """Kill the server with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def create_token(self, name: str, role: str, groups: Sequence[str] = ()) -> str:
-        """Make an API key and give its token."""
+        """Create an API key and return its token."""
         options = [f"--group={group}" for group in groups]
         return self._administer(
             "token", "create", f"--data={self.data}", f"--name={name}", f"--role={role}", *options
         ).strip()
 
     def revoke_token(self, name: str) -> None:
-        """Make the API key of this name worth nothing."""
+        """Revoke the API key with this name."""
         self._administer("token", "revoke", name, f"--data={self.data}")
 
     def _administer(self, *arguments: str) -> str:
@@ -50,7 +50,7 @@ class Stack:
 
 
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
-    """Run a command of administration and give what it prints."""
+    """Run a command of ``placet-server`` and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "api.cli", *arguments],
         capture_output=True,
@@ -67,8 +67,8 @@ def placet_server(*arguments: str, database_url: str | None = None) -> str:
 def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iterator[Stack]:
     """Start a server in development mode, and end it after the block.
 
-    ``port`` 0 takes a free one. Without ``database_url`` it is on an embedded database under
-    ``data``. What it logs is in ``server.log`` there. Raises StackError if it does not get ready.
+    ``port`` 0 takes a free port. Without ``database_url`` the server has an embedded database in
+    ``data``. Its log is in ``data/server.log``. Raises StackError if it does not become ready.
     """
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
@@ -80,7 +80,7 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            # Ctrl-C is for us alone, who then end the server in order.
+            # So that Ctrl-C reaches this process alone, which then ends the server in order.
             start_new_session=True,
             env=_environment(database_url),
         ) as process,

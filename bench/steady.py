@@ -1,4 +1,4 @@
-"""Starts executions at a steady rate, from a process of its own."""
+"""Starts executions at a steady rate, from a separate process."""
 
 import asyncio
 import subprocess
@@ -11,8 +11,8 @@ from bench.stack import Stack
 
 
 @contextmanager
-def steadily(server: Stack, rate: int, seconds: float) -> Iterator[None]:
-    """Let so many executions be started each second, for at most so many seconds."""
+def steady_load(server: Stack, rate: int, seconds: float) -> Iterator[None]:
+    """Start ``rate`` executions a second during the block, for at most so many seconds."""
     command = [sys.executable, "-m", "bench.steady", server.url, server.tokens["operator"]]
     with subprocess.Popen(
         [*command, str(rate), str(seconds)], stdout=subprocess.PIPE, text=True
@@ -26,7 +26,7 @@ def steadily(server: Stack, rate: int, seconds: float) -> Iterator[None]:
 
 
 async def main(url: str, token: str, rate: int, seconds: float) -> None:
-    """Start executions without waiting for the answers, so that the rate stays what it is."""
+    """Start executions without waiting for the answers, so that the rate is steady."""
     clock = asyncio.get_running_loop().time
     async with placet.Client(url, token) as client, asyncio.TaskGroup() as group:
         await client.start("steady")

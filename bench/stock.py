@@ -1,4 +1,4 @@
-"""The application to compare with: Strawberry on FastAPI as its guide has it, doing nothing."""
+"""A stock application to compare with: Strawberry on FastAPI as in its guide, without any work."""
 
 import sys
 

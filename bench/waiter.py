@@ -1,4 +1,4 @@
-"""A process that waits for one decision, to be killed: it says ``waiting``, and then ``told``."""
+"""A process that waits for one decision. It prints ``waiting``, and then ``answered``."""
 
 import asyncio
 import sys
@@ -7,31 +7,31 @@ from uuid import UUID
 
 import placet
 from bench.alternatives import Table
-from bench.ways import OF_PLACET
+from bench.ways import PLACET_METHODS
 
 TABLE = "table"
 
 
 async def main(way: str, *given: str) -> None:
-    """Wait in this way. ``given`` is what it needs to find what it waits for."""
+    """Wait in this way. ``given`` says where and what to wait for."""
     if way == TABLE:
         url, id_ = given
         async with Table.open(url) as table:
-            await _tell(table.wait(UUID(id_)))
+            await _report(table.wait(UUID(id_)))
     else:
         url, token, id_ = given
-        wait, _ = OF_PLACET[way]
+        wait, _ = PLACET_METHODS[way]
         async with placet.Client(url, token) as client:
             approval = await client.approval(id_)
             assert approval is not None
-            await _tell(wait(client, approval))
+            await _report(wait(client, approval))
 
 
-async def _tell(waiting: Awaitable[object]) -> None:
+async def _report(waiting: Awaitable[object]) -> None:
     print("waiting", flush=True)
     await waiting
-    print("told", flush=True)
-    # Whatever is to be done now is not done: this is where the process is killed.
+    print("answered", flush=True)
+    # The process is killed here, before it could act on the decision.
     await asyncio.Event().wait()
 
 

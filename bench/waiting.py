@@ -1,4 +1,4 @@
-"""How to wait for a decision: what each way costs, and how late it is."""
+"""Ways to wait for a decision: their latency and their cost."""
 
 import asyncio
 import random
@@ -13,32 +13,32 @@ import psutil
 import psycopg
 
 from bench.alternatives import Bus, Table
-from bench.measure import Claim, Result, Row, milliseconds
+from bench.measure import Bound, Result, Row, milliseconds
 from bench.stack import Stack
 from bench.ways import (
+    ENGINE_METHODS,
     ENGINE_POLL,
     ENGINE_PUSH,
     LONG,
-    OF_ENGINE,
     POLL,
     PUSH,
     WATCH,
+    BusWait,
+    EngineWait,
     Item,
-    OfBus,
-    OfEngine,
-    OfPlacet,
-    OfTable,
-    People,
-    Way,
+    PlacetWait,
+    TableWait,
+    WaitingClients,
+    WaitMethod,
 )
 
 WAITING = (10, 100, 1_000)
 DECISIONS = 100
 RATE = 10
-"""Decisions a second, at which nothing is busy but with waiting."""
+"""Decisions a second. They are few, so that the cost is mostly that of waiting."""
 WARM = 20
 BEGIN_RATE = 100
-"""Waits that are begun in a second."""
+"""How many waits begin in a second."""
 SETTLE_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 TOLERANCE = 15
@@ -51,23 +51,23 @@ async def run(url: str) -> Result:
     """Measure each way with each number of waiters, on one server."""
     _allow_files()
     measured: dict[tuple[int, str], Row] = {}
-    async with People.open(url) as people:
-        cpu = Cpu(url, people.server)
+    async with WaitingClients.open(url) as clients:
+        cpu = Cpu(url, clients.server)
         start, others = time.perf_counter(), cpu.of_others()
-        # The server holds a long poll whose client has gone until its time is up, so these are
-        # last: they would be measured with whatever came after them.
+        # Long polls come last. The server keeps a long poll whose client has gone until it times
+        # out, which would disturb later measurements.
         for name in (
             POLL,
             PUSH,
             WATCH,
             ENGINE_PUSH,
             ENGINE_POLL,
-            OfTable.name,
-            OfBus.name,
+            TableWait.name,
+            BusWait.name,
             LONG,
         ):
             async with AsyncExitStack() as opened:
-                way = await _open(name, url, people, opened)
+                way = await _open(name, url, clients, opened)
                 await asyncio.gather(*(_warm(way, item) for item in await way.make(WARM)))
                 for number in WAITING:
                     measured[number, name] = await measure(way, number, cpu)
@@ -77,20 +77,20 @@ async def run(url: str) -> Result:
     medians = {key: float(row.figures["p50 ms"]) for key, row in measured.items()}
     for number, name in product(WAITING, (PUSH, WATCH, ENGINE_PUSH, ENGINE_POLL, LONG)):
         ratio = medians[number, POLL] / medians[number, name]
-        result.claims.append(Claim(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
+        result.bounds.append(Bound(f"p50 of {POLL} to {name}, {number:,} waiting", ratio, AT_LEAST))
     result.notes.append(
-        "CPU and requests are divided by the decisions; those of deciding, and of the wait that is "
-        "begun after each, are in them. Requests are those by HTTP, and of the table its "
-        "transactions. The client is one process, which decides and waits. "
+        "CPU and requests are for each decision. They include the decision itself and the wait "
+        "that begins after it. Requests are HTTP requests; for the table, transactions. The client "
+        "is one process, which decides and waits. "
         f"Other programs kept {max(busy, 0):.1f} of {psutil.cpu_count()} cores busy meanwhile."
     )
     return result
 
 
-async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
-    """Have so many wait, and each that was told begin to wait for another."""
+async def measure(way: WaitMethod, number: int, cpu: "Cpu") -> Row:
+    """Let so many waiters wait. When a wait ends, its waiter waits for another item."""
     load = Load(way, await way.make(number + DECISIONS))
-    # Begun all at once, they would also renew all at once, before the measurement or after it.
+    # If all waits began at once, they would also renew at once, inside or outside the measurement.
     beginning = max(way.renews, number / BEGIN_RATE)
     async with asyncio.TaskGroup() as group:
         waiters = [group.create_task(load.waiter(beginning)) for _ in range(number)]
@@ -114,9 +114,9 @@ async def measure(way: Way, number: int, cpu: "Cpu") -> Row:
 
 
 class Load:
-    """Waiters, and decisions about any of what they wait for."""
+    """Waiters, and decisions about random items that they wait for."""
 
-    def __init__(self, way: Way, items: Sequence[Item]) -> None:
+    def __init__(self, way: WaitMethod, items: Sequence[Item]) -> None:
         self.latencies: list[float] = []
         self._way = way
         self._items = items
@@ -127,7 +127,7 @@ class Load:
         self._told = asyncio.Event()
 
     async def waiter(self, beginning: float) -> None:
-        """Wait for one item after the other, first of all for so many seconds at most."""
+        """Wait for one item after the other, after a random delay of up to so many seconds."""
         await asyncio.sleep(random.uniform(0, beginning))
         for index in self._upcoming:
             self._waited_for.append(index)
@@ -138,9 +138,9 @@ class Load:
                 self._told.set()
 
     async def decide(self) -> None:
-        """Decide at the rate, until all was told. Raises TimeoutError if it is not.
+        """Decide at the rate until all waits have ended. Raises TimeoutError if some do not end.
 
-        Which item is by chance, so that no order of the decisions can be in step with the polls.
+        The item is random, so that the order of the decisions can't match that of the polls.
         """
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -154,18 +154,18 @@ class Load:
             await self._told.wait()
 
 
-async def _open(name: str, url: str, people: People, opened: AsyncExitStack) -> Way:
-    if name == OfBus.name:
-        return OfBus(Bus())
-    if name == OfTable.name:
-        return OfTable(await opened.enter_async_context(Table.open(url)))
-    if name in OF_ENGINE:
-        return await opened.enter_async_context(OfEngine.open(name, people))
-    return OfPlacet(name, people)
+async def _open(name: str, url: str, clients: WaitingClients, opened: AsyncExitStack) -> WaitMethod:
+    if name == BusWait.name:
+        return BusWait(Bus())
+    if name == TableWait.name:
+        return TableWait(await opened.enter_async_context(Table.open(url)))
+    if name in ENGINE_METHODS:
+        return await opened.enter_async_context(EngineWait.open(name, clients))
+    return PlacetWait(name, clients)
 
 
-async def _quiet(way: Way, number: int) -> None:
-    """Wait until there are no more requests than so many waiters make at rest."""
+async def _quiet(way: WaitMethod, number: int) -> None:
+    """Wait until there are no more requests than those that the waiters make regularly."""
     rest = number / way.renews * LOOK_SECONDS if way.renews else 0.0
     async with asyncio.timeout(PATIENCE_SECONDS):
         before = await way.requests()
@@ -177,7 +177,7 @@ async def _quiet(way: Way, number: int) -> None:
             before = now
 
 
-async def _warm(way: Way, item: Item) -> None:
+async def _warm(way: WaitMethod, item: Item) -> None:
     waiting = asyncio.create_task(way.wait(item))
     await asyncio.sleep(SETTLE_SECONDS)
     await way.decide(item)
@@ -185,7 +185,7 @@ async def _warm(way: Way, item: Item) -> None:
 
 
 class Cpu:
-    """The CPU seconds that this process, the server, PostgreSQL and all else have used."""
+    """The CPU seconds that this process, the server, PostgreSQL and other programs have used."""
 
     def __init__(self, url: str, server: Stack) -> None:
         with psycopg.connect(url) as connection:
@@ -196,9 +196,9 @@ class Cpu:
         self._server = psutil.Process(server.process.pid)
 
     def spent(self) -> dict[str, float]:
-        """Give the seconds so far."""
+        """Return the seconds so far."""
         postgres = self._postmaster.cpu_times()
-        # Those of backends that have ended are their parent's children's.
+        # Backends that have ended are counted in the children's times of the postmaster.
         ended = postgres.children_user + postgres.children_system
         return {
             "client": time.process_time(),
@@ -209,7 +209,7 @@ class Cpu:
         }
 
     def of_others(self) -> float:
-        """Give the seconds of all other programs, from a start that is always the same."""
+        """Return the CPU seconds of all other programs, from a fixed start."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
         cores = psutil.cpu_count() or 1
@@ -225,7 +225,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _allow_files() -> None:
-    # A thousand long polls are a thousand connections, at either end.
+    # A thousand long polls are a thousand connections, in the client and in the server.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,4 +1,4 @@
-"""From a client's decision to the message of whoever waits for it."""
+"""The latency from a client's decision to the message that a waiting client gets."""
 
 import asyncio
 import json
@@ -16,10 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 import placet
-from bench.load import Post, request
-from bench.measure import Claim, Result, milliseconds, percentile
+from bench.load import PostConnection, request
+from bench.measure import Bound, Result, milliseconds, percentile
 from bench.stack import Stack, stack
-from bench.steady import steadily
+from bench.steady import steady_load
 
 EVENTS = """
 subscription ($id: ID!, $after: Int) {
@@ -38,8 +38,8 @@ RATE = 200
 MAX_SECONDS = 60.0
 
 
-class People:
-    """Clients of one server: who starts, who asks, who decides, and who waits at another."""
+class WakeupClients:
+    """Clients that start, request approvals and decide, and one that waits."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class People:
         self.waiter = waiter
 
     async def asked(self) -> placet.Approval:
-        """Give an approval that is pending."""
+        """Create and return a pending approval."""
         started = await self.operator.start("wake")
         assert started.execution is not None
         accepted = await self.engine.request_approval(
@@ -69,43 +69,43 @@ class People:
 
 
 async def run(url: str) -> Result:
-    """Measure. The floor and what is idle in turns, so that what the machine does meets both."""
+    """Measure. Floor and idle are measured in turns, so that other load affects both."""
     result = Result("From grantApproval sent to the waiting client's message")
     with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
-        async with AsyncExitStack() as clients, Floor.open(url) as floor:
-            people = await _people(clients, server, server)
+        async with AsyncExitStack() as opened, Floor.open(url) as floor:
+            clients = await _clients(opened, server, server)
             for _ in range(30):
-                await _pushed(people)
-            bare = await clients.enter_async_context(Bare.open(server))
+                await _pushed(clients)
+            bare = await opened.enter_async_context(BareClient.open(server))
             floors, bares, idle = [], [], []
             for _ in range(DECISIONS):
                 floors.append(await floor.measure())
-                bares.append(await bare.measure(await people.asked()))
-                idle.append(await _pushed(people))
+                bares.append(await bare.measure(await clients.asked()))
+                idle.append(await _pushed(clients))
             result.add("floor: one commit, one NOTIFY, two connections", **milliseconds(floors))
             result.add("subscription of a bare client, idle", **milliseconds(bares))
             result.add("subscription of the sdk, idle", **milliseconds(idle))
-            with steadily(server, RATE, MAX_SECONDS):
-                busy = [await _pushed(people) for _ in range(DECISIONS)]
+            with steady_load(server, RATE, MAX_SECONDS):
+                busy = [await _pushed(clients) for _ in range(DECISIONS)]
             result.add(f"subscription of the sdk, at {RATE} commands/s", **milliseconds(busy))
             with stack(Path(data), database_url=url) as other:
-                elsewhere = await _people(clients, server, other)
+                elsewhere = await _clients(opened, server, other)
                 crossed = [await _pushed(elsewhere) for _ in range(DECISIONS)]
             result.add("subscription of the sdk at another process, idle", **milliseconds(crossed))
-            polled = await asyncio.gather(*(_polled(people) for _ in range(POLLERS)))
+            polled = await asyncio.gather(*(_polled(clients) for _ in range(POLLERS)))
             result.add(f"poll every {POLL_SECONDS:g} s", **milliseconds(polled))
     low = percentile(floors, 0.5)
     ratio = percentile(bares, 0.5) / low
-    result.claims.append(Claim("idle p50 to the floor's", ratio, 3.0, at_least=False))
+    result.bounds.append(Bound("idle p50 to the floor's", ratio, 3.0, at_least=False))
     result.notes.append(f"Of the sdk, whose own time is in it: {percentile(idle, 0.5) / low:.2f}.")
     return result
 
 
-async def _people(clients: AsyncExitStack, server: Stack, waits_at: Stack) -> People:
+async def _clients(opened: AsyncExitStack, server: Stack, waits_at: Stack) -> WakeupClients:
     async def client(of: Stack, name: str) -> placet.Client:
-        return await clients.enter_async_context(placet.Client(of.url, of.tokens[name]))
+        return await opened.enter_async_context(placet.Client(of.url, of.tokens[name]))
 
-    return People(
+    return WakeupClients(
         await client(server, "operator"),
         await client(server, "engine"),
         await client(server, "approver-b"),
@@ -113,17 +113,17 @@ async def _people(clients: AsyncExitStack, server: Stack, waits_at: Stack) -> Pe
     )
 
 
-async def _pushed(people: People) -> float:
-    approval = await people.asked()
-    events = people.waiter.execution_events(approval.execution_id, after_version=0)
+async def _pushed(clients: WakeupClients) -> float:
+    approval = await clients.asked()
+    events = clients.waiter.execution_events(approval.execution_id, after_version=0)
     began, granting = 0.0, None
     async with aclosing(events):
         async for event in events:
             if event.type == "ApprovalRequested":
-                # The stream is live: what comes next is what is waited for.
+                # The stream is live, so the next event is the awaited one.
                 await asyncio.sleep(random.uniform(0.002, 0.01))
                 began = time.perf_counter()
-                granting = asyncio.create_task(people.approver.grant(approval))
+                granting = asyncio.create_task(clients.approver.grant(approval))
             elif event.type == "ApprovalGranted" and granting is not None:
                 seconds = time.perf_counter() - began
                 await granting
@@ -131,13 +131,13 @@ async def _pushed(people: People) -> float:
     raise AssertionError("the stream ended")
 
 
-async def _polled(people: People) -> float:
-    approval = await people.asked()
+async def _polled(clients: WakeupClients) -> float:
+    approval = await clients.asked()
     await asyncio.sleep(random.uniform(0, 10))
 
     async def poll() -> float:
         while True:
-            found = await people.operator.execution(approval.execution_id)
+            found = await clients.operator.execution(approval.execution_id)
             assert found is not None
             if found.state is placet.ExecutionState.RESUMED:
                 return time.perf_counter()
@@ -146,14 +146,14 @@ async def _polled(people: People) -> float:
     polling = asyncio.create_task(poll())
     await asyncio.sleep(random.uniform(1, 1 + POLL_SECONDS))
     began = time.perf_counter()
-    await people.approver.grant(approval)
+    await clients.approver.grant(approval)
     return await polling - began
 
 
-class Bare:
-    """A client as bare as the floor: requests made before, and messages read as they come."""
+class BareClient:
+    """A minimal client: its requests are made before, and it reads messages without the sdk."""
 
-    def __init__(self, server: Stack, socket: ClientConnection, post: Post) -> None:
+    def __init__(self, server: Stack, socket: ClientConnection, post: PostConnection) -> None:
         self._server = server
         self._socket = socket
         self._post = post
@@ -161,14 +161,14 @@ class Bare:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, server: Stack) -> AsyncIterator["Bare"]:
+    async def open(cls, server: Stack) -> AsyncIterator["BareClient"]:
         """Open a WebSocket of the operator and a connection of the approver."""
         parts = urlsplit(server.url)
         token = f"Bearer {server.tokens['operator']}"
         assert parts.hostname is not None
         assert parts.port is not None
         loop = asyncio.get_running_loop()
-        _, post = await loop.create_connection(Post, parts.hostname, parts.port)
+        _, post = await loop.create_connection(PostConnection, parts.hostname, parts.port)
         async with connect(
             f"ws://{parts.netloc}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
         ) as socket:
@@ -178,7 +178,7 @@ class Bare:
             yield cls(server, socket, post)
 
     async def measure(self, approval: placet.Approval) -> float:
-        """Give the seconds from the request's bytes to the subscription's message."""
+        """Return the seconds from sending the request to the subscription's message."""
         key = str(next(self._numbers))
         variables = {"id": approval.execution_id, "after": 0}
         payload = {"query": EVENTS, "variables": variables}
@@ -202,14 +202,14 @@ class Bare:
         return seconds
 
     async def _drain(self) -> None:
-        """Read what still comes of the subscription, up to the answer of a ping."""
+        """Read the remaining messages of the subscription, up to the answer to a ping."""
         await self._socket.send(json.dumps({"type": "ping"}))
         while "pong" not in str(await self._socket.recv()):
             pass
 
 
 class Floor:
-    """One insert, one commit and one notification, as bare as the driver has it."""
+    """The minimum: one insert, one commit and one notification, with the driver alone."""
 
     def __init__(
         self, writes: psycopg.AsyncConnection, notified: AsyncGenerator[psycopg.Notify, None]
@@ -231,7 +231,7 @@ class Floor:
                 yield cls(writes, notified)
 
     async def measure(self) -> float:
-        """Give the seconds from the insert to its notification at the other connection."""
+        """Return the seconds from the insert to its notification on the other connection."""
         waiting = asyncio.ensure_future(anext(self._notified))
         await asyncio.sleep(random.uniform(0.002, 0.01))
         began = time.perf_counter()

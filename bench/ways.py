@@ -1,4 +1,4 @@
-"""The ways to wait that are measured, behind one face: make, wait, decide, count."""
+"""The ways to wait that are measured, with one interface: make, wait, decide, count requests."""
 
 import asyncio
 import tempfile
@@ -24,31 +24,31 @@ IN_ONE_SUBMIT = 100
 GRANTED, REJECTED = "GRANTED", "REJECTED"
 
 Item = Any
-"""What is waited for: an approval, a row's id, or a topic."""
+"""What to wait for: an approval, a row's id or a topic."""
 
 
-class Way(Protocol):
-    """A way to wait. ``renews``: seconds from one request of a wait to the next, 0 without any."""
+class WaitMethod(Protocol):
+    """A way to wait. ``renews``: seconds between the requests of one wait, 0 if it has one."""
 
     name: str
     renews: float
 
     async def make(self, number: int) -> Sequence[Item]:
-        """Make so many items that wait for a decision."""
+        """Create so many items that wait for a decision."""
 
     async def wait(self, item: Item) -> object:
         """Wait until the item is decided."""
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
-        """Decide, and say whether whoever does so was told that it counts."""
+        """Decide. Returns whether the decision was accepted."""
 
     async def requests(self) -> float:
-        """Give the number of requests so far that were answered by another process."""
+        """Return how many requests other processes have answered so far."""
 
 
 @dataclass(frozen=True)
-class People:
-    """Clients of one server: who asks, who decides, who decides otherwise, and who waits."""
+class WaitingClients:
+    """Clients of one server: one requests approvals, one grants, one rejects, and one waits."""
 
     server: Stack
     engine: placet.Client
@@ -58,7 +58,7 @@ class People:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator["People"]:
+    async def open(cls, url: str) -> AsyncIterator["WaitingClients"]:
         """Start a server on a database, and end it after the block."""
         with tempfile.TemporaryDirectory() as data, stack(Path(data), database_url=url) as server:
             tokens = server.tokens
@@ -71,7 +71,7 @@ class People:
                 yield cls(server, engine, approver, rejecter, waiter)
 
     async def asked(self, number: int) -> list[placet.Approval]:
-        """Start so many executions and ask for an approval of each."""
+        """Start so many executions and request an approval in each."""
         approvals: list[placet.Approval] = []
         while len(approvals) < number:
             commands: list[StartExecution | RequestApproval] = []
@@ -96,26 +96,26 @@ class People:
 Wait = Callable[[placet.Client, placet.Approval], Awaitable[object]]
 
 
-class OfPlacet:
-    """A client of Placet that waits in one of its ways."""
+class PlacetWait:
+    """Waits with Placet's client, in one of its ways."""
 
-    def __init__(self, name: str, people: People) -> None:
+    def __init__(self, name: str, clients: WaitingClients) -> None:
         self.name = name
-        self._wait, self.renews = OF_PLACET[name]
-        self._people = people
+        self._wait, self.renews = PLACET_METHODS[name]
+        self._clients = clients
 
     async def make(self, number: int) -> Sequence[Item]:
-        return await self._people.asked(number)
+        return await self._clients.asked(number)
 
     async def wait(self, item: Item) -> object:
-        return await self._wait(self._people.waiter, item)
+        return await self._wait(self._clients.waiter, item)
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
         try:
             if decision == GRANTED:
-                await self._people.approver.grant(item)
+                await self._clients.approver.grant(item)
             else:
-                await self._people.rejecter.reject(item, comment="no")
+                await self._clients.rejecter.reject(item, comment="no")
         except placet.Refused as refused:
             if refused.code != "ALREADY_DECIDED":
                 raise
@@ -123,11 +123,11 @@ class OfPlacet:
         return True
 
     async def requests(self) -> float:
-        return await answered(self._people.server)
+        return await answered(self._clients.server)
 
 
-class OfTable:
-    """Waiters on a table with locks."""
+class TableWait:
+    """Waits by polling a table with row locks."""
 
     name = "table with locks, polled"
     renews = 0.0
@@ -148,8 +148,8 @@ class OfTable:
         return self._table.transactions
 
 
-class OfBus:
-    """Waiters that subscribe to a bus in the process of those who decide."""
+class BusWait:
+    """Waits on an event bus in the process that decides."""
 
     name = "event bus in memory"
     renews = 0.0
@@ -172,26 +172,26 @@ class OfBus:
         return 0
 
 
-class OfEngine:
-    """Workflows of one engine. Each wait is an execution, from its start to its end."""
+class EngineWait:
+    """Waits in workflows of an engine. Each wait is an execution, from its start to its end."""
 
     renews = 0.0
 
-    def __init__(self, name: str, people: People, engine: placet.Engine) -> None:
+    def __init__(self, name: str, clients: WaitingClients, engine: placet.Engine) -> None:
         self.name = name
-        self._people = people
+        self._clients = clients
         self._engine = engine
         self._asked: dict[str, asyncio.Future[placet.Approval]] = {}
         self._told: dict[str, asyncio.Future[None]] = {}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, name: str, people: People) -> AsyncIterator["OfEngine"]:
-        """Run an engine that waits in this way, and see what it asks for."""
+    async def open(cls, name: str, clients: WaitingClients) -> AsyncIterator["EngineWait"]:
+        """Run an engine that waits in this way, and collect the approvals that it requests."""
         queue = name.replace(", ", "-").replace(" ", "-")
-        server, mode = people.server, OF_ENGINE[name]
+        server, mode = clients.server, ENGINE_METHODS[name]
         engine = placet.Engine(server.url, token=server.tokens["engine"], queues=[queue], wait=mode)
-        way = cls(name, people, engine)
+        way = cls(name, clients, engine)
 
         @engine.workflow
         async def waits(run: placet.Run) -> None:
@@ -216,21 +216,21 @@ class OfEngine:
 
     async def wait(self, item: Item) -> object:
         [queue] = self._engine.queues
-        await self._people.waiter.start("waits", id=item, queue=queue)
+        await self._clients.waiter.start("waits", id=item, queue=queue)
         await self._told[item]
         return item
 
     async def decide(self, item: Item, decision: str = GRANTED) -> bool:
-        assert decision == GRANTED, "a workflow that is rejected does not come to its next line"
-        await self._people.approver.grant(await self._asked[item])
+        assert decision == GRANTED, "a rejection would raise an exception in the workflow"
+        await self._clients.approver.grant(await self._asked[item])
         return True
 
     async def requests(self) -> float:
-        return await answered(self._people.server)
+        return await answered(self._clients.server)
 
     async def _see(self) -> None:
         pending = placet.ApprovalFilter(status=[placet.ApprovalStatus.PENDING], workflow=["waits"])
-        async with aclosing(self._people.approver.approvals_stream(pending)) as messages:
+        async with aclosing(self._clients.approver.approvals_stream(pending)) as messages:
             async for message in messages:
                 approval = message.approval
                 asked = None if approval is None else self._asked.get(approval.execution_id)
@@ -239,7 +239,7 @@ class OfEngine:
 
 
 async def answered(server: Stack) -> float:
-    """Give how many operations a server has answered over HTTP."""
+    """Return how many operations a server has answered over HTTP."""
     async with httpx.AsyncClient() as http:
         told = (await http.get(f"{server.url}/metrics")).text
     return sum(
@@ -256,17 +256,17 @@ async def by_push(client: placet.Client, approval: placet.Approval) -> object:
 
 
 async def by_long_poll(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait by requests that are put off."""
+    """Wait by long polling."""
     return await client.wait_for(approval, mode="poll")
 
 
 async def by_poll(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait by asking again and again."""
+    """Wait by polling."""
     return await client.wait_for(approval, mode="poll", poll=POLL_SECONDS)
 
 
 async def by_watch(client: placet.Client, approval: placet.Approval) -> object:
-    """Wait on a state that is kept here."""
+    """Wait on a state that the client keeps up to date."""
     async with client.watch(approval.execution_id) as watch:
         return await watch.until(placet.ExecutionState.RESUMED)
 
@@ -277,13 +277,13 @@ POLL, PUSH, WATCH, LONG = (
     "state in the process",
     "long poll",
 )
-OF_PLACET: dict[str, tuple[Wait, float]] = {
+PLACET_METHODS: dict[str, tuple[Wait, float]] = {
     POLL: (by_poll, POLL_SECONDS),
     PUSH: (by_push, 0.0),
     WATCH: (by_watch, 0.0),
     LONG: (by_long_poll, MAX_WAIT.total_seconds()),
 }
-"""Each with the seconds after which a wait sends its next request."""
+"""Each with the seconds between the requests of one wait."""
 
 ENGINE_PUSH, ENGINE_POLL = "engine, push", "engine, long poll"
-OF_ENGINE: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}
+ENGINE_METHODS: dict[str, Mode] = {ENGINE_PUSH: "push", ENGINE_POLL: "poll"}

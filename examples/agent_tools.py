@@ -1,7 +1,7 @@
-"""An agent whose harmless tools run at once, and whose others wait until a person agrees.
+"""An agent whose harmless tools run at once, and whose other tools wait until a person agrees.
 
-The model here is a list of calls, so that the example needs none; put a real one in its place. What
-people see is the call with its arguments, and what runs is that and nothing else.
+The model here is a list of calls; put a real model in its place. People see the call with its
+arguments, and exactly that call runs.
 
     PLACET_TOKEN=... python -m examples.agent_tools
     placet --as approver-a approvals
@@ -16,7 +16,7 @@ from placet import Client, Gate, Rejected, require, requires_approval
 
 
 class Call(NamedTuple):
-    """What the model wants done."""
+    """A tool call of the model."""
 
     tool: str
     arguments: dict[str, Any]
@@ -32,7 +32,7 @@ Tools = dict[str, Callable[..., Awaitable[Any]]]
 
 
 def tools(gate: Gate, conversation: str) -> Tools:
-    """Give the tools of one conversation: asked again in it, the same call is the same call."""
+    """Return the tools of one conversation. In it, a repeated call has the same approval."""
 
     async def look_up(customer: str) -> str:
         return f"{customer} has paid 120 euros"
@@ -51,7 +51,7 @@ def tools(gate: Gate, conversation: str) -> Tools:
 
 
 async def converse(available: Tools, model: Iterable[Call]) -> AsyncIterator[str]:
-    """Do what the model wants, and give what it is told of each call."""
+    """Run the model's calls, and yield the answer to each."""
     for call in model:
         try:
             yield str(await available[call.tool](**call.arguments))

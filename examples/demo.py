@@ -1,8 +1,8 @@
-"""``make demo``: everything on one machine, with executions that stop for people.
+"""``make demo``: everything on one machine, with executions that stop for people's approval.
 
-It starts a server on an embedded PostgreSQL, loads cases through the public API (of the permit
-log, where it is found), runs a workflow that waits for an approval, shows a decision wake it, and
-says how to make the next one. It stays until Ctrl-C, which ends all that it started.
+It starts a server on an embedded PostgreSQL and loads cases through the public API, from the permit
+log if the file exists. Then it runs a workflow that waits for an approval, shows that a decision
+wakes it, and prints how to make the next decision. Ctrl-C ends everything.
 """
 
 import asyncio
@@ -49,14 +49,14 @@ MADE_UP = tuple(
 
 @dataclass
 class Clock:
-    """When the decision was sent and when the workflow went on, by this machine's clock."""
+    """When the decision was sent, and when the workflow continued."""
 
     decided: float = 0.0
     went_on: float = 0.0
 
 
 class Trips:
-    """A workflow that asks finance before it books, and tells what it does."""
+    """A workflow that asks finance before it books a trip, and prints what it does."""
 
     def __init__(self, server: Stack) -> None:
         self.clock = Clock()
@@ -66,7 +66,7 @@ class Trips:
         self.engine.workflow(self.book_trip)
 
     async def book_trip(self, run: placet.Run, trip: dict[str, Any]) -> Any:
-        """Estimate a trip, ask finance, and book exactly what was granted."""
+        """Estimate the cost of a trip, ask finance, and book exactly what was granted."""
         cost = await run.step(self.estimate, trip)
         clearance = await run.approval(
             f"Trip to {trip['to']}", payload=cost, policy=placet.require(1, group="finance")
@@ -76,12 +76,12 @@ class Trips:
         return await run.step(self.book, clearance.payload, clearance=clearance)
 
     async def estimate(self, trip: dict[str, Any]) -> dict[str, Any]:
-        """Give the trip with its cost in euros."""
+        """Return the trip with its cost in euros."""
         say(f"estimated  the trip to {trip['to']}; now it waits for finance")
         return {**trip, "euros": 180 * trip["days"] + 240}
 
     async def book(self, cost: dict[str, Any]) -> dict[str, Any]:
-        """Give the number of the booking."""
+        """Return the number of the booking."""
         say(f"booked     the trip to {cost['to']} for {cost['euros']} euros, exactly as granted")
         return {"booking": f"{cost['to'].upper()[:3]}-{cost['euros']}"}
 
@@ -92,7 +92,7 @@ def say(line: str) -> None:
 
 
 async def load(server: Stack) -> None:
-    """Drive cases through the API, the last few only up to their last question."""
+    """Replay cases through the API, the last few only up to their last approval."""
     path = permit_log.find()
     if path is None:
         source, cases = "made-up trips (the permit log with PERMITS=path)", list(MADE_UP)
@@ -127,7 +127,7 @@ def _until_last_question(case: Case) -> Case:
 
 
 async def show_one(server: Stack, trips: Trips) -> placet.Approval:
-    """Start the trips, decide the first and show it go on. Gives the next one to decide."""
+    """Start the trips, decide the first and show that it continues. Returns the next approval."""
     async with (
         placet.Client(server.url, server.tokens["operator"]) as operator,
         placet.Client(server.url, server.tokens["approver-b"]) as approver,
@@ -151,7 +151,7 @@ async def show_one(server: Stack, trips: Trips) -> placet.Approval:
 
 
 async def _approval_of(approver: placet.Client, execution_id: str) -> placet.Approval:
-    """Wait until the execution's approval is there."""
+    """Wait for the execution's approval."""
     where = placet.ApprovalFilter(execution_id=execution_id)
     async with asyncio.timeout(30):
         async for message in approver.approvals_stream(where, after="0"):
@@ -161,7 +161,7 @@ async def _approval_of(approver: placet.Client, execution_id: str) -> placet.App
 
 
 def explain(server: Stack, approval: placet.Approval) -> None:
-    """Say where to look and how to decide."""
+    """Print where to look and how to decide."""
     command = f"{shlex.quote(str(Path(sys.executable).parent / 'placet'))} --url {server.url}"
     as_approver = f"{command} --data {shlex.quote(str(server.data))} --as approver-b"
     mutation = (
@@ -186,7 +186,7 @@ def explain(server: Stack, approval: placet.Approval) -> None:
 
 
 async def demo(server: Stack) -> None:
-    """Load, show, explain, and go on working until cancelled."""
+    """Load the cases, show one decision, explain the next, and run until cancelled."""
     await load(server)
     trips = Trips(server)
     async with trips.engine:
@@ -195,7 +195,7 @@ async def demo(server: Stack) -> None:
 
 
 def free_port() -> int:
-    """Give the usual port, or 0 for any if it is taken."""
+    """Return the usual port, or 0 (any port) if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -207,7 +207,7 @@ def free_port() -> int:
 
 def main() -> None:
     """Run the demo."""
-    # Also where a shell without a terminal started it with SIGINT ignored.
+    # A shell without a terminal may have started this with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="placet-demo-") as data, suppress(KeyboardInterrupt):

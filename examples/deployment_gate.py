@@ -1,6 +1,6 @@
-r"""A deployment that two people approve, and that is then rolled out once, exactly as they saw it.
+r"""A deployment that two people must approve. It is then rolled out once, exactly as they saw it.
 
-Serve it beside a development server, then start one and decide it twice:
+Run it beside a development server, then start a deployment and decide twice:
 
     PLACET_TOKEN=... python -m examples.deployment_gate
     placet --as operator start deploy --queue deployments \
@@ -19,22 +19,22 @@ TWO_PEOPLE = require(2, group="finance")
 
 
 def plan(release: dict[str, Any]) -> dict[str, Any]:
-    """Say what would change. A real one asks the cluster."""
+    """Return what would change. A real one queries the cluster."""
     return {**release, "replicas": 3, "strategy": "rolling"}
 
 
 def roll_out(planned: dict[str, Any]) -> dict[str, Any]:
-    """Change what is running. A real one calls the cluster."""
+    """Change what is running. A real one calls the cluster's API."""
     return {"running": planned["version"], "replicas": planned["replicas"]}
 
 
 def is_healthy(rolled_out: dict[str, Any]) -> bool:
-    """Look whether it runs. A real one asks each replica, and raises until all answer."""
+    """Return whether it runs. A real one queries each replica, and raises until all answer."""
     return bool(rolled_out["replicas"])
 
 
 async def deploy(run: Run, release: dict[str, Any]) -> dict[str, Any]:
-    """Plan, ask two people, roll out what they saw, and check it."""
+    """Plan, ask two people, roll out the approved plan, and check the result."""
     planned = await run.step(plan, release)
     try:
         clearance = await run.approval(
@@ -48,7 +48,7 @@ async def deploy(run: Run, release: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
-    """Give an engine that has the workflow."""
+    """Return an engine that has the workflow."""
     made = Engine(url, token=token, queues=[queue])
     made.workflow(deploy)
     return made

@@ -1,7 +1,7 @@
 r"""A contract that waits for a signature for up to a month, with a reminder every week.
 
-Nothing runs while it waits: the timers are in the service's log, and survive every restart. Serve
-it beside a development server, then start one:
+Nothing runs while it waits: the timers are in the service's log, and survive every restart. Run it
+beside a development server, then start a contract:
 
     PLACET_TOKEN=... python -m examples.long_wait
     placet --as operator start contract --queue contracts --input '{"with": "a supplier"}'
@@ -21,24 +21,24 @@ REMIND_EVERY = timedelta(days=7)
 
 
 def remind(contract: dict[str, Any], number: int) -> str:
-    """Tell those who can decide. A real one sends mail."""
+    """Remind the people who can decide. A real one sends mail."""
     return f"reminder {number}: the contract with {contract['with']} waits"
 
 
 def sign(contract: dict[str, Any]) -> dict[str, Any]:
-    """Sign it. A real one calls the archive."""
+    """Sign the contract. A real one calls a signing service."""
     return {"signed": True, "with": contract["with"]}
 
 
 async def reminders(run: Run, contract: dict[str, Any]) -> None:
-    """Remind people week after week, until nobody waits any more."""
+    """Remind people every week, until this task is cancelled."""
     for number in count(1):
         await run.sleep(REMIND_EVERY)
         await run.step(remind, contract, number)
 
 
 async def contract(run: Run, terms: dict[str, Any]) -> dict[str, Any]:
-    """Ask, remind, and give up after a month; the request is then withdrawn."""
+    """Ask, remind, and give up after a month. Then the approval is withdrawn."""
     reminding = asyncio.ensure_future(reminders(run, terms))
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
@@ -54,7 +54,7 @@ async def contract(run: Run, terms: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
-    """Give an engine that has the workflow."""
+    """Return an engine that has the workflow."""
     made = Engine(url, token=token, queues=[queue])
     made.workflow(contract)
     return made

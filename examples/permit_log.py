@@ -1,6 +1,6 @@
-"""The permit log: what is in the file, and what should become of each case by the file alone.
+"""The permit log: the cases of the file, and the result expected of each case.
 
-Nothing of Placet is used here, so that the comparison is with something else.
+This module does not use Placet, so that the expected results are independent of it.
 """
 
 import gzip
@@ -27,12 +27,12 @@ Verdict = Literal["GRANTED", "REJECTED"]
 
 
 class PermitLogError(Exception):
-    """The file is not there or is not the permit log."""
+    """The file does not exist or is not the permit log."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One trace: its name and the names of its events, in order."""
+    """One trace of the log: its name and the names of its events, in order."""
 
     name: str
     events: tuple[str, ...]
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Step:
-    """A step, done by the engine."""
+    """The engine does a step."""
 
     key: str
     name: str
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Ask:
-    """A document is submitted: its pending approval is withdrawn, a new one is opened."""
+    """A document is submitted: its pending approval is withdrawn, and a new one is requested."""
 
     document: str
     key: str
@@ -57,7 +57,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Decide:
-    """One role's verdict on a document's latest approval."""
+    """One role grants or rejects a document's latest approval."""
 
     document: str
     role: str
@@ -66,7 +66,7 @@ class Decide:
 
 @dataclass(frozen=True)
 class Withdraw:
-    """A document is taken back: its pending approval is withdrawn, if there is one."""
+    """A document is taken back: its pending approval, if there is one, is withdrawn."""
 
     document: str
 
@@ -76,7 +76,7 @@ Action = Step | Ask | Decide | Withdraw
 
 @dataclass
 class Approval:
-    """What is expected of an approval."""
+    """The expected state of an approval."""
 
     key: str
     roles: tuple[str, ...]
@@ -86,7 +86,7 @@ class Approval:
 
 @dataclass
 class Expected:
-    """What is expected of a case. ``answers`` are those of the decisions, in order."""
+    """The expected result of a case. ``answers`` are the answers to its decisions, in order."""
 
     steps: list[Step] = field(default_factory=list)
     approvals: list[Approval] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Expected:
 
 
 def find() -> Path | None:
-    """Find the permit log: where PERMITS says, or beside the project."""
+    """Find the permit log: at the path in PERMITS, or beside the project."""
     named = os.environ.get("PERMITS")
     if named:
         return Path(named)
@@ -121,7 +121,7 @@ def read(path: Path) -> Iterator[Case]:
 
 
 def actions(case: Case) -> list[Action]:
-    """Say what is done in a case, in order."""
+    """Return the actions of a case, in order."""
     done: list[Action] = []
     numbers: Counter[str] = Counter()
     for i, name in enumerate(case.events):
@@ -144,7 +144,7 @@ def actions(case: Case) -> list[Action]:
 
 
 def expected(case: Case) -> Expected:
-    """Say what should become of a case."""
+    """Return the expected result of a case."""
     outcome = Expected()
     latest: dict[str, Approval] = {}
     for action in actions(case):

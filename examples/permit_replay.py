@@ -1,9 +1,9 @@
-"""Drives the cases of the permit log through the public API and compares what came of them.
+"""Replays the cases of the permit log through the public API, and compares the results.
 
     python -m examples.permit_replay PATH [--cases N]
 
-Each role decides with a token of its own. What the read models show is compared with what the file
-alone says should be there, case by case and approval by approval.
+Each role decides with its own token. The read models are compared with the results expected by the
+file, for each case and each approval.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ WORKFLOW = "travel-permit"
 
 @dataclass
 class Report:
-    """What a run came to."""
+    """The result of a run."""
 
     cases: int = 0
     requests: int = 0
@@ -44,7 +44,7 @@ class Report:
 
 
 class Run:
-    """One run over cases, on a server that has none of them yet."""
+    """One run over cases, on a server that does not have them yet."""
 
     def __init__(self, clients: dict[str, placet.Client], report: Report) -> None:
         self._clients = clients
@@ -54,7 +54,7 @@ class Run:
         self.position = "0"
 
     async def drive(self, case: Case) -> str:
-        """Send everything that is done in a case, and give its execution's id."""
+        """Send all commands of a case. Returns the id of its execution."""
         self._report.requests += 1
         started = await self._operator.start(
             WORKFLOW, {"case": case.name}, key=case.name, labels={"case": case.name}
@@ -107,7 +107,7 @@ class Run:
         return accepted.approval
 
     async def _withdraw(self, approval: placet.Approval | None) -> None:
-        """Withdraw if it is pending, which only the service knows."""
+        """Withdraw an approval if it is pending, which only the service knows."""
         if approval is None:
             return
         try:
@@ -129,7 +129,7 @@ class Run:
 
 
 async def run(server: Stack, cases: list[Case]) -> Report:
-    """Drive the cases and compare."""
+    """Replay the cases and compare the results."""
     report = Report(cases=len(cases))
     async with AsyncExitStack() as clients:
         tokens = {name: server.tokens[name] for name in ("operator", "engine", "auditor")}
@@ -159,7 +159,7 @@ async def run(server: Stack, cases: list[Case]) -> Report:
 async def compare(
     auditor: placet.Client, by_id: dict[str, Case], position: str, report: Report
 ) -> None:
-    """Compare the read models, at the position of the last command, with the file."""
+    """Compare the read models, at the position of the last command, with the expected results."""
     wanted = {id_: permit_log.expected(case) for id_, case in by_id.items()}
     seen: set[str] = set()
     async for execution in _executions(auditor, position):
@@ -273,7 +273,7 @@ def main(
     path: Annotated[Path, typer.Argument(help="The permit log, gzipped XES.")],
     cases: Annotated[int | None, typer.Option(help="Only the first so many cases.")] = None,
 ) -> None:
-    """Drive the permit log through the public API and compare what came of it."""
+    """Replay the permit log through the public API, and compare the results."""
     try:
         found = list(permit_log.read(path))[:cases]
     except permit_log.PermitLogError as error:

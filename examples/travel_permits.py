@@ -1,8 +1,8 @@
 r"""Travel permits: documents are submitted, decided by one role after the other, and taken back.
 
-What happens outside comes as signals: an employee submits a document or takes it back, a trip
-starts, a payment is handled. Each document submitted is an approval by all roles that have a say in
-it. One that is submitted again, or taken back, is no longer waited for, which withdraws it.
+Events from outside come as signals: an employee submits a document or takes it back, a trip starts,
+a payment is handled. Each submitted document needs the approval of all its roles. If it is
+submitted again or taken back, the workflow no longer waits for the approval, which withdraws it.
 
     PLACET_TOKEN=... python -m examples.travel_permits
     placet --as operator start travel_permit --queue travel --input '"permit 4711"'
@@ -27,7 +27,7 @@ HAPPENED = "happened"
 
 @dataclass(frozen=True)
 class Happened:
-    """Something that happened outside. ``key`` names one submission of a document."""
+    """An event from outside. ``key`` names one submission of a document."""
 
     what: Literal["submitted", "taken back", "done", "closed"]
     document: str = ""
@@ -36,12 +36,12 @@ class Happened:
 
 
 def record(what: str) -> str:
-    """Note something that was done. A real one books it."""
+    """Note something that was done. A real one stores it."""
     return what
 
 
 async def decided(run: Run, permit: str, submitted: Happened) -> str:
-    """Ask every role for a document, and say what came of it."""
+    """Ask every role to approve a document, and return the result."""
     policy = reduce(and_, (require(1, group=role) for role in submitted.roles))
     payload = {"permit": permit, "document": submitted.document}
     try:
@@ -52,7 +52,7 @@ async def decided(run: Run, permit: str, submitted: Happened) -> str:
 
 
 async def travel_permit(run: Run, permit: str) -> dict[str, str]:
-    """Follow a permit until it is closed, and say what became of each document."""
+    """Follow a permit until it is closed, and return the result of each document."""
     documents: dict[str, asyncio.Task[str]] = {}
     while (event := await run.signal(HAPPENED, Happened)).what != "closed":
         if event.what == "done":
@@ -67,7 +67,7 @@ async def travel_permit(run: Run, permit: str) -> dict[str, str]:
 
 
 def engine(url: str, token: str, *, queue: str = QUEUE) -> Engine:
-    """Give an engine that has the workflow."""
+    """Return an engine that has the workflow."""
     made = Engine(url, token=token, queues=[queue])
     made.workflow(travel_permit)
     return made

@@ -31,13 +31,13 @@ class Servers:
         self._clusters: dict[str, Path] = {}
 
     def get(self, kind: str) -> Postgres:
-        """Give the shared server of a kind, for tests that leave it running."""
+        """Return the shared server of a kind, for tests that leave it running."""
         if kind not in self._running:
             self._running[kind] = self.private(kind, self._stack)
         return self._running[kind]
 
     def prepared(self, kind: str) -> Prepared:
-        """Give the databases with all tables of the shared server of a kind."""
+        """Return the databases with all tables of the shared server of a kind."""
         if kind not in self._prepared:
             self._prepared[kind] = Prepared(self.get(kind))
         return self._prepared[kind]

@@ -1,4 +1,4 @@
-"""What is installed, and what is shipped beside it."""
+"""The contents of the wheel, the image and the compose file."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_the_wheel_holds_every_file_of_its_packages_and_no_other(tmp_path: Path)
     assert shipped == present
 
 
-def test_the_image_takes_in_what_the_build_needs() -> None:
+def test_the_image_has_the_files_that_the_build_needs() -> None:
     taken = (ROOT / ".dockerignore").read_text().splitlines()
     for name in [*PACKAGES, "pyproject.toml", "constraints.txt", "README.md", "LICENSE"]:
         assert f"!{name}" in taken

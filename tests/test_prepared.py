@@ -1,4 +1,4 @@
-"""The databases that tests use one after another are as new ones."""
+"""The databases that tests use one after another are as good as new."""
 
 import psycopg
 import pytest
@@ -22,7 +22,7 @@ def seen(url: str) -> list[object]:
 
 
 @pytest.mark.both_servers
-def test_nothing_is_left_of_what_a_test_wrote(
+def test_a_database_is_empty_again_after_a_test(
     postgres_servers: Servers, postgres_kind: str
 ) -> None:
     prepared = postgres_servers.prepared(postgres_kind)
@@ -53,7 +53,7 @@ def test_nothing_is_left_of_what_a_test_wrote(
         "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     ],
 )
-def test_a_database_that_a_test_changed_is_given_up(
+def test_a_database_whose_schema_a_test_changed_is_dropped(
     postgres_servers: Servers, postgres_kind: str, change: str
 ) -> None:
     prepared = postgres_servers.prepared(postgres_kind)

@@ -45,7 +45,7 @@ async def execution_after(
     if execution is None:
         return None
     if execution.version == version and seconds:
-        moving = tail.moves(execution.id, version, after=position, seconds=seconds)
+        moving = tail.wait_for_version(execution.id, version, after=position, seconds=seconds)
         moved = await while_there(context.gone, moving, wait=wait)
         principal = await still_allowed(context)
         if moved:

@@ -34,7 +34,7 @@ from projections.approvals.query import ApprovalFilter
 
 _log = structlog.get_logger(__name__)
 
-# The contract promises a message of `events` every 15 seconds. A batch, maybe empty, comes at least
+# The contract promises a message of `events` every 15 seconds. A page, maybe empty, comes at least
 # every IDLE_SECONDS. The first one after QUIET_SECONDS without a message sends one.
 QUIET_SECONDS = 8.0
 IDLE_SECONDS = 5.0
@@ -112,9 +112,9 @@ class Subscription:
                 position = max(position, event.position)
             if not events:
                 break
-        async for batch in tail.follow(position, execution_id=execution.id, idle=IDLE_SECONDS):
+        async for page in tail.follow(position, execution_id=execution.id, idle=IDLE_SECONDS):
             await _check_sight(context, execution)
-            for event in batch.events:
+            for event in page.events:
                 if event.recorded.version > version:
                     await _check_sight(context, execution)
                     yield RecordedEvent.of(event)
@@ -141,16 +141,16 @@ class Subscription:
             position = tail.position
             yield EventMessage(cursor=str(position), event=None)
         told_at = clock()
-        async for batch in tail.follow(position, idle=IDLE_SECONDS):
+        async for page in tail.follow(position, idle=IDLE_SECONDS):
             await still_allowed(context)
-            for event in batch.events:
+            for event in page.events:
                 queue = None if query.queues is None else await reader.queue_of(event)
                 if query.matches(event, queue):
                     await still_allowed(context)
                     yield EventMessage(cursor=str(event.position), event=RecordedEvent.of(event))
                     told_at = clock()
             if clock() - told_at >= QUIET_SECONDS:
-                yield EventMessage(cursor=str(batch.position), event=None)
+                yield EventMessage(cursor=str(page.position), event=None)
                 told_at = clock()
 
     @strawberry.subscription(
@@ -166,12 +166,12 @@ class Subscription:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
         start = number_of(after, "after")
-        async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
+        async for page in context.services.tail.follow(start, idle=IDLE_SECONDS):
             principal = await still_allowed(context)
             about = {
-                event.recorded.execution_id for event in batch.events if _ordinal(event) is not None
+                event.recorded.execution_id for event in page.events if _ordinal(event) is not None
             }
-            events = [event for event in batch.events if event.recorded.execution_id in about]
+            events = [event for event in page.events if event.recorded.execution_id in about]
             transitions = await context.services.reader.transitions(events)
             for event, transition in zip(events, transitions, strict=True):
                 message = await _approval_message(context, principal, wanted, event, transition)

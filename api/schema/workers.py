@@ -155,7 +155,7 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
         }
     poll = await while_there(
         context.gone,
-        context.services.polling.claim(
+        context.services.long_polling.claim(
             context.principal,
             wanted.worker,
             check_queues(context, wanted.queues),
@@ -176,12 +176,14 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
 async def heartbeat(context: Context, worker: str, lease: timedelta | None) -> HeartbeatResult:
     """Renew a lease."""
     check_worker(context, worker)
-    beat = await context.services.leases.heartbeat(context.principal, worker, check_lease(lease))
+    heartbeat = await context.services.leases.heartbeat(
+        context.principal, worker, check_lease(lease)
+    )
     return HeartbeatResult(
-        worker=beat.worker,
-        lease_expires_at=beat.lease_expires_at,
-        executions=beat.executions,
-        lost=[strawberry.ID(str(execution_id)) for execution_id in beat.lost],
+        worker=heartbeat.worker,
+        lease_expires_at=heartbeat.lease_expires_at,
+        executions=heartbeat.executions,
+        lost=[strawberry.ID(str(execution_id)) for execution_id in heartbeat.lost],
     )
 
 

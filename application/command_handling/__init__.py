@@ -1,4 +1,5 @@
-"""Commands become commits: the queue, the batch, the decision, the transaction.
+"""Commands become commits: the queue, the batch, the decision and the transaction.
 
-Imports ``domain`` and ``application.event_store``. ``writer`` is the way in.
+Imports ``domain`` and ``application.event_store``. Others import ``Writer``, and the types in
+``requests`` and ``outcomes``; all else can be changed without looking further.
 """

@@ -1,4 +1,4 @@
-"""One commit's worth of requests, decided in order against the heads. No input or output."""
+"""Decides the requests of one commit in order. Does no input or output."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ ENDS = (Completed, Failed, Cancelled)
 
 
 class StartKey(NamedTuple):
-    """What a start with an idempotency key is known by."""
+    """The idempotency key of a start. It is unique for its owner and workflow."""
 
     owner: str
     workflow: str
@@ -47,7 +47,7 @@ class StartKey(NamedTuple):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Who holds an execution. ``alive``: the holder's lease has not run out."""
+    """Which worker holds an execution. ``alive``: the worker's lease has not expired."""
 
     owner: str | None
     worker: str | None
@@ -59,21 +59,21 @@ _FREE = Hold(None, None, alive=False, released_version=0)
 
 
 class Repeat(NamedTuple):
-    """A request that was carried out at this version of the execution before."""
+    """A request that was carried out before, at this version of the execution."""
 
     execution_id: UUID
     version: int
 
 
-class Place(NamedTuple):
-    """Where an event lies in the log, and its time, None if it can't be read."""
+class EventPosition(NamedTuple):
+    """The position of an event in the log, and its time, None if it can't be read."""
 
     position: int
     at: datetime | None
 
 
 def start_key(command: Command) -> StartKey | None:
-    """Give the key of a start that has one, and that may be looked up: its input is well-formed."""
+    """Return the start key of a command, None if it has none or its input is invalid."""
     if isinstance(command, StartExecution) and command.key is not None and not command.problem:
         return StartKey(command.by.id, command.workflow, command.key)
     return None
@@ -82,13 +82,17 @@ def start_key(command: Command) -> StartKey | None:
 class CommandBatch:
     """Decides requests one after the other, each on the state that the one before left.
 
-    ``now`` is the time of its events, or that of the last event of their execution if that is
-    later. After :meth:`decide_all`, ``appended`` is what to insert,
-    ``folded`` the head after each event of it, ``touched`` the executions that have new events,
-    ``started`` which start keys are new, ``claimed`` who holds what from now on, ``lost`` who lost
-    what by that, ``ended`` what came to an end, ``parked`` what was parked, and :meth:`outcomes`
-    gives the answers once the positions are known. ``damaged`` names the executions whose log
-    can't be folded, with the reason; requests for them fail with it.
+    ``now`` is the time of the events; an event is never older than the one before it in its
+    execution. ``damaged`` has the executions that can't be read, with the error; requests for them
+    fail with it. These are set by :meth:`decide_all`:
+
+    - ``appended``: the events to insert, and ``folded``: the head after each of them
+    - ``touched``: the executions with new events
+    - ``started``: the new start keys
+    - ``claimed``: which worker now holds an execution, and ``lost``: which one held it before
+    - ``ended`` and ``parked``: the executions that were ended or parked
+
+    :meth:`outcomes` returns the answers once the positions are known.
     """
 
     def __init__(
@@ -116,22 +120,22 @@ class CommandBatch:
         self._answers: dict[RequestGroup, list[_Answer]] = {}
         self.now = now
 
-    def decide_all(self, calls: Sequence[RequestGroup]) -> None:
-        """Decide every request of every call, in order."""
-        for call in calls:
-            self._answers[call] = self._decide_call(call)
+    def decide_all(self, groups: Sequence[RequestGroup]) -> None:
+        """Decide every request of every group, in order."""
+        for group in groups:
+            self._answers[group] = self._decide_group(group)
 
     def outcomes(
-        self, positions: Sequence[int], repeats: dict[Repeat, Place]
+        self, positions: Sequence[int], repeats: dict[Repeat, EventPosition]
     ) -> dict[RequestGroup, list[Outcome]]:
-        """Give each call's outcomes, now that it is known where the events lie in the log."""
+        """Return the outcomes of each group, given the positions of the events and repeats."""
         return {
-            call: [answer.outcome(positions, repeats) for answer in answers]
-            for call, answers in self._answers.items()
+            group: [answer.outcome(positions, repeats) for answer in answers]
+            for group, answers in self._answers.items()
         }
 
     def side_table_rows(self) -> SideTableRows:
-        """Give what brings the tables beside the log up to what was decided."""
+        """Return the rows of the side tables that the decisions change."""
         rows = SideTableRows(
             started=[StartKeyRow(*key, id_) for key, id_ in self.started.items()],
             ended=self.ended,
@@ -142,7 +146,7 @@ class CommandBatch:
         for id_ in self.touched:
             before, after = self.before.get(id_), self.heads[id_].execution
             state = None if before is None else before.execution
-            # The row of what ended goes first; after a retry in the same batch there is a new one.
+            # The row of an ended execution is deleted first. A retry in the same batch inserts it.
             if hold := changed_hold(None if id_ in self.ended else state, after):
                 rows.holds.append(hold)
             put, dropped = changed_timers(state, after)
@@ -150,19 +154,19 @@ class CommandBatch:
             rows.timers_dropped += dropped
         return rows
 
-    def _decide_call(self, call: RequestGroup) -> list["_Answer"]:
+    def _decide_group(self, group: RequestGroup) -> list["_Answer"]:
         answers: list[_Answer] = []
         refused: set[UUID] = set()
-        for request in call.requests:
+        for request in group.requests:
             execution_id = self._stream_of(request.command)
-            # A start with a key of before may be about another execution than the id it names.
-            about = (execution_id, request.command.execution_id)
-            if refused and not refused.isdisjoint(about):
+            # A start whose key exists already is about the earlier execution, not the id it names.
+            affected = (execution_id, request.command.execution_id)
+            if refused and not refused.isdisjoint(affected):
                 answer = self._skipped(execution_id)
             else:
                 answer = self._decide_one(execution_id, request)
-            if call.chained and (answer.refusal or answer.fault) is not None:
-                refused.update(about)
+            if group.chained and (answer.refusal or answer.fault) is not None:
+                refused.update(affected)
             answers.append(answer)
         return answers
 
@@ -196,7 +200,7 @@ class CommandBatch:
         except Refusal as refusal:
             return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
         except Exception as error:  # noqa: BLE001 - it is the caller's answer
-            # One request that runs into a fault of ours must not take the others down with it.
+            # A bug that one request runs into must not fail the others.
             _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
             del self.appended[mark:]
             del self.folded[mark:]
@@ -209,21 +213,23 @@ class CommandBatch:
             return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
         self.heads[execution_id] = head
         self.touched.add(execution_id)
-        self._note(execution_id, request, events)
+        self._note_effects(execution_id, request, events)
         return _Answer(
             index=len(self.appended) - 1,
             execution=head.execution,
             ordinal=_ordinal(head.execution, command),
         )
 
-    def _note(self, execution_id: UUID, request: Request, events: tuple[Event, ...]) -> None:
+    def _note_effects(
+        self, execution_id: UUID, request: Request, events: tuple[Event, ...]
+    ) -> None:
         if key := start_key(request.command):
             self._keys[key] = self.started[key] = execution_id
         for event in events:
             if isinstance(event, Claimed):
-                self._hand_over(execution_id, request.command.by.id, event.worker, event.fence)
+                self._note_claim(execution_id, request.command.by.id, event.worker, event.fence)
             elif isinstance(event, ENDS):
-                # Said in so many words: after a retry in the same batch it does not show.
+                # Noted here, because after a retry in the same batch the state does not show it.
                 self.ended.add(execution_id)
                 self._free(execution_id)
             elif isinstance(event, Parked):
@@ -240,7 +246,7 @@ class CommandBatch:
         recorded = Recorded(
             execution_id=execution_id,
             version=1 if head is None else head.version + 1,
-            # The times of an execution never go back, whatever the clock does.
+            # The times of an execution never decrease, also if the clock was set back.
             at=self.now if head is None else max(self.now, head.execution.updated_at),
             actor=request.command.by.actor,
             command_id=request.command_id,
@@ -275,10 +281,10 @@ class CommandBatch:
         elif state.workable or state.woken_version > hold.released_version:
             return
         else:
-            message = f"{state.id} is {state.state}: there is nothing to do on it yet"
+            message = f"{state.id} is {state.state}: there is no work to do on it yet"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
-    def _hand_over(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
+    def _note_claim(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
         hold = self._holds.get(execution_id)
         if hold is not None and hold.owner is not None and hold.worker is not None:
             before, after = (hold.owner, hold.worker), (owner, worker)
@@ -297,7 +303,7 @@ def _ordinal(state: Execution | None, command: Command) -> int | None:
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What will become an outcome once it is known where the events lie in the log."""
+    """The result of one request, to become an outcome once the positions are known."""
 
     refusal: Refusal | None = None
     fault: Exception | None = None
@@ -306,7 +312,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     execution: Execution | None = None
     ordinal: int | None = None
 
-    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, Place]) -> Outcome:
+    def outcome(self, positions: Sequence[int], repeats: dict[Repeat, EventPosition]) -> Outcome:
         if self.fault is not None:
             return self.fault
         if self.refusal is not None:

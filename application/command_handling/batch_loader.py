@@ -1,11 +1,11 @@
-"""One attempt to decide a batch's commands, on what is known of the log or under its lock."""
+"""Loads the states for a batch of commands and decides it, with or without the log's lock."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from application.command_handling.batch import CommandBatch, StartKey, start_key
 from application.command_handling.requests import RequestGroup
-from application.command_handling.unit_of_work import Situation, UnitOfWork
+from application.command_handling.unit_of_work import LockedState, UnitOfWork
 from application.event_store.head_loader import LATEST, load_heads
 from application.event_store.recorded import DAMAGE, BrokenChainError, Head, advance, logged
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
@@ -16,35 +16,35 @@ LONG = 2 * SNAPSHOT_INTERVAL
 
 
 class BatchLoader:
-    """Gathers the heads that the calls are about, from the cache and else from the log.
+    """Loads the heads that the commands need, from the cache or else from the log.
 
-    Begin with :meth:`gather`. Raises psycopg errors; nothing was recorded then. ``diverged``: the
-    log was found to have other events than those that were seen.
+    Call :meth:`gather` first. Raises psycopg errors; then nothing was recorded. ``diverged``: the
+    log turned out to have other events than those in memory.
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, cache: StateCache, calls: Sequence[RequestGroup]
+        self, unit_of_work: UnitOfWork, cache: StateCache, groups: Sequence[RequestGroup]
     ) -> None:
         self._unit_of_work = unit_of_work
         self._cache = cache
-        self._calls = calls
-        self._commands = [request.command for call in calls for request in call.requests]
+        self._groups = groups
+        self._commands = [request.command for group in groups for request in group.requests]
         self._keys = [key for command in self._commands if (key := start_key(command))]
         self._ids = {command.execution_id for command in self._commands}
-        self._mapped: dict[StartKey, UUID] = {}
+        self._started: dict[StartKey, UUID] = {}
         self._heads: dict[UUID, Head] = {}
         self._damaged: dict[UUID, Exception] = {}
         self.diverged = False
 
     async def gather(self) -> None:
-        """Find the heads."""
-        # As a rule these do not exist yet; one that does is found under the lock.
+        """Load the heads."""
+        # These usually do not exist yet. One that does is found under the lock.
         new = {c.execution_id for c in self._commands if isinstance(c, StartExecution)}
         await self._unit_of_work.connect()
         if self._keys:
-            self._mapped = await self._unit_of_work.mapped(self._keys)
-            self._ids.update(self._mapped.values())
-            new.difference_update(self._mapped.values())
+            self._started = await self._unit_of_work.find_start_keys(self._keys)
+            self._ids.update(self._started.values())
+            new.difference_update(self._started.values())
         cold: set[UUID] = set()
         for id_ in self._ids:
             if (head := self._cache.get(id_)) is not None:
@@ -56,17 +56,18 @@ class BatchLoader:
 
     @property
     def heads(self) -> dict[UUID, Head | None]:
-        """What :meth:`foreseen` takes for the last head of each execution, None for none."""
+        """The heads that :meth:`decide_without_lock` decides on, None for an unknown execution."""
         return {id_: self._heads.get(id_) for id_ in self._ids}
 
-    def foreseen(self) -> CommandBatch | None:
-        """Decide as if nothing had changed since the heads were seen; the commit has to see to it.
+    def decide_without_lock(self) -> CommandBatch | None:
+        """Decide on the loaded heads. The commit must check that they are still the latest.
 
-        None if it takes the lock to know. Who holds an execution changes without an event when it
-        is given back, so that is known of those only that were never claimed. A timer must not
-        fire, or seem to, before its time, as it might by a time that is a little behind.
+        Returns None if the decision needs the lock. This is so for a claim, unless the execution
+        was never claimed: a release changes the holder without an event. It is also so for commands
+        that need the exact time: the estimated time is a little behind, and a timer must not fire
+        early.
         """
-        now = self._unit_of_work.time.now()
+        now = self._unit_of_work.clock.now()
         if now is None or self._damaged:
             return None
         for command in self._commands:
@@ -76,33 +77,33 @@ class BatchLoader:
                 head = self._heads.get(command.execution_id)
                 if head is not None and head.execution.fence:
                     return None
-        batch = CommandBatch(dict(self._heads), dict(self._mapped), {}, damaged={}, now=now)
-        batch.decide_all(self._calls)
+        batch = CommandBatch(dict(self._heads), dict(self._started), {}, damaged={}, now=now)
+        batch.decide_all(self._groups)
         return batch
 
-    async def under_lock(self) -> CommandBatch:
-        """Take the lock, fold in what other processes added, and decide."""
+    async def decide_under_lock(self) -> CommandBatch:
+        """Take the lock, fold the events that other processes appended, and decide."""
         claims = [c.execution_id for c in self._commands if isinstance(c, ClaimExecution)]
-        situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
+        locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
         long = {
             id_
-            for id_, (version, _) in situation.last.items()
+            for id_, (version, _) in locked.last.items()
             if version > LONG and id_ not in self._heads and id_ not in self._damaged
         }
         if long:
-            # Folding these would take too long while all others wait for the lock.
+            # Folding these takes long, and under the lock all other processes would wait.
             await self._unit_of_work.rollback()
             await self._load(long)
-            situation = await self._unit_of_work.begin(self._ids, self._keys, claims)
-        await self._catch_up(situation)
+            locked = await self._unit_of_work.begin(self._ids, self._keys, claims)
+        await self._catch_up(locked)
         batch = CommandBatch(
-            self._heads, situation.keys, situation.holds, damaged=self._damaged, now=situation.now
+            self._heads, locked.keys, locked.holds, damaged=self._damaged, now=locked.now
         )
-        batch.decide_all(self._calls)
+        batch.decide_all(self._groups)
         return batch
 
     async def _load(self, ids: set[UUID]) -> None:
-        """Load cold streams, many in two round trips."""
+        """Load executions that are not in the cache, together in two round trips."""
         loaded = await self._unit_of_work.load(load_heads(dict.fromkeys(ids, LATEST)))
         for id_, head in loaded.items():
             if isinstance(head, Exception):
@@ -110,14 +111,14 @@ class BatchLoader:
             else:
                 self._heads[id_] = head
 
-    async def _catch_up(self, situation: Situation) -> None:
-        """Fold in what other processes added, under the lock."""
-        self._drop_diverged(situation)
+    async def _catch_up(self, locked: LockedState) -> None:
+        """Fold the events that other processes appended, under the lock."""
+        self._drop_diverged(locked)
         known = {id_: head.version for id_, head in self._heads.items()}
         behind = {
             id_: known.get(id_, 0)
-            for id_ in {*situation.last, *situation.keys.values()}
-            if id_ not in known or known[id_] != situation.last[id_][0]
+            for id_ in {*locked.last, *locked.keys.values()}
+            if id_ not in known or known[id_] != locked.last[id_][0]
         }
         if not behind:
             return
@@ -129,7 +130,7 @@ class BatchLoader:
                 self._heads[execution_id] = advance(self._heads.get(execution_id), logged(row))
             except DAMAGE as error:
                 self._damaged[execution_id] = error
-        # Where events follow another one than was seen, the log alone is asked.
+        # These events do not follow the one in memory, so read their executions from the log.
         broken = {
             id_
             for id_, error in self._damaged.items()
@@ -141,10 +142,10 @@ class BatchLoader:
             await self._load(broken)
             self.diverged = True
 
-    def _drop_diverged(self, situation: Situation) -> None:
-        """Drop heads of which a database that took over has fewer events, or others."""
+    def _drop_diverged(self, locked: LockedState) -> None:
+        """Drop heads that contradict the log. It may be another log, after a failover."""
         for execution_id, head in list(self._heads.items()):
-            version, hash_ = situation.last.get(execution_id, (0, ""))
+            version, hash_ = locked.last.get(execution_id, (0, ""))
             if head.version > version or (head.version == version and head.hash != hash_):
                 del self._heads[execution_id]
                 self.diverged = True

@@ -1,4 +1,4 @@
-"""What became of a command."""
+"""The outcomes of commands."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from domain.refusals import RefusalCode
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The command was carried out, now or, if ``repeated``, before.
 
-    ``position`` is that of the last event that it recorded then, and ``at`` its time.
-    ``execution`` is the state right after the command (of a repeat, as it stands now) and
-    ``ordinal`` names the approval that the command was about.
+    ``position`` is the position of the last event that it recorded, and ``at`` its time.
+    ``execution`` is the state right after the command, or for a repeat the current state.
+    ``ordinal`` is the approval that the command was about.
     """
 
     position: int
@@ -24,7 +24,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing was recorded. ``execution`` is the state as it stands, where there is one."""
+    """The command was refused, and nothing was recorded.
+
+    ``execution`` is the current state, None if there is no such execution.
+    """
 
     code: RefusalCode
     message: str
@@ -37,4 +40,4 @@ class UnavailableError(Exception):
 
 
 Outcome = Accepted | Refused | Exception
-"""What a request is answered with. An exception is a fault, of which nothing was recorded."""
+"""The answer to a request. An exception is a fault; then nothing was recorded."""

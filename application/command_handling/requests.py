@@ -1,4 +1,4 @@
-"""What is handed to the writer, and the calls that wait for its answers."""
+"""Requests to the writer, and the groups of requests that wait for its answers."""
 
 from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from domain.refusals import RefusalCode
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A command with the id under which it is recorded. ``trace`` is a W3C traceparent.
+    """A command with its id, which is recorded in its events. ``trace`` is a W3C traceparent.
 
-    ``causation_id`` is that of the command which was the reason for it.
+    ``causation_id`` is the id of the command that caused this one.
     """
 
     command: Command
@@ -24,10 +24,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestGroup:
-    """Requests that are handed over together and answered together.
+    """Requests that are sent together and answered together.
 
-    ``chained``: after a refusal, later requests for the same execution are skipped. ``taken``
-    says that the writer has begun with it.
+    ``chained``: after a refusal, later requests for the same execution are skipped. ``taken`` is
+    set once the writer has begun to process the group.
     """
 
     __slots__ = ("_timer", "chained", "future", "requests", "taken")
@@ -40,20 +40,20 @@ class RequestGroup:
         self._timer: TimerHandle | None = None
 
     def expire_after(self, seconds: float, expire: Callable[["RequestGroup"], None]) -> None:
-        """Call ``expire`` if there is no answer by then."""
+        """Call ``expire`` if there is no answer after so many seconds."""
         self._timer = get_running_loop().call_later(seconds, expire, self)
 
     def answer(self, outcomes: list[Outcome]) -> None:
-        """Hand the outcomes to whoever waits."""
+        """Answer the caller that waits."""
         if self._timer is not None:
             self._timer.cancel()
         if not self.future.done():
             self.future.set_result(outcomes)
 
     def all_refused(self, code: RefusalCode, message: str) -> list[Outcome]:
-        """Give one refusal for each request."""
+        """Return a refusal for each request."""
         return [Refused(code=code, message=message) for _ in self.requests]
 
     def all_unavailable(self, message: str) -> list[Outcome]:
-        """Give one fault for each request."""
+        """Return an UnavailableError for each request."""
         return [UnavailableError(message) for _ in self.requests]

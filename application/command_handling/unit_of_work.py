@@ -1,4 +1,4 @@
-"""The writer's connection: what it reads under the log's lock, and what it commits."""
+"""The writer's connection: it reads under the log's lock, and commits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
-from application.command_handling.batch import CommandBatch, Hold, Place, Repeat, StartKey
+from application.command_handling.batch import CommandBatch, EventPosition, Hold, Repeat, StartKey
 from application.event_store.database_clock import DatabaseClock
 from application.event_store.head_loader import Load, events_between, run
 from application.event_store.recorded import DAMAGE, Head, logged
@@ -21,9 +21,9 @@ from domain.execution.events import Resumed
 T = TypeVar("T")
 
 _CLOCK = "SELECT clock_timestamp() AS now"
-# One statement for all that each batch asks, because each statement costs the driver more than the
-# server. A look-up in an index for each stream; max() with GROUP BY would read every event of them.
-_SITUATION = """
+# One statement for everything that each batch reads, because a statement costs the driver more than
+# the server. One index look-up for each execution: max() with GROUP BY would read all its events.
+_VERSIONS = """
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT clock.now, ids.id, e.originator_version AS version,
         event_hash_v1(ids.id, e.originator_version, e.topic, e.state) AS hash
@@ -51,22 +51,25 @@ _REPEATS = """
 
 
 class OvertakenError(Exception):
-    """The log is not as a batch expected it to be; nothing was committed."""
+    """The log has changed since the batch was decided, and nothing was committed."""
 
 
 class Committed(NamedTuple):
-    """Where a commit's events and the repeats' last events lie in the log.
+    """The positions of a commit's events, and of the last events of repeats.
 
-    ``after`` is the position of the log's last event before it, None if that is not known.
+    ``after`` is the position of the log's last event before the commit, None if it is not known.
     """
 
     after: int | None
     positions: Sequence[int]
-    repeats: dict[Repeat, Place]
+    repeats: dict[Repeat, EventPosition]
 
 
-class Situation(msgspec.Struct, frozen=True):
-    """What is true while the lock is held. ``last`` has the version and hash of each last event."""
+class LockedState(msgspec.Struct, frozen=True):
+    """What is read under the log's lock: the time, start keys and holds.
+
+    ``last`` has the version and the hash of the last event of each execution.
+    """
 
     now: datetime
     last: dict[UUID, tuple[int, str]]
@@ -75,9 +78,9 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class UnitOfWork:
-    """One connection, opened when it is needed. After any error of psycopg's it has to be dropped.
+    """One connection, opened when it is needed. Call :meth:`drop` after any psycopg error.
 
-    ``on_connect`` is called whenever it was opened: behind it may be another server by now.
+    ``on_connect`` is called after each connect, because it may reach another PostgreSQL server.
     """
 
     def __init__(
@@ -85,70 +88,71 @@ class UnitOfWork:
     ) -> None:
         self._recorder = recorder
         self._on_connect = on_connect
-        self.time = DatabaseClock()
+        self.clock = DatabaseClock()
         self._connection: AsyncConnection[DictRow] | None = None
         self._appending: AsyncCursor[str] | None = None
 
     async def drop(self) -> None:
-        """Close the connection, and with it roll back whatever it was in."""
+        """Close the connection, which rolls back an open transaction."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = self._appending = None
-            self.time.forget()
+            self.clock.forget()
 
     @property
     def backend_pid(self) -> int | None:
-        """The process id of the database's end of the connection, None if there is none."""
+        """The process id of the PostgreSQL backend, None if there is no connection."""
         return None if self._connection is None else self._connection.info.backend_pid
 
-    async def look(self) -> None:
-        """Look at the database's clock, so that the next commit can be sent without it."""
+    async def read_clock(self) -> None:
+        """Read the database's clock, so that the next batch can be decided without the lock."""
         await self.connect()
         [row] = await self._fetch(_CLOCK, [])
-        self.time.hear(row["now"])
+        self.clock.set(row["now"])
 
-    async def mapped(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
-        """Give the executions that these keys began, without the lock."""
-        return _mapping(await self._fetch(_KEYS, _columns(keys, 3)))
+    async def find_start_keys(self, keys: Iterable[StartKey]) -> dict[StartKey, UUID]:
+        """Return the executions that were started with these keys, without the lock."""
+        return _by_start_key(await self._fetch(_KEYS, _columns(keys, 3)))
 
     async def connect(self) -> None:
-        """Open the connection if there is none, or if the server has ended it meanwhile.
+        """Open the connection if there is none, or if the server has closed it.
 
-        Found out later, nobody could say whether what was sent had been committed.
+        The check comes before sending. If a commit were sent on a closed connection, it would be
+        unknown whether it had been carried out.
         """
-        if self._connection is not None and _spoken_to(self._connection):
+        if self._connection is not None and _has_unread_data(self._connection):
             await self.drop()
         await self._connected()
 
     async def load(self, load: Load[T]) -> T:
-        """Carry out a load on this connection."""
+        """Run a load on this connection."""
         return await run(load, lambda statement: self._fetch(*statement))
 
     async def rollback(self) -> None:
-        """Give the lock back, with nothing done."""
+        """Roll back, which releases the lock."""
         await (await self._connected()).execute("ROLLBACK")
 
     async def begin(
         self, ids: Iterable[UUID], keys: list[StartKey], claims: list[UUID]
-    ) -> Situation:
+    ) -> LockedState:
         """Begin a transaction, take the lock and read.
 
-        ``ids`` are the streams that the commands are about, at least one.
+        ``ids`` are the executions that the commands are about, at least one.
         """
         await self._recorder.begin(await self._connected())
-        streams = await self._fetch(_SITUATION, [list(ids)])
-        mapped = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
+        streams = await self._fetch(_VERSIONS, [list(ids)])
+        start_keys = await self._fetch(_KEYS, _columns(keys, 3)) if keys else []
         holds = await self._fetch(_HOLDS, [claims]) if claims else []
         now = streams[0]["now"].astimezone(UTC)
-        self.time.hear(now)
-        return Situation(
+        self.clock.set(now)
+        return LockedState(
             now=now,
             last={
                 row["id"]: (row["version"], row["hash"])
                 for row in streams
                 if row["version"] is not None
             },
-            keys=_mapping(mapped),
+            keys=_by_start_key(start_keys),
             holds={
                 row["execution_id"]: Hold(
                     row["owner"], row["worker"], row["alive"], row["released_version"]
@@ -158,11 +162,11 @@ class UnitOfWork:
         )
 
     async def events_after(self, known: dict[UUID, int]) -> list[DictRow]:
-        """Give the rows of these executions after the version known of each, in order."""
+        """Return the rows of these executions after their known versions, in order."""
         return await self._fetch(*events_between(known))
 
     async def commit(self, batch: CommandBatch) -> Committed:
-        """Insert what the batch decided under the lock and commit."""
+        """Insert the events of a batch that was decided under the lock, and commit."""
         appended = await self._append(batch, {}, None) if batch.appended else None
         repeats = await self._repeats(batch)
         await (await self._connected()).execute("COMMIT")
@@ -173,11 +177,11 @@ class UnitOfWork:
     async def commit_expecting(
         self, batch: CommandBatch, heads: Mapping[UUID, Head | None]
     ) -> Committed:
-        """Take the lock, insert what the batch decided and commit, in one statement.
+        """Take the lock, insert the events of the batch and commit, in one statement.
 
-        ``heads`` is what the batch took for the last head of each execution, None for none.
-        Raises OvertakenError if one is another, if the batch's time is not about now, or if a start
-        key was taken meanwhile; the connection can be used on after it.
+        ``heads`` has the heads that the batch was decided on, None for a new execution. Raises
+        OvertakenError if one of them is no longer the last, if the batch's time is wrong, or if a
+        start key was used meanwhile. The connection stays usable.
         """
         try:
             appended = await self._append(batch, heads, batch.now)
@@ -186,9 +190,9 @@ class UnitOfWork:
         return Committed(appended.last, appended.positions, await self._repeats(batch))
 
     async def look_up(self, batch: CommandBatch) -> Committed | None:
-        """Say what a commit whose answer was lost came to: None if it never happened.
+        """Find a commit whose answer was lost. Returns None if it did not happen.
 
-        Takes the lock first, since the commit may still be in flight.
+        Takes the lock first, because the commit may still be in flight.
         """
         first = batch.appended[0]
         base = {
@@ -222,7 +226,7 @@ class UnitOfWork:
             expected=heads,
             at=at,
         )
-        self.time.hear(appended.at)
+        self.clock.set(appended.at)
         return appended
 
     async def _connected(self) -> AsyncConnection[DictRow]:
@@ -235,35 +239,35 @@ class UnitOfWork:
         connection = await self._connected()
         return await (await connection.execute(query, params, prepare=True)).fetchall()
 
-    async def _repeats(self, batch: CommandBatch) -> dict[Repeat, Place]:
-        """Give where the last event of each command lies that was carried out before."""
+    async def _repeats(self, batch: CommandBatch) -> dict[Repeat, EventPosition]:
+        """Return the position of the last event of each repeated command."""
         if not batch.repeats:
             return {}
-        return _repeat_places(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
+        return _repeat_positions(batch, await self._fetch(_REPEATS, _columns(batch.repeats, 2)))
 
 
-def _spoken_to(connection: AsyncConnection[DictRow]) -> bool:
-    """Say whether there is something to read, though nothing was asked: a last word, or the end."""
+def _has_unread_data(connection: AsyncConnection[DictRow]) -> bool:
+    """Return whether data can be read although nothing was sent: an error, or the end."""
     readable = poll()
     readable.register(connection.fileno(), POLLIN)
     return bool(readable.poll(0))
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
-    """Give rows as so many arrays, for unnest()."""
+    """Return rows as arrays, one for each column, for unnest()."""
     arrays = [list(column) for column in zip(*rows, strict=True)]
     return arrays or [[] for _ in range(width)]
 
 
-def _mapping(rows: list[DictRow]) -> dict[StartKey, UUID]:
+def _by_start_key(rows: list[DictRow]) -> dict[StartKey, UUID]:
     return {
         StartKey(row["owner"], row["workflow"], row["key"]): row["execution_id"] for row in rows
     }
 
 
-def _repeat_places(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat, Place]:
+def _repeat_positions(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat, EventPosition]:
     by_version = {(row["originator_id"], row["originator_version"]): row for row in rows}
-    places: dict[Repeat, Place] = {}
+    found: dict[Repeat, EventPosition] = {}
     for repeat in batch.repeats:
         first = by_version[repeat.execution_id, repeat.version]
         after = by_version.get((repeat.execution_id, repeat.version + 1))
@@ -273,12 +277,12 @@ def _repeat_places(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repeat,
             and logged(after).recorded.command_id == logged(first).recorded.command_id
         )
         last = after if same_command and after is not None else first
-        places[repeat] = Place(last["notification_id"], _time(first))
-    return places
+        found[repeat] = EventPosition(last["notification_id"], _time(first))
+    return found
 
 
 def _time(row: DictRow) -> datetime | None:
-    """Give when an event was recorded, None if it can't be read: the others must not pay for it."""
+    """Return when an event was recorded, None if it can't be read."""
     try:
         return logged(row).recorded.at
     except DAMAGE:

@@ -1,9 +1,9 @@
-"""The writer: one task that turns all commands queued at a moment into one commit.
+"""The writer: one task that decides all queued commands as a batch and commits the events.
 
-Throughput comes from the batches, order from the log's lock. As a rule a batch is decided on the
-states in the cache and sent with them as a condition, so that lock, check and commit are one round
-trip; if another process was there first, it is decided anew under the lock. Nobody is told anything
-before the commit, also no refusal and no repeat, because they are true of the state at the lock.
+A batch is usually decided on the states in the cache. The statement that commits it also takes the
+log's lock and checks that these states are still the latest, so there is one round trip. If another
+process has committed first, the batch is decided again under the lock. All answers wait for the
+commit, also refusals and repeats, because they depend on the state under the lock.
 """
 
 import asyncio
@@ -38,17 +38,17 @@ from domain.refusals import RefusalCode
 _log = structlog.get_logger(__name__)
 
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
-LOOK_UP_FOR = 5.0
-LOOK_EVERY = 5.0
+LOOK_UP_SECONDS = 5.0
+CLOCK_INTERVAL = 5.0
 UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
-UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
+UNKNOWN = "the database's answer was lost; repeat the command, which is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
 
 
 class Commit(NamedTuple):
-    """Events just committed, each with the head after it.
+    """The events of a commit, each with the head after it.
 
-    ``after`` is the position of the event before the first of them, None if that is not known.
+    ``after`` is the position of the event before the first of them, None if it is not known.
     """
 
     after: int | None
@@ -57,7 +57,7 @@ class Commit(NamedTuple):
 
 
 class _UnansweredError(Exception):
-    """A batch was sent to be committed, and the answer is an error or none."""
+    """A commit was sent, and the answer was an error or did not come."""
 
     def __init__(self, batch: CommandBatch, reason: Exception) -> None:
         super().__init__(str(reason))
@@ -66,14 +66,14 @@ class _UnansweredError(Exception):
 
 
 class Writer:
-    """Takes requests on an event loop and answers each when its commit is done.
+    """Takes requests on an event loop, and answers each after its commit.
 
-    ``queue_limit`` is the number of requests that may wait, ``batch_limit`` that of one commit,
-    ``time_limit`` the seconds after which a caller is told that the outcome is not known. After
-    ``look_every`` seconds it looks at the database's clock, if it has nothing to do: what comes
-    after a long rest can then be committed in one round trip, on a connection that works.
-    ``on_commit`` is called after each commit with events, before anybody is answered, and before
-    the cache has the states; it must not wait.
+    ``queue_limit`` is how many requests may wait, ``batch_limit`` how many one commit may have.
+    After ``time_limit`` seconds a caller is answered that the outcome is not known. An idle writer
+    reads the database's clock every ``clock_interval`` seconds. So the first command after a quiet
+    period can be committed in one round trip, on a connection that works. ``on_commit`` is called
+    after each commit with events, before any answer and before the cache has the states. It must
+    not block.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Writer:
         queue_limit: int = 4096,
         batch_limit: int = 256,
         time_limit: float = 15.0,
-        look_every: float = LOOK_EVERY,
+        clock_interval: float = CLOCK_INTERVAL,
         on_commit: Callable[[Commit], None] = lambda _: None,
     ) -> None:
         self._log = log
         self._recent = recent
         self._states = recent.states
-        # A server that took over from another one may have lost what was seen of the log.
+        # After a failover, the new PostgreSQL may lack events that are in memory here.
         self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
@@ -100,123 +100,123 @@ class Writer:
         self._depth = 0
         self._closing = False
         self._changed = asyncio.Event()
-        self._look_every = look_every
-        self._look_due = False
-        self._look_later: asyncio.TimerHandle | None = None
+        self._clock_interval = clock_interval
+        self._clock_due = False
+        self._clock_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._snapshots = SnapshotWriter(log.conninfo)
 
     @property
     def depth(self) -> int:
-        """The number of requests that wait for their turn."""
+        """The number of requests in the queue."""
         return self._depth
 
     def start(self) -> None:
-        """Begin, on the loop that runs."""
+        """Start the task on the running event loop."""
         self._task = asyncio.create_task(self._run(), name="placet-writer")
         metrics.QUEUE_DEPTH.set_function(lambda: self.depth)
-        self._have_it_look()
+        self._schedule_clock_reading()
 
     async def close(self) -> None:
-        """Answer what is queued, take nothing more and end."""
+        """Accept no further requests, answer the queued ones, and stop."""
         self._closing = True
         self._changed.set()
-        if self._look_later is not None:
-            self._look_later.cancel()
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
         if self._task is not None:
             await self._task
-        # It would keep this writer, and the states that it has.
+        # The metric's function would keep this writer and its states in memory.
         metrics.QUEUE_DEPTH.set_function(lambda: 0)
         await asyncio.to_thread(self._snapshots.close)
         await self._unit_of_work.drop()
 
     async def handle(self, requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
-        """Carry requests out and give one outcome for each, in order.
+        """Carry out requests, and return one outcome for each, in order.
 
-        ``chained``: after a refused request, later ones of the same execution are SKIPPED.
+        ``chained``: after a refused request, later ones for the same execution are SKIPPED.
         """
         if not requests:
             return []
-        call = RequestGroup(requests, chained=chained)
+        group = RequestGroup(requests, chained=chained)
         if self._closing or self._depth + len(requests) > self._queue_limit:
-            outcomes = call.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
-            _count(call, outcomes)
+            outcomes = group.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
+            _count(group, outcomes)
             return outcomes
-        self._queue.append(call)
+        self._queue.append(group)
         self._depth += len(requests)
         self._changed.set()
-        call.expire_after(self._time_limit, self._expire)
-        return await call.future
+        group.expire_after(self._time_limit, self._expire)
+        return await group.future
 
-    def _expire(self, call: RequestGroup) -> None:
-        if call.taken:
-            call.answer(call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
+    def _expire(self, group: RequestGroup) -> None:
+        if group.taken:
+            group.answer(group.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN))
             return
-        self._queue.remove(call)
-        self._depth -= len(call.requests)
-        call.answer(call.all_unavailable(UNAVAILABLE))
+        self._queue.remove(group)
+        self._depth -= len(group.requests)
+        group.answer(group.all_unavailable(UNAVAILABLE))
 
     async def _run(self) -> None:
-        while calls := await self._take():
+        while groups := await self._take():
             try:
-                answers = await self._process(calls)
+                answers = await self._process(groups)
             except Exception as error:  # noqa: BLE001 - it is the callers' answer
-                _log.exception("batch_failed", requests=sum(len(c.requests) for c in calls))
+                _log.exception("batch_failed", requests=sum(len(c.requests) for c in groups))
                 await self._unit_of_work.drop()
-                answers = {call: [error for _ in call.requests] for call in calls}
+                answers = {group: [error for _ in group.requests] for group in groups}
             if not self._queue:
-                # Whoever was woken by the commit goes first.
+                # Let the tasks run first that the commit has woken.
                 await asyncio.sleep(0)
-            metrics.BATCH_SIZE.observe(sum(len(call.requests) for call in calls))
-            for call, outcomes in answers.items():
-                _count(call, outcomes)
-                call.answer(outcomes)
+            metrics.BATCH_SIZE.observe(sum(len(group.requests) for group in groups))
+            for group, outcomes in answers.items():
+                _count(group, outcomes)
+                group.answer(outcomes)
 
     async def _take(self) -> list[RequestGroup]:
-        """Give what is queued, at least one call, or none at the end."""
+        """Wait for groups in the queue, and return them. Returns none at the end."""
         while not self._queue and not self._closing:
-            if self._look_due:
-                await self._look()
+            if self._clock_due:
+                await self._read_clock()
                 continue
             self._changed.clear()
             await self._changed.wait()
-        calls: list[RequestGroup] = []
+        groups: list[RequestGroup] = []
         size = 0
         while self._queue and (
-            not calls or size + len(self._queue[0].requests) <= self._batch_limit
+            not groups or size + len(self._queue[0].requests) <= self._batch_limit
         ):
-            call = self._queue.popleft()
-            call.taken = True
-            calls.append(call)
-            size += len(call.requests)
+            group = self._queue.popleft()
+            group.taken = True
+            groups.append(group)
+            size += len(group.requests)
         self._depth -= size
-        return calls
+        return groups
 
-    def _have_it_look(self) -> None:
+    def _schedule_clock_reading(self) -> None:
         loop = asyncio.get_running_loop()
-        self._look_later = loop.call_later(self._look_every, self._have_it_look)
-        self._look_due = True
+        self._clock_timer = loop.call_later(self._clock_interval, self._schedule_clock_reading)
+        self._clock_due = True
         self._changed.set()
 
-    async def _look(self) -> None:
-        self._look_due = False
+    async def _read_clock(self) -> None:
+        self._clock_due = False
         try:
-            await self._unit_of_work.look()
+            await self._unit_of_work.read_clock()
         except DATABASE_ERRORS:
-            # Whoever commands next is told what is wrong.
+            # The next command reports the error.
             await self._unit_of_work.drop()
         except Exception:  # noqa: BLE001 - logged, and the writer goes on
-            _log.exception("look_failed")
+            _log.exception("clock_reading_failed")
             await self._unit_of_work.drop()
 
-    async def _process(self, calls: list[RequestGroup]) -> dict[RequestGroup, list[Outcome]]:
-        # A connection may have died unnoticed since it was last used, so each batch has a second
-        # try on a new one. What was not committed is simply decided again.
-        may_come = False
+    async def _process(self, groups: list[RequestGroup]) -> dict[RequestGroup, list[Outcome]]:
+        # The connection may have broken since it was last used, so each batch gets a second try on
+        # a new one. A batch that was not committed can be decided again.
+        may_commit_later = False
         for _ in range(2):
             began = perf_counter()
             try:
-                batch, committed = await self._carry_out(calls)
+                batch, committed = await self._decide_and_commit(groups)
             except psycopg.errors.LockNotAvailable as error:
                 _log.warning("log_lock_timeout", error=str(error))
                 await self._unit_of_work.drop()
@@ -235,42 +235,48 @@ class Writer:
                     looked_up = await self._look_up(batch)
                 except DATABASE_ERRORS as second:
                     _log.warning("commit_unknown", error=str(second))
-                    may_come = True
+                    may_commit_later = True
                     break
                 if looked_up is None:
-                    # It may be on its way still, and is carried out if no try comes before it.
-                    may_come = may_come or isinstance(error.reason, psycopg.OperationalError)
+                    # It may still be in flight, and is carried out unless the second try is first.
+                    may_commit_later = may_commit_later or isinstance(
+                        error.reason, psycopg.OperationalError
+                    )
                     continue
                 committed = looked_up
             took = perf_counter() - began
             self._publish(batch, committed)
             metrics.COMMIT_SECONDS.observe(took)
             return batch.outcomes(committed.positions, committed.repeats)
-        if may_come:
-            return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
-        return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
+        if may_commit_later:
+            return {
+                group: group.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for group in groups
+            }
+        return {group: group.all_unavailable(UNAVAILABLE) for group in groups}
 
-    async def _carry_out(self, calls: list[RequestGroup]) -> tuple[CommandBatch, Committed]:
-        """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
-        attempt = BatchLoader(self._unit_of_work, self._states, calls)
-        await attempt.gather()
-        batch = attempt.foreseen()
+    async def _decide_and_commit(
+        self, groups: list[RequestGroup]
+    ) -> tuple[CommandBatch, Committed]:
+        """Decide and commit. Raises _UnansweredError if it is unknown whether it was committed."""
+        loader = BatchLoader(self._unit_of_work, self._states, groups)
+        await loader.gather()
+        batch = loader.decide_without_lock()
         if batch is not None:
             try:
-                committing = self._unit_of_work.commit_expecting(batch, attempt.heads)
-                return batch, await _sent(batch, committing)
+                commit = self._unit_of_work.commit_expecting(batch, loader.heads)
+                return batch, await _send(batch, commit)
             except OvertakenError:
                 metrics.OVERTAKEN.inc()
-        batch = await attempt.under_lock()
-        if attempt.diverged:
-            _log.error("log_diverged", reason="the log has other events than those seen of it")
+        batch = await loader.decide_under_lock()
+        if loader.diverged:
+            _log.error("log_diverged", reason="the log has other events than those in memory")
             self._recent.forget()
-        return batch, await _sent(batch, self._unit_of_work.commit(batch))
+        return batch, await _send(batch, self._unit_of_work.commit(batch))
 
     async def _look_up(self, batch: CommandBatch) -> Committed | None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(DATABASE_ERRORS),
-            stop=stop_after_delay(LOOK_UP_FOR),
+            stop=stop_after_delay(LOOK_UP_SECONDS),
             wait=wait_random_exponential(multiplier=0.05, max=1),
             reraise=True,
         ):
@@ -284,7 +290,7 @@ class Writer:
 
     def _publish(self, batch: CommandBatch, committed: Committed) -> None:
         if batch.appended:
-            self._tell(batch, committed)
+            self._notify(batch, committed)
         for execution_id, head in batch.heads.items():
             self._states.put(head)
             before = batch.before.get(execution_id)
@@ -292,7 +298,7 @@ class Writer:
             if snapshot_due(first, head.version):
                 self._snapshots.offer(head)
 
-    def _tell(self, batch: CommandBatch, committed: Committed) -> None:
+    def _notify(self, batch: CommandBatch, committed: Committed) -> None:
         entries = tuple(
             [
                 FoldedEvent(at_position(event, position), head)
@@ -306,22 +312,22 @@ class Writer:
         try:
             self._on_commit(Commit(committed.after, entries, writer_pid))
         except Exception:  # noqa: BLE001 - logged
-            # It is committed, whatever becomes of those who are told.
+            # The commit is done, so an error of a follower must not fail the commands.
             _log.exception("commit_not_published")
 
 
-async def _sent(batch: CommandBatch, committing: Awaitable[Committed]) -> Committed:
-    """Give what the commit came to. Raises _UnansweredError if it may have happened or not."""
+async def _send(batch: CommandBatch, commit: Awaitable[Committed]) -> Committed:
+    """Send the commit. Raises _UnansweredError if it is unknown whether it was committed."""
     try:
-        return await committing
+        return await commit
     except psycopg.errors.LockNotAvailable:
         raise
     except DATABASE_ERRORS as error:
         raise _UnansweredError(batch, error) from error
 
 
-def _count(call: RequestGroup, outcomes: list[Outcome]) -> None:
-    for request, outcome in zip(call.requests, outcomes, strict=True):
+def _count(group: RequestGroup, outcomes: list[Outcome]) -> None:
+    for request, outcome in zip(group.requests, outcomes, strict=True):
         match outcome:
             case Accepted():
                 name = "repeated" if outcome.repeated else "accepted"

@@ -1,37 +1,38 @@
-"""The database's time between two looks at it."""
+"""An estimate of the database's time, between two readings of its clock."""
 
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 FRESH_SECONDS = 15.0
-"""So long a look at the database's clock is good for."""
+"""How long a reading of the database's clock is used."""
 DRIFT = 0.001
-"""How far two clocks go apart at most: each may be off by 500 ppm (RFC 5905, MAXFREQ)."""
+"""How fast two clocks drift apart at most: 500 ppm each (RFC 5905, MAXFREQ)."""
 
 
 class DatabaseClock:
-    """What the database's last answer said, plus the time since it came, less what may be drift.
+    """The last reading, plus the time since then, minus the largest possible drift.
 
-    So it is not ahead: it is behind by about the answer's way back and, where the clocks do not
-    drift, a thousandth of the time since, twice that at most. Clocks that are set, or a machine
-    that slept, make it wrong by more, so whoever uses it has the database compare it.
+    So the estimate is not ahead of the database. It is behind by the time that the answer took to
+    arrive, and by a thousandth of the time since the reading, at most two thousandths. If a clock
+    was set, or the machine was suspended, the error is larger. So the database checks each time
+    that this clock gave.
     """
 
     def __init__(self) -> None:
-        self._said: datetime | None = None
-        self._heard = 0.0
+        self._last_reading: datetime | None = None
+        self._read_at = 0.0
 
-    def hear(self, said: datetime) -> None:
-        """Take what the database's clock showed just now."""
-        self._said, self._heard = said.astimezone(UTC), monotonic()
+    def set(self, reading: datetime) -> None:
+        """Set the clock to a reading that has just arrived."""
+        self._last_reading, self._read_at = reading.astimezone(UTC), monotonic()
 
     def forget(self) -> None:
-        """Know nothing: it may be another database's clock from now on."""
-        self._said = None
+        """Forget the reading, because the next database may be another one."""
+        self._last_reading = None
 
     def now(self) -> datetime | None:
-        """Give the time in UTC, None if the last look is too long ago."""
-        since = monotonic() - self._heard
-        if self._said is None or since > FRESH_SECONDS:
+        """Return the time in UTC, None if the last reading is too old."""
+        since = monotonic() - self._read_at
+        if self._last_reading is None or since > FRESH_SECONDS:
             return None
-        return self._said + timedelta(seconds=since * (1 - DRIFT))
+        return self._last_reading + timedelta(seconds=since * (1 - DRIFT))

@@ -1,7 +1,7 @@
-"""Loading heads from the log: many executions in two or three round trips.
+"""Loads heads from the log, of many executions in two or three round trips.
 
-A load is a generator: it yields statements and is sent their rows. So the same code serves the
-writer's connection, the pool of the readers, and the projector, which is not asynchronous.
+A load is a generator: it yields statements, and the caller sends it their rows. So the same code
+works on the writer's connection, on the pool of the readers, and in the projector's thread.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ Statement = tuple[LiteralString, list[Any]]
 Rows = Sequence[DictRow]
 Load = Generator[Statement, Rows, T]
 Loaded = dict[UUID, Head | Exception]
-"""The head of each execution, or what makes its log unreadable. Unknown executions are left out."""
+"""The head of each execution, or the error if its events can't be read. Without unknown ones."""
 
 LATEST = 2**62
-"""A version that no execution reaches: all events are wanted."""
+"""A version that no execution reaches. It asks for all events."""
 
-# An index look-up for each execution; max() with GROUP BY would read every snapshot of it.
+# One index look-up for each execution. max() with GROUP BY would read all of its snapshots.
 _SNAPSHOTS = """
     SELECT s.*, (SELECT value FROM server_secrets WHERE name = 'snapshots') AS secret
     FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (id, upto)
@@ -55,9 +55,9 @@ _EVENTS = """
 
 
 def load_heads(upto: Mapping[UUID, int]) -> Load[Loaded]:
-    """Load the head of each execution at a version, or at its last one if that comes before.
+    """Load the head of each execution at a version, or at its last version if that is lower.
 
-    ``upto`` has the versions; LATEST asks for the last.
+    ``upto`` has the versions. LATEST asks for the last one.
     """
     found = yield _SNAPSHOTS, [list(upto), list(upto.values()), SNAPSHOT_TOPIC]
     snapshots: dict[UUID, Snapshot] = {}
@@ -77,16 +77,16 @@ def load_heads(upto: Mapping[UUID, int]) -> Load[Loaded]:
 
 
 def events_between(after: Mapping[UUID, int], upto: Mapping[UUID, int] | None = None) -> Statement:
-    """Give the statement for the events of executions, each after one version up to another.
+    """Return the statement that reads events of executions, after one version up to another.
 
-    Without ``upto`` it is for all that follow.
+    Without ``upto`` it reads all events that follow.
     """
     last = [LATEST if upto is None else upto[id_] for id_ in after]
     return _EVENTS, [list(after), list(after.values()), last]
 
 
 async def run(load: Load[T], fetch: Callable[[Statement], Awaitable[Rows]]) -> T:
-    """Carry out a load. Many rows are folded in a thread: the event loop has others to serve."""
+    """Run a load. Many rows are folded in a thread, so that the event loop is not blocked."""
     step = _begin(load)
     while isinstance(step, _Pending):
         rows = await fetch(step.statement)
@@ -98,7 +98,7 @@ async def run(load: Load[T], fetch: Callable[[Statement], Awaitable[Rows]]) -> T
 
 
 def run_blocking(load: Load[T], fetch: Callable[[Statement], Rows]) -> T:
-    """Carry out a load in a thread that may wait."""
+    """Run a load in a thread that may block."""
     step = _begin(load)
     while isinstance(step, _Pending):
         step = _send(load, fetch(step.statement))
@@ -118,7 +118,7 @@ def _begin(load: Load[T]) -> _Pending | _Done[T]:
 
 
 def _send(load: Load[T], rows: Rows) -> _Pending | _Done[T]:
-    """Send rows. StopIteration is turned into a value: a future can't raise it."""
+    """Send rows. StopIteration becomes a value, because a future can't raise it."""
     try:
         return _Pending(load.send(rows))
     except StopIteration as end:
@@ -128,7 +128,7 @@ def _send(load: Load[T], rows: Rows) -> _Pending | _Done[T]:
 def _fold(
     rows: Iterable[DictRow], snapshots: Mapping[UUID, Snapshot]
 ) -> dict[UUID, Head | Exception | None]:
-    """Fold rows that are grouped by execution; None where the snapshot could not be used."""
+    """Fold rows that are grouped by execution. None where the snapshot could not be used."""
     folded: dict[UUID, Head | Exception | None] = {}
     for id_, of_one in groupby(rows, key=itemgetter("originator_id")):
         events = map(logged, of_one)

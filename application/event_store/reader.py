@@ -1,4 +1,4 @@
-"""Reads from the log itself: the present, the past, and the events as they were recorded."""
+"""Reads from the log itself: current states, past states, and the events as recorded."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.head_loader import LATEST, Loaded, load_heads, run
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import DAMAGE, Head, LoggedEvent, advance, delivered, logged
+from application.event_store.recorded import (
+    DAMAGE,
+    Head,
+    LoggedEvent,
+    advance,
+    logged,
+    logged_or_unreadable,
+)
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 
@@ -25,10 +32,10 @@ _QUEUE = SQL("convert_from(s.state, 'UTF8')::json -> 'data' ->> 'queue'")
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events are wanted; None means any.
+    """Which events are wanted. None means any.
 
-    ``types`` are names of event types (``Started``), ``actors`` ids; ``since`` and ``until``
-    include their own instant. ``queues`` limits it to executions of these queues.
+    ``types`` are names of event types (``Started``), ``actors`` are ids. ``since`` and ``until``
+    are inclusive. ``queues`` limits the query to executions of these queues.
     """
 
     execution_id: UUID | None = None
@@ -39,7 +46,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     queues: frozenset[str] | None = None
 
     def matches(self, event: LoggedEvent, queue: str | None) -> bool:
-        """Whether an event is wanted. Only ``queues`` asks for the execution's queue."""
+        """Whether an event is wanted. ``queue`` is its execution's, needed only for ``queues``."""
         recorded = event.recorded
         return (
             (self.execution_id is None or recorded.execution_id == self.execution_id)
@@ -52,7 +59,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def impossible(self) -> bool:
-        """Whether no event can be wanted, so that the log need not be asked."""
+        """Whether no event can match, so that the log need not be read."""
         return (
             self.queues == frozenset()
             or self.actors == frozenset()
@@ -60,7 +67,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def conditions(self) -> tuple[list[Composable], list[Any]]:
-        """Give the same as SQL over the events ``e``."""
+        """Return the same conditions as SQL, for events under the alias ``e``."""
         conditions: list[Composable] = []
         params: list[Any] = []
         if self.execution_id is not None:
@@ -91,14 +98,14 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transition(NamedTuple):
-    """The states right before and after an event; before the first event there is none."""
+    """The states right before and right after an event. Before the first event there is none."""
 
     before: Execution | None
     after: Execution
 
 
 class Reader:
-    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is away."""
+    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is unavailable."""
 
     def __init__(self, recent: RecentEvents, pool: AsyncConnectionPool) -> None:
         self._recent = recent
@@ -106,7 +113,7 @@ class Reader:
         self._queues: OrderedDict[UUID, str] = OrderedDict()
 
     async def execution(self, execution_id: UUID) -> Execution | None:
-        """Give the execution as it stands, None if there is none."""
+        """Return the current state of an execution, None if there is no such execution."""
         head = self._recent.states.get(execution_id)
         if head is None:
             head = await self._load_one(execution_id)
@@ -119,15 +126,15 @@ class Reader:
         return head.execution
 
     async def at_version(self, execution_id: UUID, version: int) -> Execution | None:
-        """Give the execution after that many events, None if it never had so many."""
+        """Return the state at a version, None if the execution has not reached it."""
         head = await self._head_at(execution_id, version)
         return None if head is None else head.execution
 
     async def at_moment(self, execution_id: UUID, as_of: datetime) -> Execution | None:
-        """Give the execution with all events up to and including that instant.
+        """Return the state at a moment, None if the execution had not started.
 
-        None if it had not started. The times of an execution's events never go back, so the last
-        of them is found by halving.
+        An event of exactly that moment is included. The times of an execution's events never
+        decrease, so a binary search finds the last one.
         """
         low, high = 0, await self._last_version(execution_id)
         while low < high:
@@ -142,15 +149,15 @@ class Reader:
     async def history(
         self, execution_id: UUID, *, after: int = 0, limit: int = 100
     ) -> list[LoggedEvent]:
-        """Give the events of an execution after a version, in order."""
+        """Return the events of an execution after a version, in order."""
         return await self._history(execution_id, after, limit)
 
     async def events(
         self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
     ) -> list[LoggedEvent]:
-        """Give events after a position (and up to one, inclusive), in the order of the log.
+        """Return events after a position, up to ``upto`` inclusive, in the order of the log.
 
-        What can't be read is among them, as Unreadable.
+        An event that can't be read is returned as Unreadable.
         """
         if query.impossible:
             return []
@@ -164,10 +171,10 @@ class Reader:
             "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
         ).format(SQL(" AND ").join(conditions))
         rows = await self._rows(statement, [*params, limit])
-        return [delivered(row) for row in rows]
+        return [logged_or_unreadable(row) for row in rows]
 
     async def after(self, event: LoggedEvent) -> Execution:
-        """Give the state right after an event. Raises what makes its log unreadable."""
+        """Return the state right after an event. Raises one of DAMAGE if it can't be read."""
         head = self._recent.head_after(event)
         if head is not None:
             return head.execution
@@ -177,9 +184,9 @@ class Reader:
         return transition.after
 
     async def transitions(self, events: Sequence[LoggedEvent]) -> list[Transition | Exception]:
-        """Give the states before and after each event, or what makes its log unreadable.
+        """Return the states before and after each event, or the error if they can't be read.
 
-        The events are in the order of the log, with none of an execution left out between two.
+        The events must be in the order of the log, and those of one execution without a gap.
         """
         heads = await self._heads_before(events)
         found: list[Transition | Exception] = []
@@ -202,7 +209,7 @@ class Reader:
     async def _heads_before(
         self, events: Sequence[LoggedEvent]
     ) -> dict[UUID, Head | Exception | None]:
-        """Give the head of each execution before the first of these events."""
+        """Return the head of each execution before the first of these events."""
         heads: dict[UUID, Head | Exception | None] = {}
         missing: dict[UUID, int] = {}
         for event in events:
@@ -216,7 +223,10 @@ class Reader:
         return heads
 
     async def queue_of(self, event: LoggedEvent) -> str | None:
-        """Give the queue of the event's execution, which never changes; None if unreadable."""
+        """Return the queue of the event's execution, None if its first event can't be read.
+
+        The queue of an execution never changes.
+        """
         execution_id, started = event.recorded.execution_id, event.recorded.event
         if isinstance(started, Started):
             queue = started.queue
@@ -240,10 +250,10 @@ class Reader:
         """Give the position and the hash of the log's last event; 0 and "" if there is none."""
         statement = SQL("SELECT * FROM execution_events ORDER BY notification_id DESC LIMIT 1")
         rows = await self._rows(statement, [])
-        return (rows[0]["notification_id"], delivered(rows[0]).hash) if rows else (0, "")
+        return (rows[0]["notification_id"], logged_or_unreadable(rows[0]).hash) if rows else (0, "")
 
     async def position(self) -> int:
-        """Give the position of the last event in the log, 0 if there is none."""
+        """Return the position of the last event in the log, 0 if the log is empty."""
         statement = SQL("SELECT coalesce(max(notification_id), 0) AS p FROM execution_events")
         [row] = await self._rows(statement, [])
         return int(row["p"])

@@ -1,7 +1,7 @@
-"""What was appended to the log lately, with the state after each event, in memory.
+"""The latest events of the log in memory, with the state after each of them.
 
-One ring for all who follow the log in this process: subscriptions, the dispatcher, the process
-managers and the projector. Whoever falls behind it reads the log.
+Everything that follows the log in this process shares this ring buffer: subscriptions, the
+dispatcher, the process managers and the projector. A follower that is behind it reads the log.
 """
 
 from collections import deque
@@ -12,14 +12,14 @@ from application.event_store.recorded import FoldedEvent, Head, LoggedEvent, adv
 from application.event_store.state_cache import StateCache
 
 LIMIT = 1024 * 1024
-"""Bytes of events that are kept."""
+"""How many bytes of events are kept."""
 
 
 class RecentEvents:
-    """Filled in the order of the log and without a gap. Any thread may read it.
+    """Events in the order of the log, without a gap. Any thread may read them.
 
-    ``position`` and ``hash`` are those of the last event appended, and ``limit`` the bytes of
-    events that are kept; what was appended last is kept whatever its size. ``states`` has the
+    ``position`` and ``hash`` are those of the last event. ``limit`` is how many bytes of events are
+    kept. The events of the last :meth:`append` are kept whatever their size. ``states`` has the
     latest heads.
     """
 
@@ -31,20 +31,23 @@ class RecentEvents:
         self._size = 0
         self._lock = Lock()
         self._entries: deque[FoldedEvent] = deque()
-        # By the ids' numbers: the library hashes and compares ids in Python.
+        # The keys have the integers of the ids: uuid.UUID hashes and compares in Python code.
         self._by_version: dict[tuple[int, int], FoldedEvent] = {}
-        # All events after this position, up to ``position``, are here.
+        # All events after this position, up to ``position``, are in the ring.
         self._complete_after = 0
 
     def begin(self, position: int, hash_: str = "") -> None:
-        """Begin after a position of the log, whose event has this hash; "" if there is none."""
+        """Clear the ring, and continue after the event at a position of the log.
+
+        ``hash_`` is the hash of that event, "" if the log is empty.
+        """
         with self._lock:
             self._clear()
             self.position = self._complete_after = position
             self.hash = hash_
 
     def append(self, entries: Sequence[FoldedEvent]) -> None:
-        """Take the events that come next in the log, at least one."""
+        """Add the next events of the log, at least one."""
         with self._lock:
             for entry in entries:
                 event = entry.event
@@ -57,14 +60,14 @@ class RecentEvents:
                 self._drop_first()
 
     def forget(self) -> None:
-        """Forget all events and states: the database may be another one, which lacks some."""
+        """Drop all events and states, because another database may lack some of the events."""
         with self._lock:
             self._clear()
             self._complete_after = self.position
         self.states.clear()
 
     def after(self, position: int, *, limit: int | None = None) -> list[FoldedEvent] | None:
-        """Give up to ``limit`` events after a position, in order; None if some are not here."""
+        """Return up to ``limit`` events after a position, None if some are not in the ring."""
         with self._lock:
             if position < self._complete_after:
                 return None
@@ -77,9 +80,9 @@ class RecentEvents:
         return found if limit is None else found[:limit]
 
     def head_after(self, event: LoggedEvent) -> Head | None:
-        """Give the head right after an event, None if the log has to be read for it.
+        """Return the head right after an event, None if it must be read from the log.
 
-        Raises what :func:`application.event_store.recorded.advance` does.
+        Raises the errors of :func:`application.event_store.recorded.advance`.
         """
         execution_id, version = event.recorded.execution_id, event.recorded.version
         with self._lock:
@@ -92,7 +95,7 @@ class RecentEvents:
         if found is not None and found.hash == event.hash:
             return found
         if found is not None:
-            # The database that took over has lost commits, and with them what was seen of it.
+            # The database was replaced by one that lacks commits, so this head is not in its log.
             self.forget()
             entry = None
         before = self.head_before(event)
@@ -105,7 +108,7 @@ class RecentEvents:
         return found
 
     def head_before(self, event: LoggedEvent) -> Head | None:
-        """Give the head right before an event; None if there is none, or the log has to be read."""
+        """Return the head right before an event, None if there is none or it is not in memory."""
         execution_id, version = event.recorded.execution_id, event.recorded.version - 1
         with self._lock:
             entry = self._by_version.get((execution_id.int, version))

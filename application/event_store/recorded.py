@@ -1,4 +1,4 @@
-"""Events and states together with their place in the hash chain."""
+"""Events and states with their position in the log and in the hash chain."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -19,11 +19,11 @@ from domain.serialization.event_codec import (
 )
 
 DAMAGE = (DamagedEventError, IllegalTransitionError, UnknownTopicError)
-"""What reading or folding an execution raises if its log is not as it was recorded."""
+"""The errors of reading or folding an execution whose events were changed or can't be decoded."""
 
 
 class ChainedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event, the bytes that the log holds for it, and their hash (hex SHA-256)."""
+    """An event, its bytes in the log, and their hash (hex SHA-256)."""
 
     recorded: Recorded
     topic: str
@@ -42,15 +42,16 @@ class ChainedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class LoggedEvent(ChainedEvent, frozen=True):
-    """A chained event with its position in the log, a number that only grows."""
+    """A chained event with its position in the log. Positions only grow."""
 
     position: int
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """An execution as it stands, and the hash that its next event must name.
+    """The state of an execution at a version, and the hash that its next event must name.
 
-    ``size`` is about what it takes in memory: the bytes of the events folded.
+    ``size`` is the number of bytes of the events folded. The memory that the state takes is
+    roughly proportional to it.
     """
 
     execution: Execution
@@ -69,14 +70,14 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class FoldedEvent(msgspec.Struct, gc=False):
-    """An event of the log and the head right after it; None while nobody has folded it."""
+    """An event of the log, and the head right after it. The head is None until it is computed."""
 
     event: LoggedEvent
     head: Head | None
 
 
 class BrokenChainError(DamagedEventError):
-    """An event that does not name the hash of the event before: the log was changed."""
+    """An event does not name the hash of the event before it, so the log was changed."""
 
 
 def chained(execution_id: UUID, version: int, topic: str, stored: bytes) -> ChainedEvent:
@@ -90,7 +91,7 @@ def chained(execution_id: UUID, version: int, topic: str, stored: bytes) -> Chai
 
 
 def at_position(event: ChainedEvent, position: int) -> LoggedEvent:
-    """Give an event with its position in the log."""
+    """Return the event with a position in the log."""
     return LoggedEvent(event.recorded, event.topic, event.stored, event.hash, position)
 
 
@@ -102,8 +103,8 @@ def logged(row: DictRow) -> LoggedEvent:
     return at_position(event, row["notification_id"])
 
 
-def delivered(row: DictRow) -> LoggedEvent:
-    """Decode a row for those who follow the log; an event that can't be read is Unreadable."""
+def logged_or_unreadable(row: DictRow) -> LoggedEvent:
+    """Decode a row of the log. An event that can't be read is returned as Unreadable."""
     try:
         return logged(row)
     except (DamagedEventError, UnknownTopicError) as error:
@@ -140,7 +141,7 @@ def advance(head: Head | None, chained: ChainedEvent) -> Head:
 
 
 def fold_heads(head: Head | None, events: Iterable[ChainedEvent]) -> Head | None:
-    """Fold events into a head. Gives None for no event at all; raises what :func:`advance` does."""
+    """Fold events into a head. Returns None for no event. Raises the errors of :func:`advance`."""
     for event in events:
         head = advance(head, event)
     return head

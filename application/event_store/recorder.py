@@ -1,4 +1,4 @@
-"""The event store's recorder on PostgreSQL, with a lock that leaves maintenance alone."""
+"""The event store's recorder on PostgreSQL, with a lock that does not conflict with VACUUM."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,19 +23,19 @@ from application.event_store.recorded import ChainedEvent, Head
 from application.event_store.side_tables import SideTableRows
 from application.event_store.timed_connection import TimedConnection
 
-# A database that is gone must be noticed, not waited for: seconds, and milliseconds for the last.
+# So that a lost database is noticed soon. In seconds, tcp_user_timeout in milliseconds.
 CONNECTION_DEFAULTS = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 
 SILENT_AFTER = 5.0
-"""Seconds beyond the longest wait for the lock, after which an answer is not waited for."""
+"""Seconds to wait for an answer, beyond the longest wait for the lock."""
 
 EVENTS_TABLE = "execution_events"
 HAS_TRANSACTION_TIMEOUT = 170_000
 
-# Each statement in a function of this language sees what was committed until it began, so what is
-# read after the lock is as it will be until the commit. One call with two parameters and one
-# result, because each statement, and each array or column, costs the driver more than the server.
-# The states come one after the other: JSON would be slow with large ones, and has room for 256 MB.
+# Each statement in a PL/pgSQL function sees what was committed before that statement began. So what
+# is read after the lock stays true until the commit. There is one call with two parameters and one
+# result, because each statement, array and column costs the driver more than the server. The bytes
+# of the events are one value, because jsonb is slow with large ones and limited to 256 MB.
 _APPEND = SQL("""
     CREATE OR REPLACE FUNCTION {function}(batch jsonb, states bytea)
     RETURNS json LANGUAGE plpgsql AS $$
@@ -58,11 +58,11 @@ _APPEND = SQL("""
                     expected.id, last.originator_version, last.topic, last.state
                 )
         ) THEN
-            RAISE serialization_failure USING MESSAGE = 'an execution has other events by now';
+            RAISE serialization_failure USING MESSAGE = 'an execution has new events';
         END IF;
         SELECT clock_timestamp(), coalesce(max(notification_id), 0) INTO at, last FROM {log};
         IF expected_at > at OR expected_at < at - interval '100 milliseconds' THEN
-            RAISE serialization_failure USING MESSAGE = 'it is not the time that it was taken for';
+            RAISE serialization_failure USING MESSAGE = 'the estimated time was wrong';
         END IF;
         IF jsonb_array_length(batch -> 'events') > 0 THEN
             NOTIFY {channel};
@@ -85,14 +85,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 def lock_statement(schema: str = "public", events_table: str = EVENTS_TABLE) -> Composed:
-    """Give the statement that takes a log's lock until the end of the transaction."""
+    """Return the statement that takes the lock of a log until the end of the transaction."""
     return SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
         Literal(f"{schema}.{events_table}")
     )
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """The positions of events appended, at a time of the database.
+    """The positions of appended events, and the database's time.
 
     ``last`` is the position of the log's last event before them.
     """
@@ -106,7 +106,7 @@ _read = msgspec.json.Decoder(Appended).decode
 
 
 class _Recorder(PostgresAggregateRecorder):
-    """Creates the library's type only where it is missing, else PostgreSQL logs an error."""
+    """Creates the library's type only if it is missing. Otherwise PostgreSQL logs an error."""
 
     def create_table(self) -> None:
         """Create what is missing."""
@@ -124,8 +124,8 @@ class _Recorder(PostgresAggregateRecorder):
 class LogRecorder(_Recorder, PostgresApplicationRecorder):
     """Appends under an advisory lock, so that positions become visible in their order.
 
-    LOCK TABLE would do that too, but it conflicts with VACUUM and ANALYZE and waits for their
-    whole run. All writers of one log take this same lock.
+    The library's LOCK TABLE does that too, but it waits until a running VACUUM or ANALYZE has
+    ended. All processes that append to a log take this same lock.
     """
 
     def __init__(
@@ -143,31 +143,32 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
                 channel=Identifier(self.channel_name),
             )
         )
-        # Composed statements are put together anew at each execution.
+        # As bytes, because a composed statement would be rendered again at each execution.
         self._append = SQL(_CALL_APPEND).format(append).as_bytes(None)
         self._begin = SQL("BEGIN; {}").format(lock).as_bytes(None)
 
-    # Without the library's ten retries: whoever asks is told at once that the database is away.
+    # Without the library's ten retries, so that a lost database is reported at once.
     select_events = unwrap(PostgresApplicationRecorder.select_events)
 
     async def connect(self) -> AsyncConnection[DictRow]:
-        """Open a connection of one's own, for transactions that read, decide and append.
+        """Open a new connection, for transactions that read, decide and append.
 
         Raises psycopg.OperationalError if the database can't be reached.
         """
         datastore = self.datastore
         assert isinstance(datastore.pool.kwargs, dict)
         connection = await TimedConnection.connect(**datastore.pool.kwargs, autocommit=True)
-        # Whoever waits for the lock is told by the database; a little later, it is silent.
+        # The database itself ends the wait for the lock. If it does not, it is not answering.
         connection.answer_within = datastore.lock_timeout + SILENT_AFTER
-        # Whatever the database's own default is: a snapshot from before the lock would show a past.
+        # Set it in case the database has another default. With REPEATABLE READ, a statement after
+        # the lock would not see commits from before it.
         await connection.execute(
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
         )
         lock, idle = datastore.lock_timeout, datastore.idle_in_transaction_session_timeout
         limits = {"lock_timeout": lock, "idle_in_transaction_session_timeout": idle}
         if connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
-            # The time limit on idleness does not see a process that is stopped while it sends.
+            # The limit on idle sessions does not apply to a process that was stopped while sending.
             limits["transaction_timeout"] = lock + idle
         for name, seconds in limits.items():
             await connection.execute(
@@ -176,12 +177,12 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         return connection
 
     def cursor(self, connection: AsyncConnection[DictRow]) -> AsyncCursor[str]:
-        """Give what appends on a connection of ours, for as long as that is open."""
+        """Return the cursor for :meth:`append`, on a connection of :meth:`connect`."""
         return connection.cursor(row_factory=scalar_row)
 
     async def begin(self, connection: AsyncConnection[DictRow]) -> None:
-        """Begin a transaction with the log's lock, on a connection of ours."""
-        # Two statements at once can't be prepared.
+        """Begin a transaction and take the log's lock, on a connection of :meth:`connect`."""
+        # Two statements in one string can't be prepared.
         await connection.execute(self._begin, prepare=False)
 
     async def append(
@@ -195,10 +196,11 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
     ) -> Appended:
         """Take the log's lock, insert events, write the side tables and notify.
 
-        In one statement, which outside of a transaction is one of its own, by a cursor of
-        :meth:`cursor`. ``expected`` is the last head of each execution, None for none. If one has
-        another version or hash, or if the time ``at`` is ahead or more than a tenth of a second
-        ago, nothing is done and psycopg.errors.SerializationFailure raised.
+        This is one statement; outside of a transaction, it is also the commit. ``cursor`` comes
+        from :meth:`cursor`. ``expected`` has the last head of each execution, None for a new one.
+        Raises psycopg.errors.SerializationFailure, and changes nothing, if an execution has another
+        version or hash, or if the time ``at`` is in the future or more than a tenth of a second
+        ago.
         """
         states = b"".join([event.stored for event in events])
         batch = {
@@ -218,7 +220,7 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
 
 
 def _described(events: Sequence[ChainedEvent]) -> list[dict[str, Any]]:
-    """Give what there is of events beside their states, and where each has its own."""
+    """Return the columns of events, with offset and size of each one's bytes among all bytes."""
     described = []
     begins = 0
     for event in events:
@@ -237,14 +239,14 @@ def _described(events: Sequence[ChainedEvent]) -> list[dict[str, Any]]:
 
 
 class SnapshotRecorder(_Recorder):
-    """Keeps snapshots, without the library's ten retries too."""
+    """Stores snapshots, also without the library's ten retries."""
 
     insert_events = unwrap(PostgresAggregateRecorder.insert_events)
     select_events = unwrap(PostgresAggregateRecorder.select_events)
 
 
 class LogFactory(PostgresFactory):
-    """Builds the recorders for one connection string, of which it drops no part."""
+    """Builds the recorders for one connection string, and uses all parts of the string."""
 
     aggregate_recorder_class = SnapshotRecorder
     application_recorder_class = LogRecorder
@@ -258,7 +260,7 @@ class LogFactory(PostgresFactory):
         idle_in_transaction_timeout: int,
         create_table: bool,
     ) -> Mapping[str, str]:
-        """Give the library's settings. Both time limits are in whole seconds."""
+        """Return the library's settings. Both time limits are in whole seconds."""
         fields = conninfo_to_dict(conninfo)
         return {
             "POSTGRES_DBNAME": str(fields.get("dbname", "")),
@@ -282,6 +284,6 @@ class LogFactory(PostgresFactory):
             "row_factory": dict_row,
         }
         self.datastore.pool.kwargs = options
-        # After a second without success an attempt ends and the next caller begins a new one, so
-        # no growing pause stands between the database's return and ours.
+        # An attempt to reconnect ends after a second, and the next caller begins a new one. So
+        # there is no growing pause after the database is available again.
         self.datastore.pool.reconnect_timeout = 1.0

@@ -1,4 +1,4 @@
-"""The tables of the log and of what the writer keeps beside it."""
+"""Creates the log's tables and the side tables."""
 
 from importlib.resources import files
 
@@ -7,12 +7,12 @@ from psycopg.sql import SQL
 
 from application.event_store.store import ExecutionEventStore
 
-# Any number that nothing else in this database locks.
+# Any number that no other advisory lock of this database has.
 _MIGRATION_LOCK = 0x706C6163
 
 
 def create_tables(conninfo: str) -> None:
-    """Create what is missing; safe to run again, and by two processes at once."""
+    """Create what is missing. It is safe to run again, and from two processes at once."""
     statements = files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))

@@ -1,4 +1,4 @@
--- The lock of the log, until the end of the transaction. All who append take it.
+-- Takes the lock of the log until the end of the transaction. Every append takes it.
 CREATE OR REPLACE FUNCTION lock_log_v1() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('public.execution_events', 0))
 $$;
@@ -11,7 +11,7 @@ RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     ), 'hex')
 $$;
 
--- Which execution a start with an idempotency key began.
+-- Which execution was started with an idempotency key.
 CREATE TABLE IF NOT EXISTS start_keys (
     owner text NOT NULL,
     workflow text NOT NULL,
@@ -20,10 +20,10 @@ CREATE TABLE IF NOT EXISTS start_keys (
     PRIMARY KEY (owner, workflow, key)
 );
 
--- One row for every execution that is not final: what there is to do, and which worker holds it.
--- It can be claimed if nobody holds it and there is progress to make, or something came after what
--- was known when it was released. Of one that is parked the row shows neither. The fence
--- is that of the last claim; NULL if there was none since there is this column.
+-- One row for each execution that is not final: whether there is work to do, and which worker holds
+-- it. It can be claimed if no worker holds it, and either progress is true or woken_version is
+-- higher than released_version. While it is parked, progress is false and woken_version is 0. The
+-- fence is the one of the last claim, NULL if the execution was not claimed since the column exists.
 CREATE TABLE IF NOT EXISTS execution_holds (
     execution_id uuid PRIMARY KEY,
     queue text NOT NULL,
@@ -48,8 +48,8 @@ CREATE INDEX IF NOT EXISTS execution_holds_free ON execution_holds (queue, seque
 CREATE INDEX IF NOT EXISTS execution_holds_held ON execution_holds (owner, worker, execution_id)
     WHERE worker IS NOT NULL;
 
--- A lease belongs to a worker and covers all that it holds. The stream is the one that keeps it,
--- NULL if none does.
+-- A lease belongs to a worker and covers everything that it holds. stream is the stream that renews
+-- it, NULL if there is none.
 CREATE TABLE IF NOT EXISTS worker_leases (
     owner text NOT NULL,
     worker text NOT NULL,
@@ -59,9 +59,9 @@ CREATE TABLE IF NOT EXISTS worker_leases (
 );
 CREATE INDEX IF NOT EXISTS worker_leases_expiry ON worker_leases (expires_at);
 
--- A worker gives back what it holds of these executions; without ``ids``, all.
--- Under the log's lock nothing is resolved or claimed meanwhile. The update is a statement of its own,
--- so it sees what was committed while the lock was waited for.
+-- Releases those of the executions that the worker holds, or all that it holds if ids is NULL.
+-- While the log is locked, nothing is resolved or claimed. The UPDATE is a separate statement after
+-- the lock, so it sees what was committed while this function waited for the lock.
 CREATE OR REPLACE FUNCTION release_holds_v1(by_owner text, by_worker text, ids uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
@@ -72,10 +72,10 @@ BEGIN
     RETURNING h.execution_id;
 END $$;
 
--- The same, with the version of the last wake-up that the worker has seen of each, and the fence of
--- the claim that it means: a hold is later than that claim if its fence is, and then it stays.
--- Earlier it may be if a server that knows no fences claimed it. ``others``: all else that it holds
--- goes too, later claims among it, as ``unfinished``.
+-- The same, with the last woken version that the worker has seen of each execution, and the fence of
+-- the claim to release. A hold with a higher fence is a later claim and stays. A hold may have a
+-- lower fence, if a server of a version without fences claimed the execution. If others is true, all
+-- else that the worker holds is released too, also later claims, with unfinished as the version.
 CREATE OR REPLACE FUNCTION release_holds_at_v1(
     by_owner text, by_worker text, ids uuid[], seen bigint[], fences bigint[],
     unfinished bigint, others boolean
@@ -94,7 +94,7 @@ BEGIN
     RETURNING h.execution_id;
 END $$;
 
--- What a worker lost to another one and has not been told of yet.
+-- Executions that another worker has claimed, until the worker that lost them is informed.
 CREATE TABLE IF NOT EXISTS lost_holds (
     owner text NOT NULL,
     worker text NOT NULL,
@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS lost_holds (
     PRIMARY KEY (owner, worker, execution_id)
 );
 
--- The timers that will still fire, of executions that are not final.
+-- The pending timers of executions that are not final.
 CREATE TABLE IF NOT EXISTS execution_timers (
     execution_id uuid NOT NULL,
     key text NOT NULL,
@@ -113,8 +113,8 @@ CREATE TABLE IF NOT EXISTS execution_timers (
 DO $$ DECLARE
     late record;
 BEGIN
-    -- Only where it is missing: an ALTER with nothing to do still waits for everyone who reads the
-    -- table, a backup say, and all others behind it.
+    -- Only if a column is missing. An ALTER that changes nothing still waits for all readers of the
+    -- table, such as a backup, and everything else then waits for the ALTER.
     FOR late IN
         SELECT * FROM (VALUES
             ('execution_holds'::regclass, 'fence', 'bigint'),
@@ -131,7 +131,8 @@ BEGIN
 END $$;
 CREATE INDEX IF NOT EXISTS execution_timers_due ON execution_timers (fires_at);
 
--- How far each follower of the log has come: the read models, and the process manager of children.
+-- The position in the log that each follower has reached: the read models, and the process manager
+-- of children.
 CREATE TABLE IF NOT EXISTS projection_positions (
     name text PRIMARY KEY,
     position bigint NOT NULL,
@@ -141,7 +142,7 @@ DO $$ BEGIN
     IF EXISTS (SELECT FROM projection_positions WHERE name = 'children') THEN
         RETURN;
     END IF;
-    -- Where servers of version 0.1.0 kept it.
+    -- The table in which servers of version 0.1.0 stored it.
     IF to_regclass('family_position') IS NOT NULL THEN
         INSERT INTO projection_positions SELECT 'children', position, 1 FROM family_position;
     ELSE
@@ -150,14 +151,14 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- Keys of the servers' own. One for the snapshots is made with the table.
+-- Secret keys of the servers. The one for snapshots is generated here.
 CREATE TABLE IF NOT EXISTS server_secrets (name text PRIMARY KEY, value bytea NOT NULL);
 INSERT INTO server_secrets
 SELECT 'snapshots', uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
 WHERE NOT EXISTS (SELECT FROM server_secrets WHERE name = 'snapshots')
 ON CONFLICT DO NOTHING;
 
--- API keys. A token is 256 random bits, so its plain SHA-256 can't be turned back into it.
+-- API keys. A token has 256 random bits, so its plain SHA-256 does not reveal it.
 CREATE TABLE IF NOT EXISTS api_keys (
     name text PRIMARY KEY,
     owner text NOT NULL,
@@ -170,7 +171,7 @@ CREATE TABLE IF NOT EXISTS api_keys (
     revoked_at timestamptz
 );
 
--- What a commit changes in the tables above, see side_tables.py. Each of these is an array.
+-- Writes the rows of one commit, see side_tables.py. Each member of side_tables is an array.
 CREATE OR REPLACE FUNCTION write_side_tables_v2(side_tables jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF side_tables ? 'started' THEN

@@ -1,7 +1,7 @@
-"""The rows that are written beside the log, in the same commits: start keys, holds, timers.
+"""The rows of the side tables, written in the commits of the events: start keys, holds, timers.
 
-``write_side_tables_v2`` in ``schema.sql`` takes them, as a part of what the statement that appends
-is given: each statement more would cost the driver as much as the database.
+``write_side_tables_v2`` in ``schema.sql`` writes them. They are a part of the parameter of the
+statement that appends, because each further statement costs the driver as much as the database.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from domain.execution.state import Execution
 
 
 class StartKeyRow(msgspec.Struct, frozen=True):
-    """Which execution an idempotency key started."""
+    """Which execution was started with an idempotency key."""
 
     owner: str
     workflow: str
@@ -22,9 +22,10 @@ class StartKeyRow(msgspec.Struct, frozen=True):
 
 
 class HoldRow(msgspec.Struct, frozen=True):
-    """What there is to do on an execution that is not final.
+    """Whether there is work to do on an execution that is not final.
 
-    ``progress``: it can make progress now. ``woken_version``: the version of its last wake-up.
+    ``progress``: whether it can make progress now. ``woken_version``: the version of the last event
+    that gave a waiting worker something to do.
     """
 
     execution_id: UUID
@@ -43,7 +44,7 @@ class ClaimRow(msgspec.Struct, frozen=True):
 
 
 class LostHoldRow(msgspec.Struct, frozen=True):
-    """What a worker lost to another one."""
+    """An execution that a worker held and that another worker has claimed."""
 
     owner: str
     worker: str
@@ -51,7 +52,7 @@ class LostHoldRow(msgspec.Struct, frozen=True):
 
 
 class TimerRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A timer that will fire, set at that version; without ``fires_at``, one that will not."""
+    """A pending timer, set at ``set_version``; without ``fires_at``, one whose row is deleted."""
 
     execution_id: UUID
     key: str
@@ -60,7 +61,7 @@ class TimerRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SideTableRows(msgspec.Struct, omit_defaults=True):
-    """All rows of one commit. Of ``ended`` and ``parked`` executions the ids are enough."""
+    """All rows of one commit. ``ended`` and ``parked`` have the ids of executions."""
 
     started: list[StartKeyRow] = []
     ended: set[UUID] = set()
@@ -73,9 +74,9 @@ class SideTableRows(msgspec.Struct, omit_defaults=True):
 
 
 def changed_hold(before: Execution | None, after: Execution) -> HoldRow | None:
-    """Give the row of an execution, None if it has none or if it stays as it was.
+    """Return the new row of an execution, None if it is final or the row does not change.
 
-    ``before`` is None if there is no row of before.
+    ``before`` is None if there is no row yet.
     """
     if after.state.final:
         return None
@@ -86,7 +87,7 @@ def changed_hold(before: Execution | None, after: Execution) -> HoldRow | None:
 def changed_timers(
     before: Execution | None, after: Execution
 ) -> tuple[list[TimerRow], list[TimerRow]]:
-    """Give the timers to write and those to delete. One that was set anew is among both."""
+    """Return the timers to insert and those to delete. A timer with a new time is in both."""
     untouched = not after.timers or (before is not None and before.timers is after.timers)
     if untouched and (before is None or before.state.final == after.state.final):
         return [], []

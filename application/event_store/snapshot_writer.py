@@ -1,4 +1,4 @@
-"""Writes snapshots, in a thread and on a connection of its own."""
+"""Writes snapshots in a separate thread, on its own connection."""
 
 from collections import OrderedDict
 from threading import Condition, Thread
@@ -17,7 +17,7 @@ from application.event_store.snapshots import SNAPSHOT_TOPIC, encode_snapshot
 _log = structlog.get_logger(__name__)
 
 _KEY = "SELECT value FROM server_secrets WHERE name = 'snapshots'"
-# The latest three stay: two of those that are there, and the new one.
+# Keeps the latest three: two of the existing ones and the new one.
 _PUT = """
     WITH put AS (
         INSERT INTO execution_snapshots (originator_id, originator_version, topic, state)
@@ -33,7 +33,7 @@ _PUT = """
 
 
 class SnapshotWriter:
-    """Keeps one head queued for each execution, the latest. What is queued is lost at the end."""
+    """Queues the latest head of each execution. Heads still queued at the end are dropped."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -46,13 +46,13 @@ class SnapshotWriter:
         self._thread.start()
 
     def offer(self, head: Head) -> None:
-        """Have a snapshot written of this head, or of a later one of its execution."""
+        """Queue a head for a snapshot. A later head of its execution replaces it."""
         with self._changed:
             self._queued[head.id] = head
             self._changed.notify()
 
     def close(self) -> None:
-        """Finish the snapshot that is being written, and end."""
+        """Finish the snapshot that is being written, and stop."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -63,7 +63,7 @@ class SnapshotWriter:
             try:
                 self._put(head)
             except psycopg.Error as error:
-                # Nothing is lost by it: the next one comes some events later.
+                # Snapshots are optional, and the next one is due some events later.
                 _log.warning(
                     "snapshot_failed", id=str(head.id), version=head.version, error=str(error)
                 )
@@ -73,7 +73,7 @@ class SnapshotWriter:
         self._disconnect()
 
     def _next(self) -> Head | None:
-        """Wait for the head that was queued first; None at the end."""
+        """Wait for a head, and return the one queued first. None at the end."""
         with self._changed:
             while not self._queued and not self._closing:
                 self._changed.wait()

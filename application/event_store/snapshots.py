@@ -1,9 +1,9 @@
-"""Snapshots: states stored at one version, so that a long history need not be folded whole.
+"""Snapshots: states stored at a version, so that not all of a long history has to be folded.
 
-A snapshot can be deleted at any time. It is used only if the event at its version has the hash
-that it names, if this version of the fold wrote it, and if a server made it: it carries an HMAC
-(RFC 2104, SHA-256) under a key in ``server_secrets``. Who can write the table of snapshots alone
-can't forge one.
+Snapshots can be deleted at any time. A snapshot is used only if the event at its version has the
+hash that it names, if the same version of the fold wrote it, and if a server wrote it. The last is
+proved by an HMAC (RFC 2104, SHA-256) with a key from ``server_secrets``, so nobody can forge a
+snapshot who can only write to the table of snapshots.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from domain.serialization.state_codec import FOLD_VERSION, decode_state, encode_
 
 SNAPSHOT_INTERVAL = 100
 SNAPSHOT_TOPIC = f"execution.snapshot.fold-{FOLD_VERSION}"
-"""Names the fold, so that those of another version of this program are not even read."""
+"""The topic names the version of the fold, so that snapshots of other versions are not read."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A state as it is stored, with the hash of the event at its version."""
+    """A stored state, with the hash of the event at its version."""
 
     hash: str
     mac: str
@@ -33,8 +33,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 def snapshot_due(before: int, version: int) -> bool:
     """Whether a snapshot is due for one of the versions after ``before``, up to ``version``.
 
-    The interval grows with the history: at most a tenth of the events come after the last
-    snapshot, and all that are ever written of an execution are some thirty times as large as it.
+    The interval grows with the history. So at most a tenth of the events come after the last
+    snapshot, and all snapshots of an execution together take some thirty times its size.
     """
     interval = SNAPSHOT_INTERVAL
     while version >= 20 * interval:
@@ -43,7 +43,7 @@ def snapshot_due(before: int, version: int) -> bool:
 
 
 def encode_snapshot(head: Head, secret: bytes) -> bytes:
-    """Give the bytes of a head's snapshot."""
+    """Encode the snapshot of a head."""
     state = encode_state(head.execution)
     mac = _mac(head.id, head.version, head.hash, state, secret)
     return msgspec.json.encode(Snapshot(head.hash, mac, msgspec.Raw(state)))
@@ -52,7 +52,7 @@ def encode_snapshot(head: Head, secret: bytes) -> bytes:
 def read_snapshot(
     execution_id: UUID, version: int, stored: bytes, secret: bytes
 ) -> Snapshot | None:
-    """Decode a stored snapshot. Gives None if it can't be decoded, or if no server made it."""
+    """Decode a stored snapshot. Returns None if it can't be decoded or no server wrote it."""
     try:
         snapshot = msgspec.json.decode(stored, type=Snapshot)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -64,8 +64,8 @@ def read_snapshot(
 def resume(snapshot: Snapshot, events: Iterable[ChainedEvent]) -> Head | None:
     """Fold events onto a snapshot. The first event is the one at the snapshot's version.
 
-    Gives None if the snapshot can't be used: it has another hash than that event, or can't be
-    decoded. Then the whole history has to be folded.
+    Returns None if the snapshot can't be used, because it names another hash than that event has,
+    or can't be decoded. Then the whole history has to be folded.
     """
     following = iter(events)
     at_snapshot = next(following, None)

@@ -1,4 +1,4 @@
-"""The state cache: the latest known heads of the executions used last."""
+"""A cache of the latest known heads of executions."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -6,27 +6,27 @@ from uuid import UUID
 
 from application.event_store.recorded import Head
 
-# What a state takes in memory: about so many times the bytes of its events, and this beside them.
+# The memory of a state is roughly the bytes of its events times WEIGHT, plus OVERHEAD.
 WEIGHT = 8
 OVERHEAD = 2_000
 
 
 class StateCache:
-    """Keeps the heads used last, one for each execution, up to ``limit`` bytes of memory, about.
+    """An LRU cache with one head for each execution, limited to roughly ``limit`` bytes of memory.
 
-    Any thread may use it. A head may be behind the log, if another process wrote: whoever needs the
-    present asks the log for what came after its version.
+    Any thread may use it. If another process has written, a head may be behind the log. To get the
+    current state, read the events after its version from the log.
     """
 
     def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
         self._limit = limit
         self._size = 0
         self._lock = Lock()
-        # By the ids' numbers: the library hashes and compares ids in Python.
+        # The keys are the integers of the ids: uuid.UUID hashes and compares in Python code.
         self._heads: OrderedDict[int, Head] = OrderedDict()
 
     def get(self, execution_id: UUID) -> Head | None:
-        """Give the latest head known, or None if it is not in the cache."""
+        """Return the latest known head, None if it is not in the cache."""
         with self._lock:
             head = self._heads.get(execution_id.int)
             if head is not None:
@@ -34,9 +34,9 @@ class StateCache:
             return head
 
     def put(self, head: Head) -> None:
-        """Keep a head, unless a later one of its execution is kept already.
+        """Store a head, unless the cache has a later one of its execution.
 
-        Beyond the limit, what was used least lately is dropped, but never all.
+        Beyond the limit, the least recently used heads are dropped. One head always stays.
         """
         key = head.id.int
         with self._lock:
@@ -52,14 +52,14 @@ class StateCache:
                 self._size -= _cost(dropped)
 
     def drop(self, execution_id: UUID) -> None:
-        """Forget one head."""
+        """Drop one head."""
         with self._lock:
             dropped = self._heads.pop(execution_id.int, None)
             if dropped is not None:
                 self._size -= _cost(dropped)
 
     def clear(self) -> None:
-        """Forget everything: the log may not be the one that it was."""
+        """Drop all heads, because the log may be another one now."""
         with self._lock:
             self._heads.clear()
             self._size = 0

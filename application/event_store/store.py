@@ -1,4 +1,4 @@
-"""The event store of executions, on the ``eventsourcing`` library: application and mapper."""
+"""The event store of executions: application and mapper of the ``eventsourcing`` library."""
 
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,10 @@ from application.event_store.recorder import LogFactory, LogRecorder
 
 
 class ExecutionMapper(Mapper[UUID]):
-    """Maps between the library's stored events and ours, with a transcoding of our own."""
+    """Maps between the library's stored events and ours, with our own encoding."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Give the row of a chained event."""
+        """Return the row of a chained event."""
         return StoredEvent(
             domain_event.originator_id,
             domain_event.originator_version,
@@ -29,7 +29,7 @@ class ExecutionMapper(Mapper[UUID]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """Give the chained event of a row."""
+        """Return the chained event of a row."""
         execution_id, version = stored_event.originator_id, stored_event.originator_version
         topic, state = stored_event.topic, stored_event.state
         assert isinstance(execution_id, UUID)
@@ -37,10 +37,10 @@ class ExecutionMapper(Mapper[UUID]):
 
 
 class ExecutionEventStore(Application[UUID]):
-    """The application object of the library, for one database.
+    """The library's application object, for one database.
 
-    ``lock_timeout`` and ``idle_in_transaction_timeout`` are in whole seconds: the longest wait
-    for the log's lock, and how long a stopped process can hold it.
+    ``lock_timeout`` is the longest wait for the log's lock, ``idle_in_transaction_timeout`` the
+    longest time for which a stopped process can hold it. Both are in whole seconds.
     """
 
     name = "execution"
@@ -64,27 +64,27 @@ class ExecutionEventStore(Application[UUID]):
         super().__init__(env)
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
-        """Build the factory of our recorders."""
+        """Build the factory of the recorders."""
         return LogFactory(env, self.conninfo)
 
     def construct_transcoder(self) -> Transcoder:
-        """Build what the library asks for and the mapper does without."""
+        """Build a transcoder, which the library requires and the mapper does not use."""
         return _NoTranscoder()
 
     def construct_mapper(self) -> Mapper[UUID]:
-        """Build our mapper."""
+        """Build the mapper."""
         return ExecutionMapper(self.construct_transcoder())
 
     @property
     def log_recorder(self) -> LogRecorder:
-        """The recorder of the events, for those who append in transactions of their own."""
+        """The recorder of the events, for appending in the caller's own transaction."""
         recorder = self.recorder
         assert isinstance(recorder, LogRecorder)
         return recorder
 
 
 class _NoTranscoder(Transcoder):
-    """The mapper does the transcoding; the library's interface asks for one all the same."""
+    """A placeholder. The mapper encodes, but the library's interface requires a transcoder."""
 
     def encode(self, obj: Any) -> bytes:
         raise NotImplementedError(obj)

@@ -1,6 +1,6 @@
-"""The audit: walks the whole log and names what is not as it was recorded.
+"""The audit: reads the whole log and reports every event that was changed after it was recorded.
 
-Snapshots are audited too: the hash in one names the event, and only a fold tells of the state.
+It also compares each snapshot with the fold, because the hash in a snapshot proves only the event.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ _CHUNK = 1_000
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, at one event of one execution."""
+    """One error, at one event of one execution."""
 
     execution_id: UUID
     version: int
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 
 
 class Verification:
-    """A walk over the log. ``executions`` and ``events`` count what :meth:`findings` has seen."""
+    """An audit of the log. ``executions`` and ``events`` count what :meth:`findings` has read."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -61,7 +61,7 @@ class Verification:
         self.events = 0
 
     def findings(self) -> Iterator[Finding]:
-        """Walk all executions in one snapshot of the database, and give what is wrong."""
+        """Read all executions in one snapshot of the database, and yield the errors."""
         chain: _Chain | None = None
         with (
             psycopg.connect(self._conninfo) as connection,
@@ -84,9 +84,9 @@ class Verification:
 
 
 class _Chain:
-    """The chain of one execution, as far as it was walked.
+    """The hash chain of one execution, as far as it was read.
 
-    After a break the state is unknown, so only the links are checked from there on.
+    After an error the state is unknown, so from there on only the hashes are checked.
     """
 
     def __init__(self, execution_id: UUID, snapshots: dict[int, bytes], secret: bytes) -> None:
@@ -135,14 +135,14 @@ class _Chain:
             return
         yield from _digest_flaws(self._head, event)
         stored = self._snapshots.get(self._head.version)
-        if stored is not None and not _says(stored, self._head, self._secret):
+        if stored is not None and not _matches(stored, self._head, self._secret):
             yield (
-                "the snapshot of this version is not what the events say; "
-                "delete it from execution_snapshots, nothing is lost by that"
+                "the snapshot of this version contradicts the events; "
+                "delete it from execution_snapshots; no data is lost by that"
             )
 
 
-def _says(stored: bytes, head: Head, secret: bytes) -> bool:
+def _matches(stored: bytes, head: Head, secret: bytes) -> bool:
     snapshot = read_snapshot(head.id, head.version, stored, secret)
     if snapshot is None or snapshot.hash != head.hash:
         return False
@@ -150,7 +150,7 @@ def _says(stored: bytes, head: Head, secret: bytes) -> bool:
         state = decode_state(bytes(snapshot.state))
     except DamagedEventError:
         return False
-    # Through the same form, because a snapshot tells apart no list from a tuple.
+    # Both through the same encoding, because it does not distinguish lists from tuples.
     return state == decode_state(encode_state(head.execution))
 
 
@@ -161,12 +161,12 @@ def _digest_flaws(head: Head, event: LoggedEvent) -> Iterator[str]:
             approval = execution.approvals[ordinal]
             payload = canonical(approval.payload)
             if digest(payload) != approval.payload_digest:
-                yield "the payload is not what its digest says"
+                yield "the payload does not match its digest"
             if document_digest(document_of(execution, approval), payload) != approval.digest:
-                yield "the document is not what its digest says"
+                yield "the document does not match its digest"
         case ApprovalGranted(ordinal=ordinal) | ApprovalRejected(ordinal=ordinal):
             if recorded.digest != execution.approvals[ordinal].digest:
-                yield "the decision is about another document than the one asked about"
+                yield "the decision names another document than the requested one"
         case ApprovalRedeemed(ordinal=ordinal):
             if recorded.payload_digest != execution.approvals[ordinal].payload_digest:
-                yield "what was redeemed is not what was granted"
+                yield "the redeemed payload is not the granted one"

@@ -1,4 +1,5 @@
-"""What the service does by itself: it follows the log and sends ordinary commands.
+"""Process managers: they follow the log and send commands, for timers and children.
 
-Imports all of the application but ``workers``. One process at a time acts; see ``leader_lease``.
+Imports all of the application but ``workers``. Only the leader acts; see ``leader_election``. Only
+``api.container`` uses these modules, so they can be changed without looking further.
 """

@@ -1,9 +1,9 @@
-"""Parents and children: what one execution asks of another, carried out and told by the service.
+"""The process manager of children: starts and cancels them, and reports their end to the parent.
 
-No commit spans two executions, so a parent records that a child is to be started, and from that
-event the child is started; when it has ended, that is told to the parent. Each is an ordinary
-command that does no harm when repeated, sent by one process for all, from a position in the log
-that is moved on after it.
+No commit changes two executions. So the parent records ChildStarted, and then this process manager
+sends StartExecution for the child. When the child has ended, it sends EndChild to the parent. These
+commands are idempotent. Only the leader sends them. The position in the log is saved after they
+were carried out, so that after a failure they are sent again.
 """
 
 import asyncio
@@ -35,21 +35,21 @@ from domain.values import Actor, ExecutionState, Parent, Principal, Role
 
 _log = structlog.get_logger(__name__)
 
-TURN = 1.0
+INTERVAL = 1.0
 PAUSE = 0.2
 AT_ONCE = 256
 TRIES = 5
-"""So often a command is sent that fails for no reason of its own or of the database."""
+"""How often a command is sent that fails with an unexpected error."""
 AGAIN = frozenset({RefusalCode.OVERLOADED, RefusalCode.OUTCOME_UNKNOWN})
 
 _POSITION = "SELECT position FROM projection_positions WHERE name = 'children'"
-_MOVE_ON = """
+_SAVE_POSITION = """
     UPDATE projection_positions SET position = greatest(position, %s) WHERE name = 'children'
 """
 
 
 class ChildProcessManager:
-    """One for a process. That of the leader acts."""
+    """Follows the log and sends commands while this process is the leader."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ChildProcessManager:
         self._saved_at = 0.0
 
     async def start(self) -> None:
-        """Begin to follow the log."""
+        """Start to follow the log."""
         self._tasks = [asyncio.create_task(self._run(), name="placet-children")]
 
     async def close(self) -> None:
@@ -84,37 +84,37 @@ class ChildProcessManager:
                 _log.warning("children_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on from the position it saved
                 _log.exception("children_failed")
-            await asyncio.sleep(TURN)
+            await asyncio.sleep(INTERVAL)
 
     async def _follow(self) -> None:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_POSITION)).fetchone()
         position = 0 if row is None else row[0]
-        async for batch in self._tail.follow(position, idle=TURN):
+        async for page in self._tail.follow(position, idle=INTERVAL):
             if not self._election.leads:
                 return
             commands = [
                 (command, event)
-                for event in batch.events
-                for command in await self._caused_or_none(event)
+                for event in page.events
+                for command in await self._commands_or_none(event)
             ]
             if commands:
                 await self._carry_out(commands)
-            if commands or monotonic() >= self._saved_at + TURN:
-                await self._move_on(batch.position)
+            if commands or monotonic() >= self._saved_at + INTERVAL:
+                await self._save_position(page.position)
 
-    async def _move_on(self, position: int) -> None:
+    async def _save_position(self, position: int) -> None:
         async with self._pool.connection() as connection:
-            await connection.execute(_MOVE_ON, (position,))
+            await connection.execute(_SAVE_POSITION, (position,))
         self._saved_at = monotonic()
 
-    async def _caused_or_none(self, event: LoggedEvent) -> list[Command]:
-        """Give the commands that an event causes; none if they can't be found, which is reported.
+    async def _commands_or_none(self, event: LoggedEvent) -> list[Command]:
+        """Return the commands that an event causes. An error is reported, and gives no commands.
 
-        All others would wait for this event otherwise, also after a restart.
+        Otherwise an event with an error would stop all later ones, also after a restart.
         """
         try:
-            return await self._caused(event)
+            return await self._commands(event)
         except (psycopg.Error, PoolTimeout):
             raise
         except Exception:  # noqa: BLE001 - reported
@@ -126,21 +126,21 @@ class ChildProcessManager:
             )
             return []
 
-    async def _caused(self, event: LoggedEvent) -> list[Command]:
-        """Give the commands to relatives of which this event is the reason."""
+    async def _commands(self, event: LoggedEvent) -> list[Command]:
+        """Return the commands to the parent or children that an event causes."""
         recorded = event.recorded
         if not isinstance(recorded.event, (ChildStarted, Retried, *ENDS)):
             return []
         try:
             after = await self._reader.after(event)
             if isinstance(recorded.event, Retried):
-                return await self._ended_meanwhile(after)
+                return await self._ends_since_failure(after)
         except DAMAGE as error:
             _log.error("parent_or_child_damaged", id=str(recorded.execution_id), error=str(error))
             return []
         if isinstance(recorded.event, ChildStarted):
-            return [_birth(after, recorded.event)]
-        commands: list[Command] = [] if after.parent is None else [_told(after.parent, after)]
+            return [_start_child(after, recorded.event)]
+        commands: list[Command] = [] if after.parent is None else [_report_end(after.parent, after)]
         if isinstance(recorded.event, Cancelled):
             children = after.children.values()
             commands += [
@@ -148,20 +148,23 @@ class ChildProcessManager:
             ]
         return commands
 
-    async def _ended_meanwhile(self, parent: Execution) -> list[Command]:
-        """Tell of children that ended while their parent had failed, which takes no news then."""
+    async def _ends_since_failure(self, parent: Execution) -> list[Command]:
+        """Return the commands for children that ended while their parent was failed.
+
+        A failed parent refuses EndChild, so it is sent again after the parent was retried.
+        """
         awaited = [child.id for child in parent.children.values() if child.outcome is None]
         children = [await self._reader.execution(id_) for id_ in awaited]
         return [
-            _told(child.parent, child)
+            _report_end(child.parent, child)
             for child in children
             if child is not None and child.parent is not None and child.state.final
         ]
 
     async def _carry_out(self, commands: Sequence[tuple[Command, LoggedEvent]]) -> None:
-        """Send commands until each has an outcome, some at a time.
+        """Send commands in parts until each has an outcome.
 
-        There may be more than the writer's queue takes: then they are sent in smaller parts.
+        If the writer's queue is full, smaller parts are sent.
         """
         left = deque(commands)
         at_once = AT_ONCE
@@ -182,10 +185,10 @@ class ChildProcessManager:
             for (command, cause), outcome in zip(sent, outcomes, strict=True):
                 faults[command.execution_id] += _is_fault(outcome)
                 if faults[command.execution_id] >= TRIES:
-                    # It would fail in the same way for ever, and all others would wait for it.
+                    # It would probably fail for ever, and all others would wait for it.
                     _report(command, outcome)
-                elif next_ := _next(command, outcome):
-                    again.append((next_, cause))
+                elif follow_up := _follow_up(command, outcome):
+                    again.append((follow_up, cause))
             if any(_is_overload(outcome) for outcome in outcomes):
                 at_once = max(at_once // 2, 1)
             if again:
@@ -198,7 +201,7 @@ def _is_overload(outcome: Outcome) -> bool:
 
 
 def _is_fault(outcome: Outcome) -> bool:
-    """Whether a command failed by a fault of the program, which may be there for ever."""
+    """Whether a command failed with an unexpected error, which may be permanent."""
     return isinstance(outcome, Exception) and not isinstance(outcome, (UnavailableError, *DAMAGE))
 
 
@@ -212,8 +215,8 @@ def _report(command: Command, outcome: Outcome) -> None:
     )
 
 
-def _next(command: Command, outcome: Outcome) -> Command | None:
-    """Give what is still to be done for a command: itself again, or telling that it failed."""
+def _follow_up(command: Command, outcome: Outcome) -> Command | None:
+    """Return the next command: the same again, or one that reports a failed start, or None."""
     match outcome:
         case Accepted():
             return None
@@ -221,9 +224,9 @@ def _next(command: Command, outcome: Outcome) -> Command | None:
             return command
         case Refused() if isinstance(command, StartExecution) and command.parent is not None:
             error = f"the child could not be started: {outcome.message}"
-            return _end(command.parent, ExecutionState.FAILED, error=error)
+            return _end_child(command.parent, ExecutionState.FAILED, error=error)
         case Refused():
-            # The relative came to an end of its own, or is gone.
+            # The parent or child has ended already.
             return None
         case _ if isinstance(outcome, DAMAGE):
             _report(command, outcome)
@@ -232,8 +235,8 @@ def _next(command: Command, outcome: Outcome) -> Command | None:
             return command
 
 
-def _birth(parent: Execution, event: ChildStarted) -> StartExecution:
-    # Who started the parent has started the child, so four eyes bars the same people.
+def _start_child(parent: Execution, event: ChildStarted) -> StartExecution:
+    # The initiator of the parent is that of the child, so four eyes excludes the same people.
     return StartExecution(
         by=_as_operator(parent.initiator),
         execution_id=event.child_id,
@@ -247,11 +250,11 @@ def _birth(parent: Execution, event: ChildStarted) -> StartExecution:
     )
 
 
-def _told(parent: Parent, child: Execution) -> EndChild:
-    return _end(parent, child.state, result=child.result, error=child.error)
+def _report_end(parent: Parent, child: Execution) -> EndChild:
+    return _end_child(parent, child.state, result=child.result, error=child.error)
 
 
-def _end(
+def _end_child(
     parent: Parent, outcome: ExecutionState, *, result: object = None, error: str | None = None
 ) -> EndChild:
     return EndChild(

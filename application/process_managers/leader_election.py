@@ -1,9 +1,8 @@
-"""Leader election: of all server processes on one database, one acts for all of them.
+"""Leader election: of all server processes on one database, one is the leader.
 
 The leader is the process whose session holds an advisory lock of PostgreSQL. If the process dies,
-PostgreSQL ends its session and frees the lock. If the process is stopped, or its connection falls
-silent, PostgreSQL ends the session after ``IDLE_SECONDS`` without a sign of life. No clock on a
-wall takes part.
+PostgreSQL ends its session and frees the lock. If the process is suspended or unreachable,
+PostgreSQL ends the session after ``IDLE_SECONDS`` without a query. No wall clock is involved.
 """
 
 import asyncio
@@ -20,17 +19,18 @@ from application.event_store.timed_connection import TimedConnection
 _log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 3.0
-LOOK_EVERY = 0.5
-ANSWER_WITHIN = 2.0
+CHECK_EVERY = 0.5
+ANSWER_TIMEOUT = 2.0
 
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/placet/leader', 0))"
 _ALIVE = "SELECT true"
 
 
 class LeaderElection:
-    """One for a process. Whatever the leader does must do no harm if it is done twice.
+    """Whether this process is the leader. There is one election in each process.
 
-    A process that was stopped has lost its turn, but may act once more before it notices.
+    A process that was suspended may act as the leader once more before it notices that it is not.
+    So whatever the leader does must be idempotent.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -48,11 +48,11 @@ class LeaderElection:
         await self._elected.wait()
 
     async def start(self) -> None:
-        """Stand for election, from now on."""
+        """Start to compete for leadership."""
         self._tasks = [asyncio.create_task(self._run(), name="placet-leader-election")]
 
     async def close(self) -> None:
-        """Step down. Another process can lead at once."""
+        """Stop, and free the lock. Another process can become the leader at once."""
         await stop(self._tasks)
 
     async def _run(self) -> None:
@@ -61,23 +61,23 @@ class LeaderElection:
                 async with await TimedConnection.connect(
                     self._conninfo, autocommit=True, application_name="placet-leader"
                 ) as connection:
-                    connection.answer_within = ANSWER_WITHIN
+                    connection.answer_within = ANSWER_TIMEOUT
                     await connection.execute(f"SET idle_session_timeout = '{IDLE_SECONDS}s'")
-                    await self._stand(connection)
+                    await self._lead(connection)
             except psycopg.Error as error:
                 if self.leads:
                     _log.warning("leadership_lost", error=str(error))
             finally:
                 self._elected.clear()
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_EVERY)
 
-    async def _stand(self, connection: AsyncConnection) -> None:
-        """Try to become the leader, then show every now and then that this process is alive."""
+    async def _lead(self, connection: AsyncConnection) -> None:
+        """Try to become the leader, then keep the session alive with regular queries."""
         while True:
             [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
             if row[0] and not self.leads:
                 _log.info("leadership_won")
                 self._elected.set()
-            # Nobody is notified here. But if the session is ended, this raises at once.
-            async for _ in connection.notifies(timeout=LOOK_EVERY):
+            # No notifications are expected. But this raises at once when the session ends.
+            async for _ in connection.notifies(timeout=CHECK_EVERY):
                 pass

@@ -1,7 +1,7 @@
-"""The clock: lets timers fire when the database's time has come to them, never before.
+"""The process manager of timers: fires timers that are due by the database's time, never earlier.
 
-One process does it for all. A timer fires by an ordinary command, so that the event, the row that
-is due no more and the wake-up of the worker are one commit.
+It sends the command FireTimer for each, so that the event, the deletion of the timer's row and the
+wake-up of the worker are one commit. Only the leader does this.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
 
-LONGEST = 1.0
+MAX_PAUSE = 1.0
 PAUSE = 0.1
 LIMIT = 256
-SPARE_DAMAGED = 60.0
+SKIP_SECONDS = 60.0
 
 _DUE = """
     SELECT execution_id, key, fires_at, set_version,
@@ -52,7 +52,7 @@ _DELETE = """
 
 
 class _Due(NamedTuple):
-    """A timer that is due, ``late`` by so many seconds."""
+    """A timer that is due, and how many seconds it is late."""
 
     execution_id: UUID
     key: str
@@ -62,7 +62,7 @@ class _Due(NamedTuple):
 
 
 class TimerProcessManager:
-    """One for a process. That of the leader acts."""
+    """Fires timers while this process is the leader."""
 
     def __init__(
         self,
@@ -76,61 +76,63 @@ class TimerProcessManager:
         self._tail = tail
         self._election = election
         self._tasks: list[asyncio.Task[None]] = []
-        self._sooner = asyncio.Event()
-        self._spared: dict[UUID, float] = {}
+        self._timer_set = asyncio.Event()
+        self._skipped: dict[UUID, float] = {}
 
     async def start(self) -> None:
-        """Begin to look for timers that are due."""
+        """Start to look for timers that are due."""
         self._tasks = [
-            asyncio.create_task(self._run(), name="placet-clock"),
-            asyncio.create_task(self._hear(), name="placet-clock-hear"),
+            asyncio.create_task(self._run(), name="placet-timers"),
+            asyncio.create_task(self._watch_timers(), name="placet-timers-watch"),
         ]
 
     async def close(self) -> None:
         """Stop."""
         await stop(self._tasks)
 
-    async def _hear(self) -> None:
-        """Look anew when a timer was set: it may be due before the one that is waited for."""
+    async def _watch_timers(self) -> None:
+        """End the pause when a timer is set, because it may be due before the other ones."""
         position = self._tail.position
         while True:
             try:
-                async for batch in self._tail.follow(position):
-                    position = batch.position
-                    if any(isinstance(each.recorded.event, TimerSet) for each in batch.events):
-                        self._sooner.set()
-            except Exception:  # noqa: BLE001 - logged; without it a timer is a moment late at most
-                _log.exception("clock_does_not_hear")
+                async for page in self._tail.follow(position):
+                    position = page.position
+                    if any(isinstance(each.recorded.event, TimerSet) for each in page.events):
+                        self._timer_set.set()
+            except Exception:  # noqa: BLE001 - logged; timers are at most MAX_PAUSE late
+                _log.exception("timers_watch_failed")
                 position = self._tail.position
-                await asyncio.sleep(LONGEST)
+                await asyncio.sleep(MAX_PAUSE)
 
     async def _run(self) -> None:
         while True:
             await self._election.elected()
-            pause = LONGEST
+            pause = MAX_PAUSE
             try:
-                pause = await self._tick()
+                pause = await self._fire_due()
             except (psycopg.Error, PoolTimeout) as error:
-                _log.warning("clock_unreachable", error=str(error))
+                _log.warning("timers_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
-                _log.exception("clock_failed")
+                _log.exception("timers_failed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._sooner.wait()
-            self._sooner.clear()
+                    await self._timer_set.wait()
+            self._timer_set.clear()
 
-    async def _tick(self) -> float:
-        """Let fire what is due. Gives the seconds after which to look again."""
+    async def _fire_due(self) -> float:
+        """Fire the timers that are due. Returns the seconds until the next look."""
         now = monotonic()
-        self._spared = {id_: until for id_, until in self._spared.items() if until > now}
-        spared = list(self._spared)
+        self._skipped = {id_: until for id_, until in self._skipped.items() if until > now}
+        skipped = list(self._skipped)
         async with self._pool.connection() as connection:
-            found = await (await connection.execute(_DUE, (spared, LIMIT), prepare=True)).fetchall()
+            found = await (
+                await connection.execute(_DUE, (skipped, LIMIT), prepare=True)
+            ).fetchall()
             due = [_Due(*row) for row in found]
             if not due:
-                row = await (await connection.execute(_NEXT, (spared,), prepare=True)).fetchone()
+                row = await (await connection.execute(_NEXT, (skipped,), prepare=True)).fetchone()
                 seconds = None if row is None else row[0]
-                return LONGEST if seconds is None else min(max(seconds, 0.0), LONGEST)
+                return MAX_PAUSE if seconds is None else min(max(seconds, 0.0), MAX_PAUSE)
         outcomes = await self._writer.handle(
             [
                 Request(
@@ -145,13 +147,14 @@ class TimerProcessManager:
                 for timer in due
             ]
         )
-        fine = [
-            await self._settle(timer, outcome) for timer, outcome in zip(due, outcomes, strict=True)
+        done = [
+            await self._handle_outcome(timer, outcome)
+            for timer, outcome in zip(due, outcomes, strict=True)
         ]
-        return 0.0 if all(fine) else PAUSE
+        return 0.0 if all(done) else PAUSE
 
-    async def _settle(self, timer: _Due, outcome: Outcome) -> bool:
-        """Take note of what became of a timer; False if it should be tried again a little later."""
+    async def _handle_outcome(self, timer: _Due, outcome: Outcome) -> bool:
+        """Handle the outcome of firing a timer. False if it should be tried again soon."""
         match outcome:
             case Accepted(repeated=False):
                 TIMER_SECONDS.observe(timer.late)
@@ -159,8 +162,8 @@ class TimerProcessManager:
             case Refused(code=RefusalCode.OVERLOADED | RefusalCode.OUTCOME_UNKNOWN):
                 return False
             case Accepted() | Refused():
-                # It fired or was cancelled after the row was read, or its execution ended. As a
-                # rule its row went with that. One that did not would be due for ever.
+                # The timer fired or was cancelled after the row was read, or its execution ended.
+                # That usually deletes the row. A row that is left would be due for ever.
                 async with self._pool.connection() as connection:
                     await connection.execute(_DELETE, timer[:4])
                 return True
@@ -168,6 +171,6 @@ class TimerProcessManager:
                 return False
             case _:
                 id_ = str(timer.execution_id)
-                _log.error("timer_can_not_fire", execution_id=id_, error=str(outcome))
-                self._spared[timer.execution_id] = monotonic() + SPARE_DAMAGED
+                _log.error("timer_not_fired", execution_id=id_, error=str(outcome))
+                self._skipped[timer.execution_id] = monotonic() + SKIP_SECONDS
                 return True

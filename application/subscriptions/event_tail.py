@@ -1,7 +1,7 @@
-"""The tail: what is appended to the log, handed to whoever follows it, in order and without a gap.
+"""The event tail: passes new events to everything that follows the log, in order, without a gap.
 
-This process's writer hands its commits over directly. For those of other processes there is
-LISTEN, and a poll for what a notification missed.
+The writer of this process passes its commits on directly. For commits of other processes the tail
+listens to notifications of PostgreSQL, and polls in case one was missed.
 """
 
 import asyncio
@@ -26,30 +26,29 @@ from domain.serialization.event_codec import Unreadable
 _log = structlog.get_logger(__name__)
 
 PAGE = 500
-SOON = 0.003
+CALL_DELAY = 0.003
 _ANY = EventQuery()
 
 EventListener = Callable[[Sequence[FoldedEvent]], None]
-"""Takes events as they are appended. Those of other processes may have no head yet."""
+"""A function that gets new events. Events of other processes may have no head yet."""
 
 
 class PositionUnknownError(Exception):
-    """A position that the log does not have, or does not have any more."""
+    """The log does not have this position, or no longer has it."""
 
 
 class EventPage(NamedTuple):
-    """Events in the order of the log. ``position``: up to where nothing that matches is missing."""
+    """Events in the order of the log: all that match, up to and including ``position``."""
 
     events: tuple[LoggedEvent, ...]
     position: int
 
 
 class EventTail:
-    """Puts what is appended into ``recent``, and hands it to those who follow the log.
+    """Adds new events to ``recent``, and passes them to the followers of the log.
 
-    ``poll`` is the longest time in seconds that a missed notification costs. ``on_events`` is
-    called on the loop soon after there are new events, when those who wait for them have them:
-    whoever is woken by it takes no time from them.
+    ``poll`` is after how many seconds the log is read if a notification was missed. ``on_events``
+    is called on the event loop shortly after new events, so that its work does not delay followers.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class EventTail:
         self.recent = recent
         self._poll = poll
         self._on_events = on_events
-        self._will_tell = False
+        self._call_scheduled = False
         self._listeners: list[tuple[EventListener, Callable[[], None]]] = []
         self._generation = 0
         self._waiting: dict[UUID | None, set[asyncio.Future[None]]] = {}
@@ -75,7 +74,7 @@ class EventTail:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin at the log's end. Raises psycopg errors if the database is away."""
+        """Start at the end of the log. Raises psycopg errors if the database is unavailable."""
         self.recent.begin(*await self._reader.end())
         self._tasks = [
             asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
@@ -83,13 +82,13 @@ class EventTail:
         ]
 
     async def close(self) -> None:
-        """Stop. Those who follow wait until they are cancelled."""
+        """Stop. Followers get no more events; they end when they are cancelled."""
         await stop(self._tasks)
 
     def drain(self) -> None:
-        """Have everyone answered who waits in :meth:`happens`, now and later: the server is ending.
+        """End all waits in :meth:`wait_for`, now and later, because the server is ending.
 
-        Those who follow go on until they are cancelled.
+        Followers continue until they are cancelled.
         """
         self._draining = True
         for key in tuple(self._waiting):
@@ -103,11 +102,14 @@ class EventTail:
         else:
             self._wake.set()
 
-    def listen(self, listener: EventListener, on_gap: Callable[[], None] = lambda: None) -> None:
-        """Have all events handed over in the moment in which they are known, before all followers.
+    def add_listener(
+        self, listener: EventListener, on_gap: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call a function with all new events, before any follower gets them.
 
-        In order and without a gap, from the position at the start. ``on_gap`` is called where the
-        log does not go on from there. Neither may raise or wait.
+        It gets them in order and without a gap, from the position at the start of the tail.
+        ``on_gap`` is called if the log is replaced and does not continue from there. Neither may
+        raise or block.
         """
         self._listeners.append((listener, on_gap))
 
@@ -118,10 +120,10 @@ class EventTail:
         execution_id: UUID | None = None,
         idle: float = 15.0,
     ) -> AsyncGenerator[EventPage, None]:
-        """Give events after a position (None: from now on), first from the log and then live.
+        """Yield pages of events after a position (None: from now on), from the log and then live.
 
-        A batch without events comes when there were none for ``idle`` seconds. Never ends. Raises
-        PositionUnknownError if the log has no such position, or turns out to be another one.
+        Yields an empty page if there was no event for ``idle`` seconds. Never ends. Raises
+        PositionUnknownError if the log has no such position, or if the log is replaced meanwhile.
         """
         generation = self._generation
         position = self.position if after is None else after
@@ -131,17 +133,17 @@ class EventTail:
                 msg = f"the log was replaced by one without the events up to position {position}"
                 raise PositionUnknownError(msg)
             idled = position >= self.position and not await self._wait(execution_id, idle)
-            # Also after an idle time it is looked: something may have come at its very end.
-            batch = self._from_memory(position, execution_id)
-            if batch is None:
-                batch = await self._from_log(position, execution_id)
-            position = batch.position
-            if batch.events or idled:
-                yield batch
+            # Also after a timeout, because an event may have come at its very end.
+            page = self._from_memory(position, execution_id)
+            if page is None:
+                page = await self._from_log(position, execution_id)
+            position = page.position
+            if page.events or idled:
+                yield page
 
     @property
     def position(self) -> int:
-        """The position of the last event that is known of."""
+        """The position of the last known event."""
         return self.recent.position
 
     async def _check(self, position: int) -> None:
@@ -152,22 +154,24 @@ class EventTail:
 
     @property
     def draining(self) -> bool:
-        """Whether the server is ending, so that nobody should wait any more."""
+        """Whether the server is ending, so that no request should wait any longer."""
         return self._draining
 
-    async def moves(self, execution_id: UUID, version: int, *, after: int, seconds: float) -> bool:
-        """Say whether the execution goes past a version within so many seconds.
+    async def wait_for_version(
+        self, execution_id: UUID, version: int, *, after: int, seconds: float
+    ) -> bool:
+        """Wait until an execution has a later version. False after so many seconds.
 
-        ``after``: a position of the log from before that version was read. Says no before the
-        time is up if the server is ending.
+        ``after``: a position of the log from before the version was read. Returns False earlier if
+        the server is ending.
         """
 
         def past(event: LoggedEvent) -> bool:
             return event.recorded.version > version
 
-        return await self.happens(past, execution_id=execution_id, after=after, seconds=seconds)
+        return await self.wait_for(past, execution_id=execution_id, after=after, seconds=seconds)
 
-    async def happens(
+    async def wait_for(
         self,
         wanted: Callable[[LoggedEvent], bool],
         *,
@@ -175,19 +179,19 @@ class EventTail:
         after: int,
         seconds: float,
     ) -> bool:
-        """Say whether such an event comes after a position within so many seconds.
+        """Wait for a wanted event after a position. False after so many seconds.
 
-        Says no before the time is up if the server is ending.
+        Returns False earlier if the server is ending.
         """
         clock, position = asyncio.get_running_loop().time, after
         until = clock() + seconds
         while True:
-            batch = self._from_memory(position, execution_id)
-            if batch is None:
-                batch = await self._from_log(position, execution_id)
-            if any(wanted(event) for event in batch.events):
+            page = self._from_memory(position, execution_id)
+            if page is None:
+                page = await self._from_log(position, execution_id)
+            if any(wanted(event) for event in page.events):
                 return True
-            position = batch.position
+            position = page.position
             left = until - clock()
             if left <= 0 or self._draining:
                 return False
@@ -195,7 +199,7 @@ class EventTail:
                 await self._wait(execution_id, left)
 
     def _from_memory(self, after: int, execution_id: UUID | None) -> EventPage | None:
-        """Give what came after a position, None if some of it has to be read from the log."""
+        """Return the events after a position, None if some must be read from the log."""
         entries = self.recent.after(after)
         if entries is None:
             return None
@@ -234,20 +238,20 @@ class EventTail:
             try:
                 listener(entries)
             except Exception:  # noqa: BLE001 - logged
-                # The others must not miss what one could not take.
+                # The other listeners must get the events too.
                 _log.exception("listener_failed", position=self.position)
         for key in {None, *(entry.event.recorded.execution_id for entry in entries)}:
             self._release(key)
-        # After those who wait for it went on.
+        # Later, so that it does not delay the followers.
         asyncio.get_running_loop().call_soon(_observe, entries, now)
-        if not self._will_tell:
-            self._will_tell = True
-            asyncio.get_running_loop().call_later(SOON, self._tell)
+        if not self._call_scheduled:
+            self._call_scheduled = True
+            asyncio.get_running_loop().call_later(CALL_DELAY, self._call_on_events)
 
-    async def _begin_anew(self, position: int) -> None:
-        """Begin at the end of another log: a database took over that lacks what was seen.
+    async def _restart(self, position: int) -> None:
+        """Continue at the end of another log, after a failover to a database that lacks events.
 
-        Whoever follows is told by PositionUnknownError, and listeners by their ``on_gap``.
+        Followers get PositionUnknownError, and for listeners ``on_gap`` is called.
         """
         end, hash_ = await self._reader.end()
         _log.error("log_diverged", position=position, end=end)
@@ -264,8 +268,8 @@ class EventTail:
             if not future.done():
                 future.set_result(None)
 
-    def _tell(self) -> None:
-        self._will_tell = False
+    def _call_on_events(self) -> None:
+        self._call_scheduled = False
         self._on_events()
 
     async def _read(self) -> None:
@@ -286,14 +290,14 @@ class EventTail:
     async def _read_all(self) -> None:
         while True:
             position, hash_ = self.recent.position, self.recent.hash
-            # The last event is read once more: the log may have another there, or end before it.
+            # Read the last known event again: the log may have another in its place, or end before.
             events = await self._reader.events(_ANY, after=max(position - 1, 0), limit=PAGE)
             if position and (
                 not events or (events[0].position, events[0].hash) != (position, hash_)
             ):
-                await self._begin_anew(position)
+                await self._restart(position)
                 return
-            # Meanwhile the writer may have handed over some of them.
+            # The writer may have passed on some of them meanwhile.
             new = [FoldedEvent(event, None) for event in events if event.position > self.position]
             for event in events:
                 if isinstance(event.recorded.event, Unreadable):

@@ -1,4 +1,4 @@
-"""Listens for commits of other processes. Each commit notifies those who listen."""
+"""Listens to the notifications that each commit of any process sends."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,10 @@ LOOK_EVERY = 10.0
 
 
 class NotificationListener:
-    """``on_commit`` is called when another process may have appended something.
+    """Calls ``on_commit`` when another process may have appended events.
 
-    ``writer_pid`` names the connection of this process's writer, whose commits are known already.
+    ``writer_pid`` is the PostgreSQL backend of this process's writer. Its notifications are
+    ignored, because its commits are known already.
     """
 
     def __init__(self, conninfo: str, on_commit: Callable[[], None]) -> None:
@@ -31,7 +32,7 @@ class NotificationListener:
         self._on_commit = on_commit
 
     async def run(self) -> None:
-        """Listen until it is cancelled; a connection that is lost is opened again."""
+        """Listen until cancelled. A lost connection is opened again."""
         while True:
             try:
                 async with await TimedConnection.connect(
@@ -44,7 +45,7 @@ class NotificationListener:
 
     async def _listen(self, connection: AsyncConnection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
-        # Nothing was heard of what was committed before.
+        # There was no notification of commits from before LISTEN.
         self._on_commit()
         while True:
             async for notification in connection.notifies(timeout=LOOK_EVERY):

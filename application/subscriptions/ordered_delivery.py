@@ -1,7 +1,7 @@
-"""What the tail tells, in order, with the state after each event.
+"""Delivers the events of the tail in order, each with the state after it.
 
-As a rule the states are in memory, and whoever listens is told in the moment of the publication.
-Where one that is needed has to be loaded, all that comes after it waits for that.
+The states are usually in memory; then events are delivered at once. If a needed state must be
+loaded, its events and all later ones wait for it.
 """
 
 import asyncio
@@ -20,34 +20,34 @@ from domain.execution.state import Execution
 _log = structlog.get_logger(__name__)
 
 MAX_WAITING = 10_000
-"""Events that wait while a state is loaded, at most."""
+"""How many events may wait while a state is loaded."""
 
 Events = Sequence[LoggedEvent]
 States = Sequence[Execution | None]
 
 
 class DeliveryTarget(Protocol):
-    """Who is told. None of it may wait."""
+    """The receiver of the events. None of its methods may block."""
 
     @property
-    def listening(self) -> bool:
-        """Whether there is anybody to be told anything."""
+    def active(self) -> bool:
+        """Whether events are wanted at all at this moment."""
 
-    def needed(self, events: Events) -> list[bool]:
-        """Say of each event whether the state after it has to be known."""
+    def needs_state(self, events: Events) -> list[bool]:
+        """Return for each event whether the state after it is needed."""
 
-    def take_in(self, events: Events, states: States) -> None:
-        """Take events and the state after each, None where it is damaged, or not known.
+    def deliver(self, events: Events, states: States) -> None:
+        """Receive events with the state after each of them.
 
-        What is needed is known.
+        A state is None if the execution is damaged, or if the state is neither needed nor known.
         """
 
-    def miss(self) -> None:
-        """Take note that events were missed."""
+    def events_missed(self) -> None:
+        """Called when events were dropped, because of an error or because too many waited."""
 
 
 class OrderedDelivery:
-    """Tells one listener of everything from the start on."""
+    """Delivers all events from :meth:`start` on to one target."""
 
     def __init__(self, tail: EventTail, reader: Reader, target: DeliveryTarget) -> None:
         self._tail = tail
@@ -58,23 +58,23 @@ class OrderedDelivery:
         self._load = asyncio.Event()
 
     def start(self) -> "asyncio.Task[None]":
-        """Begin. Gives the task that loads what is not known."""
-        self._tail.listen(self._take, self._miss)
-        return asyncio.create_task(self._load_for_ever(), name="placet-delivery")
+        """Start. Returns the task that loads states."""
+        self._tail.add_listener(self._receive, self._drop_waiting)
+        return asyncio.create_task(self._run_loader(), name="placet-delivery")
 
-    def _take(self, entries: Sequence[FoldedEvent]) -> None:
-        if not self._target.listening:
+    def _receive(self, entries: Sequence[FoldedEvent]) -> None:
+        if not self._target.active:
             self._waiting.clear()
         elif self._waiting and sum(map(len, self._waiting)) >= MAX_WAITING:
             _log.warning("delivery_behind", position=self._tail.position)
-            self._miss()
+            self._drop_waiting()
         else:
             self._waiting.append(entries)
             if not self._loading:
-                self._go_on()
+                self._deliver_known()
 
-    def _go_on(self) -> None:
-        """Deliver what can be delivered without a look into the log."""
+    def _deliver_known(self) -> None:
+        """Deliver the events whose needed states are in memory."""
         try:
             while self._waiting:
                 entries = self._waiting[0]
@@ -84,23 +84,26 @@ class OrderedDelivery:
                     self._load.set()
                     return
                 self._waiting.popleft()
-                self._target.take_in([entry.event for entry in entries], states)
-        except Exception:  # noqa: BLE001 - logged, and the target is told
+                self._target.deliver([entry.event for entry in entries], states)
+        except Exception:  # noqa: BLE001 - logged, and the target is informed
             self._fail()
 
-    async def _load_for_ever(self) -> None:
+    async def _run_loader(self) -> None:
         while True:
             await self._load.wait()
             self._load.clear()
             try:
                 await self._load_first()
-            except Exception:  # noqa: BLE001 - logged, and the target is told
+            except Exception:  # noqa: BLE001 - logged, and the target is informed
                 self._fail()
             self._loading = False
-            self._go_on()
+            self._deliver_known()
 
     async def _load_first(self) -> None:
-        """Load what the first of those that wait needs, also what it comes to need meanwhile."""
+        """Load the states that the first waiting events need, and deliver these events.
+
+        During the load the target may come to need more states, so it is asked again.
+        """
         if not self._waiting:
             return
         entries = self._waiting[0]
@@ -117,18 +120,18 @@ class OrderedDelivery:
                 else:
                     states[event.position] = transition.after
             loaded |= missing
-        # Meanwhile it may have been missed.
+        # The waiting events may have been dropped meanwhile.
         if self._waiting and self._waiting[0] is entries:
             self._waiting.popleft()
-            self._target.take_in(events, [states.get(event.position) for event in events])
+            self._target.deliver(events, [states.get(event.position) for event in events])
 
     def _known(self, entries: Sequence[FoldedEvent]) -> States | None:
-        """Give the state after each event; None if one that is needed has to be loaded."""
+        """Return the state after each event, None if a needed one must be loaded."""
         if all(entry.head is not None for entry in entries):
             return [None if entry.head is None else entry.head.execution for entry in entries]
         events = [entry.event for entry in entries]
         states: list[Execution | None] = []
-        for event, needed in zip(events, self._target.needed(events), strict=True):
+        for event, needed in zip(events, self._target.needs_state(events), strict=True):
             try:
                 head = self._tail.recent.head_after(event)
             except DAMAGE as error:
@@ -141,20 +144,20 @@ class OrderedDelivery:
         return states
 
     def _needed(self, events: Events) -> set[UUID]:
-        """Give the executions of which a state has to be known."""
+        """Return the executions of which a state is needed."""
         return {
             event.recorded.execution_id
-            for event, needed in zip(events, self._target.needed(events), strict=True)
+            for event, needed in zip(events, self._target.needs_state(events), strict=True)
             if needed
         }
 
     def _fail(self) -> None:
         _log.exception("delivery_failed", position=self._tail.position)
-        self._miss()
+        self._drop_waiting()
 
-    def _miss(self) -> None:
+    def _drop_waiting(self) -> None:
         self._waiting.clear()
-        self._target.miss()
+        self._target.events_missed()
 
 
 def _note_damage(event: LoggedEvent, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The lease of a worker, as long as its stream is open and when its connection has broken off."""
+"""Renews a worker's lease while its stream is open, and shortens it if the connection breaks."""
 
 import asyncio
 from datetime import timedelta
@@ -12,30 +12,30 @@ from application.workers.worker_stream import Lost, WorkerStream
 _log = structlog.get_logger(__name__)
 
 
-async def keep(leases: Leases, stream: WorkerStream) -> None:
-    """Renew the lease until the stream is closed, and tell the worker what it lost."""
+async def keep_lease(leases: Leases, stream: WorkerStream) -> None:
+    """Renew the lease until the stream is closed, and tell the worker what it has lost."""
     pause = stream.lease.total_seconds() / 3
-    # Cancelled as well, but a cancellation may get lost (see `stop`), and the lease of a stream
-    # that is gone must not go on for ever.
+    # This task is also cancelled. But a cancellation can be lost, see `stop`, and the lease of a
+    # closed stream must not be renewed for ever.
     while not stream.closed:
         await asyncio.sleep(pause)
         try:
-            beat = await leases.keep(stream.principal, stream.worker, stream.lease, stream.id)
+            heartbeat = await leases.keep(stream.principal, stream.worker, stream.lease, stream.id)
         except psycopg.Error as error:
             _log.warning("lease_not_renewed", worker=stream.worker, error=str(error))
             continue
-        if beat is None:
-            # The worker is elsewhere, and this connection may be one that it lost.
+        if heartbeat is None:
+            # The worker has another stream, or polls. This connection may be broken.
             stream.close()
             return
-        stream.expires_at = beat.lease_expires_at
-        for execution_id in beat.lost:
+        stream.expires_at = heartbeat.lease_expires_at
+        for execution_id in heartbeat.lost:
             if stream.drop(execution_id):
                 stream.send(Lost(execution_id))
 
 
-async def shorten(leases: Leases, stream: WorkerStream, grace: timedelta) -> bool:
-    """Let the lease end after ``grace``, unless the worker was heard of since; say whether."""
+async def shorten_lease(leases: Leases, stream: WorkerStream, grace: timedelta) -> bool:
+    """Shorten the lease to ``grace``, unless it was renewed since. Returns whether it was."""
     try:
         shortened = await leases.shorten(*stream.key, stream.expires_at, grace)
     except psycopg.Error as error:

@@ -1,7 +1,7 @@
-"""Leases: which worker holds what, and for how long.
+"""Leases: which worker holds which executions, and until when.
 
-A lease belongs to a worker, and one heartbeat keeps all that it holds. A claim is decided by the
-writer, so that the Claimed event and the row of who holds what are one commit.
+A lease belongs to a worker, and one heartbeat renews it for all executions that the worker holds. A
+claim is a command to the writer, so that the event Claimed and the row of the hold are one commit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,20 +40,20 @@ _KEEP = """
     WHERE owner = %s AND worker = %s AND stream = %s
     RETURNING expires_at
 """
-# Whoever renewed it meanwhile is alive.
+# Not if the lease was renewed meanwhile, because then the worker is alive.
 _SHORTEN = """
     UPDATE worker_leases SET expires_at = clock_timestamp() + %(grace)s
     WHERE owner = %(owner)s AND worker = %(worker)s AND expires_at = %(expires_at)s
         AND expires_at > clock_timestamp() + %(grace)s
     RETURNING 1
 """
-# What a dead worker held goes first, then what has been free for longest: nothing is left behind.
+# First the executions of dead workers, then those that have waited longest. So all get their turn.
 _CANDIDATES = """
     SELECT execution_id, queue FROM (
         (SELECT h.execution_id, h.queue, 0 AS free, h.sequence FROM worker_leases AS l
          JOIN execution_holds AS h USING (owner, worker)
          WHERE l.expires_at <= clock_timestamp() AND h.worker IS NOT NULL
-            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(but)s::uuid[])
+            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(exclude)s::uuid[])
          LIMIT %(limit)s)
         UNION ALL
         (SELECT h.execution_id, h.queue, 1, h.sequence
@@ -61,7 +61,7 @@ _CANDIDATES = """
             SELECT execution_id, queue, sequence FROM execution_holds
             WHERE queue = wanted.queue AND worker IS NULL
                 AND (progress OR woken_version > released_version)
-                AND execution_id <> ALL (%(but)s::uuid[])
+                AND execution_id <> ALL (%(exclude)s::uuid[])
             ORDER BY sequence LIMIT %(limit)s
          ) AS h)
     ) AS found ORDER BY free, sequence LIMIT %(limit)s
@@ -74,7 +74,7 @@ _CLAIMABLE = """
 _HELD = "SELECT execution_id FROM execution_holds WHERE owner = %s AND worker = %s"
 _WOKEN = "SELECT execution_id, woken_version FROM execution_holds WHERE owner = %s AND worker = %s"
 _COUNT = "SELECT count(*) FROM execution_holds WHERE owner = %s AND worker = %s"
-# What the worker has got back meanwhile is not lost any more.
+# An execution that the worker has claimed again meanwhile is not lost.
 _LOST = """
     DELETE FROM lost_holds AS l WHERE owner = %s AND worker = %s
     RETURNING execution_id, EXISTS (
@@ -88,32 +88,32 @@ _RELEASE_AT = """
         %(owner)s, %(worker)s, %(ids)s, %(seen)s, %(fences)s, %(unfinished)s, %(others)s
     )
 """
-_NEXT_END = """
+_NEXT_EXPIRY = """
     SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM worker_leases AS l
     WHERE expires_at > clock_timestamp() AND EXISTS (
         SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
     )
 """
-_FORGET = """
+_DELETE_EXPIRED = """
     DELETE FROM worker_leases AS l
     WHERE expires_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
         SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
     )
 """
-_FORGET_LOST = """
+_DELETE_LOST = """
     DELETE FROM lost_holds AS l WHERE NOT EXISTS (
         SELECT FROM worker_leases AS w WHERE (w.owner, w.worker) = (l.owner, l.worker)
     )
 """
 
-# Below every version that a wake-up may have, also that of an execution to which none came.
+# Lower than every woken version, also that of an execution that was never woken.
 UNFINISHED = -1
-# Another process may take what was found free; this often it is looked for anew.
-ROUNDS = 5
+# How often to look for candidates, because another process may claim those that were found.
+CLAIM_ATTEMPTS = 5
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """An execution that a worker holds, under this fencing token."""
+    """An execution that a worker holds, with the fence of the claim."""
 
     execution: Execution
     fence: int
@@ -121,7 +121,11 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """``executions`` is the number held, ``lost`` what another took since the last heartbeat."""
+    """The answer to a heartbeat.
+
+    ``executions`` is how many the worker holds. ``lost`` has those that another worker has claimed
+    since the last heartbeat.
+    """
 
     worker: str
     lease_expires_at: datetime
@@ -134,7 +138,7 @@ class OverloadedError(Exception):
 
 
 class Leases:
-    """Claims, heartbeats and releases. Raises psycopg errors if the database is away."""
+    """Claims, heartbeats and releases. Raises psycopg errors if the database is unavailable."""
 
     def __init__(self, pool: AsyncConnectionPool, writer: Writer, reader: Reader) -> None:
         self._pool = pool
@@ -150,14 +154,14 @@ class Leases:
         lease: timedelta,
         trace: str | None = None,
     ) -> list[Grant]:
-        """Claim up to ``limit`` executions that can be claimed in these queues, renewing the lease.
+        """Claim up to ``limit`` executions of these queues, and renew the lease.
 
         Raises UnavailableError or OverloadedError.
         """
         expires_at = await self.renew(principal.id, worker, lease)
         claimed: list[Execution] = []
         tried: set[UUID] = set()
-        for _ in range(ROUNDS):
+        for _ in range(CLAIM_ATTEMPTS):
             wanted = limit - len(claimed)
             found = await self.candidates(queues, wanted, tried) if wanted else []
             if not found:
@@ -171,7 +175,7 @@ class Leases:
                     break
                 raise
             except UnavailableError:
-                # What was claimed must be told, or nobody works on it while the lease is kept.
+                # Return what was claimed, or nobody would work on it until the lease ends.
                 claimed += await self._held_of(principal.id, worker, ids)
                 if claimed:
                     break
@@ -180,7 +184,7 @@ class Leases:
         return [Grant(execution, execution.fence, expires_at) for execution in claimed]
 
     async def _held_of(self, owner: str, worker: str, ids: Sequence[UUID]) -> list[Execution]:
-        """Give those of these executions that the worker holds, whoever said so."""
+        """Return those of these executions that the worker holds, by the database."""
         held = set(await self.held(owner, worker))
         found = [await self._reader.execution(id_) for id_ in ids if id_ in held]
         return [execution for execution in found if execution is not None]
@@ -188,7 +192,7 @@ class Leases:
     async def claim_these(
         self, principal: Principal, worker: str, ids: Sequence[UUID], trace: str | None = None
     ) -> list[Outcome]:
-        """Ask for a claim of each. A refusal means that another was quicker.
+        """Send a claim for each. A refusal means that another worker was first.
 
         Raises UnavailableError or OverloadedError.
         """
@@ -212,17 +216,21 @@ class Leases:
         return outcomes
 
     async def heartbeat(self, principal: Principal, worker: str, lease: timedelta) -> Heartbeat:
-        """Renew the lease, and tell once what was lost."""
-        return await self._beat(principal, worker, await self.renew(principal.id, worker, lease))
+        """Renew the lease, and return what was lost, each execution once."""
+        return await self._heartbeat(
+            principal, worker, await self.renew(principal.id, worker, lease)
+        )
 
     async def keep(
         self, principal: Principal, worker: str, lease: timedelta, stream: UUID
     ) -> Heartbeat | None:
-        """Renew the lease as a heartbeat does, if it is this stream that keeps it, else None."""
+        """Renew the lease like a heartbeat. None if another stream renews it now."""
         kept = await self._rows(_KEEP, (lease, principal.id, worker, stream))
-        return await self._beat(principal, worker, _moment(kept)) if kept else None
+        return await self._heartbeat(principal, worker, _moment(kept)) if kept else None
 
-    async def _beat(self, principal: Principal, worker: str, expires_at: datetime) -> Heartbeat:
+    async def _heartbeat(
+        self, principal: Principal, worker: str, expires_at: datetime
+    ) -> Heartbeat:
         async with self._pool.connection() as connection:
             count = await (await connection.execute(_COUNT, (principal.id, worker))).fetchall()
             lost = await (await connection.execute(_LOST, (principal.id, worker))).fetchall()
@@ -233,7 +241,7 @@ class Leases:
     async def release(
         self, principal: Principal, worker: str, execution_ids: Sequence[UUID] | None
     ) -> list[UUID]:
-        """Give back what the worker holds of these, or all (None). Says what was given back."""
+        """Release those of these executions that the worker holds, or all if None. Returns them."""
         params = {
             "owner": principal.id,
             "worker": worker,
@@ -250,12 +258,13 @@ class Leases:
         fences: Mapping[UUID, int | None] | None = None,
         others: bool = False,
     ) -> list[UUID]:
-        """Give back these, each with the version of the last wake-up that the worker dealt with.
+        """Release executions, each with the last woken version that the worker has seen.
 
-        What came after that, or None, which says that there is work left, lets another claim it at
-        once. ``fences``: of each the fence of the claim that is meant, so that a repeated release
-        leaves a later claim alone; None: whatever claim it is. ``others``: also give back all else
-        that it holds, such later claims too, as if there were work left. Says what was given back.
+        An execution can be claimed again at once if it was woken after that version, or if the
+        version is None, which means that there is work left. ``fences`` has the fences of the
+        claims to release, so that a repeated release does not end a later claim. None releases any.
+        ``others``: also release everything else that the worker holds, including later claims, as
+        if there were work left. Returns the released executions.
         """
         known = fences or {}
         params = {
@@ -270,24 +279,24 @@ class Leases:
         return [row[0] for row in await self._rows(_RELEASE_AT, params)]
 
     async def renew(self, owner: str, worker: str, lease: timedelta) -> datetime:
-        """Let the worker's lease run for this long from now. Gives its end, in UTC."""
+        """Let the worker's lease end after this time from now. Returns its end, in UTC."""
         return _moment(await self._rows(_RENEW, (owner, worker, lease)))
 
     async def take_over(
         self, owner: str, worker: str, lease: timedelta, stream: UUID | None
     ) -> datetime:
-        """Renew the lease, and let this stream keep it from now on; None: none, the worker asks.
+        """Renew the lease, and let this stream renew it from now on. None: no stream, it polls.
 
-        One that kept it before is told so when it next wants to. Gives the lease's end, in UTC.
+        The stream before finds out at its next :meth:`keep`. Returns the end of the lease, in UTC.
         """
         return _moment(await self._rows(_TAKE_OVER, (owner, worker, lease, stream)))
 
     async def shorten(
         self, owner: str, worker: str, expires_at: datetime, grace: timedelta
     ) -> bool:
-        """Let the lease end after ``grace`` if that is sooner, and say whether it was.
+        """Let the lease end after ``grace`` if that is sooner. Returns whether it was.
 
-        Only if it still ends at ``expires_at``, so that nobody has renewed it since.
+        Does nothing if the lease no longer ends at ``expires_at``, because then it was renewed.
         """
         params = {
             "owner": owner,
@@ -298,40 +307,40 @@ class Leases:
         return bool(await self._rows(_SHORTEN, params))
 
     async def candidates(
-        self, queues: Sequence[str], limit: int, but: Iterable[UUID] = ()
+        self, queues: Sequence[str], limit: int, exclude: Iterable[UUID] = ()
     ) -> list[tuple[UUID, str]]:
-        """Give executions that can be claimed at this moment, as it seems, with their queues.
+        """Return executions that can probably be claimed, with their queues.
 
-        ``but``: leave these out.
+        Those in ``exclude`` are left out.
         """
-        params = {"queues": list(queues), "limit": limit, "but": list(but)}
+        params = {"queues": list(queues), "limit": limit, "exclude": list(exclude)}
         return [(row[0], row[1]) for row in await self._rows(_CANDIDATES, params)]
 
     async def claimable(self, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
-        """Give those that nobody holds and that there is something to do on, with their queues."""
+        """Return those that no worker holds and that have work to do, with their queues."""
         return [(row[0], row[1]) for row in await self._rows(_CLAIMABLE, (list(ids),))]
 
     async def held(self, owner: str, worker: str) -> list[UUID]:
-        """Give the executions that the worker holds."""
+        """Return the executions that the worker holds."""
         return [row[0] for row in await self._rows(_HELD, (owner, worker))]
 
-    async def woken(self, owner: str, worker: str) -> dict[UUID, int]:
-        """Give what the worker holds, with the version of the last wake-up of each."""
+    async def woken_versions(self, owner: str, worker: str) -> dict[UUID, int]:
+        """Return the executions that the worker holds, with their woken versions."""
         return dict(await self._rows(_WOKEN, (owner, worker)))
 
-    async def next_end(self) -> float | None:
-        """Give the seconds until the first lease of what is held runs out, None if there is none.
+    async def next_expiry(self) -> float | None:
+        """Return the seconds until the next lease of a worker with executions ends, if any.
 
-        As a rule it is renewed before that.
+        The lease is usually renewed before that.
         """
-        [[seconds]] = await self._rows(_NEXT_END, ())
+        [[seconds]] = await self._rows(_NEXT_EXPIRY, ())
         return None if seconds is None else float(seconds)
 
-    async def forget(self) -> None:
-        """Delete leases that ran out an hour ago and hold nothing, and what such workers lost."""
+    async def delete_expired(self) -> None:
+        """Delete leases without executions that ended an hour ago, and their lost holds."""
         async with self._pool.connection() as connection:
-            await connection.execute(_FORGET)
-            await connection.execute(_FORGET_LOST)
+            await connection.execute(_DELETE_EXPIRED)
+            await connection.execute(_DELETE_LOST)
 
     async def _rows(self, statement: LiteralString, params: Any) -> list[Any]:
         connection: AsyncConnection[Any]

@@ -1,4 +1,4 @@
-"""Claims of workers that poll: each is answered as soon as there is something to say."""
+"""Claims by long polling: a poll is answered as soon as there is something to report."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,27 +11,27 @@ import structlog
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
-from application.workers.dispatcher import FREEING
+from application.workers.dispatcher import CLAIMABLE_AFTER
 from application.workers.leases import Grant, Leases
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
-LOOK_EVERY = 1.0
-# A busy log must not make every poll look all the time.
-LOOK_AT_MOST_EVERY = 0.01
-MOST_NEWS = 500
+CHECK_EVERY = 1.0
+# So that a busy log does not make every poll query the database all the time.
+MIN_CHECK_INTERVAL = 0.01
+MAX_WAKE_UPS = 500
 
 
-class Poll(NamedTuple):
-    """``lost``: what the worker takes for its own, and is not any more."""
+class PollResult(NamedTuple):
+    """``lost``: executions that the worker believes it holds, and no longer holds."""
 
     grants: list[Grant]
     lost: list[UUID]
 
 
 class LongPolling:
-    """One for a process. Raises psycopg errors if the database is away."""
+    """Answers polls. Raises psycopg errors if the database is unavailable."""
 
     def __init__(self, leases: Leases, reader: Reader, tail: EventTail) -> None:
         self._leases = leases
@@ -49,15 +49,17 @@ class LongPolling:
         wait: timedelta,
         holding: Mapping[UUID, int | None] | None,
         trace: str | None = None,
-    ) -> Poll:
-        """Claim up to ``limit`` executions, waiting for the first of them; keeps the lease.
+    ) -> PollResult:
+        """Claim up to ``limit`` executions. Waits for the first of them, and renews the lease.
 
-        ``holding``: what the worker knows that it holds, with the version of the last wake-up of
-        which it knows, None if it need not be told of more. What has a later one, and what else it
-        holds, because an answer was lost, is given like a claim; what it holds no longer is
-        ``lost``. News of what it knows that it holds does not count to the limit, so that a worker
-        which can take nothing more hears of what it has by a limit of 0. A server that is ending
-        answers at once. Raises UnavailableError or OverloadedError.
+        ``holding`` has the executions that the worker believes it holds, with the woken version
+        that it has seen, None if it does not wait for the execution. The answer has these among the
+        grants: executions that were woken since, and executions that the worker holds but does not
+        name, because an earlier answer was lost. Those that it no longer holds are ``lost``.
+
+        Woken executions do not count towards the limit, so a worker without capacity can poll with
+        a limit of 0. A server that is ending answers at once. Raises UnavailableError or
+        OverloadedError.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
@@ -65,27 +67,29 @@ class LongPolling:
         if holding is None:
             expires_at = await self._leases.renew(principal.id, worker, lease)
         else:
-            # It hears of everything by its polls, so a stream that is still open is none of its.
+            # A worker that polls no longer uses a stream, so one that is still open ends.
             expires_at = await self._leases.take_over(principal.id, worker, lease, None)
         renewed_at = clock()
         while True:
-            # Fixed before it is looked, so that nothing falls between the two.
+            # Read before the database is queried, so that no event is missed in between.
             position = self._tail.position
-            news, grants, lost = await self._told(principal.id, worker, limit, holding, expires_at)
+            wake_ups, grants, lost = await self._changes(
+                principal.id, worker, limit, holding, expires_at
+            )
             wanted = limit - len(grants)
             if wanted and await self._leases.candidates(queues, 1):
                 grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
             left = until - clock()
-            if news or grants or lost or left <= 0 or self._tail.draining:
-                return Poll(news + grants, lost)
-            longest = min(left, LOOK_EVERY, third)
-            await self._tail.happens(_frees, after=position, seconds=longest)
-            await asyncio.sleep(LOOK_AT_MOST_EVERY)
+            if wake_ups or grants or lost or left <= 0 or self._tail.draining:
+                return PollResult(wake_ups + grants, lost)
+            longest = min(left, CHECK_EVERY, third)
+            await self._tail.wait_for(_may_be_claimable, after=position, seconds=longest)
+            await asyncio.sleep(MIN_CHECK_INTERVAL)
             if clock() - renewed_at >= third:
                 expires_at = await self._leases.renew(principal.id, worker, lease)
                 renewed_at = clock()
 
-    async def _told(
+    async def _changes(
         self,
         owner: str,
         worker: str,
@@ -93,14 +97,14 @@ class LongPolling:
         holding: Mapping[UUID, int | None] | None,
         expires_at: datetime,
     ) -> tuple[list[Grant], list[Grant], list[UUID]]:
-        """Give news of what the worker knows, what else it holds, and what it holds no longer."""
+        """Return woken executions, those that the worker does not name, and the lost ones."""
         if holding is None:
             return [], [], []
-        held = await self._leases.woken(owner, worker)
-        news = [id_ for id_, woken in held.items() if _is_news(holding, id_, woken)]
+        held = await self._leases.woken_versions(owner, worker)
+        wake_ups = [id_ for id_, woken in held.items() if _woke_since(holding, id_, woken)]
         unknown = [id_ for id_ in held if id_ not in holding]
         return (
-            await self._grants(news[:MOST_NEWS], expires_at),
+            await self._grants(wake_ups[:MAX_WAKE_UPS], expires_at),
             await self._grants(unknown[:limit], expires_at),
             [id_ for id_ in holding if id_ not in held],
         )
@@ -111,18 +115,18 @@ class LongPolling:
             try:
                 execution = await self._reader.execution(id_)
             except DAMAGE as error:
-                # Nobody can work on it, and the others must not wait for it.
-                _log.error("held_but_damaged", id=str(id_), error=str(error))
+                # No worker can work on it, and the others must not wait for it.
+                _log.error("held_execution_damaged", id=str(id_), error=str(error))
                 continue
             if execution is not None and not execution.state.final:
                 grants.append(Grant(execution, execution.fence, expires_at))
         return grants
 
 
-def _is_news(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
+def _woke_since(holding: Mapping[UUID, int | None], id_: UUID, woken: int) -> bool:
     seen = holding.get(id_)
     return seen is not None and woken > seen
 
 
-def _frees(event: LoggedEvent) -> bool:
-    return isinstance(event.recorded.event, FREEING)
+def _may_be_claimable(event: LoggedEvent) -> bool:
+    return isinstance(event.recorded.event, CLAIMABLE_AFTER)

@@ -1,4 +1,4 @@
-"""One worker's open stream: the messages to it, and what it holds as far as they told."""
+"""The open stream of one worker: its messages, and the executions that they reported as held."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ MAILBOX = 10_000
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Held by this worker: newly claimed, or already when the stream was opened."""
+    """This worker holds an execution, by a new claim or from before the stream was opened."""
 
     grant: Grant
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """An approval of an execution held was resolved by ``event``. ``ordinal`` names it."""
+    """An approval of a held execution was resolved by ``event``. ``ordinal`` is the approval's."""
 
     event: LoggedEvent
     execution: Execution
@@ -34,19 +34,19 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Happened(msgspec.Struct, frozen=True):
-    """A timer of an execution held fired, a signal came for it, or a child of it ended."""
+    """A held execution was woken: a timer fired, a signal came, or a child ended."""
 
     event: LoggedEvent
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """An execution held was ended by someone else."""
+    """A held execution was ended by somebody else."""
 
     execution_id: UUID
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """An execution held is another's now."""
+    """A held execution was claimed by another worker."""
 
     execution_id: UUID
 
@@ -55,14 +55,14 @@ Message = Claim | Resolved | Happened | Ended | Lost
 
 
 class Held(NamedTuple):
-    """``busy``: it needs the worker now, and so counts to the capacity."""
+    """A hold. ``busy``: the execution can make progress, so it counts towards the capacity."""
 
     fence: int
     busy: bool
 
 
 class WorkerStream:
-    """One open subscription, with what its worker holds."""
+    """One open subscription, with the executions that its worker holds."""
 
     def __init__(
         self,
@@ -90,31 +90,31 @@ class WorkerStream:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Whose it is: the owner and the worker."""
+        """The owner and the name of the worker."""
         return self.principal.id, self.worker
 
     @property
     def room(self) -> int:
-        """How many more executions that need it now the worker takes."""
+        """How many more busy executions the worker can take."""
         return max(self.capacity - self.busy, 0)
 
     def send(self, message: Message) -> None:
-        """Put a message into the mailbox; one that overflows ends the stream."""
+        """Put a message into the mailbox. If the mailbox is full, the stream is closed."""
         if self.mailbox.qsize() >= MAILBOX:
-            # Whoever reads this slowly is better served by what stands when it comes back.
+            # When the worker reconnects, it gets the current states instead of old messages.
             _log.warning("assignments_too_slow", worker=self.worker)
             self.close()
         elif not self.closed:
             self.mailbox.put_nowait(message)
 
     def close(self) -> None:
-        """Let the stream end after what is in the mailbox."""
+        """Let the stream end after the messages in the mailbox."""
         if not self.closed:
             self.closed = True
             self.mailbox.put_nowait(None)
 
     def keep(self, execution: Execution) -> None:
-        """Note that it is held, and whether it needs the worker now."""
+        """Note that the worker holds an execution, and whether the execution is busy."""
         busy = execution.workable
         before = self.held.get(execution.id)
         self.busy += busy - (before is not None and before.busy)
@@ -122,7 +122,7 @@ class WorkerStream:
         self._holders[execution.id] = self
 
     def drop(self, execution_id: UUID) -> bool:
-        """Forget it; False if it was not held."""
+        """Remove a hold. False if the execution was not held."""
         held = self.held.pop(execution_id, None)
         if held is None:
             return False
@@ -130,8 +130,8 @@ class WorkerStream:
         self._forget(execution_id)
         return True
 
-    def forget_all(self) -> None:
-        """Let nothing be told to it any more."""
+    def remove_holds(self) -> None:
+        """Remove all holds from the dispatcher's table, so that events no longer come here."""
         for execution_id in self.held:
             self._forget(execution_id)
 
@@ -140,7 +140,7 @@ class WorkerStream:
             del self._holders[execution_id]
 
     def claim(self, execution: Execution) -> None:
-        """Tell the worker that it holds this, if it has not been told of this very claim."""
+        """Send a claim to the worker, unless it was sent before."""
         before = self.held.get(execution.id)
         if before is not None and before.fence > execution.fence:
             return

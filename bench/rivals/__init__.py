@@ -1,6 +1,7 @@
-"""One lifecycle, start, step, approval, decision, step, complete, written with several libraries.
+"""One lifecycle (start, step, approval, decision, step, complete) with several libraries.
 
-Each has two small modules. ``NAME_worker`` runs as a process of its own, as in production: it
-holds the lifecycle. ``NAME_side`` is what the measuring process knows of it, in the shape of
-:class:`bench.rivals.contender.Contender`. What measures knows nothing else.
+Each library has two small modules. ``NAME_worker`` has the lifecycle and runs as a separate
+process, as in production. ``NAME_side`` implements ``contender.Contender`` for the measuring
+process, which knows nothing else of the library. Only ``bench.lifecycle`` and ``bench.__main__``
+import from here.
 """

@@ -1,8 +1,8 @@
-"""A worker's two pipes: what it reports to the measuring process, and what that tells it.
+"""A worker's two pipes: one for its reports to the measuring process, one for commands from it.
 
-A report is one line, ``what lifecycle nanoseconds more``, of the clock that all processes share. A
-command is one line on standard input. Its end is the end of the worker: a worker whose measuring
-process is gone does not stay.
+A report is one line, ``what lifecycle nanoseconds more``, with the time of a clock that all
+processes share. A command is one line on standard input. When standard input is closed the worker
+ends, so it does not outlive the measuring process.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ NONE = "-"
 
 
 class Channel:
-    """The worker's end of both pipes, whose descriptor is the first argument of its command."""
+    """The worker's end of both pipes. The file descriptor for reports is the first argument."""
 
     def __init__(self) -> None:
         self._reports = int(sys.argv[1])
         self._commands: asyncio.StreamReader | None = None
 
     def report(self, what: str, lifecycle: str = NONE, more: str = NONE) -> None:
-        """Say what has come about: a line this short is written whole, from any thread."""
+        """Send a report. Any thread may call it, because such a short line is written at once."""
         line = f"{what} {lifecycle} {time.perf_counter_ns()} {more}\n"
         os.write(self._reports, line.encode())
 
-    async def told_to_go(self) -> None:
-        """Say that all is loaded, and wait for the word to begin."""
+    async def wait_for_start(self) -> None:
+        """Report that everything is loaded, and wait for the command to start."""
         self._commands = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self._commands or asyncio.StreamReader()),
@@ -37,7 +37,7 @@ class Channel:
         await self._commands.readline()
 
     async def commands(self) -> AsyncIterator[list[str]]:
-        """Give each command as its words, until the measuring process ends or lets go."""
-        assert self._commands is not None, "told_to_go comes first"
+        """Yield each command as a list of words, until standard input is closed."""
+        assert self._commands is not None, "wait_for_start comes first"
         async for line in self._commands:
             yield line.decode().split()

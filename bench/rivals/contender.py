@@ -1,4 +1,4 @@
-"""What the measuring process has to know of a library: the one shape of all of them."""
+"""The interface of all libraries for the measuring process."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,27 +10,27 @@ from bench.rivals.worker import Worker
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a contender does its work.
+class Workspace:
+    """What a contender gets for one measurement.
 
-    ``database``: the connection string of an empty database. ``directory``: its own, for files.
-    ``environment``: the virtual environment of the rivals. ``waits``: to be called with a lifecycle
-    that waits for its decision, where the worker does not report that itself. ``told``: what a
-    worker said beside its reports, by lifecycle.
+    ``database``: the connection string of an empty database. ``directory``: for its files.
+    ``environment``: the virtual environment of the rivals. ``waits``: call it with a lifecycle that
+    waits for its decision, if the worker does not report that itself. ``details``: the fourth words
+    of the workers' reports, by lifecycle.
     """
 
     database: str
     directory: Path
     environment: Path
     waits: Callable[[str], None]
-    told: dict[str, str]
+    details: dict[str, str]
 
 
 class Contender(Protocol):
-    """A library with its server, if it has one, running. Lifecycles are named by UUIDs.
+    """A library, with its server running if it has one. Lifecycles are named by UUIDs.
 
-    ``worker``: the module that is a worker. ``stands_by``: whether a second worker can be at work
-    while the first one is, and takes nothing of it. ``server``: the process ids of its server.
+    ``worker``: the module of the worker. ``stands_by``: whether a second worker can run at the same
+    time without taking work of the first. ``server``: the process ids of its server.
     """
 
     worker: str
@@ -39,19 +39,19 @@ class Contender(Protocol):
     versions: dict[str, str]
 
     def arguments(self) -> Sequence[str]:
-        """Give what a new worker is to be told on its command line."""
+        """Return the command-line arguments of a new worker."""
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:
         """Start a lifecycle."""
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:
-        """Say yes to a lifecycle that waits."""
+        """Grant the approval of a waiting lifecycle."""
 
     async def unfinished(self) -> int:
-        """Count the lifecycles that are not completed by the library's own books."""
+        """Count the lifecycles that are not completed, according to the library."""
 
     async def since_lease(self) -> float | None:
-        """Give the seconds since the lease of a worker that is gone ran out; None: no leases."""
+        """Return the seconds since the lease of a dead worker ended, None without leases."""
 
 
-Open = Callable[[Place], AbstractAsyncContextManager[Contender]]
+Open = Callable[[Workspace], AbstractAsyncContextManager[Contender]]

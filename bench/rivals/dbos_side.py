@@ -1,4 +1,4 @@
-"""DBOS as a contender: a library on PostgreSQL, and a client that sends the decision."""
+"""DBOS: a library on PostgreSQL, and a client that sends the decision."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,17 +9,17 @@ from urllib.parse import quote
 from dbos import DBOSClient
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 UNFINISHED = ["PENDING", "ENQUEUED", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 class DbosSide:
-    """No server. Lifecycles are started in the worker, as by an application's own endpoint."""
+    """There is no server. Lifecycles are started in the worker, as in an application's endpoint."""
 
     worker = "bench.rivals.dbos_worker"
-    # A worker takes over when it is launched, what another of its name had left.
+    # A worker takes over the work of an earlier one of the same name when it is launched.
     stands_by = False
     server: Sequence[int] = ()
 
@@ -30,9 +30,9 @@ class DbosSide:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
-        """Say where the database is; the first worker makes its tables."""
-        side = cls(_url(place.database))
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
+        """Use the database. The first worker creates the tables."""
+        side = cls(_url(workspace.database))
         try:
             yield side
         finally:
@@ -40,11 +40,11 @@ class DbosSide:
                 side._client.destroy()
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its database."""
+        """Return the worker's database."""
         return [self._url]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:
-        """Have the worker start a workflow."""
+        """Let the worker start a workflow."""
         worker.tell(lifecycle)
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is notified
@@ -63,14 +63,14 @@ class DbosSide:
         return None
 
     def _connected(self) -> DBOSClient:
-        # Not before there are tables.
+        # Only now, because the tables must exist.
         if self._client is None:
             self._client = DBOSClient(system_database_url=self._url, system_database_pool_size=20)
         return self._client
 
 
 def _url(conninfo: str) -> str:
-    """Give a connection string as the URL that SQLAlchemy takes."""
+    """Convert a connection string to a URL for SQLAlchemy."""
     fields = conninfo_to_dict(conninfo)
     user, host, name = (quote(str(fields[key]), safe="") for key in ("user", "host", "dbname"))
     return f"postgresql://{user}@/{name}?host={host}&port={fields.get('port', 5432)}"

@@ -33,7 +33,7 @@ async def main() -> None:
         channel.report("done", name)
         return result
 
-    await channel.told_to_go()
+    await channel.wait_for_start()
     # A worker of the same name takes over when it is launched.
     await asyncio.to_thread(DBOS.launch)
     channel.report("ready")

@@ -1,7 +1,7 @@
-"""Measures one part of one contender, as a process in that contender's environment.
+"""Measures one part of one contender, in a process of the contender's environment.
 
-``python -m bench.rivals.drive CONTENDER PART`` with the rest as JSON on standard input. Prints a
-line of JSON for each thing measured.
+``python -m bench.rivals.drive CONTENDER PART``, with the other parameters as JSON on standard
+input. Prints each result as a line of JSON.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from typing import Any
 
 import psycopg
 
-from bench.rivals.contender import Open, Place
-from bench.rivals.parts import PARTS, Lab, Sizes
-from bench.rivals.worker import Board
+from bench.rivals.contender import Open, Workspace
+from bench.rivals.parts import PARTS, Measurement, Sizes
+from bench.rivals.worker import Reports
 
 CONTENDERS = {
     "placet": "bench.rivals.placet_side:PlacetSide",
@@ -37,23 +37,25 @@ async def main() -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
-    board = Board()
-    place = Place(
+    reports = Reports()
+    workspace = Workspace(
         given["database"],
         Path(given["directory"]),
         Path(given["environment"]),
-        board.waits,
-        board.told,
+        reports.waits,
+        reports.details,
     )
     module, _, side = CONTENDERS[name].partition(":")
     opens: Open = getattr(importlib.import_module(module), side).open
-    async with opens(place) as contender:
-        give({"versions": {**contender.versions, **_versions(place.database)}})
-        lab = Lab(contender, board, place.database, Sizes(**given["sizes"]), give)
+    async with opens(workspace) as contender:
+        give({"versions": {**contender.versions, **_versions(workspace.database)}})
+        measurement = Measurement(
+            contender, reports, workspace.database, Sizes(**given["sizes"]), give
+        )
         try:
-            await PARTS[part](lab)
+            await PARTS[part](measurement)
         except ExceptionGroup as errors:
-            # What was in flight at once fails at once, and for one reason.
+            # The lifecycles in flight all fail for the same reason, so the first error is enough.
             raise _first(errors) from None
 
 

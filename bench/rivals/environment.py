@@ -1,4 +1,4 @@
-"""The rivals' own virtual environment, made when it is first needed and when its pins change."""
+"""The virtual environment of the rivals. It is made when needed, and when the pins change."""
 
 import hashlib
 import shutil
@@ -16,7 +16,7 @@ INSTALL_WITHIN = 900
 
 
 class EnvironmentMissingError(Exception):
-    """The rivals can't be installed; the message says why."""
+    """The rivals can't be installed. The message says why."""
 
 
 def make() -> None:
@@ -31,14 +31,14 @@ def make() -> None:
 
 
 def make_node() -> None:
-    """Install the rivals' npm packages into the same folder. Raises EnvironmentMissingError."""
+    """Install the rivals' npm packages in the same folder. Raises EnvironmentMissingError."""
     npm = shutil.which("npm")
     if npm is None:
         raise EnvironmentMissingError("there is no npm; install Node.js")
     if _is_made("package", PACKAGE):
         return
     shutil.copy(PACKAGE, ENVIRONMENT)
-    # Scripts of packages only report that somebody installed them.
+    # The packages' install scripts only send usage reports.
     _run(npm, "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund")
     _note("package", PACKAGE)
 

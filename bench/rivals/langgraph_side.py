@@ -1,7 +1,7 @@
-"""LangGraph as a contender: checkpoints in PostgreSQL, and nobody who waits.
+"""LangGraph: checkpoints in PostgreSQL, and no process that waits.
 
-A decision is a call that runs the graph on from its checkpoint, in whichever process gets it. What
-that process had begun when it was killed is left as it is until somebody calls again.
+A decision is a call that continues the graph from its checkpoint, in the process that gets the
+call. If the process is killed, its work stays as it is until there is another call.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -9,42 +9,42 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Self
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 
 class LangGraphSide:
-    """No server: the worker is an application's process that takes the calls."""
+    """There is no server. The worker is an application's process that gets the calls."""
 
     worker = "bench.rivals.langgraph_worker"
     stands_by = True
     server: Sequence[int] = ()
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         names = ("langgraph", "langgraph-checkpoint-postgres")
         self.versions = {"LangGraph": version("langgraph"), names[1]: version(names[1])}
-        self._database = place.database
+        self._database = workspace.database
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
-        """Say where the database is."""
-        yield cls(place)
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
+        """Use the database."""
+        yield cls(workspace)
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its database."""
+        """Return the worker's database."""
         return [self._database]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:
-        """Have the worker run the graph up to its interrupt."""
+        """Let the worker run the graph up to its interrupt."""
         worker.tell("start", lifecycle)
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:
-        """Have the worker run the graph on."""
+        """Let the worker continue the graph."""
         worker.tell("resume", lifecycle)
 
     async def unfinished(self) -> int:
-        """Nothing is: a run is reported as done after its last checkpoint was committed."""
+        """None, because a run is reported as done after its last checkpoint was committed."""
         return 0
 
     async def since_lease(self) -> float | None:

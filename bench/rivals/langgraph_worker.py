@@ -45,7 +45,7 @@ async def main() -> None:
     builder.add_edge("prepare", "approve")
     builder.add_edge("approve", "act")
     builder.add_edge("act", END)
-    await channel.told_to_go()
+    await channel.wait_for_start()
     async with AsyncConnectionPool[Any](
         sys.argv[2], min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs=CONNECTION
     ) as pool:
@@ -56,7 +56,7 @@ async def main() -> None:
 
         async def invoke(name: str, given: State | Command[Any], reaches: str) -> None:
             config: RunnableConfig = {"configurable": {"thread_id": name}}
-            # So that each checkpoint is committed before the next node begins, as in the others.
+            # "sync" commits each checkpoint before the next node, as the other libraries do.
             await graph.ainvoke(given, config, durability="sync")
             channel.report(reaches, name)
 

@@ -1,4 +1,4 @@
-"""The parts of the measurement, the same for every contender. Each gives its figures as it goes.
+"""The parts of the measurement, the same for every contender. Each reports its figures at once.
 
 Latencies and durations are in seconds, memory in megabytes.
 """
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bench.rivals.contender import Contender
 from bench.rivals.usage import postgres, processor, proportional, resident, threads
-from bench.rivals.worker import Board, Worker
+from bench.rivals.worker import Reports, Worker
 
 T = TypeVar("T")
 Give = Callable[[dict[str, Any]], None]
@@ -24,17 +24,17 @@ IN_FLIGHT = 64
 SETTLE_WITHIN = 60.0
 MOMENT = (0.01, 0.02)
 WHILE = (1.5, 2.5)
-"""From how many seconds to how many, at random, so that no clock of a contender's beats in time."""
+"""A random time between these seconds, so that it does not match a contender's timers."""
 
 
 def fill_within(count: int) -> float:
-    """Give the seconds in which so many lifecycles have to be waiting."""
+    """Return the timeout in seconds until so many lifecycles are waiting."""
     return 60 + count / 20
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of each part. Seconds are of the part ``load``."""
+    """How many lifecycles each part has. The seconds are for the part ``load``."""
 
     idle: int = 200
     rested: int = 30
@@ -46,18 +46,18 @@ class Sizes:
 
 
 @dataclass
-class Lab:
-    """One contender on an empty database, with what its workers reported."""
+class Measurement:
+    """One contender on an empty database, with the reports of its workers."""
 
     contender: Contender
-    board: Board
+    reports: Reports
     database: str
     sizes: Sizes
     give: Give
 
     def worker(self) -> AbstractAsyncContextManager[Worker]:
         """Load a worker."""
-        return Worker.load(self.contender.worker, self.contender.arguments(), self.board)
+        return Worker.load(self.contender.worker, self.contender.arguments(), self.reports)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:
@@ -67,99 +67,101 @@ class Lab:
             yield worker
 
     async def waiting(self, worker: Worker) -> str:
-        """Begin a lifecycle and give it once it waits."""
+        """Begin a lifecycle, and return it once it waits."""
         lifecycle = str(uuid4())
         await self.contender.begin(lifecycle, worker)
-        await self.board.reached("waits", lifecycle)
+        await self.reports.reached("waits", lifecycle)
         return lifecycle
 
     async def woken(self, lifecycle: str, worker: Worker) -> float:
-        """Decide, and give the seconds from the call to the lifecycle's next line."""
+        """Decide, and return the seconds from the call to the lifecycle's next line."""
         called = time.perf_counter_ns()
         await self.contender.decide(lifecycle, worker)
-        return (await self.board.reached("woke", lifecycle) - called) / 1e9
+        return (await self.reports.reached("woke", lifecycle) - called) / 1e9
 
     async def whole(self, worker: Worker) -> tuple[float, float]:
-        """Run one to its end; give the seconds to its next line, and when its last was reached."""
+        """Run a lifecycle. Returns the seconds to its next line, and the time of its last one."""
         lifecycle = await self.waiting(worker)
         wake = await self.woken(lifecycle, worker)
-        return wake, await self.board.reached("done", lifecycle) / 1e9
+        return wake, await self.reports.reached("done", lifecycle) / 1e9
 
     async def settled(self) -> None:
-        """Wait until all that was begun is completed by the contender's own books."""
+        """Wait until all lifecycles are completed, according to the contender."""
         left = 0
         try:
             async with asyncio.timeout(SETTLE_WITHIN):
-                while left := await self.contender.unfinished():  # noqa: ASYNC110 - others' books
+                while left := await self.contender.unfinished():  # noqa: ASYNC110 - no event for it
                     await asyncio.sleep(0.005)
         except TimeoutError:
             msg = f"{left} lifecycles are not completed {SETTLE_WITHIN:g} s after their last line"
             raise AssertionError(msg) from None
 
 
-async def idle(lab: Lab) -> None:
-    """One lifecycle after the other, each decided a moment after it waits."""
-    await _one_by_one(lab, lab.sizes.idle, MOMENT)
+async def idle(measurement: Measurement) -> None:
+    """Run one lifecycle after the other, and decide each a moment after it waits."""
+    await _one_by_one(measurement, measurement.sizes.idle, MOMENT)
 
 
-async def rested(lab: Lab) -> None:
-    """The same, decided after a while in which nothing happened."""
-    await _one_by_one(lab, lab.sizes.rested, WHILE)
+async def rested(measurement: Measurement) -> None:
+    """Run the same, and decide after a while without activity."""
+    await _one_by_one(measurement, measurement.sizes.rested, WHILE)
 
 
-async def _one_by_one(lab: Lab, count: int, rest: tuple[float, float]) -> None:
-    async with lab.working() as worker:
+async def _one_by_one(measurement: Measurement, count: int, rest: tuple[float, float]) -> None:
+    async with measurement.working() as worker:
         for _ in range(20):
-            await lab.whole(worker)
+            await measurement.whole(worker)
         wakes = []
         for _ in range(count):
-            lifecycle = await lab.waiting(worker)
+            lifecycle = await measurement.waiting(worker)
             await asyncio.sleep(random.uniform(*rest))
-            wakes.append(await lab.woken(lifecycle, worker))
-            await lab.board.reached("done", lifecycle)
-        await lab.settled()
-    lab.give({"wakes": wakes})
+            wakes.append(await measurement.woken(lifecycle, worker))
+            await measurement.reports.reached("done", lifecycle)
+        await measurement.settled()
+    measurement.give({"wakes": wakes})
 
 
-async def load(lab: Lab) -> None:
-    """So many lifecycles in flight all the time, each decided as soon as it waits."""
-    async with lab.working() as worker:
-        begins = time.perf_counter() + lab.sizes.warm_seconds
-        ends = begins + lab.sizes.load_seconds
+async def load(measurement: Measurement) -> None:
+    """Keep many lifecycles in flight, and decide each as soon as it waits."""
+    async with measurement.working() as worker:
+        begins = time.perf_counter() + measurement.sizes.warm_seconds
+        ends = begins + measurement.sizes.load_seconds
 
         async def one_after_another() -> list[tuple[float, float]]:
             ran = []
             while time.perf_counter() < ends:
-                ran.append(await lab.whole(worker))
+                ran.append(await measurement.whole(worker))
             return ran
 
         async def used() -> dict[str, float]:
             await asyncio.sleep(begins - time.perf_counter())
-            before = await _processor(lab, worker)
+            before = await _processor(measurement, worker)
             await asyncio.sleep(ends - time.perf_counter())
-            after = await _processor(lab, worker)
+            after = await _processor(measurement, worker)
             return {name: after[name] - before[name] for name in after}
 
         async with asyncio.TaskGroup() as group:
             using = group.create_task(used())
             running = [group.create_task(one_after_another()) for _ in range(IN_FLIGHT)]
-        await lab.settled()
+        await measurement.settled()
     ran = [each for one in running for each in one.result()]
     wakes = [wake for wake, done in ran if begins <= done < ends]
-    lab.give({"wakes": wakes, "seconds": lab.sizes.load_seconds, "processor": using.result()})
+    measurement.give(
+        {"wakes": wakes, "seconds": measurement.sizes.load_seconds, "processor": using.result()}
+    )
 
 
-async def killed(lab: Lab) -> None:
-    """A worker killed with lifecycles waiting; all are decided at once; another completes them.
+async def killed(measurement: Measurement) -> None:
+    """Kill a worker with waiting lifecycles, and decide them all; a second worker completes them.
 
-    The other has everything loaded. It is at work already if the contender allows that beside the
-    first, and else begins at the kill.
+    The second worker has everything loaded. It runs already if the contender allows two workers at
+    a time; otherwise it starts when the first is killed.
     """
-    contender, board = lab.contender, lab.board
-    async with lab.worker() as first, lab.worker() as second:
+    contender, reports = measurement.contender, measurement.reports
+    async with measurement.worker() as first, measurement.worker() as second:
         await first.go()
-        await lab.whole(first)
-        waiting = await at_once(lab.sizes.killed, lambda: lab.waiting(first))
+        await measurement.whole(first)
+        waiting = await at_once(measurement.sizes.killed, lambda: measurement.waiting(first))
         if contender.stands_by:
             await second.go()
         await asyncio.sleep(0.5)
@@ -169,42 +171,42 @@ async def killed(lab: Lab) -> None:
         deciding = iter(waiting)
         await at_once(len(waiting), lambda: contender.decide(next(deciding), second))
         for lifecycle in waiting:
-            await board.reached("done", lifecycle)
-        await lab.settled()
+            await reports.reached("done", lifecycle)
+        await measurement.settled()
         took = time.perf_counter() - began
         after = await contender.since_lease()
         if begins is not None:
             await begins
-    lab.give({"killed": len(waiting), "seconds": took, "after_lease": after})
+    measurement.give({"killed": len(waiting), "seconds": took, "after_lease": after})
 
 
-async def waiting(lab: Lab) -> None:
-    """More and more lifecycles waiting: what memory that takes, and how soon one is woken then."""
-    async with lab.working() as worker:
-        await lab.whole(worker)
-        before = await _memory(lab, worker)
-        lab.give({"waiting": 0, **before})
+async def waiting(measurement: Measurement) -> None:
+    """Let more and more lifecycles wait, and measure the memory and the latency of a wake-up."""
+    async with measurement.working() as worker:
+        await measurement.whole(worker)
+        before = await _memory(measurement, worker)
+        measurement.give({"waiting": 0, **before})
         held: list[str] = []
-        for size in lab.sizes.waiting:
+        for size in measurement.sizes.waiting:
             missing = size - len(held)
             began = time.perf_counter()
             async with asyncio.timeout(fill_within(missing)):
-                held += await at_once(missing, lambda: lab.waiting(worker))
+                held += await at_once(missing, lambda: measurement.waiting(worker))
             took = time.perf_counter() - began
-            after = await _memory(lab, worker)
+            after = await _memory(measurement, worker)
             random.shuffle(held)
             wakes = []
-            for _ in range(lab.sizes.decided):
+            for _ in range(measurement.sizes.decided):
                 lifecycle = held.pop()
                 await asyncio.sleep(random.uniform(*MOMENT))
-                wakes.append(await lab.woken(lifecycle, worker))
-                await lab.board.reached("done", lifecycle)
+                wakes.append(await measurement.woken(lifecycle, worker))
+                await measurement.reports.reached("done", lifecycle)
             filled = {"filled": missing, "fill_seconds": took}
-            lab.give({"waiting": size, **after, **filled, "wakes": wakes})
+            measurement.give({"waiting": size, **after, **filled, "wakes": wakes})
 
 
 async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
-    """Do it so many times, as many at once as are in flight under load."""
+    """Call ``make`` so many times, with IN_FLIGHT calls at a time."""
     made: list[T] = []
     left = iter(range(count))
 
@@ -217,7 +219,7 @@ async def at_once(count: int, make: Callable[[], Awaitable[T]]) -> list[T]:
     return made
 
 
-PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
+PARTS: dict[str, Callable[[Measurement], Awaitable[None]]] = {
     "idle": idle,
     "rested": rested,
     "load": load,
@@ -226,19 +228,19 @@ PARTS: dict[str, Callable[[Lab], Awaitable[None]]] = {
 }
 
 
-async def _memory(lab: Lab, worker: Worker) -> dict[str, Any]:
+async def _memory(measurement: Measurement, worker: Worker) -> dict[str, Any]:
     return {
         "worker": resident([worker.pid]),
         "threads": threads(worker.pid),
-        "server": resident(lab.contender.server),
-        "postgres": proportional(await postgres(lab.database)),
+        "server": resident(measurement.contender.server),
+        "postgres": proportional(await postgres(measurement.database)),
     }
 
 
-async def _processor(lab: Lab, worker: Worker) -> dict[str, float]:
+async def _processor(measurement: Measurement, worker: Worker) -> dict[str, float]:
     return {
         "worker": processor([worker.pid]),
-        "server": processor(lab.contender.server),
-        "PostgreSQL": processor(await postgres(lab.database)),
+        "server": processor(measurement.contender.server),
+        "PostgreSQL": processor(await postgres(measurement.database)),
         "client": processor([os.getpid()]),
     }

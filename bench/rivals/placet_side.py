@@ -1,4 +1,4 @@
-"""Placet as a contender: a server, and people who start and decide through the client."""
+"""Placet: a server, and clients that start lifecycles and decide."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +9,7 @@ from typing import Self
 import psycopg
 
 import placet
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 from bench.stack import Stack, stack
 
@@ -19,17 +19,17 @@ _SINCE_LEASE = "SELECT extract(epoch FROM clock_timestamp() - min(expires_at)) F
 
 
 class PlacetSide:
-    """A server of its own. That a lifecycle waits is what an approver's stream says."""
+    """Runs a server. An approver's stream reports that a lifecycle waits."""
 
     worker = "bench.rivals.placet_worker"
     stands_by = True
 
     def __init__(
-        self, place: Place, server: Stack, clients: Sequence[placet.Client], engine: str
+        self, workspace: Workspace, server: Stack, clients: Sequence[placet.Client], engine: str
     ) -> None:
         self.server = [server.process.pid]
         self.versions = {"Placet": version("placet-server")}
-        self._place = place
+        self._workspace = workspace
         self._stack = server
         self._operator, self._approver = clients
         self._engine = engine
@@ -38,10 +38,10 @@ class PlacetSide:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
-        """Start the server, and follow what waits."""
-        with stack(place.directory, database_url=place.database) as server:
-            # API keys as in production, which are looked up, unlike tokens of development.
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
+        """Start the server, and follow the pending approvals."""
+        with stack(workspace.directory, database_url=workspace.database) as server:
+            # API keys as in production. The server looks them up, unlike development tokens.
             operator = server.create_token("operator", "OPERATOR")
             approver = server.create_token("approver", "APPROVER", ["finance"])
             engine = server.create_token("engine", "ENGINE")
@@ -50,7 +50,7 @@ class PlacetSide:
                     await opened.enter_async_context(placet.Client(server.url, token))
                     for token in (operator, approver)
                 ]
-                side = cls(place, server, clients, engine)
+                side = cls(workspace, server, clients, engine)
                 following = asyncio.create_task(side._follow())
                 try:
                     yield side
@@ -59,7 +59,7 @@ class PlacetSide:
                     await asyncio.wait([following])
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its server, its token, and how long its loss is waited for."""
+        """Return the worker's server, its token and its grace."""
         return [self._stack.url, self._engine, str(GRACE_SECONDS)]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is assigned
@@ -67,19 +67,19 @@ class PlacetSide:
         await self._operator.start("lifecycle", {"n": 1}, id=lifecycle)
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is told
-        """Grant what the stream showed."""
+        """Grant the approval from the stream."""
         accepted = await self._approver.grant(self._pending.pop(lifecycle))
         self._position = str(accepted.position)
 
     async def unfinished(self) -> int:
-        """Count what is not completed, as of the last decision."""
+        """Count the executions that are not completed, as of the last decision."""
         where = placet.ExecutionFilter(state=UNFINISHED)
         page = await self._operator.executions(where, first=0, count=True, at_least=self._position)
         return page.total_count or 0
 
     async def since_lease(self) -> float | None:
-        """Ask the database, by its clock. The worker that is gone has the oldest lease."""
-        async with await psycopg.AsyncConnection.connect(self._place.database) as connection:
+        """Query the database, by its clock. The dead worker has the oldest lease."""
+        async with await psycopg.AsyncConnection.connect(self._workspace.database) as connection:
             row = await (await connection.execute(_SINCE_LEASE)).fetchone()
         assert row is not None
         return float(row[0])
@@ -90,4 +90,4 @@ class PlacetSide:
             async for message in messages:
                 if message.approval is not None:
                     self._pending[message.approval.execution_id] = message.approval
-                    self._place.waits(message.approval.execution_id)
+                    self._workspace.waits(message.approval.execution_id)

@@ -1,4 +1,4 @@
-"""The lifecycle as a workflow of Placet. Arguments: address, token, seconds of grace."""
+"""The lifecycle as a workflow of Placet. Arguments: URL, token, grace in seconds."""
 
 import asyncio
 import sys
@@ -31,7 +31,7 @@ async def main() -> None:
         channel.report("done", run.execution_id)
         return result
 
-    await channel.told_to_go()
+    await channel.wait_for_start()
     async with engine:
         channel.report("ready")
         async for _ in channel.commands():

@@ -1,4 +1,4 @@
-"""The measuring process of one part, run in its contender's environment and ended for certain."""
+"""Runs the measuring process of one part in its contender's environment, and always ends it."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ PART_WITHIN = 240.0
 END_WITHIN = 60.0
 LONGEST_LINE = 2**26
 LAST_WORDS = 2_000
-# Settings of these in the caller's shell are none of ours.
+# Environment variables with these prefixes are not passed on.
 _NOT_HANDED_ON = (
     "DBOS",
     "LANGCHAIN",
@@ -37,13 +37,13 @@ Figures = dict[str, Any]
 
 
 class PartError(Exception):
-    """A part could not be measured; the message says why."""
+    """A part could not be measured. The message says why."""
 
 
 async def measured(
     python: str, contender: str, part: str, database: str, sizes: Sizes
 ) -> AsyncIterator[Figures]:
-    """Measure one part and give its figures as they come. Raises PartError."""
+    """Measure one part, and yield its figures as they come. Raises PartError."""
     within = PART_WITHIN + sum(map(fill_within, sizes.waiting)) * (part == "waiting")
     with tempfile.TemporaryDirectory(prefix="placet-bench-") as directory:
         log = Path(directory) / "log"
@@ -61,7 +61,7 @@ async def measured(
                 stderr=errors,
                 cwd=ROOT,
                 limit=LONGEST_LINE,
-                # Ctrl-C is for us alone, who then end it in order.
+                # So that Ctrl-C reaches this process alone, which then ends the other in order.
                 start_new_session=True,
                 env={k: v for k, v in os.environ.items() if not k.startswith(_NOT_HANDED_ON)},
             )
@@ -79,19 +79,19 @@ async def measured(
         finally:
             await _end(process)
         if code != 0:
-            said = log.read_text(errors="replace").strip() or "nothing"
-            print(said[-LAST_WORDS:], file=sys.stderr)
-            raise PartError(f"ended with {code} and said: {said.splitlines()[-1]}")
+            output = log.read_text(errors="replace").strip() or "nothing"
+            print(output[-LAST_WORDS:], file=sys.stderr)
+            raise PartError(f"ended with {code} and said: {output.splitlines()[-1]}")
 
 
 async def _end(process: Process) -> None:
-    """End the process with all that it started, in order if that can be."""
+    """End the process and its child processes, in order if possible."""
     if process.returncode is not None:
         return
     try:
-        family = psutil.Process(process.pid).children(recursive=True)
+        children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
-        family = []
+        children = []
     process.terminate()
     try:
         async with asyncio.timeout(END_WITHIN):
@@ -99,7 +99,7 @@ async def _end(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-    for left in family:
-        # An id that another process has by now is not taken for the one that had it.
+    for left in children:
+        # psutil checks that the process id was not reused.
         with suppress(psutil.NoSuchProcess):
             left.kill()

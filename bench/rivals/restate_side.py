@@ -1,4 +1,4 @@
-"""Restate as a contender: its server, which keeps a store of its own, and its HTTP ingress."""
+"""Restate: its server, which has its own storage, and its HTTP ingress."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from bench.rivals.contender import Place
+from bench.rivals.contender import Workspace
 from bench.rivals.worker import Worker
 
 READY_WITHIN = 60.0
@@ -29,25 +29,31 @@ _MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
 class RestateSide:
-    """The server calls the worker, and goes on calling until another is at its address."""
+    """The server calls the worker, and repeats the call until a worker answers at its address."""
 
     worker = "bench.rivals.restate_worker"
     stands_by = False
 
     def __init__(
-        self, place: Place, server: int, ports: Sequence[int], session: aiohttp.ClientSession
+        self,
+        workspace: Workspace,
+        server: int,
+        ports: Sequence[int],
+        session: aiohttp.ClientSession,
     ) -> None:
         self.server = [server]
-        package = json.loads((place.environment / MODULES / PACKAGE / "package.json").read_text())
+        package = json.loads(
+            (workspace.environment / MODULES / PACKAGE / "package.json").read_text()
+        )
         self.versions = {"Restate": package["version"], "restate-sdk": version("restate-sdk")}
-        self._place = place
+        self._workspace = workspace
         self._ingress, self._admin, self._worker = (f"http://127.0.0.1:{port}" for port in ports)
         self._session = session
         self._registered: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Place) -> AsyncIterator[Self]:
+    async def open(cls, workspace: Workspace) -> AsyncIterator[Self]:
         """Start the server."""
         ingress, admin, nodes, worker = _free_ports(4)
         settings = {
@@ -59,14 +65,16 @@ class RestateSide:
             "RESTATE_DISABLE_TELEMETRY": "true",
             "RESTATE_LOG_FILTER": "warn",
         }
-        # One connection for each decision that is on its way at once.
+        # One connection for each decision in flight.
         connector = aiohttp.TCPConnector(limit=100)
         async with aiohttp.ClientSession(connector=connector) as session:
-            with _server(place, {name: str(value) for name, value in settings.items()}) as server:
-                yield cls(place, server, (ingress, admin, worker), session)
+            with _server(
+                workspace, {name: str(value) for name, value in settings.items()}
+            ) as server:
+                yield cls(workspace, server, (ingress, admin, worker), session)
 
     def arguments(self) -> Sequence[str]:
-        """Tell the worker its port."""
+        """Return the worker's port."""
         return [self._worker.rpartition(":")[2]]
 
     async def begin(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is called
@@ -78,7 +86,7 @@ class RestateSide:
 
     async def decide(self, lifecycle: str, worker: Worker) -> None:  # noqa: ARG002 - it is told
         """Resolve the awakeable that the worker reported."""
-        awakeable = self._place.told.pop(lifecycle)
+        awakeable = self._workspace.details.pop(lifecycle)
         await self._post(f"{self._ingress}/restate/awakeables/{awakeable}/resolve", "granted")
 
     async def unfinished(self) -> int:
@@ -91,7 +99,7 @@ class RestateSide:
         return None
 
     async def _register(self) -> None:
-        """Make the worker known, as soon as server and worker answer."""
+        """Register the worker, as soon as server and worker answer."""
         async with asyncio.timeout(READY_WITHIN):
             while True:
                 try:
@@ -111,16 +119,16 @@ class RestateSide:
 
 
 @contextmanager
-def _server(place: Place, settings: dict[str, str]) -> Iterator[int]:
-    """Run a server, and give its process id. It is the package's binary without its wrapper."""
+def _server(workspace: Workspace, settings: dict[str, str]) -> Iterator[int]:
+    """Run the server, and yield its process id. It is the package's binary, without its wrapper."""
     system, machine = platform.system().lower(), platform.machine()
     package = f"{PACKAGE}-{system}-{_MACHINES.get(machine, machine)}"
-    binary = place.environment / MODULES / package / "bin" / "restate-server"
-    place.directory.mkdir(parents=True, exist_ok=True)
+    binary = workspace.environment / MODULES / package / "bin" / "restate-server"
+    workspace.directory.mkdir(parents=True, exist_ok=True)
     with (
-        (place.directory / "server.log").open("wb") as log,
+        (workspace.directory / "server.log").open("wb") as log,
         subprocess.Popen(
-            [binary, "--no-logo", "--base-dir", place.directory / "data"],
+            [binary, "--no-logo", "--base-dir", workspace.directory / "data"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -138,7 +146,7 @@ def _server(place: Place, settings: dict[str, str]) -> Iterator[int]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Give ports that were free a moment ago."""
+    """Return ports that were free a moment ago."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))

@@ -32,7 +32,7 @@ async def main() -> None:
         channel.report("done", name)
         return result
 
-    await channel.told_to_go()
+    await channel.wait_for_start()
     config = Config()
     config.bind = [f"127.0.0.1:{sys.argv[2]}"]
     config.errorlog = "-"

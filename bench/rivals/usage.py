@@ -1,4 +1,4 @@
-"""What processes take: memory in megabytes, processor time in seconds."""
+"""The resources of processes: memory in megabytes, CPU time in seconds."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,15 +10,15 @@ MB = 1_000_000
 
 
 def resident(pids: Iterable[int]) -> float:
-    """Add up what is in memory of processes that have little in common."""
+    """Return the resident memory of processes that share little memory."""
     return sum(psutil.Process(pid).memory_info().rss for pid in pids) / MB
 
 
 def proportional(pids: Iterable[int]) -> float:
-    """Add up what is in memory of processes that share much, which counts once in all.
+    """Return the memory of processes that share much of it. Shared memory counts once.
 
-    Where the system does not tell, what is shared does not count. A process that has ended
-    meanwhile takes nothing.
+    If the system does not report that, shared memory does not count. Processes that have ended
+    count as 0.
     """
     total = 0
     for pid in pids:
@@ -29,7 +29,7 @@ def proportional(pids: Iterable[int]) -> float:
 
 
 def processor(pids: Iterable[int]) -> float:
-    """Add up the processor time of processes and of those children of theirs that have ended."""
+    """Return the CPU time of processes, with those of their children that have ended."""
     total = 0.0
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -44,7 +44,7 @@ def threads(pid: int) -> int:
 
 
 async def postgres(database: str) -> list[int]:
-    """Give the process ids of the PostgreSQL server of a database, which runs on this machine."""
+    """Return the process ids of the PostgreSQL server of a database, which runs on this machine."""
     async with await psycopg.AsyncConnection.connect(database) as connection:
         backend = psutil.Process(connection.info.backend_pid)
         first = backend.parent()

@@ -1,4 +1,4 @@
-"""A worker's process, seen by the measuring process, and the board of what workers reported."""
+"""A worker process, as the measuring process sees it, and the reports of all workers."""
 
 import asyncio
 import os
@@ -11,25 +11,25 @@ from bench.rivals.channel import NONE
 
 
 class WorkerError(Exception):
-    """A worker ended by itself."""
+    """A worker ended unexpectedly."""
 
 
-class Board:
-    """When which lifecycle came to which point, in nanoseconds; each is asked for once.
+class Reports:
+    """When each lifecycle reached which point, in nanoseconds. Each report is read once.
 
     The points are ``waits``, at the decision; ``woke``, on the line after it; ``done``, on the
-    last line. What is reported again, by a replay say, changes nothing before it was asked for.
+    last line. A repeated report, for example by a replay, changes nothing until it was read.
     """
 
     def __init__(self) -> None:
-        self.told: dict[str, str] = {}
+        self.details: dict[str, str] = {}
         self._reached: dict[tuple[str, str], asyncio.Future[int]] = {}
         self._broken: WorkerError | None = None
 
     def note(self, what: str, lifecycle: str, at: int, more: str = NONE) -> None:
-        """Take a report; ``more`` is kept as what was told of it."""
+        """Store a report. ``more`` is stored among the details."""
         if more != NONE:
-            self.told[lifecycle] = more
+            self.details[lifecycle] = more
         reached = self._future(what, lifecycle)
         if not reached.done():
             reached.set_result(at)
@@ -39,7 +39,7 @@ class Board:
         self.note("waits", lifecycle, time.perf_counter_ns())
 
     async def reached(self, what: str, lifecycle: str) -> int:
-        """Wait until a lifecycle has come to a point. Raises WorkerError if no worker is left."""
+        """Wait until a lifecycle has reached a point. Raises WorkerError if a worker has failed."""
         if self._broken is not None:
             raise self._broken
         try:
@@ -48,12 +48,12 @@ class Board:
             self._reached.pop((what, lifecycle), None)
 
     def fail(self, error: WorkerError) -> None:
-        """Have everybody who waits, now or later, get this error."""
+        """Raise this error in everything that waits, now or later."""
         self._broken = error
         for reached in self._reached.values():
             if not reached.done():
                 reached.set_exception(error)
-                # Nobody may be waiting for it.
+                # Read it, because maybe nothing waits for it.
                 reached.exception()
 
     def _future(self, what: str, lifecycle: str) -> asyncio.Future[int]:
@@ -64,11 +64,11 @@ class Board:
 
 
 class Worker:
-    """One worker process. Its reports go to the board until it is ended."""
+    """One worker process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, board: Board) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, reports: Reports) -> None:
         self._process = process
-        self._board = board
+        self._reports = reports
         self._name = str(process.pid)
         self._ended = False
 
@@ -80,47 +80,47 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def load(
-        cls, module: str, arguments: Sequence[str], board: Board
+        cls, module: str, arguments: Sequence[str], reports: Reports
     ) -> AsyncIterator["Worker"]:
-        """Start a worker that has everything loaded and does nothing yet; end it afterwards."""
+        """Start a worker that loads everything and then waits. End it after the block."""
         reads, writes = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, str(writes), *arguments),
                 stdin=asyncio.subprocess.PIPE,
-                # What it prints must not get among our results.
+                # Its output must not be mixed with the results.
                 stdout=sys.stderr,
                 pass_fds=[writes],
             )
         finally:
             os.close(writes)
-        worker = cls(process, board)
+        worker = cls(process, reports)
         reading = asyncio.create_task(worker._read(reads))
         try:
-            await worker._said("loaded")
+            await worker._wait_for_report("loaded")
             yield worker
         finally:
             await worker._end()
             await reading
 
     async def go(self) -> None:
-        """Have it begin its work, and wait until it has."""
+        """Let the worker start, and wait until it has."""
         self.tell("go")
-        await self._said("ready")
+        await self._wait_for_report("ready")
 
     def tell(self, *words: str) -> None:
-        """Send it a command."""
+        """Send the worker a command."""
         assert self._process.stdin is not None
         self._process.stdin.write((" ".join(words) + "\n").encode())
 
     async def kill9(self) -> None:
-        """Kill it without warning."""
+        """Kill the worker with SIGKILL."""
         self._ended = True
         self._process.kill()
         await self._process.wait()
 
-    async def _said(self, what: str) -> None:
-        await self._board.reached(what, self._name)
+    async def _wait_for_report(self, what: str) -> None:
+        await self._reports.reached(what, self._name)
 
     async def _read(self, pipe: int) -> None:
         reader = asyncio.StreamReader()
@@ -130,17 +130,17 @@ class Worker:
             )
             async for line in reader:
                 what, lifecycle, at, more = line.decode().split()
-                self._board.note(
+                self._reports.note(
                     what, self._name if lifecycle == NONE else lifecycle, int(at), more
                 )
             transport.close()
         if not self._ended:
             code = await self._process.wait()
-            self._board.fail(WorkerError(f"a worker ended by itself, with exit code {code}"))
+            self._reports.fail(WorkerError(f"a worker ended by itself, with exit code {code}"))
 
     async def _end(self) -> None:
         self._ended = True
         if self._process.returncode is None:
-            # A worker that holds thousands of lifecycles has no reason to give them back in order.
+            # Killed, because a worker with thousands of lifecycles would take long to end in order.
             self._process.kill()
         await self._process.wait()

@@ -1,4 +1,4 @@
-"""The read model of approvals: a row for each approval, rendered from the fold."""
+"""The read model of approvals: one row for each approval, made from the execution's state."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Approvals, found by status, who may decide, groups, workflow and words."""
+"""Queries for approvals, by status, by who may decide, by groups, workflow and text."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -42,11 +42,11 @@ _DECIDABLE = (
 
 
 class ApprovalFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds of all approvals of a page; None asks for nothing.
+    """Conditions that all approvals of a page meet. None is no condition.
 
-    Any of the statuses and workflows; ``groups``: a requirement names any of them.
-    ``decidable_by_viewer``: the viewer's decision would be taken now; False asks for the others.
-    ``deadline_before`` is exclusive. ``text`` is in the syntax of web searches.
+    One of the statuses and one of the workflows; a requirement names one of the ``groups``.
+    ``decidable_by_viewer``: whether the viewer can decide now. ``deadline_before`` is exclusive.
+    ``text`` is in the syntax of web searches.
     """
 
     statuses: tuple[ApprovalStatus, ...] | None = None
@@ -69,8 +69,8 @@ class ApprovalOrder(StrEnum):
 class ApprovalRow(msgspec.Struct, frozen=True):
     """An approval, and its execution without steps and approvals.
 
-    The execution is as it was at the last event of this approval: what never changes after the
-    start is right, the rest may be older than the page.
+    The execution is as it was at the last event of this approval. Only what never changes after the
+    start is sure to be current.
     """
 
     execution: Execution
@@ -85,7 +85,7 @@ class _Cursor(Cursor[ApprovalOrder], frozen=True):
 
 
 class ApprovalQuery:
-    """Pages of approvals, and the same rules asked of one approval."""
+    """Pages of approvals, and the same conditions for a single approval."""
 
     def __init__(self, pool: Pool, checkpoints: Checkpoints | None = None) -> None:
         self._query = PageQuery("approvals", APPROVALS.version, pool, checkpoints)
@@ -100,7 +100,7 @@ class ApprovalQuery:
         after: str | None = None,
         at_least: int | None = None,
     ) -> Page[ApprovalRow]:
-        """Give up to ``first`` approvals that the principal sees, after the cursor.
+        """Return up to ``first`` approvals that the principal sees, after the cursor.
 
         Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
         than 500 characters, and BehindError if the read model does not reach the position
@@ -131,7 +131,7 @@ class ApprovalQuery:
         execution: Execution,
         approval: Approval,
     ) -> bool:
-        """Say whether the approval would be in a page of the filter, were it in the tables."""
+        """Return whether the filter matches an approval that need not be in the tables yet."""
         if not _matches(principal, filter, execution, approval):
             return False
         if not filter.text or not filter.text.strip():
@@ -197,7 +197,7 @@ def _conditions(principal: Principal, wanted: ApprovalFilter) -> WhereClause:
 
 
 def _visible(conditions: WhereClause, principal: Principal) -> None:
-    """Say what :func:`domain.authorization.sees_approval` says."""
+    """Add the rule of :func:`domain.authorization.sees_approval`."""
     engine, approver = Role.ENGINE in principal.roles, Role.APPROVER in principal.roles
     if sees_all(principal) or (engine and principal.queues is None):
         return
@@ -218,7 +218,7 @@ def _visible(conditions: WhereClause, principal: Principal) -> None:
 
 
 def _decidable_by(conditions: WhereClause, principal: Principal, *, wanted: bool) -> None:
-    """Say what the rules of eligibility say, and that the viewer has not decided yet."""
+    """Add the rules of eligibility, and that the viewer has not decided yet."""
     if not may_decide(principal):
         conditions.add("false" if wanted else "true")
         return
@@ -253,8 +253,8 @@ def _seek(conditions: WhereClause, order: ApprovalOrder, after: str | None) -> N
                 **params,
             )
         case ApprovalOrder.DEADLINE_ASC if cursor.deadline is None:
-            # Said as an equality, because the planner judges a comparison of rows by its first
-            # column alone, and would expect nothing beyond infinity.
+            # An equality for the first column, because PostgreSQL's planner estimates a comparison
+            # of rows by its first column alone, and would expect no row beyond infinity.
             conditions.add(
                 "item.due = 'infinity' AND (item.requested_at, item.execution_id, item.ordinal)"
                 " > (%(after_instant)s, %(after_execution)s, %(after_ordinal)s)",

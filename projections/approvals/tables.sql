@@ -1,5 +1,5 @@
 -- name: tables
--- due is the deadline, and infinity where there is none, so that one comparison orders both.
+-- due is the deadline, or infinity if there is none, so that one comparison orders all rows.
 CREATE TABLE IF NOT EXISTS approvals (
     execution_id uuid NOT NULL,
     ordinal integer NOT NULL,
@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS approvals (
     body bytea NOT NULL,
     PRIMARY KEY (execution_id, ordinal)
 ) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
--- The words never change after the request, so a decision leaves their index alone.
+-- The text never changes after the request. It is in a separate table, so that a decision does not
+-- update its index.
 CREATE TABLE IF NOT EXISTS approval_terms (
     execution_id uuid NOT NULL,
     ordinal integer NOT NULL,

@@ -1,4 +1,4 @@
-"""The read model of executions: a row for each execution, rendered from the fold."""
+"""The read model of executions: one row for each execution, made from its state."""
 
 from collections.abc import Sequence
 from typing import Any

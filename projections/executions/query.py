@@ -1,4 +1,4 @@
-"""Executions, found by state, workflow, queue, initiator, labels and words."""
+"""Queries for executions, by state, workflow, queue, initiator, labels and text."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -27,9 +27,9 @@ from projections.querying.where_clause import WhereClause, storable
 
 
 class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds of all executions of a page; None asks for nothing.
+    """Conditions that all executions of a page meet. None is no condition.
 
-    Any of the states, workflows, queues and initiators, but all of the labels. The bounds of time
+    One of the states, workflows, queues and initiators, but all of the labels. The bounds of time
     are exclusive. ``text`` is in the syntax of web searches.
     """
 
@@ -73,7 +73,7 @@ class ExecutionQuery:
         after: str | None = None,
         at_least: int | None = None,
     ) -> Page[Execution]:
-        """Give up to ``first`` executions that the principal sees, after the cursor.
+        """Return up to ``first`` executions that the principal sees, after the cursor.
 
         Raises BadCursorError for a cursor of another order, BadFilterError for a text of more
         than 500 characters, and BehindError if the read model does not reach the position
@@ -131,7 +131,7 @@ def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:
 
 
 def _visible(conditions: WhereClause, principal: Principal) -> None:
-    """Say what :func:`domain.authorization.sees_execution` says."""
+    """Add the rule of :func:`domain.authorization.sees_execution`."""
     if sees_all(principal):
         return
     if Role.ENGINE not in principal.roles:

@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS executions (
     updated_at timestamptz NOT NULL,
     body bytea NOT NULL
 ) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
--- What seldom changes and is costly to index lies apart, so that an ordinary event leaves it alone.
+-- Labels and text seldom change and are costly to index. They are in a separate table, so that most
+-- events do not update their indexes.
 CREATE TABLE IF NOT EXISTS execution_terms (
     id uuid PRIMARY KEY,
     labels uuid[] NOT NULL,

@@ -1,4 +1,4 @@
-"""How far each read model has come, and waiting until it has come far enough."""
+"""The positions that the read models have reached, and waiting for a position."""
 
 import asyncio
 from collections import defaultdict
@@ -24,8 +24,9 @@ class _Waiter(NamedTuple):
 
 
 class Checkpoints:
-    """Told by the projector of this process, if there is one; else the database is asked.
+    """The checkpoints of all read models.
 
+    The projector of this process reports them. If another process projects, the database is polled.
     ``max_wait`` and ``poll`` are in seconds.
     """
 
@@ -35,22 +36,22 @@ class Checkpoints:
         self._lock = Lock()
         self._known: dict[str, int] = {}
         self._waiting: dict[str, list[_Waiter]] = defaultdict(list)
-        self._wanted = Event()
+        self._waiter_came = Event()
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, but none while somebody waits for a read model. For the projector."""
-        self._wanted.clear()
+        """Wait for some seconds, but not while a query waits. The projector calls it."""
+        self._waiter_came.clear()
         with self._lock:
             awaited = any(self._waiting.values())
         if not awaited:
-            self._wanted.wait(seconds)
+            self._waiter_came.wait(seconds)
 
-    def hurry(self) -> None:
+    def end_pause(self) -> None:
         """End a pause. Any thread may call it."""
-        self._wanted.set()
+        self._waiter_came.set()
 
     def reached(self, name: str, position: int) -> None:
-        """Take note that a read model has come to this position. Any thread may call it."""
+        """Note that a read model has reached a position. Any thread may call it."""
         with self._lock:
             self._known[name] = position
             waiters = self._waiting[name]
@@ -61,29 +62,29 @@ class Checkpoints:
             try:
                 waiter.loop.call_soon_threadsafe(_finish, waiter.future)
             except RuntimeError:
-                # Its loop was closed meanwhile, so nobody waits any more.
+                # The waiter's event loop was closed meanwhile.
                 continue
 
     async def wait(
         self, pool: AsyncConnectionPool[AsyncConnection[Any]], name: str, position: int
     ) -> None:
-        """Wait until a read model has come to ``position``. Raises BehindError if it takes long."""
+        """Wait until a read model has reached a position. Raises BehindError after ``max_wait``."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._max_wait
         while self._known.get(name, -1) < position:
             async with pool.connection() as connection:
                 cursor = await connection.execute(POSITIONS["read_one"], {"name": name})
                 row = await cursor.fetchone()
-            stands = 0 if row is None else row[0]
-            if stands >= position:
+            current = 0 if row is None else row[0]
+            if current >= position:
                 return
             left = until - loop.time()
             if left <= 0:
-                msg = f"{name} stands at {stands} and did not reach {position} in time"
+                msg = f"{name} is at {current} and did not reach {position} in time"
                 raise BehindError(msg)
-            await self._told(loop, name, position, min(left, self._poll))
+            await self._wait_for_notice(loop, name, position, min(left, self._poll))
 
-    async def _told(
+    async def _wait_for_notice(
         self, loop: asyncio.AbstractEventLoop, name: str, position: int, longest: float
     ) -> None:
         waiter = _Waiter(position, loop, loop.create_future())
@@ -91,7 +92,7 @@ class Checkpoints:
             if self._known.get(name, -1) >= position:
                 return
             self._waiting[name].append(waiter)
-        self.hurry()
+        self.end_pause()
         try:
             await asyncio.wait([waiter.future], timeout=longest)
         finally:

@@ -1,8 +1,8 @@
-"""The words by which executions and approvals are found.
+"""The text by which executions and approvals are found.
 
-Documents and queries go through the same replacement of signs, because PostgreSQL's parser takes
-``PO-4711`` for a word and a negative number, ``a/b`` for the name of a file, drops what looks like
-a tag, and takes 15 seconds to read 256 KiB of words that are joined by underscores.
+The same punctuation is replaced in documents and queries. Otherwise PostgreSQL's parser reads
+``PO-4711`` as a word and a negative number, and ``a/b`` as the name of a file; it drops what looks
+like a tag, and takes 15 seconds for 256 KiB of words that are joined by underscores.
 """
 
 import re
@@ -13,11 +13,11 @@ from domain.approvals.state import Approval
 from domain.execution.state import Execution
 from projections.querying.keyset_pages import BadFilterError
 
-# A tsvector holds 1 MiB at most. It takes less than three times the bytes of a text without the
-# signs that are replaced here, so a document never reaches that limit.
+# A tsvector can have 1 MiB at most. Without the punctuation that is replaced here, it takes less
+# than three times the bytes of the text, so a document never reaches that limit.
 MAX_BYTES = 256 * 1024
 
-# A word of a query holds some 2,000 bytes at most, and a character takes up to four.
+# A word of a query can have some 2,000 bytes at most, and a character takes up to four.
 MAX_QUERY = 500
 
 _SIGNS = "\x00/\\@<>&_"
@@ -27,7 +27,7 @@ _INNER_HYPHEN = re.compile(r"(?<=[^\s\"])-")
 
 
 def execution_text(execution: Execution) -> str:
-    """Give the document of an execution: workflow, labels, and titles and payloads of approvals.
+    """Return the document of an execution: workflow, labels, and titles and payloads of approvals.
 
     The titles come before the payloads, so that a large payload does not hide a later title.
     """
@@ -36,14 +36,14 @@ def execution_text(execution: Execution) -> str:
 
 
 def approval_text(execution: Execution, approval: Approval) -> str:
-    """Give the document of an approval: workflow and labels, its title and its payload."""
+    """Return the document of an approval: workflow and labels, its title and its payload."""
     return _document(_about(execution), _title(approval), _payload(approval))
 
 
 def query_text(text: str) -> str:
-    """Give a query, in the syntax of ``websearch_to_tsquery``, that fits the documents.
+    """Return a query for ``websearch_to_tsquery``, with the same replacements as in documents.
 
-    Raises BadFilterError for one of more than 500 characters.
+    Raises BadFilterError for a query of more than 500 characters.
     """
     if len(text) > MAX_QUERY:
         msg = f"text has {len(text)} characters, the limit is {MAX_QUERY}"
@@ -69,7 +69,7 @@ def _payload(approval: Approval) -> Iterator[str]:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """Give the names and values of a JSON value; true, false and null are no words."""
+    """Yield the names, strings and numbers of a JSON value."""
     match value:
         case str():
             yield value

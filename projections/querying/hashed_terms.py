@@ -1,7 +1,7 @@
-"""Terms: hashes under which rows are found by exact names of any length.
+"""Terms: hashes of names, to find rows by exact names of any length.
 
-An index entry of PostgreSQL holds some 2,700 bytes, which a label can exceed; a hash never does,
-and holds any character.
+An index entry of PostgreSQL can have some 2,700 bytes, and a label may be longer. A hash is always
+short, and works for names with any character.
 """
 
 import json
@@ -26,38 +26,38 @@ def term(kind: Kind, *names: str) -> UUID:
     try:
         named = msgspec.json.encode((kind, *names))
     except UnicodeEncodeError:
-        # Half a surrogate pair, from a client's question: escaped, it is the name of no row.
+        # Half a surrogate pair, from a client's query. Escaped, it matches no row.
         named = json.dumps((kind, *names)).encode()
     return UUID(bytes=blake2b(named, digest_size=16).digest())
 
 
 def person_term(person: str) -> UUID:
-    """Give the term of a person, whatever the person has to do with the row."""
+    """Return the term of a person. The column that has it says in which role."""
     return term("person", person)
 
 
 def label_terms(labels: Iterable[Label]) -> list[UUID]:
-    """Give a term for each pair of name and value."""
+    """Return one term for each label, of its name and value."""
     return [term("label", label.name, label.value) for label in labels]
 
 
 def group_terms(groups: Iterable[str]) -> list[UUID]:
-    """Give the terms under which approvals are found that name one of the groups."""
+    """Return the terms of approvals whose policy names one of the groups."""
     return [term("group", group) for group in groups]
 
 
 def eligible_terms(principal: Principal) -> list[UUID]:
-    """Give the terms under which approvals are found whose policy names the principal."""
+    """Return the terms of approvals whose policy names the principal or one of its groups."""
     return [*group_terms(sorted(principal.groups)), term("user", principal.id)]
 
 
 def decided_term(person: str) -> UUID:
-    """Give the term under which approvals are found that the person decided."""
+    """Return the term of approvals that the person has decided."""
     return term("decided", person)
 
 
 def audience(approval: Approval) -> list[UUID]:
-    """Give the terms of all who see the approval as approvers."""
+    """Return the terms of everyone who may see the approval as an approver."""
     requirements = approval.policy.requirements
     return [
         *group_terms(dict.fromkeys(name for r in requirements for name in r.groups)),
@@ -67,7 +67,7 @@ def audience(approval: Approval) -> list[UUID]:
 
 
 def barred(execution: Execution, approval: Approval) -> list[UUID]:
-    """Give the terms of all who may not decide, or not again, although the policy names them."""
+    """Return the terms of those who may not decide, although the policy may name them."""
     people = [decision.by.id for decision in approval.decisions]
     if not approval.policy.allow_initiator:
         people += [execution.initiator.id, approval.requested_by.id]
@@ -77,5 +77,5 @@ def barred(execution: Execution, approval: Approval) -> list[UUID]:
 
 
 def array(terms: Iterable[UUID]) -> str:
-    """Write terms as the text of a PostgreSQL ``uuid[]``, for arrays of arrays of any length."""
+    """Return terms as the text of a ``uuid[]``, because the rows have arrays of any length."""
     return "{" + ",".join(map(str, terms)) + "}"

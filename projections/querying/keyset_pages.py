@@ -1,4 +1,4 @@
-"""Pages by keyset: a cursor holds the sort key of its row, so a page costs the same anywhere."""
+"""Keyset pagination: a cursor has the sort key of its row, so every page costs the same."""
 
 from base64 import b64decode, urlsafe_b64encode
 from datetime import datetime
@@ -15,7 +15,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 class Cursor(
     msgspec.Struct, Generic[Order], frozen=True, array_like=True, forbid_unknown_fields=True
 ):
-    """Base of cursors: the order, and then the sort key of the row."""
+    """The base class of cursors. The fields of a subclass are the sort key of the row."""
 
     order: Order
 
@@ -24,19 +24,19 @@ C = TypeVar("C", bound=Cursor[Any])
 
 
 class BadCursorError(ValueError):
-    """A cursor that was not given by a page in this order."""
+    """The cursor does not come from a page in this order."""
 
 
 class BadFilterError(ValueError):
-    """A filter that can't be asked; the message says why."""
+    """The filter is invalid. The message says why."""
 
 
 class BehindError(Exception):
-    """A read model that did not reach the position asked for in time."""
+    """The read model did not reach the requested position in time."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """``rows`` in their order, each with its cursor; true of the log up to ``position``."""
+    """Rows with their cursors. They reflect all events up to and including ``position``."""
 
     rows: list[T]
     cursors: list[str]
@@ -46,13 +46,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 def encode_cursor(cursor: Cursor[Any]) -> str:
-    """Write a cursor as opaque text."""
+    """Encode a cursor as opaque text."""
     return urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
 
 
 def decode_cursor(text: str, kind: type[C], order: object) -> C:
-    """Read a cursor back. Raises BadCursorError if it is not one of this kind and order."""
-    msg = f"the cursor {text[:100]!r} was not given by a page in the order {order}"
+    """Decode a cursor. Raises BadCursorError if it is not of this kind and order."""
+    msg = f"the cursor {text[:100]!r} does not come from a page in the order {order}"
     try:
         data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor: C = msgspec.json.decode(data, type=kind)
@@ -66,7 +66,7 @@ def decode_cursor(text: str, kind: type[C], order: object) -> C:
 def page_of(
     rows: list[T], cursors: list[str], *, first: int, after: str | None, position: int
 ) -> Page[T]:
-    """Make a page of ``first`` rows out of one more, which tells whether there is a next page."""
+    """Make a page of ``first`` rows. One more row means that there is a next page."""
     return Page(
         rows=rows[:first],
         cursors=cursors[:first],

@@ -1,4 +1,4 @@
-"""What the queries of all read models share: one statement for rows and position, and a count."""
+"""The statements of all page queries: rows and position together, and a count."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString
@@ -18,7 +18,7 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 class PageQuery:
-    """The rows of one read model, under the name ``item`` in all conditions."""
+    """Queries of one read model. In all conditions, its table has the alias ``item``."""
 
     def __init__(
         self, name: LiteralString, version: int, pool: Pool, checkpoints: Checkpoints | None
@@ -37,9 +37,10 @@ class PageQuery:
         limit: int,
         at_least: int | None,
     ) -> tuple[int, list[bytes]]:
-        """Give the position and, true of just that, the bodies of up to ``limit`` rows in order.
+        """Return the position of the read model, and the bodies of up to ``limit`` rows in order.
 
-        Raises BehindError if the read model does not reach ``at_least`` in time.
+        One statement reads both, so the rows reflect exactly that position. Raises BehindError if
+        the read model does not reach ``at_least`` in time.
         """
         if at_least is not None:
             await self._checkpoints.wait(self._pool, self._name, at_least)
@@ -54,9 +55,9 @@ class PageQuery:
         )
         branches = [SQL("({}{}{})").format(select, where, limited) for where in conditions.each()]
         statement = SQL(
-            "SELECT stands.position, page.body FROM projection_positions AS stands"
+            "SELECT checkpoint.position, page.body FROM projection_positions AS checkpoint"
             " LEFT JOIN (SELECT * FROM ({}) AS branches {}) AS page ON true"
-            " WHERE stands.name = {} AND stands.version = {} ORDER BY {}"
+            " WHERE checkpoint.name = {} AND checkpoint.version = {} ORDER BY {}"
         ).format(
             SQL(" UNION ALL ").join(branches),
             limited,
@@ -69,12 +70,12 @@ class PageQuery:
             raise self._unusable()
         position: int = found[0][0]
         if at_least is not None and position < at_least:
-            msg = f"{self._name} fell back to {position}; the database lost what it had"
+            msg = f"{self._name} went back to position {position}; the database has lost commits"
             raise BehindError(msg)
         return position, [body for _, body in found if body is not None]
 
     async def count(self, conditions: WhereClause) -> int | None:
-        """Count the rows exactly up to 10,000; None if there are more."""
+        """Count the rows. None if there are more than 10,000."""
         limited = SQL(" LIMIT {}").format(Literal(COUNTED + 1))
         branches = [
             SQL("(SELECT 1 FROM {} AS item WHERE {}{})").format(
@@ -96,7 +97,7 @@ class PageQuery:
         return None if number > COUNTED else number
 
     async def holds(self, condition: LiteralString, params: dict[str, Any]) -> bool:
-        """Ask the database whether a condition on values alone holds."""
+        """Evaluate a condition on parameters alone in the database."""
         [(answer,)] = await self._fetch(SQL("SELECT {}").format(SQL(condition)), params)
         return bool(answer)
 
@@ -108,7 +109,7 @@ class PageQuery:
 
     async def _fetch(self, statement: Composed, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
-            # Not prepared: a plan has to know the values, since few of them are alike.
+            # Not prepared, because a good plan depends on the values.
             try:
                 cursor = await connection.execute(statement, params, prepare=False)
             except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:

@@ -11,8 +11,8 @@ _MARK = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def statements(package: str, file_name: str) -> dict[str, LiteralString]:
-    """Give the named parts of a file of a package."""
+    """Return the statements of a file in a package, by name."""
     text = files(package).joinpath(file_name).read_text("utf-8")
     _, *parts = _MARK.split(text)
-    # The text is part of the program, as a literal is: nothing that anybody sent is in it.
+    # The text is part of the program, like a literal. It contains no input.
     return cast("dict[str, LiteralString]", dict(zip(parts[::2], parts[1::2], strict=True)))

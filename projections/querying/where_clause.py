@@ -1,19 +1,19 @@
-"""Conditions of a query, collected with their parameters."""
+"""The WHERE clause of a query: conditions and their parameters."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString, Self
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
-# Beyond this many values of a column one branch for each costs more than it saves.
+# With more values of a column than this, one branch for each costs more than it saves.
 _MAX_BRANCHES = 10
 
 
 class WhereClause:
-    """Conditions that all hold, and the alternatives of one column.
+    """Conditions that must all hold, and alternative values of one column.
 
-    A column that may have one of a few values gives a branch of the query for each, so that each
-    can follow an index in the order asked for and stop early; ``= ANY`` can't.
+    If a column may have one of a few values, the query gets one branch for each value. Each branch
+    can then read an index in the requested order and stop early, which ``= ANY`` can't.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class WhereClause:
         return self
 
     def one_of(self, name: LiteralString, values: Iterable[Any]) -> Self:
-        """Ask that the column ``name`` has one of the values."""
+        """Add the condition that a column has one of the values."""
         column = Identifier("item", name)
         parameter = f"{name}_{len(self.params)}"
         distinct = list(dict.fromkeys(values))
@@ -48,7 +48,7 @@ class WhereClause:
         return self
 
     def each(self) -> list[Composed]:
-        """Give a WHERE condition for each branch. No row is in two of them."""
+        """Return one condition for each branch. No row matches two of them."""
         common = self._all or [SQL("true")]
         branches: Sequence[Composable | None] = self._branches or [None]
         return [
@@ -58,7 +58,7 @@ class WhereClause:
 
 
 def storable(values: Iterable[str]) -> list[str]:
-    """Leave out texts that PostgreSQL can't hold, and that no row can have therefore."""
+    """Leave out texts that PostgreSQL can't store. No row can have them."""
     return [value for value in values if "\x00" not in value and _encodable(value)]
 
 

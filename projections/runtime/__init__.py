@@ -1,4 +1,5 @@
-"""How read models are kept: created, projected from the log, and rebuilt.
+"""How read models are created, projected from the log, and rebuilt.
 
-Imports ``domain`` and ``projections.querying``. The read models are handed to it.
+Imports ``domain``, ``application.event_store`` and ``projections.querying``. The read models are
+passed in, so it knows none of them, and can be changed without looking at them.
 """

@@ -1,4 +1,4 @@
-"""The connections of those who write read models."""
+"""Connections for writing read models."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from psycopg import Connection
 
 
 def connect(conninfo: str, *, application_name: str) -> Connection[Any]:
-    """Open a connection for one thread. Raises psycopg.OperationalError if there is none.
+    """Open a connection for one thread. Raises psycopg.OperationalError if that fails.
 
-    Commits do not wait for the disk: what a crash of the database takes back, it takes back
-    together with the position, and it is projected again. A server that is gone without a word
-    is noticed within some ten seconds.
+    Commits do not wait for the disk. If a crash of the database loses some, it loses the rows and
+    the position together, and the events are projected again. A server that no longer answers is
+    noticed within some ten seconds.
     """
     connection: Connection[Any] = Connection.connect(
         conninfo,
@@ -27,7 +27,7 @@ def connect(conninfo: str, *, application_name: str) -> Connection[Any]:
 
 
 def try_lock(connection: Connection[Any], purpose: str) -> bool:
-    """Take the session's advisory lock for a purpose in the current schema, if it is free."""
+    """Take a session's advisory lock for a purpose in the current schema, if it is free."""
     cursor = connection.execute(
         "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || %s, 0))",
         ["/placet/" + purpose],

@@ -1,4 +1,4 @@
-"""Reads the log, folds it, and hands what changed to read models that stand at one position."""
+"""Reads events, folds them, and returns the changes for read models at one position."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -22,11 +22,11 @@ _LOG = statements("projections.runtime", "log.sql")
 
 
 class PoisonedEventError(Exception):
-    """An event that can't be decoded or folded. Nothing after it can be projected."""
+    """An event can't be decoded or folded. Nothing after it can be projected."""
 
 
 class Folded(NamedTuple):
-    """What events of the log changed, up to ``position``, and the last head of each execution."""
+    """The changes by events up to ``position``, and the last head of each changed execution."""
 
     changes: list[Change]
     heads: list[Head]
@@ -44,11 +44,11 @@ class _Changing:
 
 
 class EventFeed:
-    """Projects the log into read models that all stand at ``position``.
+    """Reads and folds the log for read models that have all reached ``position``.
 
-    ``resume_at`` (monotonic seconds) is when to try again after something stopped it. What
-    ``recent`` has is taken from there, the rest from the log. ``states`` has the heads of the
-    executions that were folded last.
+    ``resume_at`` (monotonic seconds) is when to try again after an error. Events are taken from
+    ``recent`` if it has them, otherwise from the log. ``states`` has the heads of the executions
+    that were folded last.
     """
 
     def __init__(
@@ -68,10 +68,9 @@ class EventFeed:
     def read(
         self, connection: Connection[Any], *, limit: int = BATCH, upto: int | None = None
     ) -> Sequence[FoldedEvent]:
-        """Give up to ``limit`` events after the position, none beyond ``upto``.
+        """Return up to ``limit`` events after the position, up to ``upto`` inclusive.
 
-        Stops before the first that can't be decoded. Raises PoisonedEventError if that is the
-        first of all.
+        Stops before an event that can't be decoded. Raises PoisonedEventError if it is the first.
         """
         if (
             self._recent is not None
@@ -84,10 +83,9 @@ class EventFeed:
         return _decoded(cursor.execute(_LOG["after"], parameters, prepare=True))
 
     def fold(self, connection: Connection[Any], entries: Sequence[FoldedEvent]) -> Folded:
-        """Fold events that follow the position.
+        """Fold the events after the position.
 
-        Stops before the first that can't be folded. Raises PoisonedEventError if that is the
-        first of all, since nothing can be projected then.
+        Stops before an event that can't be folded. Raises PoisonedEventError if it is the first.
         """
         heads = self._heads_before(connection, entries)
         changes: dict[UUID, _Changing] = {}
@@ -116,11 +114,11 @@ class EventFeed:
         return Folded([change for change, _ in done], [head for _, head in done], position)
 
     def accept(self, folded: Folded) -> None:
-        """Go on from where the read models stand after writing."""
+        """Continue after events whose changes were written."""
         self.position = folded.position
         for head in folded.heads:
             if head.execution.state.final:
-                # Nothing follows but a retry, which is rare enough to read the log for.
+                # Only a retry can follow. It is so rare that the state can be read from the log.
                 self._states.drop(head.id)
             else:
                 self._states.put(head)
@@ -128,7 +126,7 @@ class EventFeed:
     def _heads_before(
         self, connection: Connection[Any], entries: Iterable[FoldedEvent]
     ) -> dict[UUID, Head | Exception | None]:
-        """Give the heads that the events follow; those not in memory are loaded together."""
+        """Return the heads before the events. Those not in memory are loaded together."""
         heads: dict[UUID, Head | Exception | None] = {}
         missing: dict[UUID, int] = {}
         for entry in entries:

@@ -1,4 +1,4 @@
-"""How far the read models are behind the log, and for how long."""
+"""Measures how many events, and for how long, the read models are behind the log."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ class _Mark(NamedTuple):
 
 
 class LagMonitor:
-    """Looks at the end of the log now and then, and remembers when it saw it first."""
+    """Reads the end of the log regularly, and notes when it first saw each end."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.events = dict.fromkeys(names, 0)
@@ -27,16 +27,16 @@ class LagMonitor:
         self._looked = -_INTERVAL
 
     def observe(
-        self, connection: Connection[Any], stands: Mapping[str, int], *, busy: bool = False
+        self, connection: Connection[Any], positions: Mapping[str, int], *, busy: bool = False
     ) -> dict[str, int]:
-        """Take note of where the read models stand; while ``busy``, four times a second at most."""
+        """Measure the lag of the read models. While ``busy``, at most four times a second."""
         now = time.monotonic()
         if busy and now - self._looked < _INTERVAL:
             return self.events
         self._looked = now
         cursor = connection.execute(_END, prepare=True)
         end = next(iter(cursor))[0]
-        for name, position in stands.items():
+        for name, position in positions.items():
             mark = self._marks.get(name)
             if mark is None or position >= mark.end:
                 mark = self._marks[name] = _Mark(end, now)

@@ -1,4 +1,4 @@
-"""What the projector tells Prometheus."""
+"""The metrics of the projector."""
 
 from prometheus_client import Counter, Gauge
 
@@ -14,7 +14,7 @@ LAG_SECONDS = Gauge(
 )
 STOPPED = Gauge(
     "placet_projection_stopped",
-    "1 while the read model stands still because an event can't be projected",
+    "1 while the read model is stopped because an event can't be projected",
     ["model"],
 )
 PROJECTED = Counter(

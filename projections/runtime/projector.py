@@ -1,4 +1,4 @@
-"""Keeps the read models up with the log: a thread with a connection of its own."""
+"""The projector: a thread that keeps the read models up to date, on its own connection."""
 
 import time
 from collections import defaultdict
@@ -22,25 +22,26 @@ POLL = 1.0
 RETRY = 10.0
 MAX_BACK_OFF = 5.0
 PACE = 0.05
-"""The seconds from one round to the next, while nobody waits and all of the log was read."""
+"""The seconds between rounds, unless a query waits or more of the log is left to read."""
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class _MovedError(Exception):
-    """A read model does not stand where this projector left it."""
+    """The position of a read model was changed by another process."""
 
 
 class Projector:
-    """Projects in a thread of its own, from :meth:`start` to :meth:`close`.
+    """Projects in a separate thread, from :meth:`start` to :meth:`close`.
 
-    ``leads`` says whether this process is the one that projects, of all on one database. Two at
-    once do no harm: a position moves only from where its projector left it.
+    ``leads`` returns whether this process is the leader; only the leader projects. Two projectors
+    at once are harmless, because a read model is written only if it is at the position that its
+    projector expects.
 
-    ``recent`` has what was appended lately. ``checkpoints`` is told where the read models
-    stand. ``poll`` is in seconds.
+    ``recent`` has the latest events. The positions that the read models reach are reported to
+    ``checkpoints``. ``poll`` is in seconds.
     """
 
     def __init__(
@@ -71,24 +72,24 @@ class Projector:
         self._more = False
 
     def start(self) -> None:
-        """Begin to project."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self, timeout: float = 10.0) -> None:
-        """End after the current batch, waiting up to ``timeout`` seconds for it."""
+        """Stop after the current batch. Waits up to ``timeout`` seconds for it."""
         self._closing.set()
         self._wake.set()
-        self._checkpoints.hurry()
+        self._checkpoints.end_pause()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
     def wake(self) -> None:
-        """Say that the log has grown. Any thread may call it."""
+        """Signal that there are new events. Any thread may call it."""
         self._wake.set()
 
     @property
     def lag(self) -> dict[str, int]:
-        """By how many positions each read model was behind the log at the last look."""
+        """By how many positions each read model was behind the log when it was last measured."""
         return self._lag.events
 
     def _run(self) -> None:
@@ -97,15 +98,15 @@ class Projector:
             try:
                 with connect(self._conninfo, application_name="placet-projector") as connection:
                     if self._recent is not None:
-                        # A server that took over may lack what was appended last.
+                        # After a failover, the new PostgreSQL may lack the latest events.
                         self._recent.forget()
                     self._open(connection)
                     back_off = 0.1
                     self._serve(connection)
             except _LOST as error:
-                log.warning("projector lost the database", error=str(error), retry_in=back_off)
-            except Exception:
-                log.exception("projector failed", retry_in=back_off)
+                _log.warning("projector_unreachable", error=str(error), retry_in=back_off)
+            except Exception:  # noqa: BLE001 - logged, and it goes on
+                _log.exception("projector_failed", retry_in=back_off)
             self._closing.wait(back_off)
             back_off = min(back_off * 2, MAX_BACK_OFF)
 
@@ -117,27 +118,27 @@ class Projector:
             busy = self._more = False
             leads = self._leads()
             if leads is not led or not leads or (self._unready and began >= self._reopen_at):
-                # Others project, or did until now; or a read model may have been rebuilt meanwhile.
+                # Another process projects, or did until now, or a read model may have been rebuilt.
                 self._open(connection)
             led = leads
             if leads:
                 try:
                     busy = self._round(connection)
                 except _MovedError:
-                    # Another process projects too, for as long as it has not noticed that it
-                    # does not lead any more.
+                    # Another process also projects, because it has not noticed yet that it is no
+                    # longer the leader.
                     self._open(connection)
                     busy = True
-            self._lag.observe(connection, self._stands(), busy=busy)
+            self._lag.observe(connection, self._positions(), busy=busy)
             if not busy:
-                # Whoever does not lead need not be woken.
+                # Only the leader needs to be woken by new events.
                 (self._wake if leads else self._closing).wait(self._poll)
             elif not self._more:
-                # What comes meanwhile is projected together, and an execution once for all of it.
+                # The events of the pause are projected together, so each execution is written once.
                 self._checkpoints.pause(max(began + PACE - time.monotonic(), 0.0))
 
     def _open(self, connection: Connection[Any]) -> None:
-        """Read where the read models stand, and forget the states of before."""
+        """Read the positions of the read models, and make new feeds for them."""
         found = connection.execute(POSITIONS["read"]).fetchall()
         at: dict[int, list[ReadModel]] = defaultdict(list)
         unready: dict[str, int] = {}
@@ -151,7 +152,7 @@ class Projector:
             at[position].append(model)
             self._checkpoints.reached(name, position)
         for name in unready.keys() - self._unready.keys():
-            log.error("read model of another version", model=name, do="placet-server rebuild")
+            _log.error("read_model_version_differs", model=name, do="placet-server rebuild")
         self._unready = unready
         self._reopen_at = time.monotonic() + RETRY
         kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
@@ -162,11 +163,11 @@ class Projector:
     def _feed(self, models: Sequence[ReadModel], position: int) -> EventFeed:
         return EventFeed(models, position, recent=self._recent)
 
-    def _stands(self) -> dict[str, int]:
+    def _positions(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
 
     def _round(self, connection: Connection[Any]) -> bool:
-        """Give each feed a turn. True if any of them got on."""
+        """Run one step of each feed. True if there was anything to do."""
         now = time.monotonic()
         ready = [feed for feed in self._feeds if feed.resume_at <= now]
         busy = [self._step(connection, feed) for feed in ready]
@@ -174,10 +175,10 @@ class Projector:
         return any(busy)
 
     def _step(self, connection: Connection[Any], feed: EventFeed) -> bool:
-        """Fold the next events and write what changed. True if there was anything to do.
+        """Fold the next events and write the changes. True if there was anything to do.
 
-        A read model that could not be written stays behind in a feed of its own. Raises
-        _MovedError if somebody else has moved one.
+        A read model that could not be written stays behind, in a separate feed. Raises _MovedError
+        if another process has changed the position of a read model.
         """
         ahead = [other.position for other in self._feeds if other.position > feed.position]
         try:
@@ -187,7 +188,7 @@ class Projector:
             folded = feed.fold(connection, entries)
         except _LOST:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of the log or the code stops the models
+        except Exception as error:  # noqa: BLE001 - logged; it stops the models of this feed
             self._stop(feed, error)
             return False
         self._more = self._more or len(entries) >= self._batch
@@ -196,7 +197,7 @@ class Projector:
                 written = model.write(connection, folded.changes, feed.position, folded.position)
             except _LOST:
                 raise
-            except Exception as error:  # noqa: BLE001 - the other models go on
+            except Exception as error:  # noqa: BLE001 - logged; the other models continue
                 feed.models.remove(model)
                 behind = self._feed([model], feed.position)
                 self._feeds.append(behind)
@@ -214,12 +215,12 @@ class Projector:
         return True
 
     def _stop(self, feed: EventFeed, error: Exception) -> None:
-        """Leave a feed alone for a while: the fault may be mended, but not by trying at once."""
+        """Log an error, and let the feed pause before it tries again."""
         feed.resume_at = time.monotonic() + RETRY
         for name in _names(feed):
             STOPPED.labels(name).set(1)
-            log.error(
-                "projection stopped",
+            _log.error(
+                "projection_stopped",
                 model=name,
                 position=feed.position,
                 error=f"{type(error).__name__}: {error}",
@@ -227,7 +228,7 @@ class Projector:
             )
 
     def _merge(self) -> None:
-        """Let feeds go on together that have come to the same position."""
+        """Merge feeds that have reached the same position."""
         merged: dict[tuple[int, bool], EventFeed] = {}
         now = time.monotonic()
         for feed in self._feeds:

@@ -1,4 +1,4 @@
-"""What every read model is: tables, and the rows that states render to."""
+"""The class of read models: tables, and a function that makes rows from states."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString
@@ -13,12 +13,12 @@ from projections.querying.sql_files import statements
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a run of events made of one execution.
+    """What a batch of events changed in one execution.
 
-    ``started``: the execution starts with them. ``requested`` has the ordinals of the approvals
-    that were requested in them. ``touched`` gives, for the ordinal of each approval that an event
-    was about, the state right after the last such event: so a row does not depend on where one run
-    ends and the next begins.
+    ``started``: whether its first event is among them. ``requested`` has the ordinals of the
+    approvals that were requested. ``touched`` has, for the ordinal of each approval that an event
+    was about, the state right after the last such event. So the row of an approval does not depend
+    on how the events are divided into batches.
     """
 
     after: Execution
@@ -28,10 +28,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class ReadModel:
-    """The tables of one read model in one schema, whichever the connection's search path names.
+    """The tables of one read model, in the schema of the connection's search path.
 
-    ``version`` counts the shapes that the tables have had. Raise it with any change to them or
-    to what is written to them: an older table is then rebuilt, not read.
+    ``version`` is the version of the tables. Raise it with every change to them or to what is
+    written to them. Tables of another version are rebuilt, and not read.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ReadModel:
         self._sql = statements(f"projections.{name}", "tables.sql")
 
     def create_tables(self, connection: Connection[Any]) -> None:
-        """Create the tables and the model's entry among the positions, where missing."""
+        """Create the tables and the row of the model's position, if they are missing."""
         connection.execute(self._sql["tables"])
         connection.execute(POSITIONS["register"], {"name": self.name, "version": self.version})
 
@@ -62,9 +62,9 @@ class ReadModel:
     ) -> bool:
         """Write rows and move the position from ``after`` to ``position``, in one statement.
 
-        False, and nothing is written, if the position is not ``after`` any more: another
-        projector was here. One statement leaves no open transaction behind if this process stops
-        in the middle.
+        If the position is no longer ``after``, because another projector has moved it, nothing is
+        written and the result is False. There is only one statement, so a process that is suspended
+        leaves no open transaction.
         """
         rows = self._render(changes)
         cursor = connection.execute(
@@ -75,5 +75,5 @@ class ReadModel:
 
 
 def header(execution: Execution, **kept: Any) -> Execution:
-    """Give the state without its maps, but for what is ``kept``."""
+    """Return the state without its maps, except those in ``kept``."""
     return msgspec.structs.replace(header_of(execution), **kept)

@@ -1,7 +1,7 @@
-"""Builds a read model anew beside the one in use, and puts it in its place.
+"""Builds a read model again while the old one is in use, and then replaces the old one.
 
-The new tables grow in a schema of their own, under the names that they will have, so the same
-statements fill them; at the end they move over in one transaction.
+The new tables are in a separate schema under the same names, so the same statements fill them. At
+the end one transaction moves them into the schema in use.
 """
 
 import time
@@ -20,18 +20,18 @@ from projections.runtime.schema import create
 
 BATCH = 5_000
 
-# Shorter than deadlock_timeout, so that a swap that waits for readers gives way, not they.
+# Shorter than deadlock_timeout, so that a swap that waits for readers is cancelled, not a reader.
 _SWAP_LOCK = "500ms"
 _SWAP_ATTEMPTS = 120
 _SWAP_PAUSE = 0.25
 
 
 class BusyError(Exception):
-    """Another process rebuilds this read model already."""
+    """Another process is rebuilding this read model."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """``events`` were projected in ``seconds``; the new tables are true up to ``position``."""
+    """The result of a rebuild. The new tables reflect the log up to ``position``."""
 
     name: str
     events: int
@@ -56,9 +56,9 @@ def rebuild(
 ) -> Rebuilt:
     """Rebuild a read model while it is read and projected. It can be interrupted and run again.
 
-    ``report`` is called after each batch with the number of events so far and the position.
-    Raises BusyError if somebody else is at it, PoisonedEventError
-    for an event that can't be folded, and psycopg.Error; the tables in use are then as before.
+    ``report`` is called after each batch with the number of events so far and the position. Raises
+    BusyError if another process rebuilds it, PoisonedEventError for an event that can't be folded,
+    and psycopg.Error. The tables in use are then unchanged.
     """
     with connect(conninfo, application_name="placet-rebuild") as connection:
         create(connection, [model])
@@ -88,12 +88,12 @@ class _Rebuild:
 
     def run(self) -> Rebuilt:
         began = time.monotonic()
-        self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
-        self._do("CREATE SCHEMA {shadow}")
+        self._execute("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+        self._execute("CREATE SCHEMA {shadow}")
         try:
-            # New tables are made in the first of these, the log is found in the second.
-            self._do("SET search_path = {shadow}, {live}")
-            self._do(
+            # New tables are created in the first schema, the log is found in the second.
+            self._execute("SET search_path = {shadow}, {live}")
+            self._execute(
                 "CREATE TABLE {shadow}.projection_positions"
                 " (LIKE {live}.projection_positions INCLUDING ALL)"
             )
@@ -101,15 +101,15 @@ class _Rebuild:
             self._catch_up()
             self._model.create_indexes(self._connection)
             for table in self._model.tables:
-                self._do("ANALYZE {shadow}.{table}", table=Identifier(table))
+                self._execute("ANALYZE {shadow}.{table}", table=Identifier(table))
             self._catch_up()
             self._swap_when_possible()
         finally:
             if not self._connection.broken:
-                self._do("DROP SCHEMA IF EXISTS {shadow} CASCADE")
-                # The database notices the end of a connection a little late, and the next rebuild
-                # would be refused until then.
-                self._do("SELECT pg_advisory_unlock_all()")
+                self._execute("DROP SCHEMA IF EXISTS {shadow} CASCADE")
+                # PostgreSQL notices a closed connection a little late, and until then the lock
+                # would refuse the next rebuild.
+                self._execute("SELECT pg_advisory_unlock_all()")
         seconds = time.monotonic() - began
         return Rebuilt(self._model.name, self._events, seconds, self._feed.position)
 
@@ -120,7 +120,7 @@ class _Rebuild:
                 self._connection, folded.changes, self._feed.position, folded.position
             )
             if not written:
-                msg = f"somebody else writes to the tables that {self._model.name} is rebuilt in"
+                msg = f"another process writes to the new tables of {self._model.name}"
                 raise BusyError(msg)
             self._feed.accept(folded)
             self._events += len(rows)
@@ -133,7 +133,7 @@ class _Rebuild:
                 with self._connection.transaction():
                     self._swap()
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                # What was projected within the transaction is gone with it.
+                # What was projected in the transaction was rolled back.
                 self._feed = self._new_feed(before)
                 if attempt + 1 == _SWAP_ATTEMPTS:
                     raise
@@ -143,28 +143,28 @@ class _Rebuild:
                 return
 
     def _swap(self) -> None:
-        self._do("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
-        # The tables before the row, which is the order in which whoever projects takes them. Reads
-        # go on; writes wait here, before they hold anything.
-        # A table that this version of the read model adds is not there yet.
+        self._execute("SET LOCAL lock_timeout = {limit}", limit=Literal(_SWAP_LOCK))
+        # Lock the tables before the row, because a projector does so too. Reads go on. Writes wait
+        # for this lock before they take any other. A table that this version adds does not exist
+        # yet.
         present = [table for table in self._model.tables if self._is_live(table)]
         if present:
-            self._do(
+            self._execute(
                 "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
                 tables=SQL(", ").join(
                     SQL("{}.{}").format(self._live, Identifier(table)) for table in present
                 ),
             )
-        # Whoever projects waits for this row, so the tables in use stand still from here on.
-        stands = self._do(
+        # A projector waits for this row, so from here on the tables in use do not change.
+        positions = self._execute(
             "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"
         ).fetchall()
-        self._catch_up(upto=stands[0][0])
+        self._catch_up(upto=positions[0][0])
         for table in self._model.tables:
-            self._do("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
+            self._execute("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
         for table in self._model.tables:
-            self._do("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
-        self._do(
+            self._execute("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
+        self._execute(
             "UPDATE {live}.projection_positions AS live"
             " SET position = shadow.position, version = shadow.version"
             " FROM {shadow}.projection_positions AS shadow"
@@ -175,8 +175,8 @@ class _Rebuild:
         qualified = SQL("{}.{}").format(self._live, Identifier(table)).as_string()
         return self._connection.execute("SELECT to_regclass(%s)", [qualified]).fetchone() != (None,)
 
-    def _do(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
-        """Run a statement with the schemas and the name of the read model put in."""
+    def _execute(self, statement: LiteralString, **names: Composable) -> Cursor[Any]:
+        """Execute a statement, with the schemas and the name of the read model inserted."""
         composed = SQL(statement).format(
             live=self._live, shadow=self._shadow, name=Literal(self._model.name), **names
         )

@@ -11,10 +11,10 @@ from projections.runtime.read_model import ReadModel
 
 
 def migrate(conninfo: str, models: Iterable[ReadModel]) -> tuple[str, ...]:
-    """Create what is missing. Any number of processes may do so at once, and again.
+    """Create what is missing. It is safe to run again, and from several processes at once.
 
-    Gives the names of the read models whose tables have the shape of another version of this
-    program: they are left as they are until somebody rebuilds them.
+    Returns the names of the read models whose tables have another version. These tables stay
+    unchanged until they are rebuilt.
     """
     with connect(conninfo, application_name="placet-migrate") as connection:
         return create(connection, models)
@@ -23,13 +23,13 @@ def migrate(conninfo: str, models: Iterable[ReadModel]) -> tuple[str, ...]:
 def create(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[str, ...]:
     """Do what :func:`migrate` does, on a connection without an open transaction."""
     with connection.transaction():
-        # Two sessions that create the same table at once would fail on the catalogue's keys.
+        # Without the lock, two sessions that create the same table at once would fail.
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))",
             ["/placet/migrate"],
         )
-        stands = connection.execute(POSITIONS["read"]).fetchall()
-        versions = {name: version for name, _, version in stands}
+        positions = connection.execute(POSITIONS["read"]).fetchall()
+        versions = {name: version for name, _, version in positions}
         stale = []
         for model in models:
             if versions.get(model.name, model.version) != model.version:

@@ -2,19 +2,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.schema_server import Desk
-from tests.api.whole_server import Edge
+from tests.api.graphql_client import GraphQLClient
+from tests.api.whole_server import WholeServer
 
 
 @pytest.fixture(params=[True, False], ids=["fast", "slow"])
-async def desk(log_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
-    """Give a server without its edge, on a fresh log, with the fast path and without it."""
-    async with Desk.open(log_url, fast=request.param) as desk:
-        yield desk
+async def client(log_url: str, request: pytest.FixtureRequest) -> AsyncIterator[GraphQLClient]:
+    """A client of the schema, on a fresh database, without HTTP; with and without the fast path."""
+    async with GraphQLClient.open(log_url, fast=request.param) as client:
+        yield client
 
 
 @pytest.fixture
-async def edge(log_url: str) -> AsyncIterator[Edge]:
-    """Give a whole server on a fresh database."""
-    async with Edge.open(log_url) as edge:
-        yield edge
+async def whole_server(log_url: str) -> AsyncIterator[WholeServer]:
+    """A whole server on a fresh database."""
+    async with WholeServer.open(log_url) as whole_server:
+        yield whole_server

@@ -1,4 +1,4 @@
-"""Authentication asks the database little, and never long after a key has ended."""
+"""Authentication queries the database seldom, and notices soon that a key has ended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -38,7 +38,7 @@ class Keys:
         return {token: self.known[token] for token in tokens if token in self.known}
 
 
-async def test_many_who_ask_at_once_are_one_question() -> None:
+async def test_simultaneous_look_ups_of_a_token_are_one_query() -> None:
     keys = Keys({"t": AUDREY})
     authenticator = Authenticator(keys)  # type: ignore[arg-type]
     assert (
@@ -48,7 +48,7 @@ async def test_many_who_ask_at_once_are_one_question() -> None:
     assert keys.asked == 1
 
 
-async def test_nobody_is_remembered_too() -> None:
+async def test_unknown_tokens_are_cached_too() -> None:
     keys = Keys({})
     authenticator = Authenticator(keys)  # type: ignore[arg-type]
     for _ in range(3):
@@ -56,7 +56,7 @@ async def test_nobody_is_remembered_too() -> None:
     assert keys.asked == 1
 
 
-async def test_what_is_remembered_is_soon_forgotten() -> None:
+async def test_cached_answers_expire_soon() -> None:
     keys = Keys({"t": AUDREY})
     authenticator = Authenticator(keys, remember=0.0)  # type: ignore[arg-type]
     assert await authenticator.authenticate("t") is AUDREY
@@ -64,7 +64,7 @@ async def test_what_is_remembered_is_soon_forgotten() -> None:
     assert await authenticator.authenticate("t") is None
 
 
-async def test_a_database_that_is_away_says_nothing_of_a_token() -> None:
+async def test_an_unavailable_database_does_not_make_a_token_invalid() -> None:
     keys = Keys({"t": AUDREY})
     keys.away = True
     authenticator = Authenticator(keys, {"dev": OLIVIA})  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ async def refreshing() -> AsyncIterator[tuple[Keys, Authenticator]]:
     await authenticator.close()
 
 
-async def test_whoever_called_lately_does_not_wait_for_the_database(
+async def test_a_recent_caller_does_not_wait_for_the_database(
     refreshing: tuple[Keys, Authenticator],
 ) -> None:
     keys, authenticator = refreshing
@@ -98,7 +98,7 @@ async def test_whoever_called_lately_does_not_wait_for_the_database(
     assert keys.asked == 2
 
 
-async def test_a_key_that_ended_is_refused_after_the_next_look(
+async def test_an_ended_key_is_refused_after_the_next_refresh(
     refreshing: tuple[Keys, Authenticator],
 ) -> None:
     keys, authenticator = refreshing
@@ -110,7 +110,7 @@ async def test_a_key_that_ended_is_refused_after_the_next_look(
     assert keys.asked == 1
 
 
-async def test_an_answer_is_as_old_as_its_question() -> None:
+async def test_the_age_of_an_answer_counts_from_its_query() -> None:
     """A key may be revoked while the database answers."""
     keys = Keys({"t": AUDREY})
     authenticator = Authenticator(keys, remember=0.05)  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ async def test_an_answer_is_as_old_as_its_question() -> None:
     assert await authenticator.authenticate("t") is None
 
 
-async def test_who_is_in_steady_use_is_not_forgotten_for_those_seen_once(
+async def test_tokens_in_steady_use_are_not_evicted_by_tokens_used_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("api.auth.MAX_REMEMBERED", 3)
@@ -164,7 +164,7 @@ async def _asked_after_using(token: str, keys: Keys, authenticator: Authenticato
     return keys.asked_for_all.get_nowait()
 
 
-async def test_without_a_database_the_next_caller_is_told(
+async def test_without_a_database_the_next_caller_gets_an_error(
     refreshing: tuple[Keys, Authenticator],
 ) -> None:
     keys, authenticator = refreshing
@@ -184,7 +184,7 @@ async def test_without_a_database_the_next_caller_is_told(
 
 
 @pytest.mark.parametrize("token", [None, "", "x" * 1001])
-async def test_what_can_be_no_token_is_not_looked_up(token: str | None) -> None:
+async def test_text_that_can_not_be_a_token_is_not_looked_up(token: str | None) -> None:
     keys = Keys({})
     assert await Authenticator(keys).authenticate(token) is None  # type: ignore[arg-type]
     assert keys.asked == 0
@@ -216,7 +216,7 @@ def test_development_tokens_are_kept_and_are_their_owners_alone(tmp_path: Path) 
     assert len(first) == 7
 
 
-def test_garbled_development_tokens_say_which_file_to_mend(tmp_path: Path) -> None:
+def test_a_damaged_file_of_development_tokens_is_named(tmp_path: Path) -> None:
     data = tmp_path
     (data / FILE).write_text("{")
     with pytest.raises(ConfigurationError, match=FILE):

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from api.database import migrate
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 
 
 def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +31,10 @@ def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.Compl
 async def record(url: str) -> None:
     """Put a few executions into the log, one with an approval."""
     migrate(url)
-    async with Office.open(url) as office:
-        execution = await office.start()
-        await office.ask(execution.id)
-        await office.start()
+    async with ServerProcess.open(url) as process:
+        execution = await process.start()
+        await process.ask(execution.id)
+        await process.start()
 
 
 def test_the_help_lists_every_command_and_variable() -> None:
@@ -108,7 +108,7 @@ def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
         (["migrate"], {"PLACET_DATABASE_URL": "postgresql:///x?host=/nowhere"}, "can't be reached"),
     ],
 )
-def test_what_a_person_can_mend_is_said_in_a_line(
+def test_an_error_that_the_user_can_fix_is_one_line(
     arguments: list[str], env: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     failed = run(*arguments, PLACET_DATA=str(tmp_path), **env)
@@ -118,7 +118,7 @@ def test_what_a_person_can_mend_is_said_in_a_line(
     assert failed.stdout == ""
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path, database_url: str) -> None:
+def test_a_port_in_use_is_named(tmp_path: Path, database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         failed = run(
@@ -132,13 +132,13 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, database_url: str) -> Non
 
 
 @pytest.mark.parametrize("days", ["nan", "inf", "10000000", "-1", "0"])
-def test_a_key_that_never_ends_is_made_by_saying_nothing(days: str) -> None:
+def test_a_key_without_expiry_needs_no_option(days: str) -> None:
     failed = run("token", "create", "--name=n", "--role=ADMIN", f"--days={days}")
     assert failed.returncode == 2
     assert "--days" in failed.stderr
 
 
-def test_a_second_server_on_the_same_data_says_who_is_there(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_data_names_the_first(tmp_path: Path) -> None:
     name = str(uuid4())
     with (
         subprocess.Popen(
@@ -163,7 +163,7 @@ def test_a_second_server_on_the_same_data_says_who_is_there(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.5, 0.7, 0.9, 1.2])
-def test_a_signal_while_it_starts_ends_it_in_order(tmp_path: Path, seconds: float) -> None:
+def test_a_signal_during_the_start_ends_the_server_in_order(tmp_path: Path, seconds: float) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "api.cli", "up", "--port=0", f"--data={tmp_path}"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The pool for reads: what is handed out is alive, and costs no way to the database."""
+"""The pool for reads gives only working connections, without a query for each check."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A whole server in this process, reached as uvicorn would reach it."""
+"""A whole server in this process. The tests call its ASGI application, as uvicorn does."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from domain.values import Principal
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
 TOKENS = {"olivia": OLIVIA, "ann": ANN, "engine": ENGINE}
-"""Tokens as in development, each the name of who has it."""
+"""Development tokens. Each is the first name of its principal."""
 
 START = """
 mutation ($input: StartExecutionInput!) {
@@ -29,8 +29,8 @@ mutation ($input: StartExecutionInput!) {
 """
 
 
-class Edge:
-    """Use it as ``async with Edge.open(url)``."""
+class WholeServer:
+    """A server with HTTP and WebSocket. Use it as ``async with WholeServer.open(url)``."""
 
     def __init__(self, url: str, built: Container, http: httpx.AsyncClient) -> None:
         self.url = url
@@ -43,7 +43,7 @@ class Edge:
     @asynccontextmanager
     async def open(
         cls, url: str, mode: str = "development", *, fast: bool = True
-    ) -> AsyncIterator["Edge"]:
+    ) -> AsyncIterator["WholeServer"]:
         settings = Settings.read(database_url=url, mode=mode, fast_path=fast)
         people: dict[str, Principal] = TOKENS if mode == "development" else {}
         async with serve(settings, url, people) as built:
@@ -65,7 +65,7 @@ class Edge:
         )
 
     def recorded(self) -> int:
-        """Give the number of events in the log."""
+        """Return the number of events in the log."""
         with psycopg.connect(self.url) as connection:
             [number] = connection.execute("SELECT count(*) FROM execution_events").fetchone() or ()
             return int(number)
@@ -74,17 +74,17 @@ class Edge:
     async def socket(
         self, token: str | None = "olivia", *, protocol: str = "graphql-transport-ws"
     ) -> AsyncIterator["Socket"]:
-        """Open a WebSocket; with a token, up to its acknowledgement."""
+        """Open a WebSocket. With a token, also wait until the server has accepted the token."""
         socket = Socket()
         serving = asyncio.create_task(self._serve(socket, protocol))
         try:
-            assert (await socket.sent())["type"] == "websocket.accept"
+            assert (await socket.next_asgi_message())["type"] == "websocket.accept"
             if token is not None:
-                await socket.say("connection_init", payload={"authorization": f"Bearer {token}"})
-                assert await socket.heard() == {"type": "connection_ack"}
+                await socket.send("connection_init", payload={"authorization": f"Bearer {token}"})
+                assert await socket.receive() == {"type": "connection_ack"}
             yield socket
         finally:
-            socket.end(1000)
+            socket.disconnect(1000)
             async with asyncio.timeout(10):
                 await serving
 
@@ -97,47 +97,47 @@ class Edge:
             "subprotocols": [protocol],
         }
         with suppress(asyncio.CancelledError):
-            await self._app(scope, socket.received.get, socket.deliver)
+            await self._app(scope, socket.to_server.get, socket.deliver)
 
 
 class Socket:
-    """The client's end of a WebSocket. Once it is ``broken``, nothing can be sent to it."""
+    """The client's end of a WebSocket. While it is ``broken``, the server can't send to it."""
 
     def __init__(self) -> None:
         self.broken = False
         self.failed = asyncio.Event()
-        self.received: asyncio.Queue[Any] = asyncio.Queue()
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
-        self.received.put_nowait({"type": "websocket.connect"})
+        self.to_server: asyncio.Queue[Any] = asyncio.Queue()
+        self.from_server: asyncio.Queue[Any] = asyncio.Queue()
+        self.to_server.put_nowait({"type": "websocket.connect"})
 
     async def deliver(self, message: Any) -> None:
         if self.broken:
             self.failed.set()
             raise OSError
-        await self.told.put(message)
+        await self.from_server.put(message)
 
-    def end(self, code: int) -> None:
-        """Let the server hear that the connection has ended, with this code."""
-        self.received.put_nowait({"type": "websocket.disconnect", "code": code})
+    def disconnect(self, code: int) -> None:
+        """Tell the server that the connection was closed with this code."""
+        self.to_server.put_nowait({"type": "websocket.disconnect", "code": code})
 
-    async def say(self, kind: str, **message: Any) -> None:
-        await self.say_text(json.dumps({"type": kind, **message}))
+    async def send(self, kind: str, **message: Any) -> None:
+        await self.send_text(json.dumps({"type": kind, **message}))
 
-    async def say_text(self, text: str) -> None:
-        self.received.put_nowait({"type": "websocket.receive", "text": text})
+    async def send_text(self, text: str) -> None:
+        self.to_server.put_nowait({"type": "websocket.receive", "text": text})
 
-    async def sent(self) -> Any:
+    async def next_asgi_message(self) -> Any:
         async with asyncio.timeout(30):
-            return await self.told.get()
+            return await self.from_server.get()
 
-    async def heard(self) -> Any:
-        """Give the next message of the protocol."""
-        message = await self.sent()
+    async def receive(self) -> Any:
+        """Return the next message of the protocol."""
+        message = await self.next_asgi_message()
         assert message["type"] == "websocket.send", message
         return json.loads(message["text"])
 
     async def closed(self) -> tuple[int, str]:
-        """Give the code and reason with which the server closes the connection."""
-        message = await self.sent()
+        """Return the code and reason with which the server closes the connection."""
+        message = await self.next_asgi_message()
         assert message["type"] == "websocket.close", message
         return message["code"], message["reason"]

@@ -1,14 +1,14 @@
-"""An office that works on a fresh log."""
+"""A server process on a fresh database."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 
 
 @pytest.fixture
-async def office(log_url: str) -> AsyncIterator[Office]:
-    """Give a process that works on a fresh log."""
-    async with Office.open(log_url) as office:
-        yield office
+async def process(log_url: str) -> AsyncIterator[ServerProcess]:
+    """A server process without GraphQL, on a fresh database."""
+    async with ServerProcess.open(log_url) as process:
+        yield process

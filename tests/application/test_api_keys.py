@@ -1,4 +1,4 @@
-"""API keys: given once, kept as hashes, one person however many keys."""
+"""API keys: their tokens are returned once and stored as hashes."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ async def keys(log_url: str) -> AsyncIterator[ApiKeys]:
         yield ApiKeys(pool)
 
 
-async def test_a_token_tells_who_calls(keys: ApiKeys) -> None:
+async def test_a_token_identifies_its_owner(keys: ApiKeys) -> None:
     token = await keys.create(
         "ann-laptop", owner="ann", roles=[Role.APPROVER], groups=["legal", "finance", "legal"]
     )
@@ -85,7 +85,7 @@ async def test_a_name_is_used_once_also_after_it_was_revoked(keys: ApiKeys) -> N
         ({"roles": []}, "role"),
     ],
 )
-async def test_what_is_no_key_is_refused_by_name(
+async def test_an_invalid_key_is_refused_and_the_field_is_named(
     keys: ApiKeys, wrong: dict[str, object], said: str
 ) -> None:
     given = {"name": "key", "roles": [Role.AUDITOR], **wrong}

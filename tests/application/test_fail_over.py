@@ -10,7 +10,7 @@ import pytest
 from application.event_store.verification import Verification
 from application.subscriptions.event_tail import PositionUnknownError
 from domain.execution.events import StepCompleted
-from tests.application.services import Office, step
+from tests.application.server_process import ServerProcess, step
 
 
 def lose_from(url: str, execution_id: UUID, version: int) -> None:
@@ -29,11 +29,11 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def test_a_command_is_not_decided_on_events_that_were_lost(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
-        await office.do(step(execution.id, "lost"))
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
+        await process.do(step(execution.id, "lost"))
         lose_from(log_url, execution.id, 2)
-        done = await office.do(step(execution.id, "kept"))
+        done = await process.do(step(execution.id, "kept"))
         assert set(done.execution.steps) == {"kept"}
     assert list(Verification(log_url).findings()) == []
 
@@ -43,11 +43,11 @@ async def test_a_command_is_decided_on_the_events_that_came_in_place_of_lost_one
     log_url: str, more: int
 ) -> None:
     """The other history has the same number of versions, or goes on after it."""
-    async with Office.open(log_url) as seen:
+    async with ServerProcess.open(log_url) as seen:
         execution = await seen.start()
         await seen.do(step(execution.id, "lost"))
         lose_from(log_url, execution.id, 2)
-        async with Office.open(log_url) as other:
+        async with ServerProcess.open(log_url) as other:
             await other.do(step(execution.id, "another"))
             for n in range(more):
                 await other.do(step(execution.id, f"more-{n}"))
@@ -58,31 +58,31 @@ async def test_a_command_is_decided_on_the_events_that_came_in_place_of_lost_one
 
 
 async def test_whoever_follows_the_log_is_told_that_it_is_another(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
-        await office.do(step(execution.id, "lost"))
-        following = asyncio.create_task(anext(office.tail.follow(idle=60)))
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
+        await process.do(step(execution.id, "lost"))
+        following = asyncio.create_task(anext(process.tail.follow(idle=60)))
         await asyncio.sleep(0)
         lose_from(log_url, execution.id, 2)
         with pytest.raises(PositionUnknownError):
             await following
         # Who begins anew hears of what comes.
-        following = asyncio.create_task(anext(office.tail.follow(idle=60)))
+        following = asyncio.create_task(anext(process.tail.follow(idle=60)))
         await asyncio.sleep(0)
-        await office.do(step(execution.id, "kept"))
+        await process.do(step(execution.id, "kept"))
         [event] = (await following).events
         assert isinstance(event.recorded.event, StepCompleted)
         assert event.recorded.event.key == "kept"
 
 
-async def test_a_position_beyond_the_end_of_the_log_is_unknown(office: Office) -> None:
-    await office.start()
+async def test_a_position_beyond_the_end_of_the_log_is_unknown(process: ServerProcess) -> None:
+    await process.start()
     with pytest.raises(PositionUnknownError, match="ends at 1, before the position 7"):
-        await anext(office.tail.follow(7))
+        await anext(process.tail.follow(7))
 
 
 async def test_a_position_that_another_process_was_told_of_is_known(log_url: str) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         await until(lambda: two.tail.position == 1)
         await two.tail.close()

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks' own code: the alternatives and the figures."""

@@ -1,4 +1,4 @@
-"""What is put beside Placet works, and fails only where its design does."""
+"""The alternatives that Placet is compared with work as designed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ async def table(database_url: str) -> AsyncIterator[Table]:
         yield opened
 
 
-async def test_a_bus_tells_all_who_listen_and_nobody_who_comes_later() -> None:
+async def test_a_bus_reaches_current_subscribers_and_no_later_ones() -> None:
     bus = Bus()
     async with bus.subscribed("x") as first, bus.subscribed("x") as second:
         bus.publish("x", "GRANTED")
@@ -28,7 +28,7 @@ async def test_a_bus_tells_all_who_listen_and_nobody_who_comes_later() -> None:
     assert not bus.subscribers
 
 
-async def test_a_table_tells_who_waits_before_and_after_the_decision(table: Table) -> None:
+async def test_a_table_answers_waits_that_begin_before_or_after_the_decision(table: Table) -> None:
     before, after = await table.add(2)
     waiting = asyncio.create_task(table.wait(before))
     assert await table.decide(after, "REJECTED")

@@ -1,16 +1,14 @@
-"""Figures are what they are called, and go into a page as they are."""
+"""Percentiles and tables of results."""
 
 import pytest
 
-from bench.measure import Claim, Result, markdown, percentile
+from bench.measure import Bound, Result, markdown, percentile
 
 
 @pytest.mark.parametrize(
     ("share", "value"), [(0.0, 1), (0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)]
 )
-def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(
-    share: float, value: int
-) -> None:
+def test_a_percentile_is_a_measured_value_by_nearest_rank(share: float, value: int) -> None:
     assert percentile([*range(100, 0, -1)], share) == value
 
 
@@ -23,7 +21,7 @@ def test_rows_with_a_column_in_common_are_a_table_in_markdown() -> None:
     result.add("push", waiting=1000, ms=9.876)
     result.add("bus", waiting=10, told="none")
     result.add("memory", MB=7.25)
-    result.claims.append(Claim("push to bus", 3, 4))
+    result.bounds.append(Bound("push to bus", 3, 4))
     result.notes.append("On a small machine.")
     assert markdown(result) == (
         "**Waiting**\n\n"

@@ -1,7 +1,7 @@
-"""Commands as a specification asks for them: what it leaves out gets a harmless default.
+"""Commands for tests, with defaults for what a test leaves out.
 
-Each function gives a :class:`Ask`, which makes the command from the state at that moment: the
-digest that stands, the current fence, the latest approval.
+Each function returns an :class:`Ask`, which makes the command from the current state: with the
+digest of the approval, the current fence, and the latest approval.
 """
 
 from collections.abc import Callable
@@ -51,12 +51,12 @@ Asker = Callable[..., Ask]
 
 
 def needs(*groups: str, count: int = 1, users: tuple[str, ...] = ()) -> Requirement:
-    """Give a requirement: ``count`` people out of the groups, or among the users."""
+    """Return a requirement: ``count`` people out of the groups, or among the users."""
     return Requirement(count=count, groups=groups, users=users)
 
 
 def policy(*requirements: Requirement, **rest: Any) -> Policy:
-    """Give a policy of these requirements, or of one person of finance."""
+    """Return a policy of these requirements, or of one person of finance."""
     return Policy(requirements=requirements or (needs("finance"),), **rest)
 
 

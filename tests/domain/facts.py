@@ -1,4 +1,4 @@
-"""Events as a specification gives them: what has happened before, and who did it."""
+"""Events for tests: what has happened before, and who did it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -67,7 +67,7 @@ Fact = Callable[[Execution | None], Happened]
 
 
 def happened(by: Who, event: Event) -> Fact:
-    """Give an event as it is, caused by this principal."""
+    """Return an event as it is, caused by this principal."""
     return lambda _state: Happened(named(by).actor, event)
 
 

@@ -185,7 +185,7 @@ def in_envelope(event: Event) -> Recorded:
 
 
 def row_of(recorded: Recorded) -> dict[str, Any]:
-    """Give what the log holds for an event, as a JSON object."""
+    """Return what the log holds for an event, as a JSON object."""
     topic, stored = recorded.event.topic, encode(recorded)
     return {
         "topic": topic,
@@ -197,7 +197,7 @@ def row_of(recorded: Recorded) -> dict[str, Any]:
 
 
 def rendered(value: Recorded | Execution) -> dict[str, Any]:
-    """Give an event or a state as a JSON object, the maps of a state sorted by their keys."""
+    """Return an event or a state as a JSON object, the maps of a state sorted by their keys."""
     built = msgspec.to_builtins(value, str_keys=True, enc_hook=_map)
     if isinstance(value, Recorded):
         built["type"] = type(value.event).__name__

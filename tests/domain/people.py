@@ -1,4 +1,4 @@
-"""The people and machines of the specifications, each by a first name."""
+"""The people and machines of the tests, each with a first name."""
 
 from domain.values import Principal, Role
 
@@ -9,7 +9,7 @@ def principal(
     groups: tuple[str, ...] = (),
     queues: tuple[str, ...] | None = None,
 ) -> Principal:
-    """Give a principal whose id is its name; without ``queues`` it serves every queue."""
+    """Return a principal whose id is its name; without ``queues`` it serves every queue."""
     return Principal(
         id=name,
         name=name.title(),
@@ -20,7 +20,7 @@ def principal(
 
 
 def approver(name: str, *groups: str) -> Principal:
-    """Give an approver who is in these groups."""
+    """Return an approver who is in these groups."""
     return principal(name, Role.APPROVER, groups=groups)
 
 
@@ -40,5 +40,5 @@ _BY_NAME = {person.name.lower(): person for person in EVERYBODY}
 
 
 def named(who: str | Principal) -> Principal:
-    """Give the principal with this first name, or the one that was handed over."""
+    """Return the principal with this first name, or the one that was handed over."""
     return _BY_NAME[who] if isinstance(who, str) else who

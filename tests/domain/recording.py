@@ -1,4 +1,4 @@
-"""The envelope that the application would put around an event, with time and ids made up."""
+"""Recorded events as the application writes them, with invented times and ids."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

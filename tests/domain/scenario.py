@@ -1,7 +1,7 @@
-"""Given what has happened, when somebody asks, then this is recorded, repeated or refused.
+"""The form of the tests: given events, when a command comes, then events or a refusal.
 
-Every event of a scenario goes through the codec and the fold, chained by its hash, so each
-specification also shows that what was decided can be stored, read back and folded.
+Every event is encoded, decoded, folded and chained by its hash. So each test also shows that the
+decided events can be stored and read back.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def of_type(wanted: Any) -> st.SearchStrategy[Any]:
-    """Give a strategy for the values of a type that the domain uses in its structs."""
+    """Return a strategy for the values of a type that the domain uses in its structs."""
     if wanted in _SIMPLE:
         return _SIMPLE[wanted]
     if get_origin(wanted) in (Union, UnionType):
@@ -51,7 +51,7 @@ def of_type(wanted: Any) -> st.SearchStrategy[Any]:
 
 
 def recorded_of(event_type: type) -> st.SearchStrategy[Recorded]:
-    """Give a strategy for recorded events of this type, with any envelope."""
+    """Return a strategy for recorded events of this type, with any envelope."""
     fields = {
         field.name: of_type(event_type if field.name == "event" else field.type)
         for field in msgspec.structs.fields(Recorded)

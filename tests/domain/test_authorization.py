@@ -70,7 +70,7 @@ def test_each_role_may_send_its_commands_and_no_other(ask: Asker, role: Role) ->
 
 
 @pytest.mark.parametrize("ask", ASKS, ids=NAMES)
-def test_who_has_no_role_may_send_nothing(ask: Asker) -> None:
+def test_a_principal_without_a_role_may_send_nothing(ask: Asker) -> None:
     history = given(started(), requested())
 
     history.when(ask(by="nobody")).then_refused(RefusalCode.FORBIDDEN)

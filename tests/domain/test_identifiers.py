@@ -56,7 +56,7 @@ def test_no_text_makes_reading_fail(text: str) -> None:
         f" {ID}.1",
     ],
 )
-def test_what_is_no_approval_id_is_none(text: str) -> None:
+def test_an_invalid_approval_id_gives_none(text: str) -> None:
     assert ApprovalId.parse(text) is None
 
 

@@ -141,7 +141,7 @@ def test_a_text_has_a_limit(field: str, ask: Any) -> None:
 
 
 @pytest.mark.parametrize(("field", "ask"), [*TEXT_FIELDS, *REQUIRED_TEXT_FIELDS[:1]])
-def test_a_text_holds_characters_only(field: str, ask: Any) -> None:
+def test_a_text_has_only_valid_characters(field: str, ask: Any) -> None:
     assert problem(ask("a\x00b")) == f"{field} holds a NUL character"
     assert problem(ask("a\udc00b")).startswith(f"{field} holds U+DC00")
 
@@ -233,7 +233,7 @@ def test_the_value_of_a_label_is_short_and_may_be_empty() -> None:
         (grant(amended_payload=0), "amendedPayload"),
     ],
 )
-def test_what_nothing_acts_on_yet_is_refused_and_says_so(ask: Ask, field: str) -> None:
+def test_a_field_without_effect_yet_is_refused(ask: Ask, field: str) -> None:
     assert problem(ask).startswith(f"{field} can't be given yet: ")
 
 
@@ -260,7 +260,7 @@ def test_a_broken_rule_records_nothing() -> None:
     assert history.state.version == 4
 
 
-def test_the_callers_word_on_the_problem_is_not_taken() -> None:
+def test_a_problem_given_by_the_caller_is_ignored() -> None:
     fine = StartExecution(
         by=OLIVIA, execution_id=EXECUTION, workflow="w", problem="made up by the caller"
     )

@@ -1,4 +1,4 @@
-"""What one may not see answers as if it did not exist."""
+"""For callers who may not see an execution or approval, it does not exist."""
 
 import pytest
 
@@ -118,7 +118,7 @@ def test_an_approval_on_another_queue_is_not_found(ask: Asker) -> None:
     )
 
 
-def test_what_is_not_there_and_what_is_not_shown_read_the_same() -> None:
+def test_an_unknown_and_a_hidden_execution_give_the_same_refusal() -> None:
     missing = given().when(step(by=OTHER_ENGINE))
     hidden = given(started()).when(step(by=OTHER_ENGINE))
 

@@ -1,4 +1,4 @@
-"""The examples as their first lines say to run them: commands beside a server."""
+"""The examples, run as their docstrings say: as commands beside a server."""
 
 import asyncio
 import os
@@ -97,7 +97,7 @@ async def test_a_permit_is_decided_by_all_its_roles_and_closed(
         assert await end(process) == []
 
 
-async def test_an_agent_refunds_what_was_approved_and_is_told_of_a_no(
+async def test_an_agent_refunds_what_was_approved_and_is_told_of_a_rejection(
     people: People, server: Server
 ) -> None:
     approver = await people.get("approver-a")

@@ -1,4 +1,4 @@
-"""The examples do what they say."""
+"""The examples do what their docstrings say."""
 
 import asyncio
 from uuid import uuid4
@@ -37,7 +37,7 @@ async def test_two_people_let_a_deployment_go(people: People, server: Server, qu
     assert ended.result == {"deployed": True, "by": ["approver-a", "approver-b"]}
 
 
-async def test_one_who_says_no_is_enough(people: People, server: Server, queue: str) -> None:
+async def test_one_rejection_is_enough(people: People, server: Server, queue: str) -> None:
     first, second = await people.get("approver-a"), await people.get("approver-b")
     async with deployment_gate.engine(server.url, server.tokens["engine"], queue=queue):
         execution_id = await deployment(people, queue)

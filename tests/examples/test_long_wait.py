@@ -1,4 +1,4 @@
-"""The long wait: with a year's time at hand, and by the service's clock with a short month."""
+"""The example of a long wait: with simulated time, and with a short real wait."""
 
 from datetime import timedelta
 from typing import Any
@@ -45,7 +45,7 @@ async def test_after_a_month_the_request_is_withdrawn() -> None:
         assert "ApprovalWithdrawn" in [event.type for event in trial.events]
 
 
-async def test_a_no_is_final() -> None:
+async def test_a_rejection_is_final() -> None:
     async with Trial(contract, TERMS) as trial:
         trial.reject(await trial.approval(), comment="not these terms")
         assert "not these terms" in (await trial.result())["because"]
@@ -53,7 +53,7 @@ async def test_a_no_is_final() -> None:
 
 @pytest.fixture
 def engines(server: Server) -> tuple[Engine, Engine]:
-    """Give two engines with the workflow, of which one can go on with what the other held."""
+    """Return two engines with the workflow, of which one can go on with what the other held."""
     queue = f"contracts-{uuid4()}"
     one, other = (
         long_wait.engine(server.url, server.tokens["engine"], queue=queue) for _ in range(2)
@@ -92,7 +92,7 @@ async def test_the_service_keeps_the_time_while_engines_come_and_go(
     assert sent == [long_wait.remind(TERMS, number) for number in range(1, len(sent) + 1)]
 
 
-async def test_when_its_time_is_over_by_the_service_the_request_is_withdrawn(
+async def test_when_the_timer_fires_the_request_is_withdrawn(
     people: People, engines: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_wait, "PATIENCE", timedelta(seconds=0.3))

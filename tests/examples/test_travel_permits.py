@@ -1,4 +1,4 @@
-"""The real permit cases through the example, played by the people of the log."""
+"""Cases of the permit log, run through the example."""
 
 import asyncio
 from collections.abc import AsyncIterator

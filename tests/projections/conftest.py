@@ -5,17 +5,17 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 
 
 @pytest.fixture
-def log(log_url: str) -> Log:
-    return Log(log_url)
+def event_log(log_url: str) -> EventLog:
+    return EventLog(log_url)
 
 
 @pytest.fixture
-async def pool(log: Log) -> AsyncIterator[AsyncConnectionPool[AsyncConnection[Any]]]:
+async def pool(event_log: EventLog) -> AsyncIterator[AsyncConnectionPool[AsyncConnection[Any]]]:
     async with AsyncConnectionPool(
-        log.url, min_size=1, max_size=4, open=False, kwargs={"autocommit": True}
+        event_log.url, min_size=1, max_size=4, open=False, kwargs={"autocommit": True}
     ) as opened:
         yield opened

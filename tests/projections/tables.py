@@ -1,4 +1,4 @@
-"""What the read models hold, and what they should hold: the rendering of each fold."""
+"""The contents of the read models, and what they should be: rows made from each fold."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ def project(url: str, *, batch: int = 500) -> None:
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Give all rows of all tables as text, to compare two ways to the same."""
+    """Return all rows of all tables as text, to compare two ways to the same."""
     with psycopg.connect(url) as connection:
         return {
             table: connection.execute(

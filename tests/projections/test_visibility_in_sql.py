@@ -1,4 +1,4 @@
-"""The rule that PostgreSQL applies to its rows, and the one in memory, are one."""
+"""The rule of visibility in SQL gives the same results as the one in memory."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

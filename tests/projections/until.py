@@ -1,4 +1,4 @@
-"""Waiting for what happens in another thread."""
+"""Waits for a condition that another thread meets."""
 
 import time
 from collections.abc import Callable

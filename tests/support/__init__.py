@@ -1,0 +1,1 @@
+"""PostgreSQL servers, prepared databases and proxies for all tests. Imports no test."""

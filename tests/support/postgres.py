@@ -1,4 +1,4 @@
-"""PostgreSQL servers for tests: of the embedded wheel, and of the system where there is one."""
+"""PostgreSQL servers for tests, from the embedded wheel or installed on the system."""
 
 import shutil
 import subprocess
@@ -54,7 +54,7 @@ class Postgres:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Drop a database that ``create`` made, with whoever is still connected to it."""
+        """Drop a database that ``create`` made, also if sessions are still connected."""
         name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
         assert isinstance(name, str)
         with psycopg.connect(self.url(), autocommit=True) as connection:

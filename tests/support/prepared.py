@@ -1,8 +1,8 @@
 """Databases with all tables and nothing in them, which one test after another uses.
 
-To empty one takes a tenth of the time that it takes to make one. A test finds the tables, their
-files, the sequences and the connections as they are in a new database; where a test has changed
-what a table is, or PostgreSQL has gathered statistics, the database is given up.
+Emptying a database takes a tenth of the time that creating one takes. Tables, files, sequences and
+connections are then as in a new database. If a test has changed the schema, or PostgreSQL has
+gathered statistics, the database is dropped.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class Prepared:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Lend a database; whoever is connected to it afterwards is thrown out."""
+        """Lend a database. Sessions that are still connected afterwards are terminated."""
         database = self._free.pop() if self._free else self._make()
         yield database.url
         if _emptied(database):
@@ -90,7 +90,7 @@ class Prepared:
 
 
 def _written(connection: Connection[Any]) -> list[str]:
-    """Give the tables whose files are not empty."""
+    """Return the tables whose files are not empty."""
     return [name for name, written in connection.execute(_TABLES) if written]
 
 

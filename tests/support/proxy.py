@@ -1,4 +1,4 @@
-"""Wires between two processes that can be cut at the worst moment."""
+"""Proxies between two processes, to cut or delay their connections."""
 
 import asyncio
 from collections.abc import Iterator

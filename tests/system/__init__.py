@@ -1,1 +1,1 @@
-"""Whole servers in processes of their own: faults, races, the command line, the documentation."""
+"""Tests of whole servers in separate processes: faults, races, workers, the documentation."""

@@ -1,4 +1,4 @@
-"""What must hold of a database whatever happened to the servers that worked on it."""
+"""Checks of a database that must hold after any fault of the servers."""
 
 from collections import defaultdict
 from uuid import UUID

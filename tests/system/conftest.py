@@ -1,4 +1,4 @@
-"""Servers on a PostgreSQL of their own, which a test may treat as it likes."""
+"""Servers on a separate PostgreSQL, which a test may kill or stop."""
 
 import random
 import socket

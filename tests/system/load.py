@@ -1,4 +1,4 @@
-"""Load with a memory: what was sent, and what was acknowledged."""
+"""Load that records what was sent and what was acknowledged."""
 
 import asyncio
 from collections.abc import Callable

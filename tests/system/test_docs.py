@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path: str) -> list[str]:
-    """Give the shell commands of a page, in order."""
+    """Return the shell commands of a page, in order."""
     return BLOCK.findall((ROOT / path).read_text())
 
 

@@ -1,4 +1,4 @@
-"""A server that is told to end answers what it was asked, by whatever way."""
+"""A server that is told to end answers its open requests, over HTTP and WebSocket."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A token whose time runs out while its WebSocket is open."""
+"""A token that expires while its WebSocket is open."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What is killed, stopped or cut in the middle of a load loses nothing that was acknowledged."""
+"""Killing, stopping or disconnecting a process under load loses nothing acknowledged."""
 
 import asyncio
 import os
@@ -121,7 +121,7 @@ async def test_a_stopped_process_does_not_stop_the_others(
     assert_sound(database)
 
 
-async def test_a_database_that_is_away_is_said_to_be_and_comes_back(
+async def test_without_a_database_the_server_is_unavailable_until_it_returns(
     open_server: Opened, database: str, postgres: Postgres
 ) -> None:
     server = open_server()
@@ -207,7 +207,7 @@ async def test_sigterm_drains_and_ends_with_zero(open_server: Opened, database: 
     assert not any(child.is_running() for child in children)
 
 
-async def test_sigterm_lets_nobody_wait_on(open_server: Opened) -> None:
+async def test_sigterm_answers_waiting_requests(open_server: Opened) -> None:
     server = open_server()
     question = """query ($id: ID!, $version: Int!) {
         executionAfter(id: $id, version: $version, wait: "PT20S") { changed } }"""

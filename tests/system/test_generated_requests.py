@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the served schema are answered, whatever they say."""
+"""Requests that schemathesis generates from the served schema are answered or refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +55,7 @@ for name, values in SCALARS.items():
     schemathesis.graphql.scalar(name, values)
 
 
-class Asked:
+class TestedServer:
     """A server of these tests' own, with a token for each kind of caller."""
 
     def __init__(self, server: Stack, url: str) -> None:
@@ -72,11 +72,13 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+def tested(
+    postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestedServer]:
     postgres = postgres_servers.get(EMBEDDED)
     url = postgres.create()
     with stack(tmp_path_factory.mktemp("generated"), database_url=url) as server:
-        yield Asked(server, url)
+        yield TestedServer(server, url)
     postgres.drop(url)
 
 
@@ -89,7 +91,9 @@ for result in SCHEMA.get_all_operations():
 
 # Not by the library's own decorator, which gives all these tests one and the same id.
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_it_is_answered_or_refused_in_so_many_words(operation: str, asked: Asked) -> None:
+def test_every_generated_request_is_answered_or_refused(
+    operation: str, tested: TestedServer
+) -> None:
     @given(case=OPERATIONS[operation].as_strategy())
     @settings(
         max_examples=20,
@@ -98,9 +102,10 @@ def test_it_is_answered_or_refused_in_so_many_words(operation: str, asked: Asked
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: schemathesis.Case[Any]) -> None:
-        for token in asked.tokens.values():
+        for token in tested.tokens.values():
             response = case.call(
-                base_url=f"{asked.server.url}/graphql", headers={"Authorization": f"Bearer {token}"}
+                base_url=f"{tested.server.url}/graphql",
+                headers={"Authorization": f"Bearer {token}"},
             )
             assert response.status_code == 200
             codes = {error["extensions"]["code"] for error in response.json().get("errors", ())}
@@ -111,8 +116,8 @@ def test_it_is_answered_or_refused_in_so_many_words(operation: str, asked: Asked
     ask()
 
 
-def test_no_error_was_unexpected_and_the_log_is_sound(asked: Asked) -> None:
-    log = (Path(asked.server.data) / "server.log").read_text()
+def test_no_error_was_unexpected_and_the_log_is_sound(tested: TestedServer) -> None:
+    log = (Path(tested.server.data) / "server.log").read_text()
     assert "unexpected_error" not in log
-    verification = Verification(asked.url)
+    verification = Verification(tested.url)
     assert list(verification.findings()) == []

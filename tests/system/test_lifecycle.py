@@ -1,4 +1,4 @@
-"""The benchmark of whole lifecycles measures what it says, on Placet itself."""
+"""The benchmark of lifecycles, run on Placet itself with small sizes."""
 
 import sys
 from typing import Any
@@ -14,7 +14,7 @@ SIZES = Sizes(
 
 
 async def figures(part: str, database: str) -> list[dict[str, Any]]:
-    """Give what is measured of a part."""
+    """Return what is measured of a part."""
     versions, *found = [
         each async for each in measured(sys.executable, "placet", part, database, SIZES)
     ]
@@ -42,14 +42,14 @@ async def test_what_a_killed_worker_held_is_completed_by_another(database: str) 
     assert 0 < killed["after_lease"] < killed["seconds"]
 
 
-async def test_memory_is_told_for_each_number_that_waits(database: str) -> None:
+async def test_memory_is_reported_for_each_number_of_waiting_lifecycles(database: str) -> None:
     waiting = await figures("waiting", database)
     assert [each["waiting"] for each in waiting] == [0, 8, 12]
     assert all(each["worker"] > 0 and each["server"] > 0 for each in waiting)
     assert [each["filled"] for each in waiting[1:]] == [8, 6]
 
 
-async def test_a_part_that_fails_says_what_its_process_said(database: str) -> None:
+async def test_a_failed_part_reports_the_output_of_its_process(database: str) -> None:
     assert "nonsense" not in PARTS
     with pytest.raises(PartError, match="KeyError: 'nonsense'"):
         await figures("nonsense", database)

@@ -1,4 +1,4 @@
-"""Whoever waits, in whatever way, is not shaken off by a server that is killed."""
+"""Every way to wait survives a server that is killed."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -9,7 +9,7 @@ from tests.sdk.ways import OUTCOMES, WAYS, asked
 from tests.system.conftest import Opened
 
 
-async def test_a_restarted_server_is_waited_out(open_server: Opened, port: int) -> None:
+async def test_waiters_survive_a_restart_of_the_server(open_server: Opened, port: int) -> None:
     server = open_server(port)
     async with AsyncExitStack() as stack:
         people = People(server, stack)

@@ -1,4 +1,4 @@
-"""What happens to workers loses nothing and does nothing twice."""
+"""Faults of workers lose nothing, and nothing is done twice."""
 
 import asyncio
 import os
@@ -72,7 +72,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_done_once(
     assert_sound(database)
 
 
-async def test_a_server_that_was_away_for_longer_than_the_lease_is_waited_out(
+async def test_workers_survive_a_server_that_is_unavailable_longer_than_the_lease(
     open_server: Opened, port: int, stack: AsyncExitStack
 ) -> None:
     server = open_server(port)
@@ -177,7 +177,7 @@ async def test_a_step_that_hangs_is_left_and_run_again_by_another(
     assert begun == ["begun"] * 2
 
 
-async def test_megabytes_are_refused_and_said_to_be_too_much(
+async def test_a_result_of_megabytes_is_refused_as_too_large(
     open_server: Opened, stack: AsyncExitStack
 ) -> None:
     server = open_server()
@@ -216,7 +216,7 @@ async def test_megabytes_are_refused_and_said_to_be_too_much(
     assert len(tried) == len(ids)
 
 
-async def test_a_token_that_is_over_ends_the_worker_and_another_goes_on(
+async def test_an_expired_token_ends_the_worker_and_another_takes_over(
     open_server: Opened, stack: AsyncExitStack
 ) -> None:
     server = open_server()

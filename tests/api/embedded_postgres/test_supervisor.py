@@ -81,7 +81,7 @@ def test_another_process_is_refused_but_may_share(made: Path) -> None:
             assert value(connection, "SELECT 1") == 1
 
 
-def test_sharing_starts_the_database_where_nobody_runs_it(made: Path) -> None:
+def test_sharing_starts_the_database_if_no_process_runs_it(made: Path) -> None:
     with embedded_database(made, share=True) as url:
         remember(url)
     assert not (made / "postgres" / "postmaster.pid").exists()
@@ -101,7 +101,9 @@ def test_a_server_that_outlived_its_process_is_replaced(
         assert remembered(url)
 
 
-def test_both_killed_at_once_start_again(made: Path, owner: subprocess.Popen[str]) -> None:
+def test_server_and_database_start_again_after_both_were_killed(
+    made: Path, owner: subprocess.Popen[str]
+) -> None:
     assert owner.stdout is not None
     url, pid = owner.stdout.readline().split()
     remember(url)
@@ -114,7 +116,7 @@ def test_both_killed_at_once_start_again(made: Path, owner: subprocess.Popen[str
         assert remembered(url)
 
 
-def test_a_stale_pid_that_another_process_has_now_is_left_alone(made: Path) -> None:
+def test_a_process_that_reuses_a_stale_pid_is_not_killed(made: Path) -> None:
     with embedded_database(made) as url:
         remember(url)
         stale = (made / "postgres" / "postmaster.pid").read_text().split("\n", 1)
@@ -141,7 +143,7 @@ def test_it_is_started_again_when_it_dies(made: Path) -> None:
     assert database.pid is None
 
 
-def test_a_cluster_whose_making_was_cut_short_is_made_anew(data: Path) -> None:
+def test_an_incomplete_cluster_is_made_again(data: Path) -> None:
     draft = data / "postgres.new"
     draft.mkdir(parents=True)
     (draft / "PG_VERSION").write_text("18\n")
@@ -167,7 +169,7 @@ def test_a_relative_path_does_not_matter(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / ".placet" / "postgres" / "PG_VERSION").exists()
 
 
-def test_a_damaged_cluster_is_an_error_that_says_what_postgresql_said(made: Path) -> None:
+def test_a_damaged_cluster_is_an_error_with_postgresql_s_message(made: Path) -> None:
     with embedded_database(made):
         pass
     shutil.rmtree(made / "postgres" / "global")

@@ -1,0 +1,1 @@
+"""Tests of GraphQL over HTTP and WebSocket, on a whole server."""

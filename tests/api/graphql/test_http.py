@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: who may ask, what is no request, and what is too much."""
+"""GraphQL over HTTP: authentication, malformed requests and limits."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from api import metrics
 from domain.values import Role
-from tests.api.whole_server import START, Edge
+from tests.api.whole_server import START, WholeServer
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -28,31 +28,35 @@ def code(body: dict[str, Any]) -> str:
     "authorization", [None, "", "Bearer", "Bearer nobody", "Basic olivia", "Bearer " + "x" * 5000]
 )
 async def test_without_a_valid_token_nothing_is_answered(
-    edge: Edge, authorization: str | None, accept: str
+    whole_server: WholeServer, authorization: str | None, accept: str
 ) -> None:
     headers = {"accept": accept} | ({"authorization": authorization} if authorization else {})
-    response = await edge.post({"query": START}, token=None, **headers)
+    response = await whole_server.post({"query": START}, token=None, **headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert code(response.json()) == "UNAUTHENTICATED"
 
 
-async def test_a_revoked_or_expired_key_is_no_token(edge: Edge) -> None:
-    live = await edge.keys.create("live", roles=[Role.OPERATOR])
-    revoked = await edge.keys.create("revoked", roles=[Role.OPERATOR])
-    await edge.keys.revoke("revoked")
-    with psycopg.connect(edge.url, autocommit=True) as connection:
-        expired = await edge.keys.create("expired", roles=[Role.OPERATOR])
+async def test_a_revoked_or_expired_key_is_no_token(whole_server: WholeServer) -> None:
+    live = await whole_server.keys.create("live", roles=[Role.OPERATOR])
+    revoked = await whole_server.keys.create("revoked", roles=[Role.OPERATOR])
+    await whole_server.keys.revoke("revoked")
+    with psycopg.connect(whole_server.url, autocommit=True) as connection:
+        expired = await whole_server.keys.create("expired", roles=[Role.OPERATOR])
         connection.execute("UPDATE api_keys SET expires_at = now() WHERE name = 'expired'")
-    assert (await edge.post(PING, live)).status_code == 200
-    assert (await edge.post(PING, revoked)).status_code == 401
-    assert (await edge.post(PING, expired)).status_code == 401
+    assert (await whole_server.post(PING, live)).status_code == 200
+    assert (await whole_server.post(PING, revoked)).status_code == 401
+    assert (await whole_server.post(PING, expired)).status_code == 401
 
 
-async def test_a_role_that_may_not_is_refused_and_nothing_is_recorded(edge: Edge) -> None:
-    response = await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}}, "ann")
+async def test_a_command_without_the_role_is_refused_and_records_nothing(
+    whole_server: WholeServer,
+) -> None:
+    response = await whole_server.post(
+        {"query": START, "variables": {"input": {"workflow": "w"}}}, "ann"
+    )
     assert response.json()["data"]["startExecution"]["code"] == "FORBIDDEN"
-    assert edge.recorded() == 0
+    assert whole_server.recorded() == 0
 
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_JSON])
@@ -75,8 +79,10 @@ async def test_a_role_that_may_not_is_refused_and_nothing_is_recorded(edge: Edge
         {**PING, "extensions": []},
     ],
 )
-async def test_what_is_no_request_is_a_bad_request(edge: Edge, body: Any, accept: str) -> None:
-    response = await edge.post(body, accept=accept)
+async def test_a_malformed_request_is_a_bad_request(
+    whole_server: WholeServer, body: Any, accept: str
+) -> None:
+    response = await whole_server.post(body, accept=accept)
     assert response.status_code == 400
     assert code(response.json()) == "BAD_REQUEST"
     assert "data" not in response.json()
@@ -99,26 +105,28 @@ async def test_what_is_no_request_is_a_bad_request(edge: Edge, body: Any, accept
         {"query": "{ a: executions(orderBy: NO_SUCH) { position } }"},
     ],
 )
-async def test_what_does_not_fit_the_schema_is_a_bad_request(edge: Edge, body: Any) -> None:
-    strict = await edge.post(body, accept=GRAPHQL_JSON)
+async def test_a_request_that_does_not_match_the_schema_is_a_bad_request(
+    whole_server: WholeServer, body: Any
+) -> None:
+    strict = await whole_server.post(body, accept=GRAPHQL_JSON)
     assert strict.status_code == 400
     assert "data" not in strict.json()
     assert {e["extensions"]["code"] for e in strict.json()["errors"]} == {"BAD_REQUEST"}
-    lenient = await edge.post(body, accept=JSON)
+    lenient = await whole_server.post(body, accept=JSON)
     assert lenient.status_code == 200
     assert lenient.json() == strict.json()
-    assert edge.recorded() == 0
+    assert whole_server.recorded() == 0
 
 
-async def test_a_body_beyond_its_limit_is_refused(edge: Edge) -> None:
+async def test_a_body_beyond_its_limit_is_refused(whole_server: WholeServer) -> None:
     body = json.dumps({**PING, "variables": {"x": "x" * 1024 * 1024}}).encode()
 
     async def in_pieces() -> Any:
         for start in range(0, len(body), 65_536):
             yield body[start : start + 65_536]
 
-    told = await edge.post(body)
-    untold = await edge.http.post(
+    told = await whole_server.post(body)
+    untold = await whole_server.http.post(
         "/graphql",
         content=in_pieces(),
         headers={"authorization": "Bearer olivia", "content-type": JSON},
@@ -138,17 +146,19 @@ async def test_a_body_beyond_its_limit_is_refused(edge: Edge) -> None:
     ],
 )
 async def test_an_input_beyond_its_limits_is_refused_by_name(
-    edge: Edge, given: dict[str, Any], named: str
+    whole_server: WholeServer, given: dict[str, Any], named: str
 ) -> None:
-    response = await edge.post({"query": START, "variables": {"input": given}})
+    response = await whole_server.post({"query": START, "variables": {"input": given}})
     result = response.json()["data"]["startExecution"]
     assert result["code"] == "INVALID_INPUT"
     assert result["message"].startswith(named)
-    assert edge.recorded() == 0
+    assert whole_server.recorded() == 0
 
 
-async def test_a_message_may_quote_half_a_character(edge: Edge) -> None:
-    response = await edge.post(b'{"query": "{ execution(id: \\"\\\\ud83d\\") { \\ud83d } }"}')
+async def test_an_error_message_may_quote_half_a_surrogate_pair(whole_server: WholeServer) -> None:
+    response = await whole_server.post(
+        b'{"query": "{ execution(id: \\"\\\\ud83d\\") { \\ud83d } }"}'
+    )
     assert code(response.json()) == "BAD_REQUEST"
 
 
@@ -182,8 +192,10 @@ DOUBLING = "\n".join(
         "fragment F on Query {" + " ".join(f"a{n}: stateDiagram" for n in range(2_000)) + "}",
     ],
 )
-async def test_what_is_too_much_is_refused_before_it_is_validated(edge: Edge, query: str) -> None:
-    response = await edge.post({"query": query}, accept=GRAPHQL_JSON)
+async def test_a_query_beyond_the_limits_is_refused_before_validation(
+    whole_server: WholeServer, query: str
+) -> None:
+    response = await whole_server.post({"query": query}, accept=GRAPHQL_JSON)
     found = response.json()
     if "first" not in query:
         assert response.status_code == 400
@@ -192,31 +204,35 @@ async def test_what_is_too_much_is_refused_before_it_is_validated(edge: Edge, qu
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/json; charset=latin-1"])
-async def test_a_body_is_json_in_utf_8(edge: Edge, content_type: str) -> None:
-    response = await edge.post(PING, content_type=content_type)
+async def test_a_body_is_json_in_utf_8(whole_server: WholeServer, content_type: str) -> None:
+    response = await whole_server.post(PING, content_type=content_type)
     assert response.status_code == 415
     assert code(response.json()) == "BAD_REQUEST"
 
 
-async def test_a_query_may_come_by_get_and_a_mutation_may_not(edge: Edge) -> None:
+async def test_a_query_may_come_by_get_and_a_mutation_may_not(whole_server: WholeServer) -> None:
     headers = {"authorization": "Bearer olivia"}
     query = {
         "query": "query ($id: ID!) { execution(id: $id) { id } }",
         "variables": '{"id": "nothing"}',
     }
-    asked = await edge.http.get("/graphql", params=query, headers=headers)
+    asked = await whole_server.http.get("/graphql", params=query, headers=headers)
     assert asked.json() == {"data": {"execution": None}}
     start = {"query": 'mutation { startExecution(input: {workflow: "w"}) { __typename } }'}
-    refused = await edge.http.get("/graphql", params=start, headers=headers)
+    refused = await whole_server.http.get("/graphql", params=start, headers=headers)
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     garbled = {**query, "variables": "{"}
-    assert (await edge.http.get("/graphql", params=garbled, headers=headers)).status_code == 400
-    assert (await edge.http.put("/graphql", headers=headers)).status_code == 405
-    assert edge.recorded() == 0
+    assert (
+        await whole_server.http.get("/graphql", params=garbled, headers=headers)
+    ).status_code == 400
+    assert (await whole_server.http.put("/graphql", headers=headers)).status_code == 405
+    assert whole_server.recorded() == 0
 
 
-async def test_a_subscription_is_sent_to_the_websocket(edge: Edge) -> None:
-    response = await edge.post({"query": "subscription { events { cursor } }"})
+async def test_a_subscription_over_http_is_refused_and_names_the_websocket(
+    whole_server: WholeServer,
+) -> None:
+    response = await whole_server.post({"query": "subscription { events { cursor } }"})
     assert response.status_code == 400
     assert "graphql-transport-ws" in response.json()["errors"][0]["message"]
 
@@ -236,18 +252,18 @@ async def test_a_subscription_is_sent_to_the_websocket(edge: Edge) -> None:
     ],
 )
 async def test_the_media_type_is_the_one_preferred(
-    edge: Edge, accept: str | None, chosen: str
+    whole_server: WholeServer, accept: str | None, chosen: str
 ) -> None:
-    response = await edge.post(PING, accept=accept or "")
+    response = await whole_server.post(PING, accept=accept or "")
     assert response.headers["content-type"] == f"{chosen}; charset=utf-8"
 
 
-async def test_a_trace_is_recorded_with_the_events(edge: Edge) -> None:
+async def test_a_trace_is_recorded_with_the_events(whole_server: WholeServer) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     given = {"query": START, "variables": {"input": {"workflow": "w"}}}
-    await edge.post(given, traceparent=trace)
-    await edge.post(given, traceparent="nonsense")
-    with psycopg.connect(edge.url) as connection:
+    await whole_server.post(given, traceparent=trace)
+    await whole_server.post(given, traceparent="nonsense")
+    with psycopg.connect(whole_server.url) as connection:
         rows = connection.execute(
             "SELECT convert_from(state, 'UTF8')::json ->> 'trace' FROM execution_events"
             " ORDER BY notification_id"
@@ -255,15 +271,15 @@ async def test_a_trace_is_recorded_with_the_events(edge: Edge) -> None:
     assert rows == [(trace,), (None,)]
 
 
-async def test_a_fault_is_told_by_a_reference_that_the_log_explains(
-    edge: Edge, monkeypatch: pytest.MonkeyPatch
+async def test_an_unexpected_error_has_a_reference_that_is_in_the_log(
+    whole_server: WholeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> str:
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr("api.schema.query.mermaid", broken)
     with capture_logs() as logs:
-        response = await edge.post({"query": "{ stateDiagram }"})
+        response = await whole_server.post({"query": "{ stateDiagram }"})
     [error] = response.json()["errors"]
     assert error["extensions"]["code"] == "INTERNAL"
     assert "secret" not in response.text
@@ -271,35 +287,35 @@ async def test_a_fault_is_told_by_a_reference_that_the_log_explains(
     assert [entry["reference"] for entry in logs] == [reference]
 
 
-async def test_graphiql_is_for_browsers_in_development(edge: Edge) -> None:
-    page = await edge.http.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
+async def test_graphiql_is_for_browsers_in_development(whole_server: WholeServer) -> None:
+    page = await whole_server.http.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
     assert page.status_code == 200
     assert "GraphiQL" in page.text
 
 
-async def test_graphiql_is_not_there_in_production(log_url: str) -> None:
-    async with Edge.open(log_url, mode="production") as edge:
-        page = await edge.http.get("/graphql", headers={"accept": "text/html"})
+async def test_graphiql_is_not_served_in_production(log_url: str) -> None:
+    async with WholeServer.open(log_url, mode="production") as whole_server:
+        page = await whole_server.http.get("/graphql", headers={"accept": "text/html"})
         assert page.status_code == 401
         assert "GraphiQL" not in page.text
 
 
 @pytest.mark.parametrize(("fast", "counted"), [(True, 1), (False, 0)])
 async def test_the_fast_path_can_be_switched_off(log_url: str, *, fast: bool, counted: int) -> None:
-    async with Edge.open(log_url, fast=fast) as edge:
-        falls_back = metrics.FALLBACKS.labels("operation")._value
-        before = falls_back.get()
-        response = await edge.post({"query": "{ viewer { id } again: viewer { id } }"})
+    async with WholeServer.open(log_url, fast=fast) as whole_server:
+        fallbacks = metrics.FALLBACKS.labels("operation")._value
+        before = fallbacks.get()
+        response = await whole_server.post({"query": "{ viewer { id } again: viewer { id } }"})
         assert "errors" not in response.json()
-        assert falls_back.get() - before == counted
+        assert fallbacks.get() - before == counted
 
 
-async def test_health_and_metrics(edge: Edge) -> None:
-    assert (await edge.http.get("/livez")).json() == {"status": "alive"}
-    assert (await edge.http.get("/readyz")).json() == {"status": "ready"}
-    await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}})
-    await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}}, "ann")
-    text = (await edge.http.get("/metrics")).text
+async def test_health_and_metrics(whole_server: WholeServer) -> None:
+    assert (await whole_server.http.get("/livez")).json() == {"status": "alive"}
+    assert (await whole_server.http.get("/readyz")).json() == {"status": "ready"}
+    await whole_server.post({"query": START, "variables": {"input": {"workflow": "w"}}})
+    await whole_server.post({"query": START, "variables": {"input": {"workflow": "w"}}}, "ann")
+    text = (await whole_server.http.get("/metrics")).text
     for name in (
         'placet_commands_total{command="StartExecution",outcome="accepted"}',
         'placet_refusals_total{code="FORBIDDEN"}',
@@ -339,16 +355,16 @@ async def test_health_and_metrics(edge: Edge) -> None:
         ),
     ],
 )
-async def test_what_a_client_did_wrong_is_told_to_the_client_and_to_no_log(
-    edge: Edge, caplog: pytest.LogCaptureFixture, query: str, variables: Any
+async def test_a_client_s_error_is_answered_and_not_logged(
+    whole_server: WholeServer, caplog: pytest.LogCaptureFixture, query: str, variables: Any
 ) -> None:
     # Half a surrogate pair comes as an escape, as ``json`` writes it.
     body = {"query": query, "variables": variables}
     with capture_logs() as logs, caplog.at_level("INFO"):
-        answer = (await edge.post(body)).json()
-        async with edge.socket() as socket:
-            await socket.say("subscribe", id="1", payload=body)
-            streamed = await socket.heard()
+        answer = (await whole_server.post(body)).json()
+        async with whole_server.socket() as socket:
+            await socket.send("subscribe", id="1", payload=body)
+            streamed = await socket.receive()
     codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
     assert codes <= {"BAD_REQUEST"}
     assert streamed["type"] == ("error" if codes and "data" not in answer else "next")

@@ -1,0 +1,1 @@
+"""Tests of the schema: its contract, and its resolvers without HTTP."""

@@ -1,4 +1,4 @@
-"""What the contract names and the service does not serve yet: types, and members of types.
+"""Types and members of the contract that the service does not serve yet.
 
 A type stands for all its members, and a field for its arguments. Whoever serves one of them takes
 it off the list.

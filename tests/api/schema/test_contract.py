@@ -68,7 +68,7 @@ BUILT_IN = {"schema", "oneOf"}
 
 
 def facts(sdl: str) -> dict[str, Any]:
-    """Give what clients rely on, by path: kinds, types, defaults, interfaces, directives."""
+    """Return what clients rely on, by path: kinds, types, defaults, interfaces, directives."""
     found: dict[str, Any] = {}
     for node in parse(sdl).definitions:
         name = getattr(getattr(node, "name", None), "value", "schema")
@@ -102,21 +102,21 @@ SERVED = facts(schema.as_str())
 CONTRACT = facts(COMMITTED.read_text())
 
 
-def test_what_the_contract_says_is_served() -> None:
+def test_the_whole_contract_is_served() -> None:
     expected = {path: fact for path, fact in CONTRACT.items() if not within(path, NOT_SERVED_YET)}
     assert {path: SERVED.get(path) for path in expected} == expected
 
 
-def test_nothing_is_served_beside_the_contract() -> None:
+def test_nothing_but_the_contract_and_the_listed_additions_is_served() -> None:
     beside = {path for path in SERVED.keys() - CONTRACT.keys() if not within(path, ADDED)}
     assert beside <= BUILT_IN
 
 
-def test_what_is_added_is_served() -> None:
+def test_the_listed_additions_are_served() -> None:
     assert SERVED.keys() >= ADDED
 
 
-def test_what_is_served_is_off_the_list_of_what_is_not() -> None:
+def test_nothing_served_is_on_the_list_of_what_is_not_served() -> None:
     assert not [path for path in SERVED if within(path, NOT_SERVED_YET)]
 
 

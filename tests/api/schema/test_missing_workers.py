@@ -1,4 +1,4 @@
-"""A worker is missing when its connection breaks off, and not when either side has ended it."""
+"""A worker is missing if its connection breaks, and not if either side closes it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,14 @@ import pytest
 
 from application.workers.leases import Leases
 from domain.values import Role
-from tests.api.whole_server import START, Edge, Socket
+from tests.api.whole_server import START, Socket, WholeServer
 
 WORK = 'subscription { assignments(worker: "w", grace: "PT1S") { claim { fence } } }'
 
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the names of the workers whose leases are shortened, as they are."""
+    """Return the names of the workers whose leases are shortened, as they are."""
     found: list[str] = []
 
     async def note(_: Leases, __: str, worker: str, *___: object) -> bool:
@@ -27,18 +27,18 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @asynccontextmanager
-async def connected(edge: Edge, token: str = "engine") -> AsyncIterator[Socket]:
+async def connected(whole_server: WholeServer, token: str = "engine") -> AsyncIterator[Socket]:
     """Open a connection; after it, what comes of its end has come."""
-    async with edge.socket(token) as socket:
+    async with whole_server.socket(token) as socket:
         yield socket
-    await asyncio.gather(*edge.dispatcher._ending)
+    await asyncio.gather(*whole_server.dispatcher._ending)
 
 
-async def open_stream(edge: Edge, socket: Socket) -> None:
+async def open_stream(whole_server: WholeServer, socket: Socket) -> None:
     """Let the worker have a stream, and be given something by it."""
-    await socket.say("subscribe", id="1", payload={"query": WORK})
-    await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}})
-    message = await socket.heard()
+    await socket.send("subscribe", id="1", payload={"query": WORK})
+    await whole_server.post({"query": START, "variables": {"input": {"workflow": "w"}}})
+    message = await socket.receive()
     assert message["payload"]["data"]["assignments"]["claim"], message
 
 
@@ -46,61 +46,61 @@ async def open_stream(edge: Edge, socket: Socket) -> None:
     ("code", "is_missing"),
     [(1005, True), (1006, True), (1000, False), (1001, False), (1012, False)],
 )
-async def test_it_depends_on_the_last_word(
-    edge: Edge, missing: list[str], code: int, *, is_missing: bool
+async def test_only_a_broken_connection_shortens_the_lease(
+    whole_server: WholeServer, missing: list[str], code: int, *, is_missing: bool
 ) -> None:
-    async with connected(edge) as socket:
-        await open_stream(edge, socket)
-        socket.end(code)
+    async with connected(whole_server) as socket:
+        await open_stream(whole_server, socket)
+        socket.disconnect(code)
     assert missing == (["w"] if is_missing else [])
 
 
 @pytest.mark.parametrize("unsent", ["message", "answer"])
 @pytest.mark.parametrize(("code", "is_missing"), [(1005, True), (1000, False), (1012, False)])
-async def test_it_is_waited_for_when_nothing_can_be_sent_any_more(
-    edge: Edge, missing: list[str], unsent: str, code: int, *, is_missing: bool
+async def test_a_failed_send_waits_to_see_whether_the_connection_broke(
+    whole_server: WholeServer, missing: list[str], unsent: str, code: int, *, is_missing: bool
 ) -> None:
-    async with connected(edge) as socket:
-        await open_stream(edge, socket)
+    async with connected(whole_server) as socket:
+        await open_stream(whole_server, socket)
         socket.broken = True
         if unsent == "message":
-            await edge.post({"query": START, "variables": {"input": {"workflow": "w"}}})
+            await whole_server.post({"query": START, "variables": {"input": {"workflow": "w"}}})
         else:
-            await socket.say("ping")
+            await socket.send("ping")
         await socket.failed.wait()
-        socket.end(code)
+        socket.disconnect(code)
     assert missing == (["w"] if is_missing else [])
 
 
 @pytest.mark.parametrize("grace", ["-PT1S", "PT2H"])
-async def test_a_grace_is_from_none_to_an_hour(edge: Edge, grace: str) -> None:
-    async with connected(edge) as socket:
-        await socket.say("subscribe", id="1", payload={"query": WORK.replace("PT1S", grace)})
-        [error] = (await socket.heard())["payload"]
+async def test_a_grace_is_from_none_to_an_hour(whole_server: WholeServer, grace: str) -> None:
+    async with connected(whole_server) as socket:
+        await socket.send("subscribe", id="1", payload={"query": WORK.replace("PT1S", grace)})
+        [error] = (await socket.receive())["payload"]
     assert error["extensions"]["code"] == "BAD_REQUEST"
     assert error["message"] == "grace must be from PT0S to PT1H"
 
 
 async def test_a_stream_that_was_completed_before_does_not_count(
-    edge: Edge, missing: list[str]
+    whole_server: WholeServer, missing: list[str]
 ) -> None:
-    async with connected(edge) as socket:
-        await open_stream(edge, socket)
-        await socket.say("complete", id="1")
-        await socket.say("ping")
-        assert await socket.heard() == {"type": "pong"}
-        socket.end(1006)
+    async with connected(whole_server) as socket:
+        await open_stream(whole_server, socket)
+        await socket.send("complete", id="1")
+        await socket.send("ping")
+        assert await socket.receive() == {"type": "pong"}
+        socket.disconnect(1006)
     assert missing == []
 
 
 async def test_a_connection_that_the_service_ended_does_not_count(
-    edge: Edge, missing: list[str], monkeypatch: pytest.MonkeyPatch
+    whole_server: WholeServer, missing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.graphql.websocket.RECHECK_SECONDS", 0.02)
-    token = await edge.keys.create("engine", roles=[Role.ENGINE])
-    async with connected(edge, token) as socket:
-        await open_stream(edge, socket)
-        await edge.keys.revoke("engine")
+    token = await whole_server.keys.create("engine", roles=[Role.ENGINE])
+    async with connected(whole_server, token) as socket:
+        await open_stream(whole_server, socket)
+        await whole_server.keys.revoke("engine")
         assert (await socket.closed())[0] == 4401
-        socket.end(1006)
+        socket.disconnect(1006)
     assert missing == []

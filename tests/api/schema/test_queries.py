@@ -5,8 +5,8 @@ import pytest
 
 from domain.execution.transitions import mermaid
 from domain.serialization.event_codec import hash_of
-from tests.api.schema_server import Desk
-from tests.application.services import complete, grant, step
+from tests.api.graphql_client import GraphQLClient
+from tests.application.server_process import complete, grant, step
 from tests.domain.people import (
     ADAM,
     ANN,
@@ -54,99 +54,103 @@ APPROVALS = """query ($atLeast: String, $filter: ApprovalFilter) {
 
 
 def nodes(connection: Any) -> list[Any]:
-    return [edge["node"] for edge in connection["edges"]]
+    return [whole_server["node"] for whole_server in connection["edges"]]
 
 
-async def test_who_is_asking(desk: Desk) -> None:
+async def test_the_viewer_is_the_caller(client: GraphQLClient) -> None:
     document = "{ viewer { id name roles groups queues } }"
-    assert await desk.ask(document, ANN) == {
+    assert await client.ask(document, ANN) == {
         "id": "ann",
         "name": "Ann",
         "roles": ["APPROVER"],
         "groups": ["finance", "managers"],
         "queues": None,
     }
-    assert (await desk.ask(document, ENGINE))["queues"] == ["default"]
+    assert (await client.ask(document, ENGINE))["queues"] == ["default"]
 
 
-async def test_the_diagram_is_the_transition_table(desk: Desk) -> None:
-    assert await desk.ask("{ stateDiagram }", NOBODY) == mermaid()
+async def test_the_diagram_is_the_transition_table(client: GraphQLClient) -> None:
+    assert await client.ask("{ stateDiagram }", NOBODY) == mermaid()
 
 
-async def test_an_execution_exists_for_who_may_see_it(desk: Desk) -> None:
-    execution = await desk.office.start()
+async def test_an_execution_is_null_for_callers_who_may_not_see_it(client: GraphQLClient) -> None:
+    execution = await client.process.start()
     for by in (OLIVIA, ENGINE, AUDREY, ADAM):
-        assert await desk.ask(EXECUTION, by, id=str(execution.id))
-        assert await desk.ask(NODE, by, id=str(execution.id))
+        assert await client.ask(EXECUTION, by, id=str(execution.id))
+        assert await client.ask(NODE, by, id=str(execution.id))
     for by in (OTHER_ENGINE, ANN, NOBODY):
-        assert await desk.ask(EXECUTION, by, id=str(execution.id)) is None
-        assert await desk.ask(NODE, by, id=str(execution.id)) is None
-        assert await desk.ask(AT, by, id=str(execution.id), version=1) is None
+        assert await client.ask(EXECUTION, by, id=str(execution.id)) is None
+        assert await client.ask(NODE, by, id=str(execution.id)) is None
+        assert await client.ask(AT, by, id=str(execution.id), version=1) is None
 
 
 @pytest.mark.parametrize("text", ["", "x", "x.1", "00000000-0000-0000-0000-000000000000", "ä.1"])
-async def test_what_is_no_id_finds_nothing(desk: Desk, text: str) -> None:
+async def test_an_invalid_id_finds_nothing(client: GraphQLClient, text: str) -> None:
     for document in (EXECUTION, APPROVAL, NODE):
-        assert await desk.ask(document, id=text) is None
-    assert await desk.ask(AT, id=text, version=1) is None
+        assert await client.ask(document, id=text) is None
+    assert await client.ask(AT, id=text, version=1) is None
 
 
-async def test_an_approval_is_shown_to_each_as_far_as_they_may_see(desk: Desk) -> None:
-    execution = await desk.office.start()
-    asked = await desk.office.ask(execution.id)
-    found = await desk.ask(APPROVAL, ANN, id=str(asked.id))
+async def test_an_approval_shows_to_each_caller_what_the_caller_may_see(
+    client: GraphQLClient,
+) -> None:
+    execution = await client.process.start()
+    asked = await client.process.ask(execution.id)
+    found = await client.ask(APPROVAL, ANN, id=str(asked.id))
     assert found["id"] == str(asked.id)
     assert (found["executionId"], found["workflow"]) == (str(execution.id), "travel")
     assert (found["execution"], found["erased"]) == (None, False)
     assert found["document"]["payload"] == {"cost": 1}
     assert found["outstanding"] == [{"count": 1, "groups": ["finance"], "users": []}]
     assert found["viewerMayDecide"] == {"allowed": True, "reasons": []}
-    seen = await desk.ask(APPROVAL, OLIVIA, id=str(asked.id))
+    seen = await client.ask(APPROVAL, OLIVIA, id=str(asked.id))
     assert seen["execution"] == {"id": str(execution.id)}
     assert seen["viewerMayDecide"]["allowed"] is False
-    assert await desk.ask(NODE, ANN, id=str(asked.id)) == {
+    assert await client.ask(NODE, ANN, id=str(asked.id)) == {
         "__typename": "Approval",
         "id": str(asked.id),
     }
     for by in (CLEO, STRANGER, NOBODY):
-        assert await desk.ask(APPROVAL, by, id=str(asked.id)) is None
-    await desk.office.do(grant(asked))
-    after = await desk.ask(APPROVAL, ANN, id=str(asked.id))
+        assert await client.ask(APPROVAL, by, id=str(asked.id)) is None
+    await client.process.do(grant(asked))
+    after = await client.ask(APPROVAL, ANN, id=str(asked.id))
     assert after["viewerMayDecide"]["allowed"] is False
     assert after["viewerMayDecide"]["reasons"]
 
 
-async def test_an_execution_as_it_was(desk: Desk) -> None:
-    execution = await desk.office.start()
-    await desk.office.do(step(execution.id, "book"))
-    await desk.office.ask(execution.id)
-    first = await desk.ask(AT, id=str(execution.id), version=1)
+async def test_a_past_state_of_an_execution_can_be_read(client: GraphQLClient) -> None:
+    execution = await client.process.start()
+    await client.process.do(step(execution.id, "book"))
+    await client.process.ask(execution.id)
+    first = await client.ask(AT, id=str(execution.id), version=1)
     assert (first["executionId"], first["version"]) == (str(execution.id), 1)
     assert (first["approvals"], nodes(first["steps"])) == ([], [])
-    last = await desk.ask(AT, id=str(execution.id), version=3)
+    last = await client.ask(AT, id=str(execution.id), version=3)
     assert last["approvals"] == [{"key": "permit", "status": "PENDING"}]
     assert nodes(last["steps"]) == [{"key": "book"}]
-    assert await desk.ask(AT, id=str(execution.id), asOf=last["asOf"]) == last
-    assert await desk.ask(AT, id=str(execution.id), asOf="2000-01-01T00:00:00Z") is None
+    assert await client.ask(AT, id=str(execution.id), asOf=last["asOf"]) == last
+    assert await client.ask(AT, id=str(execution.id), asOf="2000-01-01T00:00:00Z") is None
     for version in (0, -1, 4):
-        assert await desk.ask(AT, id=str(execution.id), version=version) is None
+        assert await client.ask(AT, id=str(execution.id), version=version) is None
 
 
-async def test_time_travel_takes_a_version_or_a_moment(desk: Desk) -> None:
-    execution = await desk.office.start()
+async def test_time_travel_takes_a_version_or_a_moment(client: GraphQLClient) -> None:
+    execution = await client.process.start()
     both: dict[str, Any] = {"version": 1, "asOf": "2026-01-01T00:00:00Z"}
-    assert await desk.code(AT, id=str(execution.id), **both) == "BAD_REQUEST"
-    assert await desk.code(AT, id=str(execution.id)) == "BAD_REQUEST"
-    assert await desk.code(AT, id="nonsense") == "BAD_REQUEST"
+    assert await client.code(AT, id=str(execution.id), **both) == "BAD_REQUEST"
+    assert await client.code(AT, id=str(execution.id)) == "BAD_REQUEST"
+    assert await client.code(AT, id="nonsense") == "BAD_REQUEST"
 
 
-async def test_events_are_shown_as_they_lie_in_the_log(desk: Desk) -> None:
-    execution = await desk.office.start(input={"days": 3})
-    asked = await desk.office.ask(execution.id)
-    await desk.office.do(grant(asked))
-    found = await desk.ask(EVENTS, AUDREY)
+async def test_events_are_shown_as_recorded(client: GraphQLClient) -> None:
+    execution = await client.process.start(input={"days": 3})
+    asked = await client.process.ask(execution.id)
+    await client.process.do(grant(asked))
+    found = await client.ask(EVENTS, AUDREY)
     events = nodes(found)
-    assert [edge["cursor"] for edge in found["edges"]] == [e["position"] for e in events]
+    assert [whole_server["cursor"] for whole_server in found["edges"]] == [
+        e["position"] for e in events
+    ]
     assert [e["type"] for e in events] == [
         "Started",
         "ApprovalRequested",
@@ -174,12 +178,12 @@ async def test_events_are_shown_as_they_lie_in_the_log(desk: Desk) -> None:
         assert event["hash"] == hashes[-1]
 
 
-async def test_events_are_found_and_paged(desk: Desk) -> None:
-    one, two = await desk.office.start(), await desk.office.start()
-    await desk.office.do(step(two.id, "book"))
-    page = await desk.ask(EVENTS, AUDREY, first=2)
+async def test_events_are_found_and_paged(client: GraphQLClient) -> None:
+    one, two = await client.process.start(), await client.process.start()
+    await client.process.do(step(two.id, "book"))
+    page = await client.ask(EVENTS, AUDREY, first=2)
     assert page["pageInfo"]["hasNextPage"] is True
-    rest = await desk.ask(EVENTS, AUDREY, first=2, after=page["pageInfo"]["endCursor"])
+    rest = await client.ask(EVENTS, AUDREY, first=2, after=page["pageInfo"]["endCursor"])
     assert [e["type"] for e in nodes(rest)] == ["StepCompleted"]
     assert rest["pageInfo"]["hasNextPage"] is False
     assert rest["pageInfo"]["hasPreviousPage"] is True
@@ -194,36 +198,36 @@ async def test_events_are_found_and_paged(desk: Desk) -> None:
         ({"until": "2000-01-01T00:00:00Z"}, 0),
         (dict.fromkeys(["executionId", "types", "actor", "since", "until"]), 3),
     ):
-        assert len(nodes(await desk.ask(EVENTS, AUDREY, filter=wanted))) == expected, wanted
+        assert len(nodes(await client.ask(EVENTS, AUDREY, filter=wanted))) == expected, wanted
 
 
-async def test_events_are_left_out_for_who_may_not_see_them(desk: Desk) -> None:
-    execution = await desk.office.start()
-    await desk.office.ask(execution.id)
-    assert len(nodes(await desk.ask(EVENTS, ENGINE))) == 2
+async def test_events_that_the_caller_may_not_see_are_left_out(client: GraphQLClient) -> None:
+    execution = await client.process.start()
+    await client.process.ask(execution.id)
+    assert len(nodes(await client.ask(EVENTS, ENGINE))) == 2
     for by in (OTHER_ENGINE, ANN, NOBODY):
-        assert nodes(await desk.ask(EVENTS, by)) == []
+        assert nodes(await client.ask(EVENTS, by)) == []
 
 
 @pytest.mark.parametrize("first", [-1, 501])
-async def test_a_page_beyond_its_limit_is_refused(desk: Desk, first: int) -> None:
-    execution = await desk.office.start()
-    assert await desk.code(EVENTS, first=first) == "LIMIT_EXCEEDED"
-    assert await desk.code(EXECUTIONS, first=first) == "LIMIT_EXCEEDED"
-    assert await desk.code(PARTS, id=str(execution.id), first=first) == "LIMIT_EXCEEDED"
+async def test_a_page_beyond_its_limit_is_refused(client: GraphQLClient, first: int) -> None:
+    execution = await client.process.start()
+    assert await client.code(EVENTS, first=first) == "LIMIT_EXCEEDED"
+    assert await client.code(EXECUTIONS, first=first) == "LIMIT_EXCEEDED"
+    assert await client.code(PARTS, id=str(execution.id), first=first) == "LIMIT_EXCEEDED"
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "-1", "٣", "1.5", str(2**63), "9" * 5000])
-async def test_a_cursor_of_nobody_is_a_bad_request(desk: Desk, cursor: str) -> None:
-    execution = await desk.office.start()
-    assert await desk.code(EVENTS, after=cursor) == "BAD_REQUEST"
-    assert await desk.code(EXECUTIONS, atLeast=cursor) == "BAD_REQUEST"
-    assert await desk.code(PARTS, id=str(execution.id), after=cursor) == "BAD_REQUEST"
+async def test_an_invalid_cursor_is_a_bad_request(client: GraphQLClient, cursor: str) -> None:
+    execution = await client.process.start()
+    assert await client.code(EVENTS, after=cursor) == "BAD_REQUEST"
+    assert await client.code(EXECUTIONS, atLeast=cursor) == "BAD_REQUEST"
+    assert await client.code(PARTS, id=str(execution.id), after=cursor) == "BAD_REQUEST"
 
 
-async def test_an_empty_page_may_be_asked_for(desk: Desk) -> None:
-    await desk.office.start()
-    page = await desk.ask(EVENTS, first=0)
+async def test_an_empty_page_can_be_requested(client: GraphQLClient) -> None:
+    await client.process.start()
+    page = await client.ask(EVENTS, first=0)
     assert page["edges"] == []
     assert page["pageInfo"] == {
         "hasNextPage": True,
@@ -233,33 +237,35 @@ async def test_an_empty_page_may_be_asked_for(desk: Desk) -> None:
     }
 
 
-async def test_the_parts_of_an_execution_are_paged_in_order(desk: Desk) -> None:
-    execution = await desk.office.start()
+async def test_the_parts_of_an_execution_are_paged_in_order(client: GraphQLClient) -> None:
+    execution = await client.process.start()
     for key in ("a", "b", "c"):
-        await desk.office.do(step(execution.id, key, result=key))
-        await desk.office.ask(execution.id, key=key)
-    first = await desk.ask(PARTS, id=str(execution.id), first=2)
+        await client.process.do(step(execution.id, key, result=key))
+        await client.process.ask(execution.id, key=key)
+    first = await client.ask(PARTS, id=str(execution.id), first=2)
     assert [n["key"] for n in nodes(first["steps"])] == ["a", "b"]
     assert [n["key"] for n in nodes(first["approvals"])] == ["a", "b"]
     assert [n["version"] for n in nodes(first["events"])] == [1, 2]
     assert first["approvals"]["totalCount"] == 3
-    assert first["approvals"]["position"] == str(await desk.services.reader.position())
+    assert first["approvals"]["position"] == str(await client.services.reader.position())
     assert all(first[part]["pageInfo"]["hasNextPage"] for part in first)
-    rest = await desk.ask(PARTS, id=str(execution.id), after="2")
+    rest = await client.ask(PARTS, id=str(execution.id), after="2")
     assert [n["key"] for n in nodes(rest["steps"])] == ["c"]
     assert [n["key"] for n in nodes(rest["approvals"])] == ["c"]
     assert [n["version"] for n in nodes(rest["events"])] == [3, 4, 5, 6, 7]
     assert not any(rest[part]["pageInfo"]["hasNextPage"] for part in rest)
-    granted = await desk.ask(PARTS, id=str(execution.id), status="GRANTED")
+    granted = await client.ask(PARTS, id=str(execution.id), status="GRANTED")
     assert (nodes(granted["approvals"]), granted["approvals"]["totalCount"]) == ([], 0)
 
 
-async def test_executions_are_listed_with_what_the_log_says_of_them(desk: Desk) -> None:
-    execution = await desk.office.start()
-    await desk.office.do(step(execution.id, "book"))
-    await desk.office.ask(execution.id)
-    position = str(await desk.services.reader.position())
-    page = await desk.ask(EXECUTIONS, atLeast=position)
+async def test_listed_executions_have_their_steps_and_approvals_from_the_log(
+    client: GraphQLClient,
+) -> None:
+    execution = await client.process.start()
+    await client.process.do(step(execution.id, "book"))
+    await client.process.ask(execution.id)
+    position = str(await client.services.reader.position())
+    page = await client.ask(EXECUTIONS, atLeast=position)
     assert (page["totalCount"], page["position"]) == (1, position)
     assert nodes(page) == [
         {
@@ -270,19 +276,19 @@ async def test_executions_are_listed_with_what_the_log_says_of_them(desk: Desk) 
             "approvals": {"edges": [{"node": {"key": "permit"}}], "totalCount": 1},
         }
     ]
-    assert nodes(await desk.ask(EXECUTIONS, ANN, atLeast=position)) == []
+    assert nodes(await client.ask(EXECUTIONS, ANN, atLeast=position)) == []
 
 
-async def test_the_execution_of_a_listed_approval_is_current(desk: Desk) -> None:
-    execution = await desk.office.start()
-    asked = await desk.office.ask(execution.id)
-    await desk.office.do(grant(asked))
-    done = await desk.office.do(complete(execution.id))
-    page = await desk.ask(APPROVALS, atLeast=str(done.position))
+async def test_the_execution_of_a_listed_approval_is_current(client: GraphQLClient) -> None:
+    execution = await client.process.start()
+    asked = await client.process.ask(execution.id)
+    await client.process.do(grant(asked))
+    done = await client.process.do(complete(execution.id))
+    page = await client.ask(APPROVALS, atLeast=str(done.position))
     expected = {"id": str(asked.id), "status": "GRANTED", "execution": {"state": "COMPLETED"}}
     assert nodes(page) == [expected]
     assert page["totalCount"] == 1
     pending = {"status": ["PENDING"], "executionId": "nonsense"}
-    assert nodes(await desk.ask(APPROVALS, filter=pending)) == []
-    [approvers] = nodes(await desk.ask(APPROVALS, ANN))
+    assert nodes(await client.ask(APPROVALS, filter=pending)) == []
+    [approvers] = nodes(await client.ask(APPROVALS, ANN))
     assert approvers["execution"] is None

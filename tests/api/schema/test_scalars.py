@@ -68,7 +68,7 @@ def test_a_moment_is_shown_in_utc_with_microseconds(text: str, shown: str) -> No
         ["2026-01-31T12:00:00Z"],
     ],
 )
-def test_what_is_no_moment_is_refused(value: Any) -> None:
+def test_an_invalid_moment_is_refused(value: Any) -> None:
     result = moment(value)
     assert result.data is None
     assert result.errors
@@ -83,13 +83,13 @@ def test_a_duration_comes_back_as_long_as_it_was(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["P1M", "P1Y", "15 minutes", "30", "", 30, None, "PT1e9S"])
-def test_what_is_no_duration_is_refused(value: Any) -> None:
+def test_an_invalid_duration_is_refused(value: Any) -> None:
     result = length(value)
     assert result.data is None
     assert result.errors
 
 
-def test_a_message_does_not_repeat_what_is_long() -> None:
+def test_a_message_does_not_repeat_a_long_input() -> None:
     [error] = moment("x" * 100_000).errors or []
     assert "is not a date and time" in error.message
 

@@ -1,0 +1,1 @@
+"""Tests of the writer: order, batches, and faults of the database."""

@@ -1,4 +1,4 @@
-"""What one commit decides, without a database."""
+"""The decisions of one commit, without a database."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from domain.execution.commands import Command, StartExecution
 from domain.execution.events import Recorded
 from domain.refusals import RefusalCode
 from domain.serialization.event_codec import encode
-from tests.application.services import request_of, step
+from tests.application.server_process import request_of, step
 from tests.domain.people import OLIVIA
 from tests.domain.recording import NOON
 
@@ -33,7 +33,7 @@ def decided(
     return batch, batch.outcomes(range(len(batch.appended)), {})[group]
 
 
-async def test_an_execution_from_the_future_dates_no_other() -> None:
+async def test_a_time_in_the_future_does_not_affect_other_executions() -> None:
     """The database's clock was a day ahead once; since then it is right again."""
     ahead, other = uuid4(), uuid4()
     begun = CommandBatch({}, {}, {}, {}, TOMORROW)

@@ -1,4 +1,4 @@
-"""What is decided before the lock is told only if it is true under the lock."""
+"""A decision made without the lock is answered only if it is still true under the lock."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from application.event_store.database_clock import FRESH_SECONDS, DatabaseClock
 from domain.execution.commands import CancelExecution, Command, SetTimer, StartExecution
 from domain.execution.events import TimerFired
 from domain.refusals import RefusalCode
-from tests.application.services import (
+from tests.application.server_process import (
     HANGS,
-    Office,
+    ServerProcess,
     accepted,
     claim,
     complete,
@@ -45,31 +45,31 @@ SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def overtaken() -> float:
-    """Give how many batches were decided anew."""
+    """Return how many batches were decided again."""
     return float(metrics.OVERTAKEN._value.get())
 
 
-async def test_alone_nothing_is_decided_twice(log_url: str) -> None:
+async def test_without_other_processes_no_batch_is_decided_twice(log_url: str) -> None:
     before = overtaken()
-    async with Office.open(log_url) as office:
-        execution = await office.start()
-        await office.do(claim(execution.id))
-        approval = await office.ask(execution.id, fence=1)
-        await office.do(grant(approval))
-        await office.do(complete(execution.id, fence=1))
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
+        await process.do(claim(execution.id))
+        approval = await process.ask(execution.id, fence=1)
+        await process.do(grant(approval))
+        await process.do(complete(execution.id, fence=1))
     assert overtaken() == before
 
 
 @pytest.mark.parametrize(
     "command", [lambda id_: step(id_, "one"), complete], ids=["repeat", "refusal"]
 )
-async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
+async def test_a_refusal_or_repeat_sees_what_another_process_recorded(
     log_url: str, command: Callable[[UUID], Command]
 ) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         await one.do(step(execution.id, "one"))
-        # Else it may hear of the end before it is asked.
+        # Otherwise it might read the end before the command.
         await one.tail.close()
         await two.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         before = overtaken()
@@ -80,26 +80,26 @@ async def test_what_another_process_ended_is_seen_by_those_who_record_nothing(
         assert outcome.execution.state.final
 
 
-async def test_a_start_key_that_another_process_took_meanwhile_starts_nothing(
+async def test_a_start_key_that_another_process_has_used_starts_nothing(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start() -> StartExecution:
         return StartExecution(by=OLIVIA, execution_id=uuid4(), workflow="w", key="k")
 
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         await one.start()
         first = await two.do(start())
         # As if it had been looked for a moment earlier.
-        monkeypatch.setattr(one.writer._unit_of_work, "mapped", AsyncMock(return_value={}))
+        monkeypatch.setattr(one.writer._unit_of_work, "find_start_keys", AsyncMock(return_value={}))
         second = await one.do(start())
     assert second.repeated
     assert second.execution.id == first.execution.id
 
 
-async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: str) -> None:
+async def test_a_commit_that_fails_at_its_end_is_not_reported_as_done(log_url: str) -> None:
     """A deferred constraint is looked at after the last statement was answered."""
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute("""
                 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -109,36 +109,36 @@ async def test_a_commit_that_fails_at_its_very_end_is_not_told_as_done(log_url: 
                 CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON execution_events
                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()
             """)
-            [outcome] = await office.send(step(execution.id, "one"))
+            [outcome] = await process.send(step(execution.id, "one"))
             assert isinstance(outcome, UnavailableError)
             connection.execute("DROP TRIGGER fails ON execution_events")
-        assert (await office.do(step(execution.id, "one"))).execution.version == 2
+        assert (await process.do(step(execution.id, "one"))).execution.version == 2
 
 
-async def test_a_connection_that_the_server_ended_is_not_sent_anything(log_url: str) -> None:
+async def test_nothing_is_sent_on_a_connection_that_the_server_closed(log_url: str) -> None:
     """What was sent on it might have been committed, for all that anybody could say."""
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(%s, 5000)",
-                (office.writer._unit_of_work.backend_pid,),
+                (process.writer._unit_of_work.backend_pid,),
             )
         looked_up: list[object] = []
-        office.writer._look_up = looked_up.append  # type: ignore[assignment,method-assign]
-        assert not (await office.do(step(execution.id, "one"))).repeated
+        process.writer._look_up = looked_up.append  # type: ignore[assignment,method-assign]
+        assert not (await process.do(step(execution.id, "one"))).repeated
         assert not looked_up
 
 
-async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+async def test_several_processes_have_the_same_result_as_one(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         executions = [await one.start() for _ in range(3)]
 
-        async def work(office: Office) -> list[Outcome]:
+        async def work(process: ServerProcess) -> list[Outcome]:
             outcomes = []
             for n in range(60):
                 each = executions[n % 3]
-                outcomes += await office.send(step(each.id, str(n)), step(each.id, f"{n} again"))
+                outcomes += await process.send(step(each.id, str(n)), step(each.id, f"{n} again"))
             return outcomes
 
         found = await asyncio.gather(work(one), work(two))
@@ -152,17 +152,17 @@ async def test_many_processes_come_to_what_one_would_come_to(log_url: str) -> No
             assert times == sorted(times)
 
 
-def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reading_of_the_clock_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(database_clock, "monotonic", lambda: clock)
     here = DatabaseClock()
     assert here.now() is None
-    here.hear(SOME_TIME)
+    here.set(SOME_TIME)
     clock = FRESH_SECONDS
     assert here.now() is not None
     clock += 0.001
     assert here.now() is None
-    here.hear(SOME_TIME - timedelta(hours=1))
+    here.set(SOME_TIME - timedelta(hours=1))
     clock += 1
     then = SOME_TIME - timedelta(hours=1) + timedelta(seconds=1)
     # Of two clocks that go apart, the other is never taken to be later than it is.
@@ -173,8 +173,8 @@ def test_a_look_at_the_clock_is_not_good_for_ever(monkeypatch: pytest.MonkeyPatc
     assert here.now() is None
 
 
-async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+async def test_a_claim_after_a_release_reads_the_current_holder(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         execution = await one.start()
         first = claim(execution.id, worker="first")
         await one.do(first)
@@ -190,71 +190,73 @@ async def test_a_claim_of_what_was_given_back_sees_who_holds_it_now(log_url: str
 @pytest.mark.parametrize(
     "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=1)]
 )
-async def test_a_time_that_it_is_not_is_not_recorded(log_url: str, wrong: timedelta) -> None:
+async def test_a_wrong_estimate_of_the_time_is_not_recorded(log_url: str, wrong: timedelta) -> None:
     """The machine slept, or a clock was set."""
-    async with Office.open(log_url) as office:
-        await office.start()
+    async with ServerProcess.open(log_url) as process:
+        await process.start()
         # The look at the clock with which a writer begins may come after its first commit.
-        await office.start()
+        await process.start()
         before, real = overtaken(), await database_now(log_url)
-        office.writer._unit_of_work.time.hear(real + wrong)
-        started = await office.start()
+        process.writer._unit_of_work.clock.set(real + wrong)
+        started = await process.start()
         assert overtaken() == before + 1
         assert real <= started.updated_at <= await database_now(log_url)
-        await office.start()
+        await process.start()
         assert overtaken() == before + 1
 
 
 async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         delay = timedelta(milliseconds=30)
         real = await database_now(log_url)
         late = timedelta(milliseconds=-90)
-        office.writer._unit_of_work.time.hear(real + late)
+        process.writer._unit_of_work.clock.set(real + late)
         timer = SetTimer(by=ENGINE, execution_id=execution.id, key="t", delay=delay)
-        [outcome] = await office.send(timer)
+        [outcome] = await process.send(timer)
         assert accepted(outcome).execution.updated_at >= real
         for _ in range(20):
-            office.writer._unit_of_work.time.hear(await database_now(log_url) + late)
-        [fired] = await office.until(execution.id, TimerFired)
+            process.writer._unit_of_work.clock.set(await database_now(log_url) + late)
+        [fired] = await process.until(execution.id, TimerFired)
         assert fired.at >= accepted(outcome).execution.updated_at + delay
 
 
-async def test_after_a_long_rest_the_time_is_known_and_the_connection_works(log_url: str) -> None:
-    async with Office.open(log_url, look_every=0.05) as office:
-        unit_of_work = office.writer._unit_of_work
+async def test_after_a_quiet_period_the_time_is_known_and_the_connection_works(
+    log_url: str,
+) -> None:
+    async with ServerProcess.open(log_url, clock_interval=0.05) as process:
+        unit_of_work = process.writer._unit_of_work
         async with asyncio.timeout(HANGS):
             # Nobody has commanded anything yet.
-            while unit_of_work.time.now() is None:
+            while unit_of_work.clock.now() is None:
                 await asyncio.sleep(0.01)
             before = unit_of_work.backend_pid
             with psycopg.connect(log_url, autocommit=True) as connection:
                 connection.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
-            while unit_of_work.backend_pid in {None, before} or unit_of_work.time.now() is None:
+            while unit_of_work.backend_pid in {None, before} or unit_of_work.clock.now() is None:
                 await asyncio.sleep(0.01)
         begin = AsyncMock(wraps=unit_of_work.begin)
         unit_of_work.begin = begin  # type: ignore[method-assign]
-        await office.start()
+        await process.start()
         begin.assert_not_awaited()
 
 
-async def test_a_new_connection_is_not_taken_to_have_the_old_one_s_clock(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        await office.start()
-        assert office.writer._unit_of_work.time.now() is not None
-        await office.writer._unit_of_work.drop()
-        assert office.writer._unit_of_work.time.now() is None
+async def test_the_clock_of_an_old_connection_is_not_used_for_a_new_one(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        await process.start()
+        assert process.writer._unit_of_work.clock.now() is not None
+        await process.writer._unit_of_work.drop()
+        assert process.writer._unit_of_work.clock.now() is None
 
 
-async def test_what_was_sent_and_is_not_found_may_come_yet(
+async def test_a_commit_that_is_not_found_may_still_happen(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is on its way still, for all that anybody knows, so nobody says that nothing was done."""
     with Wire.open(log_url, tmp_path) as wire:
-        async with Office.open(wire.url) as office:
-            execution = await office.start()
-            look_up = office.writer._look_up
+        async with ServerProcess.open(wire.url) as process:
+            execution = await process.start()
+            look_up = process.writer._look_up
 
             async def looked_up(batch: CommandBatch) -> Committed | None:
                 # As if the commit had not come to the database yet.
@@ -263,19 +265,19 @@ async def test_what_was_sent_and_is_not_found_may_come_yet(
                 wire.cut()
                 return None
 
-            monkeypatch.setattr(office.writer, "_look_up", looked_up)
+            monkeypatch.setattr(process.writer, "_look_up", looked_up)
             wire.lose_replies_to = b"execution.step-completed"
-            [outcome] = await office.send(step(execution.id, "one"))
+            [outcome] = await process.send(step(execution.id, "one"))
             refused(outcome, RefusalCode.OUTCOME_UNKNOWN)
             wire.down = False
             monkeypatch.undo()
-            assert (await office.do(step(execution.id, "one"))).repeated
+            assert (await process.do(step(execution.id, "one"))).repeated
 
 
-async def test_an_execution_that_the_log_lost_is_not_continued(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+async def test_an_execution_that_the_log_has_lost_is_not_continued(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute("DELETE FROM execution_events")
-        [outcome] = await office.send(step(execution.id, "one"))
+        [outcome] = await process.send(step(execution.id, "one"))
         refused(outcome, RefusalCode.NOT_FOUND)

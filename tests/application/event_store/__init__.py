@@ -1,0 +1,1 @@
+"""Tests of the event store: reads, snapshots, recent events, and the audit."""

@@ -1,4 +1,4 @@
-"""The present and the past, read from the log."""
+"""Current and past states, read from the log."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from domain.execution.evolve import fold
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError
-from tests.application.services import Office, claim, complete, grant, step
+from tests.application.server_process import ServerProcess, claim, complete, grant, step
 from tests.domain.people import ANN, ENGINE
 
 SNAPSHOTS = "SELECT originator_version FROM execution_snapshots"
@@ -29,62 +29,64 @@ def _replaced(old: str, new: str) -> str:
     )
 
 
-async def story(office: Office) -> tuple[UUID, int]:
-    execution = await office.start(input={"n": 1})
-    await office.do(claim(execution.id))
-    approval = await office.ask(execution.id, fence=1)
-    await office.do(grant(approval))
-    await office.do(complete(execution.id, fence=1))
+async def story(process: ServerProcess) -> tuple[UUID, int]:
+    execution = await process.start(input={"n": 1})
+    await process.do(claim(execution.id))
+    approval = await process.ask(execution.id, fence=1)
+    await process.do(grant(approval))
+    await process.do(complete(execution.id, fence=1))
     return execution.id, 6
 
 
-async def test_every_version_is_the_fold_of_the_events_up_to_it(office: Office) -> None:
-    execution_id, last = await story(office)
-    events = [e.recorded for e in await office.reader.history(execution_id)]
+async def test_every_version_is_the_fold_of_the_events_up_to_it(process: ServerProcess) -> None:
+    execution_id, last = await story(process)
+    events = [e.recorded for e in await process.reader.history(execution_id)]
     for version in range(1, last + 1):
-        past = await office.reader.at_version(execution_id, version)
+        past = await process.reader.at_version(execution_id, version)
         assert past == fold(None, events[:version])
-    assert await office.reader.at_version(execution_id, last + 1) is None
-    assert await office.reader.at_version(execution_id, 0) is None
-    assert await office.reader.execution(execution_id) == fold(None, events)
+    assert await process.reader.at_version(execution_id, last + 1) is None
+    assert await process.reader.at_version(execution_id, 0) is None
+    assert await process.reader.execution(execution_id) == fold(None, events)
 
 
-async def test_a_moment_includes_the_events_of_that_very_instant(office: Office) -> None:
-    execution = await office.start()
+async def test_a_moment_includes_the_events_of_that_very_instant(process: ServerProcess) -> None:
+    execution = await process.start()
     for n in range(9):
-        await office.do(step(execution.id, str(n)))
-    events = await office.reader.history(execution.id)
+        await process.do(step(execution.id, str(n)))
+    events = await process.reader.history(execution.id)
     for event in events:
         at = event.recorded.at
-        state = await office.reader.at_moment(execution.id, at)
+        state = await process.reader.at_moment(execution.id, at)
         assert state is not None
         assert state.version == event.recorded.version
-        earlier = await office.reader.at_moment(execution.id, at - timedelta(microseconds=1))
+        earlier = await process.reader.at_moment(execution.id, at - timedelta(microseconds=1))
         assert (earlier.version if earlier else 0) == event.recorded.version - 1
 
 
-async def test_there_is_nothing_before_the_start_and_nothing_of_nobody(office: Office) -> None:
-    execution = await office.start()
+async def test_there_is_no_state_before_the_start_or_of_an_unknown_execution(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
     before = execution.started_at - timedelta(seconds=1)
-    assert await office.reader.at_moment(execution.id, before) is None
-    assert await office.reader.execution(uuid4()) is None
-    assert await office.reader.at_moment(uuid4(), before) is None
-    assert await office.reader.history(uuid4()) == []
+    assert await process.reader.at_moment(execution.id, before) is None
+    assert await process.reader.execution(uuid4()) is None
+    assert await process.reader.at_moment(uuid4(), before) is None
+    assert await process.reader.history(uuid4()) == []
 
 
 @asynccontextmanager
 async def snapshotted(url: str) -> AsyncIterator[tuple[psycopg.Connection, Execution]]:
-    """Give an execution that has a snapshot at its last version, and no server any more."""
-    async with Office.open(url) as office:
-        execution = await office.start()
-        await office.send(*[step(execution.id, str(n)) for n in range(2 * SNAPSHOT_INTERVAL)])
-        expected = await office.reader.execution(execution.id)
+    """Return an execution that has a snapshot at its last version, and no server any more."""
+    async with ServerProcess.open(url) as process:
+        execution = await process.start()
+        await process.send(*[step(execution.id, str(n)) for n in range(2 * SNAPSHOT_INTERVAL)])
+        expected = await process.reader.execution(execution.id)
         assert expected is not None
         with psycopg.connect(url, autocommit=True) as connection:
             async with asyncio.timeout(10):
                 while not connection.execute(SNAPSHOTS).rowcount:
                     await asyncio.sleep(0.01)
-            await office.writer.close()
+            await process.writer.close()
             yield connection, expected
 
 
@@ -95,7 +97,7 @@ async def test_a_long_history_is_read_from_a_snapshot(log_url: str) -> None:
         connection.execute(
             "DELETE FROM execution_events WHERE originator_version < %s", [expected.version]
         )
-        async with Office.open(log_url) as reading, Office.open(log_url) as writing:
+        async with ServerProcess.open(log_url) as reading, ServerProcess.open(log_url) as writing:
             assert await reading.reader.execution(expected.id) == expected
             done = await writing.do(step(expected.id, "new"))
             assert done.execution.version == expected.version + 1
@@ -119,7 +121,7 @@ async def test_a_snapshot_that_no_server_of_this_fold_wrote_is_not_used(
 ) -> None:
     async with snapshotted(log_url) as (connection, expected):
         assert connection.execute(spoil).rowcount == 1
-        async with Office.open(log_url) as reading, Office.open(log_url) as writing:
+        async with ServerProcess.open(log_url) as reading, ServerProcess.open(log_url) as writing:
             assert await reading.reader.execution(expected.id) == expected
             done = await writing.do(step(expected.id, "new"))
             assert done.execution.version == expected.version + 1
@@ -138,84 +140,86 @@ async def test_a_snapshot_that_no_server_of_this_fold_wrote_is_not_used(
     ],
 )
 async def test_events_are_filtered_alike_in_the_log_and_in_memory(
-    office: Office, query: EventQuery, expected: int
+    process: ServerProcess, query: EventQuery, expected: int
 ) -> None:
-    await story(office)
-    found = await office.reader.events(query)
-    every = await office.reader.events(EventQuery())
+    await story(process)
+    found = await process.reader.events(query)
+    every = await process.reader.events(EventQuery())
     assert [event.position for event in found] == [
         event.position
         for event in every
-        if query.matches(event, await office.reader.queue_of(event))
+        if query.matches(event, await process.reader.queue_of(event))
     ]
     assert len(found) == expected
 
 
-async def test_events_are_filtered_by_time(office: Office) -> None:
-    await story(office)
-    every = await office.reader.events(EventQuery())
+async def test_events_are_filtered_by_time(process: ServerProcess) -> None:
+    await story(process)
+    every = await process.reader.events(EventQuery())
     third = every[2].recorded.at
-    since = await office.reader.events(EventQuery(since=third))
-    until = await office.reader.events(EventQuery(until=third))
+    since = await process.reader.events(EventQuery(since=third))
+    until = await process.reader.events(EventQuery(until=third))
     assert [e.position for e in since] == [e.position for e in every[2:]]
     assert [e.position for e in until] == [e.position for e in every[:3]]
 
 
-async def test_events_come_in_pages(office: Office) -> None:
-    await story(office)
-    first = await office.reader.events(EventQuery(), limit=4)
-    rest = await office.reader.events(EventQuery(), after=first[-1].position, limit=4)
+async def test_events_come_in_pages(process: ServerProcess) -> None:
+    await story(process)
+    first = await process.reader.events(EventQuery(), limit=4)
+    rest = await process.reader.events(EventQuery(), after=first[-1].position, limit=4)
     assert len(first) == 4
     assert len(rest) == 2
 
 
-async def test_the_states_before_and_after_an_event(office: Office) -> None:
-    execution_id, _ = await story(office)
-    events = await office.reader.history(execution_id)
+async def test_the_states_before_and_after_an_event(process: ServerProcess) -> None:
+    execution_id, _ = await story(process)
+    events = await process.reader.history(execution_id)
     for _ in range(2):
-        for event, transition in zip(events, await office.reader.transitions(events), strict=True):
+        for event, transition in zip(events, await process.reader.transitions(events), strict=True):
             assert isinstance(transition, Transition)
             before, after = transition
-            assert after == await office.reader.after(event)
+            assert after == await process.reader.after(event)
             assert after.version == event.recorded.version
             assert (0 if before is None else before.version) == event.recorded.version - 1
-        office.recent.forget()
+        process.recent.forget()
 
 
-async def test_the_states_of_many_executions_are_read_together(office: Office) -> None:
-    stories = [await story(office) for _ in range(3)]
-    histories = [await office.reader.history(id_, after=1) for id_, _ in stories]
-    office.recent.forget()
+async def test_the_states_of_many_executions_are_read_together(process: ServerProcess) -> None:
+    stories = [await story(process) for _ in range(3)]
+    histories = [await process.reader.history(id_, after=1) for id_, _ in stories]
+    process.recent.forget()
     events = [event for each in zip(*histories, strict=True) for event in each]
-    transitions = await office.reader.transitions(events)
+    transitions = await process.reader.transitions(events)
     versions = [t.after.version for t in transitions if isinstance(t, Transition)]
     assert versions == [event.recorded.version for event in events]
 
 
-async def test_an_execution_that_is_damaged_costs_the_others_nothing(office: Office) -> None:
-    (damaged, _), (whole, _) = await story(office), await story(office)
+async def test_a_damaged_execution_does_not_affect_the_others(
+    process: ServerProcess,
+) -> None:
+    (damaged, _), (whole, _) = await story(process), await story(process)
     events = [
-        *await office.reader.history(damaged, after=2),
-        *await office.reader.history(whole, after=2),
+        *await process.reader.history(damaged, after=2),
+        *await process.reader.history(whole, after=2),
     ]
-    with psycopg.connect(office.url) as connection:
+    with psycopg.connect(process.url) as connection:
         connection.execute(
             "UPDATE execution_events SET state = '{' WHERE (originator_id, originator_version)"
             " = (%s, 1)",
             [damaged],
         )
-    office.recent.forget()
-    for event, transition in zip(events, await office.reader.transitions(events), strict=True):
+    process.recent.forget()
+    for event, transition in zip(events, await process.reader.transitions(events), strict=True):
         assert isinstance(transition, DamagedEventError) is (event.recorded.execution_id == damaged)
 
 
-async def test_a_state_of_commits_that_were_lost_is_forgotten(office: Office) -> None:
+async def test_a_state_of_commits_that_were_lost_is_forgotten(process: ServerProcess) -> None:
     """A database that took over without the latest commits gives their versions to others."""
-    execution_id, _ = await story(office)
-    *_, event = await office.reader.history(execution_id)
-    right = await office.reader.after(event)
+    execution_id, _ = await story(process)
+    *_, event = await process.reader.history(execution_id)
+    right = await process.reader.after(event)
     lost = Head(replace(right, error="of another history"), "0" * 64, 1)
-    office.recent.forget()
-    office.recent.states.put(lost)
-    office.recent.append([FoldedEvent(event, lost)])
-    assert await office.reader.after(event) == right
+    process.recent.forget()
+    process.recent.states.put(lost)
+    process.recent.append([FoldedEvent(event, lost)])
+    assert await process.reader.after(event) == right

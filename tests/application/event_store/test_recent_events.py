@@ -74,7 +74,7 @@ def test_every_follower_gets_the_events_after_its_own_position() -> None:
     assert recent.position == 103
 
 
-def test_what_was_appended_before_the_beginning_is_read_from_the_log() -> None:
+def test_events_from_before_the_beginning_are_read_from_the_log() -> None:
     recent = ring()
     recent.append(Written().write([1]))
     assert recent.after(99) is None
@@ -88,13 +88,13 @@ def test_beyond_the_limit_the_oldest_events_are_read_from_the_log() -> None:
     assert positions(recent.after(102)) == [103]
 
 
-def test_what_was_appended_last_is_kept_whatever_its_size() -> None:
+def test_the_last_append_is_kept_whatever_its_size() -> None:
     recent = ring(limit=1)
     recent.append(Written().write([1] * 10))
     assert positions(recent.after(100)) == list(range(101, 111))
 
 
-def test_what_was_forgotten_is_read_from_the_log() -> None:
+def test_dropped_events_are_read_from_the_log() -> None:
     recent, written = ring(), Written()
     recent.append(written.write([1, 1]))
     recent.forget()
@@ -112,7 +112,7 @@ def test_what_was_forgotten_is_read_from_the_log() -> None:
         )
     )
 )
-def test_what_is_given_follows_without_a_gap(
+def test_returned_events_follow_the_position_without_a_gap(
     moves: list[list[int] | tuple[int, int] | None],
 ) -> None:
     recent, written = ring(limit=2_000), Written()
@@ -129,7 +129,7 @@ def test_what_is_given_follows_without_a_gap(
             assert found is None or found == following[:limit]
 
 
-def test_the_state_after_an_event_of_this_process_is_at_hand() -> None:
+def test_the_state_after_an_event_of_this_process_is_in_memory() -> None:
     recent, written = ring(), Written()
     recent.append(written.write([1, 1, 1]))
     recent.states.clear()

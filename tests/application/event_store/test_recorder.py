@@ -1,4 +1,4 @@
-"""The library's own test cases hold for our recorder."""
+"""The library's own tests of recorders, and the log's lock."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(_cases()))
-def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
+def test_the_library_s_own_tests_pass(case: Any, log_url: str) -> None:
     log = ExecutionEventStore(log_url)
     case.recorder = log.log_recorder
     try:
@@ -35,7 +35,7 @@ def test_the_library_s_own_case_holds(case: Any, log_url: str) -> None:
         log.close()
 
 
-async def test_the_lock_leaves_maintenance_alone(log_url: str) -> None:
+async def test_the_lock_does_not_conflict_with_vacuum(log_url: str) -> None:
     log = ExecutionEventStore(log_url)
     with psycopg.connect(log_url, autocommit=True) as other:
         holder = await log.log_recorder.connect()
@@ -58,7 +58,7 @@ async def test_every_part_of_the_connection_string_reaches_the_driver(log_url: s
     log.close()
 
 
-def test_creating_what_is_there_already_is_no_error_in_the_database_s_log(
+def test_creating_existing_tables_logs_no_error_in_postgresql(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Errors that are suppressed are logged by PostgreSQL all the same."""

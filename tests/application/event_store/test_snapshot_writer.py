@@ -1,4 +1,4 @@
-"""Snapshots are written beside the commits, seldom for long histories, and few are kept."""
+"""Snapshots are written apart from commits, seldom for long histories, and few are kept."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from application.event_store import snapshot_writer
 from application.event_store.recorded import Head
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import SNAPSHOT_INTERVAL, encode_snapshot, snapshot_due
-from tests.application.services import Office, step
+from tests.application.server_process import ServerProcess, step
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -47,16 +47,16 @@ def test_a_history_of_50_000_events_has_few_snapshots() -> None:
 
 
 async def test_only_the_latest_few_are_kept(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         for hundred in range(5):
-            await office.send(*[step(execution.id, f"{hundred}-{n}") for n in range(100)])
+            await process.send(*[step(execution.id, f"{hundred}-{n}") for n in range(100)])
             last = 100 * (hundred + 1) + 1
             await until(lambda last=last: versions(log_url)[-1:] == [last])  # type: ignore[misc]
     assert versions(log_url) == [301, 401, 501]
 
 
-async def test_of_each_execution_the_latest_is_written_and_at_the_end_what_is_queued_is_dropped(
+async def test_the_latest_head_of_each_execution_is_written_and_the_queue_is_dropped_at_the_end(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, go_on = threading.Event(), threading.Event()
@@ -67,8 +67,8 @@ async def test_of_each_execution_the_latest_is_written_and_at_the_end_what_is_qu
         return encode_snapshot(head, secret)
 
     monkeypatch.setattr(snapshot_writer, "encode_snapshot", slow)
-    async with Office.open(log_url) as office:
-        executions = [await office.start(execution_id=uuid4()) for _ in range(2)]
+    async with ServerProcess.open(log_url) as process:
+        executions = [await process.start(execution_id=uuid4()) for _ in range(2)]
     writer = SnapshotWriter(log_url)
     try:
         first, second = (Head(execution, "0" * 64, 1) for execution in executions)
@@ -88,13 +88,13 @@ async def test_of_each_execution_the_latest_is_written_and_at_the_end_what_is_qu
     assert written == [(first.id,)]
 
 
-async def test_a_snapshot_that_can_not_be_written_costs_no_later_one(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
+async def test_a_failed_snapshot_does_not_prevent_later_ones(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute("ALTER TABLE execution_snapshots RENAME TO away")
-            await office.send(*[step(execution.id, f"a-{n}") for n in range(100)])
-            await until(lambda: not office.writer._snapshots._queued)
+            await process.send(*[step(execution.id, f"a-{n}") for n in range(100)])
+            await until(lambda: not process.writer._snapshots._queued)
             connection.execute("ALTER TABLE away RENAME TO execution_snapshots")
-        await office.send(*[step(execution.id, f"b-{n}") for n in range(100)])
+        await process.send(*[step(execution.id, f"b-{n}") for n in range(100)])
         await until(lambda: versions(log_url)[-1:] == [201])

@@ -9,7 +9,7 @@ import pytest
 from application.event_store import recorder
 from application.event_store.timed_connection import TimedConnection
 from application.subscriptions import notifications
-from tests.application.services import Office, accepted, step
+from tests.application.server_process import ServerProcess, accepted, step
 from tests.support.proxy import Wire
 
 SOON = 0.3
@@ -45,10 +45,10 @@ async def test_a_command_whose_commit_is_not_answered_is_carried_out_once(
     log_url: str, tmp_path: Path
 ) -> None:
     with Wire.open(log_url, tmp_path) as wire:
-        async with Office.open(wire.url) as office:
-            execution = await office.start()
+        async with ServerProcess.open(wire.url) as process:
+            execution = await process.start()
             wire.silent = True
-            sending = asyncio.create_task(office.send(step(execution.id, "one")))
+            sending = asyncio.create_task(process.send(step(execution.id, "one")))
             await asyncio.sleep(SOON / 2)
             # What is silent stays so; new connections are answered.
             wire.silence_open_connections()
@@ -62,18 +62,18 @@ async def test_reads_and_commands_come_back_when_all_connections_fell_silent(
     log_url: str, tmp_path: Path
 ) -> None:
     with Wire.open(log_url, tmp_path) as wire:
-        async with Office.open(wire.url) as office, Office.open(log_url) as other:
-            execution = await office.start()
+        async with ServerProcess.open(wire.url) as process, ServerProcess.open(log_url) as other:
+            execution = await process.start()
             wire.silence_open_connections()
             async with asyncio.timeout(10):
-                await office.do(step(execution.id, "one"))
+                await process.do(step(execution.id, "one"))
                 while True:
                     try:
-                        found = await office.reader.execution(execution.id)
+                        found = await process.reader.execution(execution.id)
                     except psycopg.OperationalError:
                         continue
                     break
                 assert found is not None
                 # It hears of other processes again, too.
                 done = await other.do(step(execution.id, "two"))
-                await office.until_position(done.position)
+                await process.until_position(done.position)

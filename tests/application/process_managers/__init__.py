@@ -1,0 +1,1 @@
+"""Tests of timers, children and leader election, also with several processes."""

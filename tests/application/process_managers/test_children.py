@@ -1,4 +1,4 @@
-"""A child is started for its parent, and its end is told to the parent, once."""
+"""A child is started once for its parent, and its end is recorded in the parent once."""
 
 from typing import Any
 from uuid import UUID
@@ -14,13 +14,13 @@ from domain.execution.events import Cancelled, ChildEnded, ChildStarted, Recorde
 from domain.execution.state import Execution
 from domain.serialization.event_codec import encode
 from domain.values import ExecutionState
-from tests.application.services import Office, complete
+from tests.application.server_process import ServerProcess, complete
 from tests.domain.people import ENGINE, OLIVIA
 
 
-async def bear(office: Office, parent: UUID, key: str = "hotel", **rest: Any) -> UUID:
+async def bear(process: ServerProcess, parent: UUID, key: str = "hotel", **rest: Any) -> UUID:
     """Have a child started, and give its id once the parent has recorded it."""
-    await office.do(
+    await process.do(
         StartChild(
             by=ENGINE, execution_id=parent, key=key, workflow="lodging", queue="default", **rest
         )
@@ -28,13 +28,13 @@ async def bear(office: Office, parent: UUID, key: str = "hotel", **rest: Any) ->
     return child_id(parent, key, 1)
 
 
-async def test_a_child_is_started_by_who_started_its_parent(office: Office) -> None:
-    parent = await office.start(on_behalf_of="ann")
-    child = await bear(office, parent.id, input={"nights": 2})
+async def test_the_initiator_of_a_child_is_that_of_its_parent(process: ServerProcess) -> None:
+    parent = await process.start(on_behalf_of="ann")
+    child = await bear(process, parent.id, input={"nights": 2})
 
-    [started] = await office.until(child, Started)
+    [started] = await process.until(child, Started)
 
-    execution = await office.reader.execution(child)
+    execution = await process.reader.execution(child)
     assert execution is not None
     assert (execution.initiator.id, execution.on_behalf_of) == (OLIVIA.id, "ann")
     assert execution.input == {"nights": 2}
@@ -43,60 +43,60 @@ async def test_a_child_is_started_by_who_started_its_parent(office: Office) -> N
     assert started.causation_id is not None
 
 
-async def test_the_end_of_a_child_is_told_to_its_parent(office: Office) -> None:
-    parent = await office.start()
-    done, broken = await bear(office, parent.id, "a"), await bear(office, parent.id, "b")
-    await office.until(done, Started)
-    await office.until(broken, Started)
+async def test_the_end_of_a_child_is_recorded_in_its_parent(process: ServerProcess) -> None:
+    parent = await process.start()
+    done, broken = await bear(process, parent.id, "a"), await bear(process, parent.id, "b")
+    await process.until(done, Started)
+    await process.until(broken, Started)
 
-    await office.do(complete(done, result=5))
-    await office.do(FailExecution(by=ENGINE, execution_id=broken, error="no room"))
+    await process.do(complete(done, result=5))
+    await process.do(FailExecution(by=ENGINE, execution_id=broken, error="no room"))
 
-    first, second = await office.until(parent.id, ChildEnded, 2)
+    first, second = await process.until(parent.id, ChildEnded, 2)
     assert isinstance(first.event, ChildEnded)
     assert isinstance(second.event, ChildEnded)
     assert (first.event.outcome, first.event.content.result) == (ExecutionState.COMPLETED, 5)
     assert (second.event.outcome, second.event.content.error) == (ExecutionState.FAILED, "no room")
 
 
-async def test_with_a_parent_its_children_are_cancelled(office: Office) -> None:
-    parent = await office.start()
-    child = await bear(office, parent.id)
-    await office.until(child, Started)
+async def test_with_a_parent_its_children_are_cancelled(process: ServerProcess) -> None:
+    parent = await process.start()
+    child = await bear(process, parent.id)
+    await process.until(child, Started)
 
-    await office.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no trip"))
+    await process.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no trip"))
 
-    [cancelled] = await office.until(child, Cancelled)
+    [cancelled] = await process.until(child, Cancelled)
     assert isinstance(cancelled.event, Cancelled)
     assert cancelled.event.content.reason == "its parent was cancelled"
 
 
-async def test_a_child_that_can_not_be_started_has_failed(office: Office) -> None:
-    parent = await office.start()
+async def test_a_child_that_can_not_be_started_has_failed(process: ServerProcess) -> None:
+    parent = await process.start()
     taken = child_id(parent.id, "hotel", 1)
-    await office.start(execution_id=taken, given_id=str(taken))
+    await process.start(execution_id=taken, given_id=str(taken))
 
-    await bear(office, parent.id)
+    await bear(process, parent.id)
 
-    [ended] = await office.until(parent.id, ChildEnded)
+    [ended] = await process.until(parent.id, ChildEnded)
     assert isinstance(ended.event, ChildEnded)
     assert ended.event.outcome is ExecutionState.FAILED
     assert "could not be started" in str(ended.event.content.error)
 
 
-async def test_what_no_process_was_there_for_is_done_later(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        parent = await office.start()
-        await office.family.close()
-        child = await bear(office, parent.id)
-    async with Office.open(log_url) as another:
+async def test_events_from_before_the_start_are_handled_later(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        parent = await process.start()
+        await process.children.close()
+        child = await bear(process, parent.id)
+    async with ServerProcess.open(log_url) as another:
         await another.until(child, Started)
         await another.do(complete(child))
         await another.until(parent.id, ChildEnded)
 
 
 async def test_two_processes_start_a_child_once(log_url: str) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as two:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as two:
         parent = await one.start()
         born = [await bear(two, parent.id, f"child-{n}") for n in range(5)]
         for child in born:
@@ -107,36 +107,36 @@ async def test_two_processes_start_a_child_once(log_url: str) -> None:
         assert len(ends) == 5
 
 
-async def test_a_damaged_relative_does_not_hold_up_others(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        parent, sound = await office.start(), await office.start()
-        child = await bear(office, parent.id)
-        await office.until(child, Started)
-        await office.family.close()
-        await office.do(complete(child))
-        office.damage(parent.id)
-    async with Office.open(log_url) as fresh:
+async def test_a_damaged_parent_or_child_does_not_stop_others(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        parent, sound = await process.start(), await process.start()
+        child = await bear(process, parent.id)
+        await process.until(child, Started)
+        await process.children.close()
+        await process.do(complete(child))
+        process.damage(parent.id)
+    async with ServerProcess.open(log_url) as fresh:
         await fresh.until(await bear(fresh, sound.id), Started)
 
 
 async def test_more_children_than_the_queue_takes_are_cancelled_with_their_parent(
     log_url: str,
 ) -> None:
-    async with Office.open(log_url, queue_limit=8) as office:
-        parent = await office.start()
-        born = [await bear(office, parent.id, f"child-{n}") for n in range(20)]
+    async with ServerProcess.open(log_url, queue_limit=8) as process:
+        parent = await process.start()
+        born = [await bear(process, parent.id, f"child-{n}") for n in range(20)]
         for child in born:
-            await office.until(child, Started)
-        await office.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no"))
+            await process.until(child, Started)
+        await process.do(CancelExecution(by=OLIVIA, execution_id=parent.id, reason="no"))
         for child in born:
-            await office.until(child, Cancelled)
+            await process.until(child, Cancelled)
 
 
-async def test_a_command_that_always_fails_is_skipped_and_others_go_on(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_a_command_that_always_fails_is_skipped(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "PAUSE", 0.001)
-    parent, other = await office.start(), await office.start()
+    parent, other = await process.start(), await process.start()
     faulty = child_id(parent.id, "faulty", 1)
 
     def fails(recorded: Recorded) -> bytes:
@@ -146,28 +146,28 @@ async def test_a_command_that_always_fails_is_skipped_and_others_go_on(
 
     monkeypatch.setattr("application.command_handling.batch.encode", fails)
     with capture_logs() as lines:
-        await bear(office, parent.id, "faulty")
-        await office.until(await bear(office, other.id), Started)
+        await bear(process, parent.id, "faulty")
+        await process.until(await bear(process, other.id), Started)
     [skipped] = [line for line in lines if line["event"] == "child_command_skipped"]
     assert (skipped["command"], skipped["id"]) == ("StartExecution", str(faulty))
 
 
 async def test_an_event_whose_commands_can_not_be_found_is_skipped(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent, other = await office.start(), await office.start()
+    parent, other = await process.start(), await process.start()
     faulty = child_id(parent.id, "faulty", 1)
-    birth = children._birth
+    birth = children._start_child
 
     def fails(execution: Execution, event: ChildStarted) -> StartExecution:
         if event.child_id == faulty:
             raise ZeroDivisionError
         return birth(execution, event)
 
-    monkeypatch.setattr(children, "_birth", fails)
+    monkeypatch.setattr(children, "_start_child", fails)
     with capture_logs() as lines:
-        await bear(office, parent.id, "faulty")
-        await office.until(await bear(office, other.id), Started)
+        await bear(process, parent.id, "faulty")
+        await process.until(await bear(process, other.id), Started)
     assert [line["id"] for line in lines if line["event"] == "children_event_skipped"] == [
         str(parent.id)
     ]

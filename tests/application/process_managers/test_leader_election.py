@@ -1,4 +1,4 @@
-"""Of all processes on one database one leads, and another when it is gone or stands still."""
+"""Of all processes on one database one leads. Another takes over if it dies or stops."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,18 +29,18 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_one_leads_and_the_other_when_it_steps_down(log_url: str) -> None:
+async def test_one_process_leads_and_the_other_when_the_first_stops(log_url: str) -> None:
     async with standing(log_url) as one:
         await one.elected()
         async with standing(log_url) as two:
-            await asyncio.sleep(3 * leader_election.LOOK_EVERY)
+            await asyncio.sleep(3 * leader_election.CHECK_EVERY)
             assert (one.leads, two.leads) == (True, False)
             await one.close()
             await two.elected()
             assert not one.leads
 
 
-async def test_whoever_loses_the_session_leads_no_more(log_url: str) -> None:
+async def test_a_leader_that_loses_its_session_no_longer_leads(log_url: str) -> None:
     async with standing(log_url) as one, standing(log_url) as two:
         await until(lambda: one.leads or two.leads)
         leader = one if one.leads else two
@@ -55,11 +55,11 @@ async def test_whoever_loses_the_session_leads_no_more(log_url: str) -> None:
 
 
 @pytest.mark.both_servers
-async def test_who_falls_silent_is_replaced(
+async def test_a_leader_that_stops_responding_is_replaced(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader_election, "IDLE_SECONDS", 1)
-    monkeypatch.setattr(leader_election, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(leader_election, "ANSWER_TIMEOUT", 0.3)
     with Wire.open(log_url, tmp_path) as wire:
         async with standing(wire.url) as silent:
             await silent.elected()

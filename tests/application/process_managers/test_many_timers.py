@@ -1,4 +1,4 @@
-"""Many timers that are due around one moment: how late, by whom, and how often each fires."""
+"""Many timers due at about the same time: how late they fire, how often, and who fires them."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from application.command_handling.outcomes import Outcome
 from application.command_handling.requests import Request
 from domain.execution.commands import FireTimer, SetTimer
 from domain.execution.events import TimerFired, TimerSet
-from tests.application.services import HANGS, Office, accepted
+from tests.application.server_process import HANGS, ServerProcess, accepted
 from tests.domain.people import ENGINE
 
 LATEST = timedelta(seconds=1)
@@ -23,20 +23,20 @@ WAVES, IN_A_WAVE = 30, 10
 APART = timedelta(milliseconds=30)
 
 
-def now(office: Office) -> datetime:
-    """Give the database's time."""
-    with psycopg.connect(office.url) as connection:
+def now(process: ServerProcess) -> datetime:
+    """Return the database's time."""
+    with psycopg.connect(process.url) as connection:
         [moment] = connection.execute("SELECT clock_timestamp()").fetchone() or ()
         assert isinstance(moment, datetime)
         return moment
 
 
-async def many(office: Office) -> dict[UUID, datetime]:
+async def many(process: ServerProcess) -> dict[UUID, datetime]:
     """Set a timer for each of many executions, in waves, and give when each is due."""
-    executions = await asyncio.gather(*(office.start() for _ in range(WAVES * IN_A_WAVE)))
-    first = now(office) + AHEAD
+    executions = await asyncio.gather(*(process.start() for _ in range(WAVES * IN_A_WAVE)))
+    first = now(process) + AHEAD
     due = {each.id: first + n // IN_A_WAVE * APART for n, each in enumerate(executions)}
-    for outcome in await office.send(
+    for outcome in await process.send(
         *(
             SetTimer(by=ENGINE, execution_id=execution_id, key="due", until=until)
             for execution_id, until in due.items()
@@ -46,11 +46,13 @@ async def many(office: Office) -> dict[UUID, datetime]:
     return due
 
 
-async def fired(office: Office, ids: Iterable[UUID]) -> dict[UUID, tuple[datetime, datetime]]:
+async def fired(
+    process: ServerProcess, ids: Iterable[UUID]
+) -> dict[UUID, tuple[datetime, datetime]]:
     """Wait until the timers of these have fired; give when each was set and when it fired."""
     left, was_set, all_fired = set(ids), {}, {}
     async with asyncio.timeout(HANGS):
-        async for batch in office.tail.follow(0):
+        async for batch in process.tail.follow(0):
             for event in (each.recorded for each in batch.events):
                 match event.event:
                     case TimerSet():
@@ -64,12 +66,12 @@ async def fired(office: Office, ids: Iterable[UUID]) -> dict[UUID, tuple[datetim
 
 
 @asynccontextmanager
-async def busy(office: Office) -> AsyncIterator[None]:
+async def busy(process: ServerProcess) -> AsyncIterator[None]:
     """Keep the writer at work meanwhile."""
 
     async def work() -> None:
         while True:
-            await asyncio.gather(*(office.start() for _ in range(IN_A_WAVE)))
+            await asyncio.gather(*(process.start() for _ in range(IN_A_WAVE)))
 
     working = asyncio.create_task(work())
     try:
@@ -80,34 +82,34 @@ async def busy(office: Office) -> AsyncIterator[None]:
 
 
 async def test_under_load_none_fires_early_and_none_more_than_a_second_late(
-    office: Office,
+    process: ServerProcess,
 ) -> None:
-    due = await many(office)
-    async with busy(office):
-        times = await fired(office, due)
+    due = await many(process)
+    async with busy(process):
+        times = await fired(process, due)
     late = [at - max(due[id_], was_set) for id_, (was_set, at) in times.items()]
     assert min(at - due[id_] for id_, (_, at) in times.items()) >= timedelta(0)
     assert max(late) < LATEST
 
 
-def count(office: Office, monkeypatch: pytest.MonkeyPatch) -> Counter[UUID]:
-    """Count how often the clock of this process tries to let each execution's timer fire."""
+def count(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> Counter[UUID]:
+    """Count how often this process sends FireTimer to each execution."""
     attempts: Counter[UUID] = Counter()
-    handle = office.writer.handle
+    handle = process.writer.handle
 
     async def counted(requests: Sequence[Request], *, chained: bool = False) -> list[Outcome]:
         commands = [each.command for each in requests]
         attempts.update(each.execution_id for each in commands if isinstance(each, FireTimer))
         return await handle(requests, chained=chained)
 
-    monkeypatch.setattr(office.writer, "handle", counted)
+    monkeypatch.setattr(process.writer, "handle", counted)
     return attempts
 
 
-async def test_of_two_processes_one_lets_all_fire_and_when_it_stops_the_other_goes_on(
+async def test_only_the_leader_fires_timers_and_another_process_takes_over(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Office.open(log_url) as one, Office.open(log_url) as other:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as other:
         attempts = {each: count(each, monkeypatch) for each in (one, other)}
         due = await many(one)
         await fired(other, due)

@@ -1,0 +1,1 @@
+"""Tests of the event tail and of notifications."""

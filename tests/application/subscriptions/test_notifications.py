@@ -7,39 +7,39 @@ import psycopg
 from application.event_store.recent_events import RecentEvents
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.notifications import CHANNEL
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 
 
-async def notified(url: str, office: Office) -> int:
+async def notified(url: str, process: ServerProcess) -> int:
     """Count the notifications of one commit."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(f"LISTEN {CHANNEL}")
-        await office.start()
+        await process.start()
         await connection.execute(f"NOTIFY {CHANNEL}, 'mark'")
         pids = []
         async for notification in connection.notifies(timeout=10):
             if notification.payload == "mark":
                 break
             pids.append(notification.pid)
-    return pids.count(office.writer._unit_of_work.backend_pid or 0)
+    return pids.count(process.writer._unit_of_work.backend_pid or 0)
 
 
 async def test_a_commit_notifies_once(log_url: str) -> None:
-    async with Office.open(log_url) as one:
+    async with ServerProcess.open(log_url) as one:
         assert await notified(log_url, one) == 1
-        async with Office.open(log_url) as two:
+        async with ServerProcess.open(log_url) as two:
             assert await notified(log_url, one) == 1
             assert await notified(log_url, two) == 1
 
 
-async def test_another_process_hears_of_a_commit_before_it_polls(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        tail = EventTail(log_url, office.reader, RecentEvents(), poll=60)
+async def test_another_process_is_notified_of_a_commit_before_it_polls(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        tail = EventTail(log_url, process.reader, RecentEvents(), poll=60)
         await tail.start()
         async with asyncio.timeout(10):
             # The first may be read when it begins to listen, the second takes a notification.
             for position in (1, 2):
-                await office.start()
+                await process.start()
                 while tail.position < position:
                     await asyncio.sleep(0.001)
         await tail.close()

@@ -1,0 +1,1 @@
+"""Tests of leases, the dispatcher and long polling."""

@@ -1,4 +1,4 @@
-"""Work comes to the workers whose streams are open."""
+"""Executions are assigned to workers with an open stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -27,7 +27,7 @@ from domain.execution.commands import (
 )
 from domain.execution.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
 from domain.values import Principal
-from tests.application.services import Office, claim, complete, grant, step
+from tests.application.server_process import ServerProcess, claim, complete, grant, step
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
 
@@ -52,7 +52,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker(
-    office: Office,
+    process: ServerProcess,
     name: str = "one",
     capacity: int = 10,
     lease: timedelta = LEASE,
@@ -63,66 +63,68 @@ async def worker(
     async def was_cut() -> bool:
         return cut
 
-    stream = office.dispatcher.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
+    stream = process.dispatcher.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
     try:
         yield Worker(stream)
     finally:
         await stream.aclose()
 
 
-async def test_what_is_started_is_claimed_for_a_stream(office: Office) -> None:
-    async with worker(office) as one:
+async def test_a_started_execution_is_claimed_for_a_stream(process: ServerProcess) -> None:
+    async with worker(process) as one:
         first = asyncio.create_task(one.claimed())
         await asyncio.sleep(0)
-        execution = await office.start()
+        execution = await process.start()
         granted = await first
         assert (granted.execution.id, granted.fence) == (execution.id, 1)
 
 
-async def test_what_was_there_before_comes_too(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_executions_from_before_the_stream_are_claimed_too(process: ServerProcess) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         assert (await one.claimed()).execution.id == execution.id
 
 
-async def test_what_the_worker_holds_comes_with_the_same_fence(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_what_the_worker_holds_is_sent_again_with_the_same_fence(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         assert (await one.claimed()).fence == 1
-    async with worker(office) as again:
+    async with worker(process) as again:
         granted = await again.claimed()
         assert (granted.execution.id, granted.fence) == (execution.id, 1)
 
 
-async def test_every_resolution_wakes_the_worker(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_every_resolution_wakes_the_worker(process: ServerProcess) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        approvals = [await office.ask(execution.id, key=key, fence=1) for key in "ab"]
+        approvals = [await process.ask(execution.id, key=key, fence=1) for key in "ab"]
         for approval in approvals:
-            await office.do(grant(approval))
+            await process.do(grant(approval))
             message = await one.next()
             assert isinstance(message, Resolved)
             assert message.ordinal == approval.ordinal
             assert not message.execution.approvals[approval.ordinal].pending
 
 
-async def test_a_commit_of_this_process_is_told_with_its_states(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_a_commit_of_this_process_is_delivered_with_its_states(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is looked for in the cache, or in the log, before the worker is told."""
+    """The worker gets the event before anything is read from the cache or the log."""
 
     def never(*_: object) -> NoReturn:
         raise AssertionError
 
-    execution = await office.start()
-    async with worker(office) as one:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        approval = await office.ask(execution.id, fence=1)
-        monkeypatch.setattr(office.recent, "head_after", never)
+        approval = await process.ask(execution.id, fence=1)
+        monkeypatch.setattr(process.recent, "head_after", never)
         for name in ("after", "transitions"):
-            monkeypatch.setattr(office.reader, name, never)
-        granted = await office.do(grant(approval))
+            monkeypatch.setattr(process.reader, name, never)
+        granted = await process.do(grant(approval))
         message = await one.next()
         assert isinstance(message, Resolved)
         assert (message.event.recorded.version, message.execution.version) == (
@@ -130,174 +132,180 @@ async def test_a_commit_of_this_process_is_told_with_its_states(
         )  # fmt: skip
 
 
-async def test_capacity_does_not_count_what_waits(office: Office) -> None:
-    async with worker(office, capacity=1) as one:
-        first, second = await office.start(), await office.start()
+async def test_waiting_executions_do_not_count_towards_the_capacity(process: ServerProcess) -> None:
+    async with worker(process, capacity=1) as one:
+        first, second = await process.start(), await process.start()
         granted = await one.claimed()
         waits = first if granted.execution.id == first.id else second
-        await office.ask(waits.id, fence=1)
+        await process.ask(waits.id, fence=1)
         assert (await one.claimed()).execution.id == (second if waits is first else first).id
 
 
-async def test_room_is_made_by_what_ends(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_end_frees_capacity(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Not found by chance: a regular sweep does not come in time.
     monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    async with worker(office, capacity=1) as one:
+    async with worker(process, capacity=1) as one:
         for _ in range(3):
-            await office.start()
+            await process.start()
         for _ in range(3):
             granted = await one.claimed()
-            await office.do(complete(granted.execution.id, fence=granted.fence))
+            await process.do(complete(granted.execution.id, fence=granted.fence))
 
 
-async def test_work_is_spread_over_the_streams(office: Office) -> None:
-    async with worker(office, "one") as one, worker(office, "two") as two:
+async def test_work_is_spread_over_the_streams(process: ServerProcess) -> None:
+    async with worker(process, "one") as one, worker(process, "two") as two:
         firsts = [asyncio.create_task(w.claimed()) for w in (one, two)]
         await asyncio.sleep(0)
-        started = {(await office.start()).id for _ in range(2)}
+        started = {(await process.start()).id for _ in range(2)}
         assert {grant.execution.id for grant in await asyncio.gather(*firsts)} == started
 
 
-async def test_who_ends_it_is_told_to_the_holder(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_the_holder_is_told_when_somebody_else_ends_the_execution(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        await process.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         assert await one.next() == Ended(execution.id)
 
 
-async def test_the_withdrawal_that_an_end_brings_is_not_told_beside_it(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_the_withdrawals_by_an_end_are_not_sent(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        await office.ask(execution.id, fence=1)
-        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        await process.ask(execution.id, fence=1)
+        await process.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         assert await one.next() == Ended(execution.id)
 
 
-async def test_a_retried_execution_comes_again(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_a_retried_execution_is_claimed_again(process: ServerProcess) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        await office.do(FailExecution(by=ENGINE, execution_id=execution.id, fence=1, error="no"))
-        await office.do(RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=3))
+        await process.do(FailExecution(by=ENGINE, execution_id=execution.id, fence=1, error="no"))
+        await process.do(RetryExecution(by=OLIVIA, execution_id=execution.id, expected_version=3))
         assert (await one.claimed()).fence == 2
 
 
-async def test_what_another_took_over_is_lost(log_url: str) -> None:
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
-        execution = await office.start()
-        async with worker(office) as one:
+async def test_an_execution_that_another_worker_took_over_is_lost(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
+        execution = await process.start()
+        async with worker(process) as one:
             await one.claimed()
-            run_out(office, "one")
+            run_out(process, "one")
             [taken] = await other.leases.claim(ENGINE, "two", ["default"], 1, LEASE)
             assert taken.fence == 2
             assert await one.next() == Lost(execution.id)
 
 
-async def test_a_dead_worker_s_executions_go_to_another(office: Office) -> None:
-    execution = await office.start()
-    await office.leases.claim(ENGINE, "dead", ["default"], 1, LEASE)
-    async with worker(office, "two") as two:
+async def test_a_dead_worker_s_executions_go_to_another(process: ServerProcess) -> None:
+    execution = await process.start()
+    await process.leases.claim(ENGINE, "dead", ["default"], 1, LEASE)
+    async with worker(process, "two") as two:
         first = asyncio.create_task(two.claimed())
         await asyncio.sleep(0)
-        run_out(office, "dead")
+        run_out(process, "dead")
         granted = await first
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
 
 
 async def test_a_takeover_begins_when_the_lease_ends(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    execution = await office.start()
-    await office.leases.claim(ENGINE, "dead", ["default"], 1, timedelta(seconds=1))
-    async with worker(office, "two") as two:
+    execution = await process.start()
+    await process.leases.claim(ENGINE, "dead", ["default"], 1, timedelta(seconds=1))
+    async with worker(process, "two") as two:
         assert (await two.claimed()).execution.id == execution.id
 
 
-async def test_what_happens_elsewhere_is_told_although_nothing_of_it_is_in_memory(
+async def test_events_of_another_process_are_sent_although_no_state_is_in_memory(
     log_url: str,
 ) -> None:
-    opened = Office.open(log_url), Office.open(log_url)
-    async with opened[0] as office, opened[1] as other, worker(office) as one:
-        executions = [await office.start() for _ in range(3)]
+    opened = ServerProcess.open(log_url), ServerProcess.open(log_url)
+    async with opened[0] as process, opened[1] as other, worker(process) as one:
+        executions = [await process.start() for _ in range(3)]
         for _ in executions:
             await one.claimed()
-        asked = [await office.ask(each.id, fence=1) for each in executions]
-        office.recent.forget()
+        asked = [await process.ask(each.id, fence=1) for each in executions]
+        process.recent.forget()
         await other.send(*(grant(each) for each in asked))
-        await office.do(CancelExecution(execution_id=executions[0].id, by=OLIVIA, reason="no"))
+        await process.do(CancelExecution(execution_id=executions[0].id, by=OLIVIA, reason="no"))
         resolved = []
         while isinstance(told := await one.next(), Resolved):
             resolved.append(told.execution.id)
     assert told == Ended(executions[0].id)
-    # Where the grant and the end are heard of together, the end alone is told.
+    # If the grant and the end are delivered together, only the end is sent.
     ids = [each.id for each in executions]
     assert resolved in (ids, ids[1:])
 
 
-async def test_what_ends_with_its_claim_takes_no_room(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_an_execution_that_ends_with_its_claim_takes_no_capacity(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim_these = office.leases.claim_these
+    claim_these = process.leases.claim_these
 
     async def claimed_and_cancelled(by: Principal, worker: str, ids: list[UUID]) -> object:
-        monkeypatch.setattr(office.leases, "claim_these", claim_these)
+        monkeypatch.setattr(process.leases, "claim_these", claim_these)
         commands = [ClaimExecution(by=by, execution_id=id_, worker=worker) for id_ in ids]
         ends = [CancelExecution(by=OLIVIA, execution_id=id_, reason="no") for id_ in ids]
-        return (await office.send(*commands, *ends))[: len(ids)]
+        return (await process.send(*commands, *ends))[: len(ids)]
 
-    monkeypatch.setattr(office.leases, "claim_these", claimed_and_cancelled)
-    execution = await office.start()
-    async with worker(office, capacity=1) as one:
+    monkeypatch.setattr(process.leases, "claim_these", claimed_and_cancelled)
+    execution = await process.start()
+    async with worker(process, capacity=1) as one:
         assert (await one.claimed()).execution.id == execution.id
         assert await one.next() == Ended(execution.id)
-        another = await office.start()
+        another = await process.start()
         assert (await one.claimed()).execution.id == another.id
 
 
-async def test_what_nobody_here_holds_is_not_loaded(
+async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
     log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Office.open(log_url), Office.open(log_url)
-    async with opened[0] as office, opened[1] as other, worker(office, capacity=1) as one:
+    opened = ServerProcess.open(log_url), ServerProcess.open(log_url)
+    async with opened[0] as process, opened[1] as other, worker(process, capacity=1) as one:
         execution = await other.start()
         await one.claimed()
         asked = await other.ask((await other.start()).id)
         loaded: list[LoggedEvent] = []
-        transitions = office.reader.transitions
+        transitions = process.reader.transitions
 
         async def counted(events: Sequence[LoggedEvent]) -> list[Transition | Exception]:
             loaded.extend(events)
             return await transitions(events)
 
-        office.recent.forget()
-        monkeypatch.setattr(office.reader, "transitions", counted)
+        process.recent.forget()
+        monkeypatch.setattr(process.reader, "transitions", counted)
         granted = await other.do(grant(asked))
         async with asyncio.timeout(10):
-            await anext(office.tail.follow(granted.position - 1))
+            await anext(process.tail.follow(granted.position - 1))
         assert loaded == []
-        await office.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
+        await process.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
         assert await one.next() == Ended(execution.id)
         assert (await one.claimed()).execution.id == asked.id.execution_id
 
 
-async def test_an_open_stream_keeps_the_lease(office: Office) -> None:
-    await office.start()
-    async with worker(office, lease=timedelta(seconds=1)) as one:
+async def test_an_open_stream_keeps_the_lease(process: ServerProcess) -> None:
+    await process.start()
+    async with worker(process, lease=timedelta(seconds=1)) as one:
         expires = (await one.claimed()).lease_expires_at
         async with asyncio.timeout(10):
-            while await office.leases.renew(ENGINE.id, "other", timedelta(0)) < expires:
+            while await process.leases.renew(ENGINE.id, "other", timedelta(0)) < expires:
                 await asyncio.sleep(0.05)
-        assert await office.leases.claim(ENGINE, "other", ["default"], 1, LEASE) == []
+        assert await process.leases.claim(ENGINE, "other", ["default"], 1, LEASE) == []
 
 
-async def test_a_second_stream_of_a_worker_ends_the_first(office: Office) -> None:
-    await office.start()
-    async with worker(office) as first:
+async def test_a_second_stream_of_a_worker_ends_the_first(process: ServerProcess) -> None:
+    await process.start()
+    async with worker(process) as first:
         await first.claimed()
-        async with worker(office) as second:
+        async with worker(process) as second:
             await second.claimed()
             try:
                 await first.next()
@@ -310,9 +318,9 @@ async def test_a_claim_made_elsewhere_for_the_same_worker_comes_on_its_stream(
     log_url: str,
 ) -> None:
     async with (
-        Office.open(log_url) as office,
-        Office.open(log_url) as other,
-        worker(office, capacity=0) as one,
+        ServerProcess.open(log_url) as process,
+        ServerProcess.open(log_url) as other,
+        worker(process, capacity=0) as one,
     ):
         first = asyncio.create_task(one.claimed())
         await asyncio.sleep(0)
@@ -324,51 +332,51 @@ async def test_a_claim_made_elsewhere_for_the_same_worker_comes_on_its_stream(
 
 async def test_a_new_claim_of_what_is_held_comes_with_its_fence(log_url: str) -> None:
     """Released through another process, and claimed again by the sweep of this one."""
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
-        execution = await office.start()
-        async with worker(office) as one:
+    async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
+        execution = await process.start()
+        async with worker(process) as one:
             assert (await one.claimed()).fence == 1
             await other.leases.release(ENGINE, "one", None)
             assert (await one.claimed()).fence == 2
-            beat = await office.leases.heartbeat(ENGINE, "one", LEASE)
+            beat = await process.leases.heartbeat(ENGINE, "one", LEASE)
             assert (beat.executions, beat.lost) == (1, ())
-            assert execution.id in set(await office.leases.held(ENGINE.id, "one"))
+            assert execution.id in set(await process.leases.held(ENGINE.id, "one"))
 
 
 async def test_a_worker_may_hold_more_than_its_mailbox_takes(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("application.workers.worker_stream.MAILBOX", 5)
     monkeypatch.setattr("application.workers.dispatcher.CHUNK", 4)
-    started = {(await office.start()).id for _ in range(12)}
-    await office.leases.claim(ENGINE, "one", ["default"], 12, LEASE)
-    async with worker(office) as one:
+    started = {(await process.start()).id for _ in range(12)}
+    await process.leases.claim(ENGINE, "one", ["default"], 12, LEASE)
+    async with worker(process) as one:
         assert {(await one.claimed()).execution.id for _ in range(12)} == started
 
 
 async def test_a_damaged_execution_does_not_stop_the_others(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        damaged, sound = await office.start(), await office.start()
-        office.damage(damaged.id)
-    async with Office.open(log_url) as fresh, worker(fresh) as one:
+    async with ServerProcess.open(log_url) as process:
+        damaged, sound = await process.start(), await process.start()
+        process.damage(damaged.id)
+    async with ServerProcess.open(log_url) as fresh, worker(fresh) as one:
         assert (await one.claimed()).execution.id == sound.id
 
 
-async def test_a_worker_is_told_what_it_waits_for_beside_people(office: Office) -> None:
-    execution = await office.start()
+async def test_a_worker_is_told_of_timers_signals_and_children(process: ServerProcess) -> None:
+    execution = await process.start()
     about: dict[str, Any] = {"execution_id": execution.id}
-    async with worker(office, capacity=1) as one:
+    async with worker(process, capacity=1) as one:
         await one.claimed()
-        await office.do(SendSignal(by=OLIVIA, key="a", name="ticket", payload=1, **about))
+        await process.do(SendSignal(by=OLIVIA, key="a", name="ticket", payload=1, **about))
         signal = await one.next()
-        await office.do(SetTimer(by=ENGINE, fence=1, key="due", delay=timedelta(0), **about))
+        await process.do(SetTimer(by=ENGINE, fence=1, key="due", delay=timedelta(0), **about))
         timer = await one.next()
-        await office.do(
+        await process.do(
             StartChild(by=ENGINE, fence=1, key="c", workflow="w", queue="default", **about)
         )
         child = child_id(execution.id, "c", 1)
-        await office.until(child, Started)
-        await office.do(complete(child))
+        await process.until(child, Started)
+        await process.do(complete(child))
         told = [signal, timer, await one.next()]
     assert [type(m.event.recorded.event) for m in told if isinstance(m, Happened)] == [
         SignalReceived,
@@ -377,64 +385,70 @@ async def test_a_worker_is_told_what_it_waits_for_beside_people(office: Office) 
     ]
 
 
-async def test_what_is_asleep_does_not_count_to_the_capacity(office: Office) -> None:
-    sleeper = await office.start()
-    async with worker(office, capacity=1) as one:
+async def test_sleeping_executions_do_not_count_towards_the_capacity(
+    process: ServerProcess,
+) -> None:
+    sleeper = await process.start()
+    async with worker(process, capacity=1) as one:
         await one.claimed()
-        await office.do(SuspendExecution(by=ENGINE, execution_id=sleeper.id, fence=1, seen=0))
-        second = await office.start()
+        await process.do(SuspendExecution(by=ENGINE, execution_id=sleeper.id, fence=1, seen=0))
+        second = await process.start()
         assert (await one.claimed()).execution.id == second.id
 
 
-async def test_what_is_asleep_is_claimed_when_something_comes(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+async def test_a_sleeping_execution_is_claimed_when_something_happens(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-        await office.do(SuspendExecution(by=ENGINE, execution_id=execution.id, fence=1, seen=0))
-    await office.leases.release(ENGINE, "one", None)
-    async with worker(office, "two") as two:
-        other = await office.start()
+        await process.do(SuspendExecution(by=ENGINE, execution_id=execution.id, fence=1, seen=0))
+    await process.leases.release(ENGINE, "one", None)
+    async with worker(process, "two") as two:
+        other = await process.start()
         assert (await two.claimed()).execution.id == other.id
-        await office.do(SendSignal(by=OLIVIA, execution_id=execution.id, key="a", name="go"))
+        await process.do(SendSignal(by=OLIVIA, execution_id=execution.id, key="a", name="go"))
         assert (await two.claimed()).execution.id == execution.id
 
 
-async def test_what_is_parked_is_nobody_s_until_it_is_unparked(office: Office) -> None:
-    execution = await office.start()
+async def test_a_parked_execution_is_not_claimed_until_it_is_unparked(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
     about: dict[str, Any] = {"execution_id": execution.id}
-    async with worker(office) as one:
+    async with worker(process) as one:
         await one.claimed()
-        await office.do(ParkExecution(by=ENGINE, fence=1, reason="changed code", **about))
-        run_out(office, "one")
-        await office.do(SendSignal(by=OLIVIA, key="a", name="go", **about))
-        other = await office.start()
+        await process.do(ParkExecution(by=ENGINE, fence=1, reason="changed code", **about))
+        run_out(process, "one")
+        await process.do(SendSignal(by=OLIVIA, key="a", name="go", **about))
+        other = await process.start()
         assert (await one.claimed()).execution.id == other.id
-        assert await office.leases.held(ENGINE.id, "one") == [other.id]
-        await office.do(UnparkExecution(by=OLIVIA, **about))
+        assert await process.leases.held(ENGINE.id, "one") == [other.id]
+        await process.do(UnparkExecution(by=OLIVIA, **about))
         granted = await one.claimed()
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
 
 
-async def test_a_decision_while_a_worker_comes_back_is_not_lost(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_a_decision_while_a_worker_reconnects_is_not_lost(
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execution = await office.start()
-    async with worker(office) as one:
+    execution = await process.start()
+    async with worker(process) as one:
         await one.claimed()
-    approval = await office.ask(execution.id, fence=1)
-    held, asked = office.leases.held, 0
+    approval = await process.ask(execution.id, fence=1)
+    held, asked = process.leases.held, 0
 
     async def decided_meanwhile(*who: str) -> Any:
         nonlocal asked
         asked += 1
         if asked == 2:
-            # What is held has been read by now, and is not yet told of.
-            await office.do(grant(approval))
-            await office.until(execution.id, Resumed)
+            # The held executions have been read by now, and are not sent yet.
+            await process.do(grant(approval))
+            await process.until(execution.id, Resumed)
         return await held(*who)
 
-    monkeypatch.setattr(office.leases, "held", decided_meanwhile)
-    async with worker(office) as again:
+    monkeypatch.setattr(process.leases, "held", decided_meanwhile)
+    async with worker(process) as again:
         told = [await again.claimed(), await again.claimed()]
     assert [each.fence for each in told] == [1, 1]
     assert told[0].execution.woken_version == 0

@@ -1,4 +1,4 @@
-"""A worker whose connection broke off is not waited for until the end of its lease."""
+"""If a worker's connection breaks, its lease ends after its grace."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from application.event_store.schema import create_tables
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 from tests.application.workers.test_dispatcher import LEASE, Worker, worker
 from tests.domain.people import ENGINE
 
@@ -16,9 +16,9 @@ SOON = timedelta(seconds=0.05)
 SHORT = timedelta(seconds=1)
 
 
-def left(office: Office) -> timedelta:
-    """Give for how long the first worker's lease still runs, by the database's clock."""
-    with psycopg.connect(office.url) as connection:
+def left(process: ServerProcess) -> timedelta:
+    """Return for how long the first worker's lease still runs, by the database's clock."""
+    with psycopg.connect(process.url) as connection:
         found = connection.execute(
             "SELECT expires_at - clock_timestamp() FROM worker_leases WHERE worker = 'one'"
         ).fetchone()
@@ -27,9 +27,9 @@ def left(office: Office) -> timedelta:
     return remaining
 
 
-async def settled(office: Office) -> None:
-    """Wait until whoever was cut off has been dealt with."""
-    await asyncio.gather(*office.dispatcher._ending)
+async def settled(process: ServerProcess) -> None:
+    """Wait until broken connections have been handled."""
+    await asyncio.gather(*process.dispatcher._ending)
 
 
 async def ended(one: Worker) -> None:
@@ -39,11 +39,11 @@ async def ended(one: Worker) -> None:
 
 
 async def test_another_takes_over_after_the_grace(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
     monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    sweep, next_end = office.dispatcher._sweep, office.leases.next_end
+    sweep, next_expiry = process.dispatcher._sweep, process.leases.next_expiry
     closed, under_way = asyncio.Event(), 0
 
     async def begun() -> None:
@@ -54,19 +54,19 @@ async def test_another_takes_over_after_the_grace(
     async def over() -> float | None:
         nonlocal under_way
         under_way -= 1
-        return await next_end() if closed.is_set() else None
+        return await next_expiry() if closed.is_set() else None
 
-    monkeypatch.setattr(office.dispatcher, "_sweep", begun)
-    monkeypatch.setattr(office.leases, "next_end", over)
-    execution = await office.start()
+    monkeypatch.setattr(process.dispatcher, "_sweep", begun)
+    monkeypatch.setattr(process.leases, "next_expiry", over)
+    execution = await process.start()
     async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(worker(office, capacity=1, grace=SOON, cut=True))
+        one = await stack.enter_async_context(worker(process, capacity=1, grace=SOON, cut=True))
         await one.claimed()
-        async with worker(office, "two") as two:
+        async with worker(process, "two") as two:
             claimed = asyncio.create_task(two.claimed())
-            await office.start()
+            await process.start()
             await claimed
-            while under_way or office.dispatcher._sweep_now.is_set():
+            while under_way or process.dispatcher._sweep_now.is_set():
                 await asyncio.sleep(0.01)
             closed.set()
             await stack.aclose()
@@ -77,96 +77,98 @@ async def test_another_takes_over_after_the_grace(
 @pytest.mark.parametrize(
     ("grace", "cut"), [(None, True), (SOON, False), (LEASE * 2, True)], ids=str
 )
-async def test_the_lease_runs_on(office: Office, grace: timedelta | None, *, cut: bool) -> None:
-    await office.start()
-    async with worker(office, grace=grace, cut=cut) as one:
+async def test_without_a_shorter_grace_or_a_broken_connection_the_lease_runs_on(
+    process: ServerProcess, grace: timedelta | None, *, cut: bool
+) -> None:
+    await process.start()
+    async with worker(process, grace=grace, cut=cut) as one:
         await one.claimed()
-    await settled(office)
-    assert LEASE - timedelta(seconds=20) < left(office) <= LEASE
+    await settled(process)
+    assert LEASE - timedelta(seconds=20) < left(process) <= LEASE
 
 
-async def test_whoever_was_heard_of_since_is_not_missing(office: Office) -> None:
-    await office.start()
-    async with worker(office, grace=SOON, cut=True) as one:
+async def test_a_worker_that_was_heard_of_since_keeps_its_lease(process: ServerProcess) -> None:
+    await process.start()
+    async with worker(process, grace=SOON, cut=True) as one:
         await one.claimed()
-        await office.leases.heartbeat(ENGINE, "one", LEASE)
-    await settled(office)
-    assert left(office) > SOON
+        await process.leases.heartbeat(ENGINE, "one", LEASE)
+    await settled(process)
+    assert left(process) > SOON
 
 
-async def test_whoever_has_a_later_stream_is_not_missing(log_url: str) -> None:
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
-        await office.start()
-        for there in (office, other):
+async def test_a_worker_with_a_later_stream_keeps_its_lease(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
+        await process.start()
+        for there in (process, other):
             async with AsyncExitStack() as stack:
-                first = await stack.enter_async_context(worker(office, grace=SOON, cut=True))
+                first = await stack.enter_async_context(worker(process, grace=SOON, cut=True))
                 await first.claimed()
                 async with worker(there) as second:
                     await second.claimed()
                     await stack.aclose()
-                    await settled(office)
-                    assert left(office) > SOON
+                    await settled(process)
+                    assert left(process) > SOON
 
 
-async def test_a_stream_that_the_worker_has_left_for_another_process_ends(log_url: str) -> None:
-    async with Office.open(log_url) as office, Office.open(log_url) as other:
-        await office.start()
-        async with worker(office, lease=SHORT, grace=SOON, cut=True) as first:
+async def test_a_stream_ends_when_its_worker_opens_one_at_another_process(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process, ServerProcess.open(log_url) as other:
+        await process.start()
+        async with worker(process, lease=SHORT, grace=SOON, cut=True) as first:
             await first.claimed()
             async with worker(other) as second:
                 await second.claimed()
                 await ended(first)
-                assert left(office) > SHORT
+                assert left(process) > SHORT
 
 
-async def test_a_stream_that_the_worker_has_left_for_polling_ends(office: Office) -> None:
-    execution = await office.start()
-    async with worker(office, lease=SHORT, grace=SOON, cut=True) as one:
+async def test_a_stream_ends_when_its_worker_polls(process: ServerProcess) -> None:
+    execution = await process.start()
+    async with worker(process, lease=SHORT, grace=SOON, cut=True) as one:
         await one.claimed()
-        await office.polling.claim(
+        await process.long_polling.claim(
             ENGINE, "one", ["none"], 1, LEASE, wait=timedelta(0), holding={execution.id: None}
         )
         await ended(one)
-    await settled(office)
-    assert left(office) > SHORT
+    await settled(process)
+    assert left(process) > SHORT
 
 
-async def test_a_lease_of_before_it_named_its_stream_is_kept_by_the_next(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        execution = await office.start()
-        await office.leases.claim(ENGINE, "one", ["default"], 1, SHORT)
+async def test_a_lease_without_a_stream_is_renewed_by_the_next_stream(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        execution = await process.start()
+        await process.leases.claim(ENGINE, "one", ["default"], 1, SHORT)
         with psycopg.connect(log_url, autocommit=True) as connection:
             connection.execute("ALTER TABLE worker_leases DROP COLUMN stream")
         create_tables(log_url)
-        async with worker(office, lease=SHORT) as one:
+        async with worker(process, lease=SHORT) as one:
             granted = await one.claimed()
             assert (granted.execution.id, granted.fence) == (execution.id, 1)
             end = granted.lease_expires_at
             async with asyncio.timeout(10):
-                while await office.leases.renew(ENGINE.id, "other", timedelta(0)) < end:
+                while await process.leases.renew(ENGINE.id, "other", timedelta(0)) < end:
                     await asyncio.sleep(0.05)
-            assert left(office) > timedelta(0)
+            assert left(process) > timedelta(0)
 
 
-async def test_a_server_that_ends_misses_nobody(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        await office.start()
-        async with worker(office, grace=SOON, cut=True) as one:
+async def test_a_server_that_ends_does_not_shorten_leases(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        await process.start()
+        async with worker(process, grace=SOON, cut=True) as one:
             await one.claimed()
-            await office.dispatcher.close()
-        assert not office.dispatcher._ending
-        assert left(office) > SOON
+            await process.dispatcher.close()
+        assert not process.dispatcher._ending
+        assert left(process) > SOON
 
 
-async def test_a_server_that_ends_shortens_nothing_more(log_url: str) -> None:
-    async with Office.open(log_url) as office:
-        await office.start()
-        async with await psycopg.AsyncConnection.connect(office.url) as other:
-            async with worker(office, grace=SOON, cut=True) as one:
+async def test_a_server_that_has_ended_shortens_no_lease(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as process:
+        await process.start()
+        async with await psycopg.AsyncConnection.connect(process.url) as other:
+            async with worker(process, grace=SOON, cut=True) as one:
                 await one.claimed()
                 await other.execute("SELECT FROM worker_leases FOR UPDATE")
-            [ending] = office.dispatcher._ending
+            [ending] = process.dispatcher._ending
             async with asyncio.timeout(10):
-                await office.dispatcher.close()
+                await process.dispatcher.close()
             assert ending.done()
-        assert left(office) > SOON
+        assert left(process) > SOON

@@ -1,0 +1,1 @@
+"""Tests of approvals: policy, eligibility, quorum, document, rounds and redemption."""

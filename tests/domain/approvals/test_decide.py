@@ -172,7 +172,7 @@ def test_the_same_decision_again_is_a_repeat(first: Fact, again: Ask) -> None:
     given(started(), requested(), first, resumed()).when(again).then_repeated()
 
 
-def test_a_repeated_decision_may_say_it_in_other_words() -> None:
+def test_a_repeated_decision_may_have_another_comment() -> None:
     given(started(), requested(), granted()).when(grant(comment="as I said")).then_repeated()
 
 

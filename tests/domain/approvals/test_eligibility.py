@@ -1,4 +1,4 @@
-"""Who has an interest in the outcome does not decide, unless the policy allows it."""
+"""People with an interest in the outcome do not decide, unless the policy allows it."""
 
 import pytest
 
@@ -29,7 +29,7 @@ ALLOWED = [
 
 @pytest.mark.parametrize(("facts", "rule"), INTERESTED)
 @pytest.mark.parametrize("ask", [grant(by=EVA), reject(by=EVA)])
-def test_who_has_an_interest_neither_grants_nor_rejects(
+def test_an_interested_person_neither_grants_nor_rejects(
     facts: tuple[Fact, ...], rule: str, ask: Ask
 ) -> None:
     given(*facts).when(ask).then_refused(RefusalCode.NOT_ELIGIBLE, rule)
@@ -65,7 +65,7 @@ def test_being_named_does_not_lift_four_eyes() -> None:
     )
 
 
-def test_who_sees_an_approval_and_is_not_asked_is_told_so() -> None:
+def test_an_approver_who_is_not_eligible_is_told_so() -> None:
     onlooker = principal("otto", Role.OPERATOR, Role.APPROVER, groups=("gardeners",))
 
     given(started(), requested()).when(grant(by=onlooker)).then_refused(

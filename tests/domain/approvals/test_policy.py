@@ -86,7 +86,7 @@ def test_a_policy_can_be_met(ask: Ask, rule: str) -> None:
     assert problem(ask).startswith(rule)
 
 
-def test_a_policy_asks_somebody() -> None:
+def test_a_policy_has_at_least_one_requirement() -> None:
     nobody = Policy(requirements=())
 
     assert problem(request(policy=nobody)).startswith("policy.requirements must not be empty")

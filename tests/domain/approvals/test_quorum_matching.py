@@ -101,7 +101,7 @@ def test_the_matching_is_the_best_that_any_assignment_reaches(
 
 @settings(max_examples=100)
 @given(requirements, memberships, st.randoms(use_true_random=False))
-def test_whether_all_is_met_does_not_hang_on_the_order_of_the_grants(
+def test_the_order_of_the_grants_does_not_matter(
     asked: tuple[Requirement, ...], groups_of_each: list[set[str]], random: Random
 ) -> None:
     policy, decisions = Policy(requirements=asked), grants(groups_of_each)
@@ -113,7 +113,7 @@ def test_whether_all_is_met_does_not_hang_on_the_order_of_the_grants(
 
 @settings(max_examples=100)
 @given(requirements, memberships)
-def test_rejections_fill_no_place(
+def test_rejections_meet_no_requirement(
     asked: tuple[Requirement, ...], groups_of_each: list[set[str]]
 ) -> None:
     policy = Policy(requirements=asked)

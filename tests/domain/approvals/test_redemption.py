@@ -1,4 +1,4 @@
-"""What was granted is done once, under one key, and only what was granted."""
+"""A granted approval is redeemed once, under one key, for the granted payload."""
 
 import pytest
 

@@ -1,0 +1,1 @@
+"""Tests of commands, events and states of an execution."""

@@ -169,7 +169,7 @@ def test_no_event_is_ignored(move: tuple[ExecutionState | None, type[Event]]) ->
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 2])
-def test_a_version_out_of_turn_is_an_error(offset: int) -> None:
+def test_a_version_out_of_order_is_an_error(offset: int) -> None:
     state = given(started(), step_completed()).state
     happened = recorded(state, SOMEBODY, Completed())
 
@@ -247,7 +247,7 @@ def test_redeeming_what_is_not_granted_or_twice_is_an_error() -> None:
         ([], unparked(), "is not parked"),
     ],
 )
-def test_what_does_not_fit_what_is_waited_for_is_an_error(
+def test_an_event_that_contradicts_the_state_is_an_error(
     history: list[Fact], again: Fact, words: str
 ) -> None:
     with pytest.raises(IllegalTransitionError, match=words):

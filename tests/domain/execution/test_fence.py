@@ -1,4 +1,4 @@
-"""Once claimed, an execution listens only to the worker that holds its current fencing token."""
+"""A claimed execution accepts only commands with its current fence."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A repeat is told where it was carried out the first time, whatever happened since."""
+"""A repeat finds where its command was first carried out, whatever happened since."""
 
 import pytest
 

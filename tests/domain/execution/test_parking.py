@@ -1,4 +1,4 @@
-"""Suspended until something comes, parked until a person lets it go on."""
+"""Suspending an execution until something happens, and parking it until a person releases it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where several refusals hold, the earlier one of a fixed order is told."""
+"""If several refusals apply, the first one in a fixed order is returned."""
 
 import pytest
 
@@ -220,7 +220,9 @@ WRONG = "sha256:other"
         ),
     ],
 )
-def test_the_earlier_refusal_is_told(facts: tuple[Fact, ...], ask: Ask, told: RefusalCode) -> None:
+def test_the_first_applicable_refusal_is_returned(
+    facts: tuple[Fact, ...], ask: Ask, told: RefusalCode
+) -> None:
     given(*facts).when(ask).then_refused(told)
 
 

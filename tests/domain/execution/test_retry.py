@@ -1,4 +1,4 @@
-"""A failed execution, and no other, is retried, by who has seen it as it stands."""
+"""Only a failed execution is retried, by somebody who has seen its current version."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_steps_and_granted_approvals_keep_their_results() -> None:
 
 
 @pytest.mark.parametrize("expected_version", [0, 1, 3, -5, 2**40])
-def test_who_has_not_seen_the_latest_version_is_told(expected_version: int) -> None:
+def test_a_retry_of_an_old_version_is_refused(expected_version: int) -> None:
     given(started(), failed()).when(retry(expected_version=expected_version)).then_refused(
         RefusalCode.VERSION_CONFLICT, "at version 2"
     )

@@ -1,4 +1,4 @@
-"""Signals: known by their key, and taken while people are waited for."""
+"""Signals are identified by their key, and accepted while an execution waits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The transition table and what is drawn from it."""
+"""The transition table, and the diagram that is drawn from it."""
 
 import pytest
 

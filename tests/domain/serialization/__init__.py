@@ -1,0 +1,1 @@
+"""Tests of stored bytes: events, states, canonical JSON."""

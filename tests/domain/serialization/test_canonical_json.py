@@ -137,7 +137,7 @@ def test_a_digest_names_its_algorithm() -> None:
 
 
 def doubles(value: object) -> object:
-    """Give the value with whole numbers as floats, which canonical JSON does not tell apart."""
+    """Return the value with whole numbers as floats, which canonical JSON does not tell apart."""
     match value:
         case bool():
             return value

@@ -1,4 +1,4 @@
-"""How an event lies in the log: read back whole, chained, its content apart from its structure."""
+"""Stored events: read back unchanged, chained, with content apart from structure."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What was stored once is read today as it was then."""
+"""Events that were stored by earlier versions are read as they were."""
 
 import json
 from pathlib import Path

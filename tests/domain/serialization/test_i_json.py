@@ -41,7 +41,7 @@ def nested(levels: int, inner: Any) -> Any:
         nested(MAX_DEPTH, 1),
     ],
 )
-def test_it_is_fine(value: Any) -> None:
+def test_a_valid_value_has_no_flaw(value: Any) -> None:
     assert flaw(value, "input") is None
 
 

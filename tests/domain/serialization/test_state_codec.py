@@ -13,7 +13,7 @@ SHAPES = {1: "adf44475a49fa7fdadd5c511a88ef14b15c0baa2545743dbe6ba33b72d294a19"}
 
 
 def name_of(type_: Any) -> str:
-    """Give a type's name without its module, which may be another one tomorrow."""
+    """Return a type's name without its module, which may be another one tomorrow."""
     parts = [name_of(part) for part in get_args(type_)]
     origin = get_origin(type_)
     if origin in {Union, UnionType}:

@@ -13,28 +13,28 @@ from projections.querying.keyset_pages import BadCursorError
 from projections.runtime.read_model import Change, header
 from tests.domain.facts import completed, granted, requested, resumed, started, step_completed
 from tests.domain.people import ADAM, ANN, CLEO
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.tables import project
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 async def test_a_row_has_the_execution_as_of_the_last_event_of_the_approval(
-    pool: Pool, log: Log
+    pool: Pool, event_log: EventLog
 ) -> None:
-    waiting = log.append(started(), requested(), granted())
-    log.append(resumed(), step_completed(), completed(), to=waiting.id)
-    project(log.url)
+    waiting = event_log.append(started(), requested(), granted())
+    event_log.append(resumed(), step_completed(), completed(), to=waiting.id)
+    project(event_log.url)
     page = await ApprovalQuery(pool).page(ADAM, ApprovalFilter(), first=10)
     [row] = page.rows
     assert row.execution == header(waiting)
     assert row.approval == waiting.approvals[1]
-    assert page.position == log.position
+    assert page.position == event_log.position
 
 
-async def test_who_decided_still_sees_the_approval(pool: Pool, log: Log) -> None:
-    log.append(started(), requested(), granted(by=ANN))
-    project(log.url)
+async def test_who_decided_still_sees_the_approval(pool: Pool, event_log: EventLog) -> None:
+    event_log.append(started(), requested(), granted(by=ANN))
+    project(event_log.url)
     approvals = ApprovalQuery(pool)
     no_longer = replace(ANN, groups=frozenset())
     assert await approvals.count(no_longer, ApprovalFilter()) == 1
@@ -44,9 +44,9 @@ async def test_who_decided_still_sees_the_approval(pool: Pool, log: Log) -> None
 
 @pytest.mark.parametrize("order", ApprovalOrder)
 async def test_pages_together_hold_each_row_once_in_order(
-    pool: Pool, log: Log, order: ApprovalOrder
+    pool: Pool, event_log: EventLog, order: ApprovalOrder
 ) -> None:
-    state = log.append(started(), *(requested(f"key-{n}") for n in range(9)))
+    state = event_log.append(started(), *(requested(f"key-{n}") for n in range(9)))
     approvals = [
         replace(
             approval,
@@ -60,10 +60,10 @@ async def test_pages_together_hold_each_row_once_in_order(
     ]
     for approval in approvals:
         state = replace(state, approvals=state.approvals.insert(approval.ordinal, approval))
-    with connect(log.url) as connection:
+    with connect(event_log.url) as connection:
         touched = {approval.ordinal: state for approval in approvals}
         change = Change(state, started=True, requested=set(touched), touched=touched)
-        assert APPROVALS.write(connection, [change], 0, log.position)
+        assert APPROVALS.write(connection, [change], 0, event_log.position)
 
     def key(approval: Approval) -> tuple[Any, ...]:
         requested = (approval.requested_at, approval.id)
@@ -83,9 +83,9 @@ async def test_pages_together_hold_each_row_once_in_order(
     assert rows == expected
 
 
-async def test_a_cursor_of_another_order_is_refused(pool: Pool, log: Log) -> None:
-    log.append(started(), requested())
-    project(log.url)
+async def test_a_cursor_of_another_order_is_refused(pool: Pool, event_log: EventLog) -> None:
+    event_log.append(started(), requested())
+    project(event_log.url)
     page = await ApprovalQuery(pool).page(ADAM, ApprovalFilter(), first=1)
     with pytest.raises(BadCursorError):
         await ApprovalQuery(pool).page(

@@ -14,7 +14,7 @@ from projections.querying.keyset_pages import BadCursorError, BehindError
 from projections.runtime.read_model import header
 from tests.domain.facts import cancelled, completed, granted, requested, resumed, started
 from tests.domain.people import ADAM, ANN, AUDREY, ENGINE, NOBODY, OLIVIA, OTHER_ENGINE, principal
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.tables import project
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -24,19 +24,21 @@ LONG = Label(name="n" * 200, value="\N{GRINNING FACE}" * 500)
 
 
 @pytest.fixture
-def seven(log: Log) -> list[UUID]:
+def seven(event_log: EventLog) -> list[UUID]:
     """Seven executions of each kind that a filter tells apart, in the order of their start."""
     states = [
-        log.append(started(labels=(TEAM,))),
-        log.append(started(workflow="purchase"), cancelled()),
-        log.append(started(queue="elsewhere"), requested(title="Visa for Eindhoven")),
-        log.append(started(by="adam", labels=(TEAM, LONG)), completed()),
-        log.append(started(), requested(), granted(), resumed()),
-        log.append(started(workflow="refund", queue="elsewhere", labels=(LONG,))),
-        log.append(started(), requested(payload={"hotel": "Blue"}), requested("b", title="Taxi")),
+        event_log.append(started(labels=(TEAM,))),
+        event_log.append(started(workflow="purchase"), cancelled()),
+        event_log.append(started(queue="elsewhere"), requested(title="Visa for Eindhoven")),
+        event_log.append(started(by="adam", labels=(TEAM, LONG)), completed()),
+        event_log.append(started(), requested(), granted(), resumed()),
+        event_log.append(started(workflow="refund", queue="elsewhere", labels=(LONG,))),
+        event_log.append(
+            started(), requested(payload={"hotel": "Blue"}), requested("b", title="Taxi")
+        ),
     ]
-    log.append(completed(), to=states[0].id)
-    project(log.url)
+    event_log.append(completed(), to=states[0].id)
+    project(event_log.url)
     return [state.id for state in states]
 
 
@@ -93,8 +95,10 @@ async def test_a_filter_finds(pool: Pool, seven: list[UUID], name: str) -> None:
     assert await found(pool, wanted) == [seven[place] for place in places]
 
 
-async def test_the_bounds_of_time_are_exclusive(pool: Pool, log: Log, seven: list[UUID]) -> None:
-    at = log.states[seven[3]].started_at
+async def test_the_bounds_of_time_are_exclusive(
+    pool: Pool, event_log: EventLog, seven: list[UUID]
+) -> None:
+    at = event_log.states[seven[3]].started_at
     assert await found(pool, ExecutionFilter(started_after=at)) == seven[4:]
     assert await found(pool, ExecutionFilter(started_before=at)) == seven[:3]
     around = timedelta(microseconds=1)
@@ -127,14 +131,18 @@ async def test_a_page_holds_only_what_one_may_see(
 @pytest.mark.parametrize("order", ExecutionOrder)
 @pytest.mark.parametrize("wanted", [ExecutionFilter(), ExecutionFilter(queues=("default", "x"))])
 async def test_pages_together_hold_each_row_once_in_order(
-    pool: Pool, log: Log, seven: list[UUID], order: ExecutionOrder, wanted: ExecutionFilter
+    pool: Pool,
+    event_log: EventLog,
+    seven: list[UUID],
+    order: ExecutionOrder,
+    wanted: ExecutionFilter,
 ) -> None:
     by_update = order is ExecutionOrder.UPDATED_DESC
     expected = sorted(
         (
-            log.states[id_]
+            event_log.states[id_]
             for id_ in seven
-            if not wanted.queues or log.states[id_].queue != "elsewhere"
+            if not wanted.queues or event_log.states[id_].queue != "elsewhere"
         ),
         key=lambda state: state.updated_at if by_update else state.started_at,
         reverse=order is not ExecutionOrder.STARTED_ASC,
@@ -143,7 +151,7 @@ async def test_pages_together_hold_each_row_once_in_order(
     after = None
     while True:
         page = await ExecutionQuery(pool).page(ADAM, wanted, order, first=2, after=after)
-        assert page.position == log.position
+        assert page.position == event_log.position
         assert page.has_previous is (after is not None)
         rows += page.rows
         if not page.has_next:
@@ -152,9 +160,11 @@ async def test_pages_together_hold_each_row_once_in_order(
     assert rows == [header(state) for state in expected]
 
 
-async def test_executions_of_one_instant_are_not_lost_between_pages(pool: Pool, log: Log) -> None:
-    ids = {log.append(started()).id for _ in range(9)}
-    project(log.url)
+async def test_executions_of_one_instant_are_not_lost_between_pages(
+    pool: Pool, event_log: EventLog
+) -> None:
+    ids = {event_log.append(started()).id for _ in range(9)}
+    project(event_log.url)
     async with pool.connection() as connection:
         await connection.execute("UPDATE executions SET started_at = '2026-03-02 12:00:00+00'")
     # The cursor is made of the body, which still has the instants of before.
@@ -173,11 +183,11 @@ async def test_a_cursor_of_another_order_is_refused(pool: Pool, seven: list[UUID
 
 
 async def test_a_page_waits_until_the_read_model_is_far_enough(
-    pool: Pool, log: Log, seven: list[UUID]
+    pool: Pool, event_log: EventLog, seven: list[UUID]
 ) -> None:
     del seven
     executions = ExecutionQuery(pool, Checkpoints(max_wait=0.2))
-    page = await executions.page(ADAM, ExecutionFilter(), first=1, at_least=log.position)
-    assert page.position == log.position
+    page = await executions.page(ADAM, ExecutionFilter(), first=1, at_least=event_log.position)
+    assert page.position == event_log.position
     with pytest.raises(BehindError, match="did not reach"):
-        await executions.page(ADAM, ExecutionFilter(), first=1, at_least=log.position + 1)
+        await executions.page(ADAM, ExecutionFilter(), first=1, at_least=event_log.position + 1)

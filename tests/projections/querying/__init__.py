@@ -1,0 +1,1 @@
+"""Tests of checkpoints, full-text search and pagination."""

@@ -9,12 +9,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
-async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> None:
+async def test_the_projector_of_this_process_wakes_a_waiter(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=60)
     waiters = [
         asyncio.create_task(checkpoints.wait(pool, "executions", position)) for position in (3, 7)
@@ -30,25 +30,25 @@ async def test_a_waiter_is_told_by_the_projector_of_this_process(pool: Pool) -> 
     await checkpoints.wait(pool, "executions", 7)
 
 
-async def test_a_waiter_asks_the_database_for_what_another_process_did(
-    pool: Pool, log: Log
+async def test_a_waiter_polls_the_database_if_another_process_projects(
+    pool: Pool, event_log: EventLog
 ) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=0.01)
     waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     done, _ = await asyncio.wait([waiter], timeout=0.1)
     assert not done
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("UPDATE projection_positions SET position = 7")
     await waiter
 
 
-async def test_waiting_has_an_end(pool: Pool) -> None:
+async def test_waiting_has_a_timeout(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=0.1, poll=0.01)
-    with pytest.raises(BehindError, match="stands at 0 and did not reach"):
+    with pytest.raises(BehindError, match="is at 0 and did not reach"):
         await checkpoints.wait(pool, "executions", 10**30)
 
 
-async def test_a_waiter_that_gave_up_is_forgotten(pool: Pool) -> None:
+async def test_a_cancelled_waiter_is_removed(pool: Pool) -> None:
     checkpoints = Checkpoints(max_wait=60, poll=60)
     waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
     await asyncio.wait([waiter], timeout=0.1)
@@ -73,6 +73,6 @@ async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> 
     pausing = asyncio.create_task(asyncio.to_thread(checkpoints.pause, 60))
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
-    checkpoints.hurry()
+    checkpoints.end_pause()
     async with asyncio.timeout(10):
         await pausing

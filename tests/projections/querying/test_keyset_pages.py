@@ -44,7 +44,7 @@ def test_a_cursor_of_another_order_is_refused() -> None:
         "A" * 100_000,
     ],
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursorError):
         decode_cursor(text, ByInstant, "OLDEST")
 

@@ -9,7 +9,7 @@ from domain.values import Principal, Role
 from projections.executions.query import ExecutionFilter, ExecutionQuery
 from projections.querying.keyset_pages import BehindError
 from tests.domain.facts import started
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.tables import project
 
 AUDREY = Principal(id="audrey", name="Audrey", roles=frozenset({Role.AUDITOR}))
@@ -25,12 +25,12 @@ AUDREY = Principal(id="audrey", name="Audrey", roles=frozenset({Role.AUDITOR}))
     ],
     ids=["newer", "missing", "other columns", "no table"],
 )
-async def test_tables_of_another_version_are_not_read(log: Log, change: str) -> None:
-    log.append(started())
-    project(log.url)
-    with psycopg.connect(log.url) as connection:
+async def test_tables_of_another_version_are_not_read(event_log: EventLog, change: str) -> None:
+    event_log.append(started())
+    project(event_log.url)
+    with psycopg.connect(event_log.url) as connection:
         connection.execute(change)
-    pool = AsyncConnectionPool[AsyncConnection](log.url, open=False, min_size=1)
+    pool = AsyncConnectionPool[AsyncConnection](event_log.url, open=False, min_size=1)
     async with pool:
         query = ExecutionQuery(pool)
         with pytest.raises(BehindError, match="placet-server"):

@@ -23,7 +23,7 @@ from tests.domain.facts import (
     step_completed,
     withdrawn,
 )
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.tables import assert_equal_to_fold, contents, project
 
 STORY: tuple[Fact, ...] = (
@@ -43,7 +43,7 @@ STORY: tuple[Fact, ...] = (
 )
 
 
-def shuffled(log: Log, number: int, seed: int = 1) -> None:
+def shuffled(event_log: EventLog, number: int, seed: int = 1) -> None:
     """Append stories of which each has got somewhere, mixed with one another."""
     chance = random.Random(seed)
     left = {uuid4(): list(STORY[: chance.randint(1, len(STORY))]) for _ in range(number)}
@@ -53,46 +53,46 @@ def shuffled(log: Log, number: int, seed: int = 1) -> None:
         events.append((id_, [left[id_].pop(0)]))
         if not left[id_]:
             del left[id_]
-    log.append_all(events)
+    event_log.append_all(events)
 
 
 @pytest.mark.both_servers
 @pytest.mark.parametrize("batch", [1, 7, 500])
-def test_the_tables_equal_the_fold(log: Log, batch: int) -> None:
-    shuffled(log, 12)
-    project(log.url, batch=batch)
-    assert_equal_to_fold(log.url, log.states)
+def test_the_tables_equal_the_fold(event_log: EventLog, batch: int) -> None:
+    shuffled(event_log, 12)
+    project(event_log.url, batch=batch)
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_where_a_run_of_events_ends_does_not_matter(log: Log) -> None:
-    shuffled(log, 12)
-    project(log.url, batch=5)
-    before = contents(log.url)
-    with psycopg.connect(log.url) as connection:
+def test_the_size_of_the_batches_does_not_matter(event_log: EventLog) -> None:
+    shuffled(event_log, 12)
+    project(event_log.url, batch=5)
+    before = contents(event_log.url)
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("TRUNCATE executions, approvals, execution_terms, approval_terms")
         connection.execute("UPDATE projection_positions SET position = 0")
-    project(log.url)
-    assert contents(log.url) == before
+    project(event_log.url)
+    assert contents(event_log.url) == before
 
 
 @pytest.mark.parametrize("limit", [1, 1_000_000])
-def test_states_that_are_not_kept_are_read_from_the_log(log: Log, limit: int) -> None:
-    shuffled(log, 5)
-    with psycopg.connect(log.url, autocommit=True) as connection:
+def test_states_that_are_not_kept_are_read_from_the_log(event_log: EventLog, limit: int) -> None:
+    shuffled(event_log, 5)
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS, APPROVALS], 0, states=StateCache(limit))
         while entries := feed.read(connection, limit=3):
             folded = feed.fold(connection, entries)
             for model in feed.models:
                 assert model.write(connection, folded.changes, feed.position, folded.position)
             feed.accept(folded)
-    assert_equal_to_fold(log.url, log.states)
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_a_long_history_is_read_from_its_snapshot(log: Log) -> None:
+def test_a_long_history_is_read_from_its_snapshot(event_log: EventLog) -> None:
     steps = [step_completed(f"step-{n}") for n in range(250)]
-    known = log.append(started(), *steps)
-    state = log.append(step_completed("last"), to=known.id)
-    with psycopg.connect(log.url, autocommit=True) as connection:
+    known = event_log.append(started(), *steps)
+    state = event_log.append(step_completed("last"), to=known.id)
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         [row] = connection.cursor(row_factory=dict_row).execute(
             "SELECT * FROM execution_events WHERE originator_version = %s", [known.version]
         )
@@ -106,14 +106,16 @@ def test_a_long_history_is_read_from_its_snapshot(log: Log) -> None:
         connection.execute(
             "DELETE FROM execution_events WHERE originator_version < %s", [known.version]
         )
-        feed = EventFeed([EXECUTIONS], log.position - 1)
+        feed = EventFeed([EXECUTIONS], event_log.position - 1)
         folded = feed.fold(connection, feed.read(connection))
     assert [change.after for change in folded.changes] == [state]
 
 
-def test_nothing_is_written_from_a_position_that_is_not_the_read_models(log: Log) -> None:
-    log.append(started())
-    with psycopg.connect(log.url, autocommit=True) as connection:
+def test_nothing_is_written_from_another_position_than_the_read_model_has(
+    event_log: EventLog,
+) -> None:
+    event_log.append(started())
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS], 0)
         folded = feed.fold(connection, feed.read(connection))
         assert not EXECUTIONS.write(connection, folded.changes, 17, folded.position)
@@ -131,14 +133,16 @@ def test_nothing_is_written_from_a_position_that_is_not_the_read_models(log: Log
         "UPDATE execution_events SET originator_version = 9 WHERE notification_id = %s",
     ],
 )
-def test_all_before_an_event_that_cannot_be_folded_is_projected(log: Log, damage: str) -> None:
-    before = log.append(started(), step_completed())
-    log.append(step_completed("bad"), to=before.id)
-    with psycopg.connect(log.url, autocommit=True) as connection:
-        connection.execute(damage, [log.position])
+def test_all_before_an_event_that_cannot_be_folded_is_projected(
+    event_log: EventLog, damage: str
+) -> None:
+    before = event_log.append(started(), step_completed())
+    event_log.append(step_completed("bad"), to=before.id)
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
+        connection.execute(damage, [event_log.position])
         feed = EventFeed([EXECUTIONS], 0)
         folded = feed.fold(connection, feed.read(connection))
         assert [change.after for change in folded.changes] == [before]
         feed.accept(folded)
-        with pytest.raises(PoisonedEventError, match=f"position {log.position} of the log"):
+        with pytest.raises(PoisonedEventError, match=f"position {event_log.position} of the log"):
             feed.fold(connection, feed.read(connection))

@@ -14,7 +14,7 @@ from projections.runtime import projector as module
 from projections.runtime.projector import Projector
 from projections.runtime.rebuild import rebuild
 from tests.domain.facts import completed, requested, started, step_completed
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.runtime.test_event_feed import shuffled
 from tests.projections.tables import assert_equal_to_fold
 from tests.projections.until import until
@@ -23,11 +23,11 @@ Start = Callable[..., Projector]
 
 
 @pytest.fixture
-def begin(log: Log) -> Iterator[Start]:
+def begin(event_log: EventLog) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(**how: Any) -> Projector:
-            projector = Projector(log.url, MODELS.values(), **{"poll": 0.05, **how})
+            projector = Projector(event_log.url, MODELS.values(), **{"poll": 0.05, **how})
             stack.callback(projector.close)
             projector.start()
             return projector
@@ -36,7 +36,7 @@ def begin(log: Log) -> Iterator[Start]:
 
 
 @pytest.fixture
-def said() -> Iterator[list[EventDict]]:
+def log_entries() -> Iterator[list[EventDict]]:
     with structlog.testing.capture_logs() as lines:
         yield lines
 
@@ -47,23 +47,23 @@ def positions(url: str) -> dict[str, int]:
         return {name: position for name, position in found if name in MODELS}
 
 
-def caught_up(log: Log) -> bool:
-    return set(positions(log.url).values()) == {log.position}
+def caught_up(event_log: EventLog) -> bool:
+    return set(positions(event_log.url).values()) == {event_log.position}
 
 
 def metric(name: str, model: str) -> float | None:
     return REGISTRY.get_sample_value(name, {"model": model})
 
 
-def test_it_projects_what_is_there_and_what_comes(log: Log, begin: Start) -> None:
-    shuffled(log, 10)
+def test_it_projects_existing_and_new_events(event_log: EventLog, begin: Start) -> None:
+    shuffled(event_log, 10)
     told = Checkpoints()
     projector = begin(checkpoints=told, poll=60, batch=7)
-    until(lambda: caught_up(log))
-    shuffled(log, 10, seed=2)
+    until(lambda: caught_up(event_log))
+    shuffled(event_log, 10, seed=2)
     projector.wake()
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
     until(lambda: set(projector.lag.values()) == {0})
     for name in MODELS:
         assert metric("placet_projection_lag_events", name) == 0
@@ -71,113 +71,117 @@ def test_it_projects_what_is_there_and_what_comes(log: Log, begin: Start) -> Non
         assert metric("placet_projection_stopped", name) == 0
 
 
-def test_several_at_once_do_no_harm(log: Log, begin: Start, said: list[EventDict]) -> None:
+def test_several_projectors_at_once_are_harmless(
+    event_log: EventLog, begin: Start, log_entries: list[EventDict]
+) -> None:
     # Each takes itself for the leader, so nothing but the position keeps them apart.
     for seed in range(5):
-        shuffled(log, 10, seed)
+        shuffled(event_log, 10, seed)
     for _ in range(3):
         begin(batch=4)
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
-    assert said == []
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
+    assert log_entries == []
 
 
-def test_only_the_leader_projects_and_another_goes_on_when_it_leads(log: Log, begin: Start) -> None:
+def test_only_the_leader_projects_and_another_goes_on_when_it_leads(
+    event_log: EventLog, begin: Start
+) -> None:
     leader = ["first"]
     told = Checkpoints()
     begin(leads=lambda: leader == ["first"])
     second = begin(leads=lambda: leader == ["second"], checkpoints=told)
-    log.append(started())
-    until(lambda: caught_up(log))
+    event_log.append(started())
+    until(lambda: caught_up(event_log))
     leader[0] = "nobody"
-    behind = log.append(started())
+    behind = event_log.append(started())
     # It follows how far the read models are, though it does not write them.
     until(lambda: set(second.lag.values()) == {1})
-    assert not caught_up(log)
+    assert not caught_up(event_log)
     leader[0] = "second"
-    until(lambda: caught_up(log))
-    assert behind.id in log.states
-    assert_equal_to_fold(log.url, log.states)
+    until(lambda: caught_up(event_log))
+    assert behind.id in event_log.states
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
 def test_it_goes_on_after_its_connections_were_cut(
-    log: Log, begin: Start, said: list[EventDict]
+    event_log: EventLog, begin: Start, log_entries: list[EventDict]
 ) -> None:
-    log.append(started())
+    event_log.append(started())
     begin()
-    until(lambda: caught_up(log))
-    with psycopg.connect(log.url) as connection:
+    until(lambda: caught_up(event_log))
+    with psycopg.connect(event_log.url) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'placet-%'"
         )
-    log.append(started(), requested())
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
-    assert any("lost the database" in line["event"] for line in said)
+    event_log.append(started(), requested())
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
+    assert any(line["event"] == "projector_unreachable" for line in log_entries)
 
 
-def test_an_event_that_cannot_be_read_stops_the_models_and_is_told(
-    log: Log, begin: Start, said: list[EventDict], monkeypatch: pytest.MonkeyPatch
+def test_an_unreadable_event_stops_the_models_and_is_logged(
+    event_log: EventLog, begin: Start, log_entries: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.2)
-    good = log.append(started(), step_completed())
-    bad = log.append(completed(), to=good.id)
-    with psycopg.connect(log.url) as connection:
+    good = event_log.append(started(), step_completed())
+    bad = event_log.append(completed(), to=good.id)
+    with psycopg.connect(event_log.url) as connection:
         [(topic,)] = connection.execute(
             "UPDATE execution_events SET topic = 'execution.unheard.v1' WHERE notification_id = %s"
             " RETURNING 'execution.completed.v1'",
-            [log.position],
+            [event_log.position],
         ).fetchall()
     begin()
-    until(lambda: any(line["event"] == "projection stopped" for line in said))
-    assert set(positions(log.url).values()) == {log.position - 1}
-    line = next(line for line in said if line["event"] == "projection stopped")
-    assert f"position {log.position}" in line["error"]
+    until(lambda: any(line["event"] == "projection_stopped" for line in log_entries))
+    assert set(positions(event_log.url).values()) == {event_log.position - 1}
+    line = next(line for line in log_entries if line["event"] == "projection_stopped")
+    assert f"position {event_log.position}" in line["error"]
     assert "execution.unheard.v1" in line["error"]
     assert metric("placet_projection_stopped", "executions") == 1
     until(lambda: metric("placet_projection_lag_events", "approvals") == 1)
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute(
             "UPDATE execution_events SET topic = %s WHERE notification_id = %s",
-            [topic, log.position],
+            [topic, event_log.position],
         )
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, {bad.id: bad})
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, {bad.id: bad})
     until(lambda: metric("placet_projection_stopped", "executions") == 0)
 
 
 def test_a_read_model_that_fails_does_not_stop_the_other(
-    log: Log, begin: Start, said: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    event_log: EventLog, begin: Start, log_entries: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.2)
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("ALTER TABLE approvals ADD CONSTRAINT broken CHECK (ordinal < 2)")
-    shuffled(log, 10)
+    shuffled(event_log, 10)
     begin(batch=5)
-    until(lambda: positions(log.url)["executions"] == log.position)
-    until(lambda: any(line["event"] == "projection stopped" for line in said))
-    assert positions(log.url)["approvals"] < log.position
-    assert {line["model"] for line in said if "model" in line} == {"approvals"}
-    with psycopg.connect(log.url) as connection:
+    until(lambda: positions(event_log.url)["executions"] == event_log.position)
+    until(lambda: any(line["event"] == "projection_stopped" for line in log_entries))
+    assert positions(event_log.url)["approvals"] < event_log.position
+    assert {line["model"] for line in log_entries if "model" in line} == {"approvals"}
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("ALTER TABLE approvals DROP CONSTRAINT broken")
-    shuffled(log, 10, seed=2)
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
+    shuffled(event_log, 10, seed=2)
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
 def test_a_read_model_of_another_version_is_left_alone_until_it_is_rebuilt(
-    log: Log, begin: Start, said: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    event_log: EventLog, begin: Start, log_entries: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.1)
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("UPDATE projection_positions SET version = 0 WHERE name = 'approvals'")
-    log.append(started(), requested())
+    event_log.append(started(), requested())
     begin()
-    until(lambda: positions(log.url)["executions"] == log.position)
-    assert positions(log.url)["approvals"] == 0
-    assert any(line.get("model") == "approvals" for line in said)
-    rebuild(log.url, MODELS["approvals"])
-    log.append(started(), requested())
-    until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
+    until(lambda: positions(event_log.url)["executions"] == event_log.position)
+    assert positions(event_log.url)["approvals"] == 0
+    assert any(line.get("model") == "approvals" for line in log_entries)
+    rebuild(event_log.url, MODELS["approvals"])
+    event_log.append(started(), requested())
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)

@@ -15,7 +15,7 @@ from projections.runtime.rebuild import BusyError, rebuild
 from projections.runtime.schema import migrate
 from tests.domain.facts import requested, started
 from tests.domain.people import ADAM
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.runtime.test_event_feed import shuffled
 from tests.projections.runtime.test_projector import caught_up, positions
 from tests.projections.tables import assert_equal_to_fold, contents, project
@@ -23,50 +23,52 @@ from tests.projections.until import until
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_rebuilt_read_model_is_as_it_was(log: Log, name: str) -> None:
-    shuffled(log, 12)
-    project(log.url)
-    before = contents(log.url)
+def test_a_rebuilt_read_model_is_as_it_was(event_log: EventLog, name: str) -> None:
+    shuffled(event_log, 12)
+    project(event_log.url)
+    before = contents(event_log.url)
     reported: list[tuple[int, int]] = []
-    rebuilt = rebuild(log.url, MODELS[name], batch=10, report=lambda *each: reported.append(each))
-    assert contents(log.url) == before
-    assert rebuilt.position == log.position
+    rebuilt = rebuild(
+        event_log.url, MODELS[name], batch=10, report=lambda *each: reported.append(each)
+    )
+    assert contents(event_log.url) == before
+    assert rebuilt.position == event_log.position
     assert rebuilt.events == reported[-1][0]
     assert rebuilt.rate > 0
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         schemas = connection.execute(
             "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%rebuild%'"
         )
         assert schemas.fetchone() == (0,)
     # The indexes have the names that a migration looks for.
-    assert migrate(log.url, MODELS.values()) == ()
+    assert migrate(event_log.url, MODELS.values()) == ()
 
 
-def test_a_rebuild_mends_what_was_changed_by_hand(log: Log) -> None:
-    shuffled(log, 12)
-    project(log.url)
-    with psycopg.connect(log.url) as connection:
+def test_a_rebuild_corrects_rows_that_were_changed_by_hand(event_log: EventLog) -> None:
+    shuffled(event_log, 12)
+    project(event_log.url)
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("DELETE FROM executions")
         connection.execute("DELETE FROM approvals")
     for each in MODELS:
-        rebuild(log.url, MODELS[each])
-    assert_equal_to_fold(log.url, log.states)
+        rebuild(event_log.url, MODELS[each])
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_a_read_model_that_lags_is_brought_up_with_the_log(log: Log) -> None:
-    shuffled(log, 5)
-    assert set(positions(log.url).values()) == {0}
+def test_a_read_model_that_lags_is_brought_up_with_the_log(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
+    assert set(positions(event_log.url).values()) == {0}
     for name in MODELS:
-        rebuild(log.url, MODELS[name])
-    assert caught_up(log)
-    assert_equal_to_fold(log.url, log.states)
+        rebuild(event_log.url, MODELS[name])
+    assert caught_up(event_log)
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
 async def test_reads_and_the_projector_go_on_meanwhile(
-    log: Log, pool: AsyncConnectionPool[AsyncConnection[Any]]
+    event_log: EventLog, pool: AsyncConnectionPool[AsyncConnection[Any]]
 ) -> None:
-    shuffled(log, 50)
-    projector = Projector(log.url, MODELS.values(), poll=0.01, batch=20)
+    shuffled(event_log, 50)
+    projector = Projector(event_log.url, MODELS.values(), poll=0.01, batch=20)
     executions = ExecutionQuery(pool)
     failures: list[BaseException] = []
 
@@ -74,104 +76,109 @@ async def test_reads_and_the_projector_go_on_meanwhile(
         try:
             for _ in range(3):
                 for name in MODELS:
-                    rebuild(log.url, MODELS[name], batch=30)
+                    rebuild(event_log.url, MODELS[name], batch=30)
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
 
     with closing(projector):
         projector.start()
-        until(lambda: caught_up(log))
+        until(lambda: caught_up(event_log))
         rebuilding = threading.Thread(target=work)
         rebuilding.start()
         reached = 0
         while rebuilding.is_alive():
-            states = log.append_all([(s.id, ()) for s in [log.append(started(), requested())]])
-            page = await executions.page(ADAM, ExecutionFilter(), first=1, at_least=log.position)
+            states = event_log.append_all(
+                [(s.id, ()) for s in [event_log.append(started(), requested())]]
+            )
+            page = await executions.page(
+                ADAM, ExecutionFilter(), first=1, at_least=event_log.position
+            )
             assert page.rows[0].id == states[0].id
             assert page.position >= reached
             reached = page.position
         rebuilding.join()
         assert failures == []
-        until(lambda: caught_up(log))
-    assert_equal_to_fold(log.url, log.states)
+        until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_a_reader_is_waited_for_and_not_broken(log: Log) -> None:
-    shuffled(log, 5)
-    project(log.url)
-    with psycopg.connect(log.url) as reader:
+def test_a_rebuild_waits_for_a_reader(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
+    project(event_log.url)
+    with psycopg.connect(event_log.url) as reader:
         reader.execute("SELECT * FROM executions")
-        rebuilding = threading.Thread(target=rebuild, args=(log.url, MODELS["executions"]))
+        rebuilding = threading.Thread(target=rebuild, args=(event_log.url, MODELS["executions"]))
         rebuilding.start()
         rebuilding.join(1.5)
         assert rebuilding.is_alive()
         assert reader.execute("SELECT count(*) FROM executions").fetchone() == (5,)
     rebuilding.join()
-    assert_equal_to_fold(log.url, log.states)
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
-def test_one_that_was_broken_off_is_run_again(log: Log) -> None:
-    shuffled(log, 5)
-    project(log.url)
-    before = contents(log.url)
+def test_an_interrupted_rebuild_can_be_run_again(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
+    project(event_log.url)
+    before = contents(event_log.url)
 
     def break_off(_events: int, _position: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rebuild(log.url, MODELS["executions"], batch=3, report=break_off)
-    assert contents(log.url) == before
-    with psycopg.connect(log.url) as connection:
+        rebuild(event_log.url, MODELS["executions"], batch=3, report=break_off)
+    assert contents(event_log.url) == before
+    with psycopg.connect(event_log.url) as connection:
         # What a process leaves behind that was killed.
         connection.execute("CREATE SCHEMA public_rebuild_executions")
         connection.execute("CREATE TABLE public_rebuild_executions.executions (id uuid)")
-    rebuild(log.url, MODELS["executions"])
-    assert contents(log.url) == before
+    rebuild(event_log.url, MODELS["executions"])
+    assert contents(event_log.url) == before
 
 
-def test_two_rebuilds_of_one_read_model_exclude_each_other(log: Log) -> None:
-    shuffled(log, 5)
+def test_two_rebuilds_of_one_read_model_exclude_each_other(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
 
     def another(_events: int, _position: int) -> None:
         with pytest.raises(BusyError):
-            rebuild(log.url, MODELS["executions"])
+            rebuild(event_log.url, MODELS["executions"])
 
-    rebuild(log.url, MODELS["executions"], report=another)
+    rebuild(event_log.url, MODELS["executions"], report=another)
 
 
-def test_an_event_that_cannot_be_folded_leaves_the_tables_in_use(log: Log) -> None:
-    shuffled(log, 5)
-    project(log.url)
-    before = contents(log.url)
-    with psycopg.connect(log.url) as connection:
+def test_an_event_that_cannot_be_folded_leaves_the_tables_in_use(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
+    project(event_log.url)
+    before = contents(event_log.url)
+    with psycopg.connect(event_log.url) as connection:
         connection.execute(
-            "UPDATE execution_events SET state = '{' WHERE notification_id = %s", [log.position]
+            "UPDATE execution_events SET state = '{' WHERE notification_id = %s",
+            [event_log.position],
         )
     with pytest.raises(PoisonedEventError):
-        rebuild(log.url, MODELS["executions"])
-    assert contents(log.url) == before
+        rebuild(event_log.url, MODELS["executions"])
+    assert contents(event_log.url) == before
 
 
-def test_a_read_model_of_another_version_is_told_and_rebuilt(log: Log) -> None:
-    shuffled(log, 5)
-    with psycopg.connect(log.url) as connection:
+def test_a_read_model_of_another_version_is_reported_and_rebuilt(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("UPDATE projection_positions SET version = 0 WHERE name = 'approvals'")
-    assert migrate(log.url, MODELS.values()) == ("approvals",)
-    rebuild(log.url, MODELS["approvals"])
-    assert migrate(log.url, MODELS.values()) == ()
-    assert positions(log.url)["approvals"] == log.position
+    assert migrate(event_log.url, MODELS.values()) == ("approvals",)
+    rebuild(event_log.url, MODELS["approvals"])
+    assert migrate(event_log.url, MODELS.values()) == ()
+    assert positions(event_log.url)["approvals"] == event_log.position
 
 
-def test_migrations_at_once_do_not_disturb_each_other(log: Log) -> None:
+def test_migrations_at_once_do_not_disturb_each_other(event_log: EventLog) -> None:
     failures: list[BaseException] = []
 
     def work() -> None:
         try:
-            migrate(log.url, MODELS.values())
+            migrate(event_log.url, MODELS.values())
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
 
-    with psycopg.connect(log.url) as connection:
+    with psycopg.connect(event_log.url) as connection:
         connection.execute(
             "DROP TABLE executions, execution_terms; DELETE FROM projection_positions"
         )
@@ -184,19 +191,19 @@ def test_migrations_at_once_do_not_disturb_each_other(log: Log) -> None:
 
 
 def test_the_swap_and_the_projector_do_not_wait_for_each_other(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both take the tables before the position, so that the first attempt succeeds."""
     monkeypatch.setattr("projections.runtime.rebuild._SWAP_ATTEMPTS", 1)
     monkeypatch.setattr("projections.runtime.rebuild._SWAP_LOCK", "20s")
-    shuffled(log, 10)
-    projector = Projector(log.url, MODELS.values(), poll=0.001, batch=5)
+    shuffled(event_log, 10)
+    projector = Projector(event_log.url, MODELS.values(), poll=0.001, batch=5)
     projector.start()
     writing, ended = threading.Event(), threading.Event()
 
     def write() -> None:
         while not ended.is_set():
-            log.append(started())
+            event_log.append(started())
             projector.wake()
             writing.set()
 
@@ -206,28 +213,28 @@ def test_the_swap_and_the_projector_do_not_wait_for_each_other(
         writing.wait()
         for name in MODELS:
             for _ in range(3):
-                rebuild(log.url, MODELS[name])
+                rebuild(event_log.url, MODELS[name])
     finally:
         ended.set()
         writer.join()
-        until(lambda: caught_up(log))
+        until(lambda: caught_up(event_log))
         projector.close()
-    assert_equal_to_fold(log.url, log.states)
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
 def test_a_read_model_that_gains_a_table_is_rebuilt_while_it_is_read(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shuffled(log, 5)
-    project(log.url)
+    shuffled(event_log, 5)
+    project(event_log.url)
     model = MODELS["executions"]
     added = {name: str(text) for name, text in model._sql.items()}
     added["tables"] += ";\nCREATE TABLE IF NOT EXISTS execution_extras (id uuid PRIMARY KEY);"
     monkeypatch.setattr(model, "_sql", added)
     monkeypatch.setattr(model, "tables", (*model.tables, "execution_extras"))
     monkeypatch.setattr(model, "version", model.version + 1)
-    assert migrate(log.url, MODELS.values()) == ("executions",)
-    rebuild(log.url, model)
-    with psycopg.connect(log.url) as connection:
+    assert migrate(event_log.url, MODELS.values()) == ("executions",)
+    rebuild(event_log.url, model)
+    with psycopg.connect(event_log.url) as connection:
         assert connection.execute("SELECT count(*) FROM execution_extras").fetchone() == (0,)
-    assert_equal_to_fold(log.url, log.states)
+    assert_equal_to_fold(event_log.url, event_log.states)

@@ -1,4 +1,4 @@
-"""What is projected from memory is what the log has."""
+"""Events projected from memory give the same rows as those read from the log."""
 
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +16,7 @@ from projections.registry import MODELS
 from projections.runtime.event_feed import EventFeed, PoisonedEventError
 from projections.runtime.projector import Projector
 from tests.domain.facts import started, step_completed
-from tests.projections.log import Log
+from tests.projections.event_log import EventLog
 from tests.projections.runtime.test_event_feed import shuffled
 from tests.projections.runtime.test_projector import caught_up
 from tests.projections.tables import assert_equal_to_fold
@@ -24,9 +24,9 @@ from tests.projections.until import until
 from tests.support.proxy import Wire
 
 
-def entries_of(log: Log, kept: range = range(100)) -> list[FoldedEvent]:
-    """Give the log's events, with the heads after those whose versions are ``kept``."""
-    with psycopg.connect(log.url) as connection:
+def entries_of(event_log: EventLog, kept: range = range(100)) -> list[FoldedEvent]:
+    """Return the log's events, with the heads after those whose versions are ``kept``."""
+    with psycopg.connect(event_log.url) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute("SELECT * FROM execution_events ORDER BY notification_id").fetchall()
     heads: dict[UUID, Head | None] = {}
@@ -40,14 +40,14 @@ def entries_of(log: Log, kept: range = range(100)) -> list[FoldedEvent]:
 
 @pytest.mark.parametrize("kept", [range(20), range(3, 7), range(0)], ids=["all", "some", "none"])
 @pytest.mark.parametrize("batch", [1, 7, 500])
-def test_the_tables_equal_the_fold(log: Log, batch: int, kept: range) -> None:
-    log.append(started())
-    shuffled(log, 12)
-    entries = entries_of(log, kept)
+def test_the_tables_equal_the_fold(event_log: EventLog, batch: int, kept: range) -> None:
+    event_log.append(started())
+    shuffled(event_log, 12)
+    entries = entries_of(event_log, kept)
     recent = RecentEvents()
     recent.append(entries)
     seen: list[FoldedEvent] = []
-    with psycopg.connect(log.url, autocommit=True) as connection:
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS, APPROVALS], 0, recent=recent)
         while read := feed.read(connection, limit=batch):
             folded = feed.fold(connection, read)
@@ -55,76 +55,78 @@ def test_the_tables_equal_the_fold(log: Log, batch: int, kept: range) -> None:
                 assert model.write(connection, folded.changes, feed.position, folded.position)
             feed.accept(folded)
             seen += read
-    assert_equal_to_fold(log.url, log.states)
+    assert_equal_to_fold(event_log.url, event_log.states)
     assert all(one is other for one, other in zip(seen, entries, strict=True))
 
 
-def test_followers_share_the_states_that_the_projector_folds(log: Log) -> None:
-    log.append(started(), step_completed("one"))
-    entries = entries_of(log, kept=range(0))
+def test_followers_share_the_states_that_the_projector_folds(event_log: EventLog) -> None:
+    event_log.append(started(), step_completed("one"))
+    entries = entries_of(event_log, kept=range(0))
     recent = RecentEvents()
     recent.append(entries)
-    with psycopg.connect(log.url, autocommit=True) as connection:
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS], 0, recent=recent)
         feed.fold(connection, feed.read(connection))
-    assert [entry.head for entry in entries] == [entry.head for entry in entries_of(log)]
+    assert [entry.head for entry in entries] == [entry.head for entry in entries_of(event_log)]
 
 
-def test_an_event_that_breaks_the_chain_stops_it_there(log: Log) -> None:
-    log.append(started(), step_completed("one"))
-    first, second = entries_of(log)
+def test_an_event_that_breaks_the_chain_stops_it_there(event_log: EventLog) -> None:
+    event_log.append(started(), step_completed("one"))
+    first, second = entries_of(event_log)
     broken = replace(second.event.recorded, previous_hash="0" * 64)
     recent = RecentEvents()
     recent.append([first, FoldedEvent(replace(second.event, recorded=broken), None)])
-    with psycopg.connect(log.url, autocommit=True) as connection:
+    with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS], 1, recent=recent)
         with pytest.raises(PoisonedEventError, match=r"position 2 .* names the previous hash"):
             feed.fold(connection, feed.read(connection))
 
 
-def test_what_a_server_that_took_over_lacks_is_not_projected(log: Log, tmp_path: Path) -> None:
-    shuffled(log, 5)
-    kept, states, position = entries_of(log), dict(log.states), log.position
-    shuffled(log, 5, seed=2)
-    lacking = entries_of(log)[len(kept) :]
-    with psycopg.connect(log.url) as connection:
+def test_events_that_a_new_database_lacks_are_not_projected(
+    event_log: EventLog, tmp_path: Path
+) -> None:
+    shuffled(event_log, 5)
+    kept, states, position = entries_of(event_log), dict(event_log.states), event_log.position
+    shuffled(event_log, 5, seed=2)
+    lacking = entries_of(event_log)[len(kept) :]
+    with psycopg.connect(event_log.url) as connection:
         connection.execute("DELETE FROM execution_events WHERE notification_id > %s", [position])
-    log.states, log.position = states, position
+    event_log.states, event_log.position = states, position
     recent = RecentEvents()
     recent.begin(position - 1)
-    with Wire(log.url, tmp_path).running() as wire:
+    with Wire(event_log.url, tmp_path).running() as wire:
         projector = Projector(wire.url, MODELS.values(), recent=recent, poll=60)
         projector.start()
         try:
             recent.append(kept[-1:])
-            until(lambda: caught_up(log))
+            until(lambda: caught_up(event_log))
             wire.down = True
             wire.cut()
             projector.wake()
             until(lambda: wire.refused > 0)
             recent.append(lacking)
-            another = log.append(started())
+            another = event_log.append(started())
             wire.down = False
-            until(lambda: caught_up(log))
-            assert another.id in log.states
-            assert_equal_to_fold(log.url, log.states)
+            until(lambda: caught_up(event_log))
+            assert another.id in event_log.states
+            assert_equal_to_fold(event_log.url, event_log.states)
         finally:
             projector.close()
 
 
-def test_a_projector_goes_on_from_the_log_to_recent_events(log: Log) -> None:
-    shuffled(log, 5)
+def test_a_projector_goes_on_from_the_log_to_recent_events(event_log: EventLog) -> None:
+    shuffled(event_log, 5)
     recent = RecentEvents()
-    recent.begin(log.position)
-    projector = Projector(log.url, MODELS.values(), recent=recent, poll=60, batch=7)
+    recent.begin(event_log.position)
+    projector = Projector(event_log.url, MODELS.values(), recent=recent, poll=60, batch=7)
     projector.start()
     try:
-        until(lambda: caught_up(log))
-        already = log.position
-        shuffled(log, 5, seed=2)
-        recent.append([each for each in entries_of(log) if each.event.position > already])
+        until(lambda: caught_up(event_log))
+        already = event_log.position
+        shuffled(event_log, 5, seed=2)
+        recent.append([each for each in entries_of(event_log) if each.event.position > already])
         projector.wake()
-        until(lambda: caught_up(log))
-        assert_equal_to_fold(log.url, log.states)
+        until(lambda: caught_up(event_log))
+        assert_equal_to_fold(event_log.url, event_log.states)
     finally:
         projector.close()

@@ -1,0 +1,1 @@
+"""Tests that the shortcuts give the same answers as graphql-core."""

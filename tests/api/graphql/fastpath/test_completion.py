@@ -1,4 +1,4 @@
-"""What is completed by a plan is what the library would have made of it."""
+"""Planned completion gives the same results as graphql-core."""
 
 from datetime import timedelta
 from enum import Enum, StrEnum
@@ -22,7 +22,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.graphql.fastpath.completion import Budget, PlannedExecutor, Plans
 from api.schema.scalars import JSON, SCALARS
 from placet.client.transport.operations import commands, leases, subscriptions
-from tests.api.schema_server import Desk
+from tests.api.graphql_client import GraphQLClient
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
 
@@ -195,7 +195,7 @@ ALL_VALUES = parse(
 
 
 @pytest.mark.parametrize("field", FITTING)
-def test_a_value_is_in_the_answer_as_the_library_would_have_it(field: str) -> None:
+def test_values_are_completed_as_by_graphql_core(field: str) -> None:
     for value in ANYTHING:
         plans = Budget().plans()
         given = {**FITTING, field: value}
@@ -210,7 +210,7 @@ def test_a_value_is_in_the_answer_as_the_library_would_have_it(field: str) -> No
 
 
 @given(queries(print_schema(SMALL)))
-async def test_any_query_comes_to_the_same(source: str) -> None:
+async def test_any_query_has_the_same_result_as_with_graphql_core(source: str) -> None:
     plain, planned = await both(source)
     assert planned == plain
 
@@ -224,19 +224,19 @@ async def test_any_query_comes_to_the_same(source: str) -> None:
         "{ wrong { __typename } }",
     ],
 )
-async def test_what_goes_wrong_is_told_as_the_library_tells_it(source: str) -> None:
+async def test_errors_are_reported_as_by_graphql_core(source: str) -> None:
     plain, planned = await both(source)
     assert plain.errors
     assert planned == plain
 
 
-async def test_the_schema_itself_can_be_asked_for() -> None:
+async def test_introspection_works() -> None:
     plain, planned = await both(get_introspection_query())
     assert plain.errors is None
     assert planned == plain
 
 
-async def test_directives_have_their_say_each_time_anew() -> None:
+async def test_directives_are_evaluated_for_each_request() -> None:
     source = """query ($yes: Boolean!) { root {
         name @include(if: $yes) ...Rest @skip(if: $yes) ... on Branch @include(if: $yes) { colour }
     } } fragment Rest on Thing { length }"""
@@ -254,7 +254,7 @@ async def test_directives_have_their_say_each_time_anew() -> None:
         }
 
 
-async def test_directives_make_no_end_of_plans() -> None:
+async def test_directives_do_not_make_unlimited_plans() -> None:
     names = [f"v{n}" for n in range(10)]
     repeated = " ".join(f"root @include(if: ${name}) {{ name }}" for name in names)
     source = f"query ({' '.join(f'${name}: Boolean!' for name in names)}) {{ {repeated} }}"
@@ -268,7 +268,7 @@ async def test_directives_make_no_end_of_plans() -> None:
         assert 0 < len(plans._made) < 250
 
 
-async def test_aliases_make_no_end_of_plans() -> None:
+async def test_aliases_do_not_make_unlimited_plans() -> None:
     """Each of many aliases over one fragment has the fragment's inner plans, not its own."""
     aliases = " ".join(f"a{n}: root {{ ...F }}" for n in range(100))
     inner = "parts { __typename name colour length } best { name weight colour }"
@@ -280,14 +280,14 @@ async def test_aliases_make_no_end_of_plans() -> None:
     assert budget.spent < 100 * 8 + 40
 
 
-async def test_what_gives_nothing_is_not_planned() -> None:
+async def test_fields_without_a_value_are_not_planned() -> None:
     plans = Budget().plans()
     plain, planned = await both("{ nothing { name } wrongType { name } }", plans)
     assert planned == plain
     assert len(plans._made) == 1
 
 
-async def test_plans_are_made_anew_once_the_budget_is_spent() -> None:
+async def test_plans_are_dropped_when_the_budget_is_used_up() -> None:
     budget = Budget(10)
     one, other = budget.plans(), budget.plans()
     for plans in (one, other, one):
@@ -297,7 +297,7 @@ async def test_plans_are_made_anew_once_the_budget_is_spent() -> None:
     assert not other._made
 
 
-async def test_fields_asked_for_twice_are_merged() -> None:
+async def test_fields_that_are_selected_twice_are_merged() -> None:
     source = """{ root { best { name } ...More best { again: name } parts { ... on Leaf { weight }
         ... on Branch { best { name } } __typename } } }
         fragment More on Branch { best { colour } }"""
@@ -307,15 +307,15 @@ async def test_fields_asked_for_twice_are_merged() -> None:
     assert planned.data["root"]["best"] == {"name": "plain", "colour": None, "again": "plain"}
 
 
-@pytest.mark.parametrize("desk", [True], indirect=True)
-async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> None:
+@pytest.mark.parametrize("client", [True], indirect=True)
+async def test_frequent_queries_are_planned_from_the_root(client: GraphQLClient) -> None:
     """Or it would be as slow as the library, and nothing else would show it."""
-    started = await desk.ask(
+    started = await client.ask(
         commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay", "input": {"euros": 5}}
     )
     id_ = started["execution"]["id"]
-    assignments = desk.follow(leases.ASSIGNMENTS.document, ENGINE, worker="w")
-    pending = desk.follow(subscriptions.APPROVALS_STREAM.document, ANN, after="0")
+    assignments = client.follow(leases.ASSIGNMENTS.document, ENGINE, worker="w")
+    pending = client.follow(subscriptions.APPROVALS_STREAM.document, ANN, after="0")
     async with assignments as work, pending as asked:
         claim = (await anext(work))["claim"]
         request = {
@@ -326,13 +326,13 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
             "payload": {"euros": 5},
             "policy": {"requirements": [{"count": 1, "groups": ["finance"]}]},
         }
-        [noted] = await desk.ask(
+        [noted] = await client.ask(
             commands.NOTE.document, ENGINE, inputs=[{"requestApproval": request}]
         )
         approval = (await anext(asked))["approval"]
         assert approval["id"] == noted["approval"]["id"]
         decision = {"approvalId": approval["id"], "digest": approval["digest"]}
-        await desk.ask(commands.GRANT_APPROVAL.document, ANN, input=decision)
+        await client.ask(commands.GRANT_APPROVAL.document, ANN, input=decision)
         assert (await anext(work))["resolved"]["status"] == "GRANTED"
     for document in (
         commands.START_EXECUTION.document,
@@ -341,7 +341,7 @@ async def test_what_is_asked_most_is_planned_from_the_root_on(desk: Desk) -> Non
         leases.ASSIGNMENTS.document,
         subscriptions.APPROVALS_STREAM.document,
     ):
-        operation = desk.prepare(document)
+        operation = client.prepare(document)
         made = operation.plans._made
         assert made
         assert all(made.values())

@@ -1,4 +1,4 @@
-"""What is called directly is what the library would have called, and answered as it would."""
+"""Direct calls of resolvers give the same answers as graphql-core."""
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -33,7 +33,7 @@ from api.graphql.request import GraphQLRequest
 from api.metrics import FALLBACKS
 from api.schema import SERVED, schema
 from placet.client.transport.operations import commands, queries
-from tests.api.schema_server import Desk
+from tests.api.graphql_client import GraphQLClient
 from tests.domain.people import OLIVIA
 
 JSON = st.recursive(
@@ -53,7 +53,7 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def values(type_: Any, wrong: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Give JSON of an input type, in which ``wrong`` comes up anywhere."""
+    """Return JSON of an input type, in which ``wrong`` comes up anywhere."""
     if is_non_null_type(type_):
         return some(type_.of_type, wrong).filter(lambda value: value is not None) | wrong
     return st.none() | some(type_, wrong) | wrong
@@ -82,7 +82,7 @@ def some(type_: Any, wrong: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def arguments() -> list[Any]:
-    """Give all arguments of the fields that clients call, with their fields' definitions."""
+    """Return all arguments of the fields that clients call, with their fields' definitions."""
     roots = [root for root in (SERVED.query_type, SERVED.mutation_type) if root is not None]
     return [
         pytest.param(field, argument, id=f"{name}.{argument}")
@@ -112,7 +112,7 @@ def by_library(field: Any, argument: str, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Give inputs as what can be compared."""
+    """Return inputs as what can be compared."""
     if is_dataclass(value):
         return type(value), {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, list):
@@ -121,7 +121,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("field", "argument"), arguments())
-def test_what_fits_is_read_as_the_library_reads_it(field: Any, argument: str) -> None:
+def test_valid_arguments_are_read_as_by_graphql_core(field: Any, argument: str) -> None:
     type_ = field.args[argument].type
     read = reader(type_)
 
@@ -133,7 +133,7 @@ def test_what_fits_is_read_as_the_library_reads_it(field: Any, argument: str) ->
 
 
 @pytest.mark.parametrize(("field", "argument"), arguments())
-def test_what_the_library_refuses_is_never_read(field: Any, argument: str) -> None:
+def test_arguments_that_graphql_core_refuses_are_refused(field: Any, argument: str) -> None:
     type_ = field.args[argument].type
     read = reader(type_)
 
@@ -148,7 +148,7 @@ def test_what_the_library_refuses_is_never_read(field: Any, argument: str) -> No
     read_or_left()
 
 
-def test_a_default_is_not_shared() -> None:
+def test_a_default_value_is_not_shared_between_requests() -> None:
     assert SERVED.mutation_type is not None
     read = reader(SERVED.mutation_type.fields["claimExecutions"].args["input"].type)
     first, second = (read({"worker": "w"}).queues for _ in range(2))
@@ -242,7 +242,7 @@ GOOD, BAD = {"name": "good"}, {"name": "bad"}
         ),
     ],
 )
-async def test_every_answer_is_the_library_s(source: str, variables: Any) -> None:
+async def test_every_answer_is_that_of_graphql_core(source: str, variables: Any) -> None:
     document = parse(source)
     assert validate(SMALL, document) == []
     executor = Executor(SMALL, DocumentCache(SMALL))
@@ -269,7 +269,7 @@ async def test_each_operation_of_a_document_is_called_by_its_name() -> None:
         assert (await executor.execute(operation, variables, context)).data == expected
 
 
-def test_which_operation_is_meant_is_asked_each_time() -> None:
+def test_the_operation_name_is_read_for_each_request() -> None:
     source = "query A { made(name: null) { name } } mutation B { makeAll(orders: []) { name } }"
     executor = Executor(SMALL, DocumentCache(SMALL))
     for _ in range(2):
@@ -282,7 +282,7 @@ def test_which_operation_is_meant_is_asked_each_time() -> None:
     assert executor.prepare(GraphQLRequest(source, None, "A")) is first
 
 
-async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
+async def test_invalid_variables_at_first_do_not_affect_later_requests() -> None:
     executor = Executor(SMALL, DocumentCache(SMALL))
     context: Any = "me"
     operation = executor.prepare(
@@ -294,7 +294,7 @@ async def test_variables_that_do_not_fit_the_first_time_spoil_nothing() -> None:
     assert all(operation.plans.calls.values())
 
 
-async def test_what_a_resolver_came_to_is_not_asked_for_again() -> None:
+async def test_a_resolver_is_not_called_twice() -> None:
     asked: list[str] = []
 
     @strawberry.type
@@ -319,16 +319,16 @@ def _nobody() -> Any:
     return None
 
 
-@pytest.mark.parametrize("desk", [True], indirect=True)
-async def test_what_is_sent_most_is_called_directly(desk: Desk) -> None:
-    started = await desk.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
-    await desk.ask(queries.EXECUTION.document, OLIVIA, id=started["execution"]["id"])
+@pytest.mark.parametrize("client", [True], indirect=True)
+async def test_frequent_mutations_are_called_directly(client: GraphQLClient) -> None:
+    started = await client.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
+    await client.ask(queries.EXECUTION.document, OLIVIA, id=started["execution"]["id"])
     for document in (commands.START_EXECUTION.document, queries.EXECUTION.document):
-        assert all(desk.prepare(document).plans.calls.values())
+        assert all(client.prepare(document).plans.calls.values())
 
 
 def fallbacks() -> dict[str, float]:
-    """Count what was left to the library, by reason."""
+    """Count the operations that were left to graphql-core, by reason."""
     [metric] = FALLBACKS.collect()
     samples = [each for each in metric.samples if each.name.endswith("_total")]
     return {each.labels["reason"]: each.value for each in samples}
@@ -345,7 +345,7 @@ def fallbacks() -> dict[str, float]:
         (None, "query ($n: String) { made(name: $n) { name } }", {"n": "one"}),
     ],
 )
-async def test_what_is_left_to_the_library_is_counted_once(
+async def test_an_operation_left_to_graphql_core_is_counted_once(
     reason: str | None, source: str, variables: Any
 ) -> None:
     context: Any = "me"
@@ -369,15 +369,15 @@ async def test_without_the_fast_path_nothing_is_planned() -> None:
     assert not operation.plans._made
 
 
-async def test_a_command_that_is_two_is_refused_whole(desk: Desk) -> None:
-    started = await desk.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
+async def test_a_command_input_with_two_commands_is_refused(client: GraphQLClient) -> None:
+    started = await client.ask(commands.START_EXECUTION.document, OLIVIA, input={"workflow": "pay"})
     id_ = started["execution"]["id"]
     both = {
         "recordStep": {"executionId": id_, "key": "a", "name": "a"},
         "completeExecution": {"executionId": id_},
     }
     for _ in range(2):
-        result = await desk.answer(OLIVIA, commands.SUBMIT.document, inputs=[both])
+        result = await client.answer(OLIVIA, commands.SUBMIT.document, inputs=[both])
         assert result.data is None
         assert "must specify exactly one key" in str(result.errors)
-    assert await desk.office.reader.position() == 1
+    assert await client.process.reader.position() == 1

@@ -1,4 +1,4 @@
-"""A server without its edge, asked in GraphQL by whoever is named."""
+"""Executes GraphQL documents on the schema directly, without HTTP, as any principal."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,20 +27,21 @@ from projections.executions.query import ExecutionQuery
 from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime.projector import Projector
-from tests.application.services import Office
+from tests.application.server_process import ServerProcess
 from tests.domain.people import OLIVIA
 
 
-class Desk:
-    """Use it as ``async with Desk.open(url)``, on a database with all tables.
+class GraphQLClient:
+    """Use it as ``async with GraphQLClient.open(url)``, on a database with all tables.
 
-    ``fast``: by direct calls and plans. Queries that do not wait are then executed once more, by
-    graphql-core alone, and so are messages, and come to the same. ``revoked`` are ids whose tokens
-    have ended, ``became`` says who a principal is when its token is looked at again.
+    ``fast``: use direct calls and plans. Then queries that do not wait are executed once more, by
+    graphql-core alone, and so are messages, and the results must be equal. A principal whose id is
+    in ``revoked`` has a revoked token. ``became`` has the principal that a token belongs to when it
+    is checked again.
     """
 
-    def __init__(self, office: Office, services: Services, *, fast: bool) -> None:
-        self.office = office
+    def __init__(self, process: ServerProcess, services: Services, *, fast: bool) -> None:
+        self.process = process
         self.fast = fast
         self.services = services
         self.revoked: set[str] = set()
@@ -50,23 +51,23 @@ class Desk:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, fast: bool = True) -> AsyncIterator["Desk"]:
+    async def open(cls, url: str, *, fast: bool = True) -> AsyncIterator["GraphQLClient"]:
         checkpoints = Checkpoints()
         projector = Projector(url, MODELS.values(), checkpoints=checkpoints)
-        async with Office.open(url) as office:
+        async with ServerProcess.open(url) as process:
             projector.start()
             try:
                 yield cls(
-                    office,
+                    process,
                     Services(
-                        writer=office.writer,
-                        reader=office.reader,
-                        tail=office.tail,
-                        leases=office.leases,
-                        dispatcher=office.dispatcher,
-                        polling=office.polling,
-                        executions=ExecutionQuery(office.pool, checkpoints),
-                        approvals=ApprovalQuery(office.pool, checkpoints),
+                        writer=process.writer,
+                        reader=process.reader,
+                        tail=process.tail,
+                        leases=process.leases,
+                        dispatcher=process.dispatcher,
+                        long_polling=process.long_polling,
+                        executions=ExecutionQuery(process.pool, checkpoints),
+                        approvals=ApprovalQuery(process.pool, checkpoints),
                     ),
                     fast=fast,
                 )
@@ -87,7 +88,7 @@ class Desk:
         return result
 
     def prepare(self, document: str) -> Operation:
-        """Give the operation of a document, however much it asks for."""
+        """Return the operation of a document, without the limits on its size."""
         if document not in self._operations:
             parsed = parse(document)
             definition = get_operation_ast(parsed)
@@ -97,7 +98,7 @@ class Desk:
         return self._operations[document]
 
     async def ask(self, document: str, by: Principal = OLIVIA, **variables: Any) -> Any:
-        """Execute a query or mutation without an error, and give its only field."""
+        """Execute a query or mutation, which must succeed, and return its only field."""
         result = await self.answer(by, document, **variables)
         assert result.errors is None, result.errors
         assert result.data is not None
@@ -105,7 +106,7 @@ class Desk:
         return value
 
     async def code(self, document: str, by: Principal = OLIVIA, **variables: Any) -> str:
-        """Execute what must end in one error, and give its code."""
+        """Execute a query or mutation, which must end in one error, and return its code."""
         result = await self.answer(by, document, **variables)
         [error] = result.errors or []
         code: str = (error.extensions or {})["code"]
@@ -115,7 +116,7 @@ class Desk:
     async def follow(
         self, document: str, by: Principal = OLIVIA, **variables: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
-        """Subscribe. Gives the values of the only field, one after the other."""
+        """Subscribe. Yields the values of the only field, one after the other."""
         operation = self.prepare(document)
         executor: Any = PlannedExecutor.build(
             SERVED,

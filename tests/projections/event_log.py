@@ -1,4 +1,4 @@
-"""A log for tests: events written straight into the table, as the writer would leave them."""
+"""Writes events directly into the log's table, as the writer would."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.domain.facts import Fact
 from tests.domain.recording import NOON, recorded
 
 
-class Log:
+class EventLog:
     """Appends facts to executions, a second after another over all of them."""
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""One server process without its edge: the writer and all that stands around it."""
+"""One server process without GraphQL, and the commands that tests of the application send."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -40,24 +40,24 @@ from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
-# Only something that hangs takes so long.
+# A wait that takes longer than this has failed.
 HANGS = 30.0
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
 
 
 def request_of(command: Command) -> Request:
-    """Give the command an id of its own."""
+    """Return a request for the command, with a new id."""
     return Request(command=command, command_id=uuid4())
 
 
 def accepted(outcome: Outcome) -> Accepted:
-    """Give the outcome, which must be an acceptance."""
+    """Return the outcome. It must be Accepted."""
     assert isinstance(outcome, Accepted), outcome
     return outcome
 
 
 def refused(outcome: Outcome, code: RefusalCode) -> Refused:
-    """Give the outcome, which must be this refusal."""
+    """Return the outcome. It must be a refusal with this code."""
     assert isinstance(outcome, Refused), outcome
     assert outcome.code is code, outcome
     return outcome
@@ -71,8 +71,11 @@ def locked(url: str) -> Iterator[None]:
         yield
 
 
-class Office:
-    """``url`` is a database with the log's tables. Use it as ``async with Office.open(url)``."""
+class ServerProcess:
+    """All parts of a server process below the API, on a database that has the tables.
+
+    Use it as ``async with ServerProcess.open(url)``. Two of them on one URL are two processes.
+    """
 
     def __init__(self, url: str, **writer_options: Any) -> None:
         self.url = url
@@ -83,43 +86,43 @@ class Office:
         self.tail = EventTail(url, self.reader, self.recent)
         self.writer = Writer(self.log, self.recent, on_commit=self.tail.offer, **writer_options)
         self.leases = Leases(self.pool, self.writer, self.reader)
-        self.polling = LongPolling(self.leases, self.reader, self.tail)
+        self.long_polling = LongPolling(self.leases, self.reader, self.tail)
         self.dispatcher = Dispatcher(self.tail, self.reader, self.leases)
         self.election = LeaderElection(url)
-        self.clock = TimerProcessManager(self.pool, self.writer, self.tail, self.election)
-        self.family = ChildProcessManager(
+        self.timers = TimerProcessManager(self.pool, self.writer, self.tail, self.election)
+        self.children = ChildProcessManager(
             self.pool, self.writer, self.reader, self.tail, self.election
         )
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, **writer_options: Any) -> AsyncIterator[Self]:
-        office = cls(url, **writer_options)
-        await office.pool.open()
-        await office.tail.start()
-        office.writer.start()
-        await office.dispatcher.start()
-        await office.election.start()
-        await office.clock.start()
-        await office.family.start()
+        process = cls(url, **writer_options)
+        await process.pool.open()
+        await process.tail.start()
+        process.writer.start()
+        await process.dispatcher.start()
+        await process.election.start()
+        await process.timers.start()
+        await process.children.start()
         try:
-            yield office
+            yield process
         finally:
-            await office.family.close()
-            await office.clock.close()
-            await office.election.close()
-            await office.dispatcher.close()
-            await office.tail.close()
-            await office.writer.close()
-            await office.pool.close()
-            office.log.close()
+            await process.children.close()
+            await process.timers.close()
+            await process.election.close()
+            await process.dispatcher.close()
+            await process.tail.close()
+            await process.writer.close()
+            await process.pool.close()
+            process.log.close()
 
     async def send(self, *commands: Command, chained: bool = False) -> list[Outcome]:
-        """Hand commands over in one call."""
+        """Send commands in one call."""
         return await self.writer.handle([request_of(c) for c in commands], chained=chained)
 
     async def do(self, command: Command) -> Accepted:
-        """Carry one command out."""
+        """Send one command, which must be accepted."""
         [outcome] = await self.send(command)
         return accepted(outcome)
 
@@ -129,7 +132,7 @@ class Office:
         return (await self.do(StartExecution(by=OLIVIA, **fields))).execution
 
     async def until(self, execution_id: UUID, event: type[Event], count: int = 1) -> list[Recorded]:
-        """Wait until an execution has so many events of a type, and give them."""
+        """Wait until an execution has ``count`` events of a type, and return them."""
         found: list[Recorded] = []
         async with asyncio.timeout(HANGS):
             async for batch in self.tail.follow(0, execution_id=execution_id):
@@ -145,7 +148,7 @@ class Office:
                 await asyncio.sleep(0.01)
 
     def damage(self, execution_id: UUID) -> None:
-        """Spoil the first event of an execution."""
+        """Overwrite the first event of an execution with an empty object."""
         with psycopg.connect(self.url) as connection:
             connection.execute(
                 "UPDATE execution_events SET state = '{}'"
@@ -154,7 +157,7 @@ class Office:
             )
 
     async def ask(self, execution_id: UUID, **rest: Any) -> Approval:
-        """Request an approval of one person of finance."""
+        """Request the approval of one person of the group finance."""
         fields = {"key": "permit", "title": "Trip", "payload": {"cost": 1}, **rest}
         outcome = await self.do(
             RequestApproval(by=ENGINE, execution_id=execution_id, policy=FINANCE, **fields)
@@ -164,7 +167,7 @@ class Office:
 
 
 def grant(approval: Approval, by: Any = ANN) -> Decide:
-    """Give the command that grants what was shown."""
+    """Return the command that grants an approval."""
     return Decide(
         by=by,
         execution_id=approval.id.execution_id,
@@ -175,15 +178,15 @@ def grant(approval: Approval, by: Any = ANN) -> Decide:
 
 
 def step(execution_id: UUID, key: str, **rest: Any) -> RecordStep:
-    """Give the command that records a step's result."""
+    """Return the command that records a step's result."""
     return RecordStep(by=ENGINE, execution_id=execution_id, key=key, name=key, **rest)
 
 
 def complete(execution_id: UUID, **rest: Any) -> CompleteExecution:
-    """Give the command that completes."""
+    """Return the command that completes an execution."""
     return CompleteExecution(by=ENGINE, execution_id=execution_id, **rest)
 
 
 def claim(execution_id: UUID, worker: str = "worker-1") -> ClaimExecution:
-    """Give the claim of a worker."""
+    """Return the command with which a worker claims an execution."""
     return ClaimExecution(by=ENGINE, execution_id=execution_id, worker=worker)

@@ -1,4 +1,4 @@
-"""Two servers on one database have one clock between them, whichever of them is there."""
+"""Two servers on one database fire each timer once, and either one can take over."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def fire(server: Stack, database: str) -> None:
 
 
 def attempts(server: Stack) -> int:
-    """Give how often this server's clock tried to let a timer fire."""
+    """Return how often this server's clock tried to let a timer fire."""
     families = text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text)
     return sum(
         int(sample.value)
@@ -54,17 +54,17 @@ def attempts(server: Stack) -> int:
 
 
 async def attempts_after(*servers: Stack, fired: int) -> int:
-    """Give how often their clocks tried, once that is told of so many timers."""
+    """Wait until the servers have sent FireTimer so often, and return how often they have."""
 
-    async def told() -> int | None:
+    async def enough() -> int | None:
         tried = sum(map(attempts, servers))
         return tried if tried >= fired else None
 
-    return await until(told)
+    return await until(enough)
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-async def test_each_timer_is_tried_once_and_without_the_leader_another_goes_on(
+async def test_each_timer_is_fired_once_and_another_server_takes_over_from_the_leader(
     open_server: Opened, database: str, fault: signal.Signals
 ) -> None:
     servers = [open_server(), open_server()]
