@@ -1,8 +1,6 @@
-"""The dispatcher: gives executions to the workers that have an open stream in this process.
+"""The dispatcher: sends executions, and what happens to them, to the workers that hold them.
 
-It sees on the event tail which executions can be claimed, and claims them at once for a stream with
-capacity. A periodic sweep of the database finds the others: released ones, those for which another
-process had no capacity, and those of dead workers.
+A worker is known here while it has an open stream in this process.
 """
 
 import asyncio
@@ -15,22 +13,20 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import psycopg
 import structlog
 
 from application.background_tasks import stop
 from application.command_handling.batch import ENDS
-from application.command_handling.outcomes import UnavailableError
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.ordered_delivery import OrderedDelivery
+from application.workers.claim_scheduler import ClaimScheduler
 from application.workers.lease_renewal import keep_lease, shorten_lease
-from application.workers.leases import Grant, Leases, OverloadedError
+from application.workers.leases import Grant, Leases
 from application.workers.worker_stream import (
     Claim,
     Ended,
@@ -41,49 +37,23 @@ from application.workers.worker_stream import (
     WorkerStream,
 )
 from domain.execution.events import (
-    ApprovalExpired,
-    ApprovalGranted,
-    ApprovalRejected,
-    ApprovalWithdrawn,
     ChildEnded,
     Claimed,
     Completed,
     Failed,
     Parked,
-    Resumed,
-    Retried,
     SignalReceived,
-    Started,
     TimerFired,
-    Unparked,
 )
 from domain.execution.state import Execution
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
 
-SWEEP_EVERY = 1.0
-SWEEP_LIMIT = 256
-AFTER_LEASE = 0.005
-CLEAN_UP_EVERY = 3_600.0
 CHUNK = 64
 
 # What a worker can wait for besides people.
 _WAKE_UPS = (TimerFired, SignalReceived, ChildEnded)
-# The events after which an execution that no stream here holds may be claimable. Claimed is one of
-# them, because a worker may have claimed the execution by itself.
-CLAIMABLE_AFTER = (
-    Started,
-    Claimed,
-    Retried,
-    Resumed,
-    ApprovalGranted,
-    ApprovalRejected,
-    ApprovalExpired,
-    ApprovalWithdrawn,
-    Unparked,
-    *_WAKE_UPS,
-)
 
 
 class Dispatcher:
@@ -96,23 +66,12 @@ class Dispatcher:
         self._holders: dict[UUID, WorkerStream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
-        # Executions that can be claimed, with their queues, and those that may be claimable.
-        self._claimable: dict[UUID, str] = {}
-        self._maybe_claimable: set[UUID] = set()
+        self._claims = ClaimScheduler(leases, self._streams)
         self._delivery = OrderedDelivery(tail, reader, self)
-        # Whether more executions may be claimable than the streams had capacity for.
-        self._more_claimable = False
-        self._sweep_now = asyncio.Event()
-        self._assign_now = asyncio.Event()
-        self._clean_up_at = 0.0
 
     async def start(self) -> None:
-        """Start to follow the tail and to sweep."""
-        self._tasks = [
-            self._delivery.start(),
-            asyncio.create_task(self._run_sweeps(), name="placet-sweep"),
-            asyncio.create_task(self._run_assignments(), name="placet-assign"),
-        ]
+        """Start to follow the tail and to claim."""
+        self._tasks = [self._delivery.start(), *self._claims.start()]
 
     async def close(self) -> None:
         """Close every stream. The workers keep their executions."""
@@ -126,7 +85,7 @@ class Dispatcher:
         if stream is not None:
             for execution_id in execution_ids:
                 stream.drop(execution_id)
-        self._sweep_now.set()
+        self._claims.sweep_soon()
 
     async def follow(
         self,
@@ -160,7 +119,7 @@ class Dispatcher:
         try:
             async for already in self._send_held(stream):
                 yield already
-            self._sweep_now.set()
+            self._claims.sweep_soon()
             while (message := await stream.mailbox.get()) is not None:
                 yield message
         finally:
@@ -183,7 +142,7 @@ class Dispatcher:
     ) -> None:
         if await cut() and await shorten_lease(self._leases, stream, grace):
             # So that the sweep reads again when the next lease ends.
-            self._sweep_now.set()
+            self._claims.sweep_soon()
 
     async def _send_held(self, stream: WorkerStream) -> AsyncIterator[Message]:
         """Yield what the worker holds, in parts, because it may be more than the mailbox takes."""
@@ -260,33 +219,16 @@ class Dispatcher:
         for event, after in zip(events, states, strict=True):
             holder = self._holders.get(event.recorded.execution_id)
             if holder is None:
-                self._note_claimable(event, after)
+                self._claims.note(event, after)
+                if after is not None:
+                    self._claimed(event, after)
             elif after is not None:
                 busy = holder.busy
                 self._notify_holder(holder, event, after, over)
                 has_room = has_room or (holder.busy < busy and holder.room > 0)
-        if has_room and self._more_claimable:
-            self._sweep_now.set()
-        if self._claimable or self._maybe_claimable:
-            self._assign_now.set()
-
-    def _note_claimable(self, event: LoggedEvent, after: Execution | None) -> None:
-        """Note whether the execution can be claimed after an event. No stream here holds it."""
-        id_ = event.recorded.execution_id
-        if isinstance(event.recorded.event, Claimed):
-            self._claimable.pop(id_, None)
-            self._maybe_claimable.discard(id_)
-            if after is not None:
-                self._claimed(event, after)
-        elif not isinstance(event.recorded.event, CLAIMABLE_AFTER):
-            return
-        elif after is None:
-            self._maybe_claimable.add(id_)
-        elif after.workable and after.worker is None:
-            self._claimable[id_] = after.queue
-        elif after.workable or after.woken_version == after.version:
-            # It was claimed before. The worker has released it, or has its stream elsewhere.
-            self._maybe_claimable.add(id_)
+        if has_room:
+            self._claims.capacity_freed()
+        self._claims.claim_noted()
 
     def _notify_holder(
         self, holder: WorkerStream, event: LoggedEvent, after: Execution, over: Container[UUID]
@@ -326,94 +268,3 @@ class Dispatcher:
         if not isinstance(event.recorded.event, Claimed):
             return None
         return self._streams.get((event.recorded.actor.id, event.recorded.event.worker))
-
-    async def _run_assignments(self) -> None:
-        """Claim executions, in a separate task so that the tail does not wait for the commits."""
-        while True:
-            await self._assign_now.wait()
-            self._assign_now.clear()
-            free, self._claimable = self._claimable, {}
-            unsure, self._maybe_claimable = self._maybe_claimable, set()
-            try:
-                await self._assign(free)
-                if unsure:
-                    await self._assign(dict(await self._leases.claimable(list(unsure))))
-            except psycopg.Error as error:
-                _log.warning("assign_unreachable", error=str(error))
-            except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
-                _log.exception("assign_failed")
-
-    async def _assign(self, free: dict[UUID, str]) -> None:
-        """Claim these executions, each for the least busy stream with capacity.
-
-        The stream gets the claim from the tail, so in the order of the log.
-        """
-        chosen: dict[tuple[str, str], list[UUID]] = {}
-        for execution_id, queue in free.items():
-            stream = self._pick(queue, chosen)
-            if stream is not None:
-                chosen.setdefault(stream.key, []).append(execution_id)
-            elif any(queue in each.queues for each in self._streams.values()):
-                self._more_claimable = True
-        for key, ids in chosen.items():
-            stream = self._streams.get(key)
-            if stream is None or stream.closed:
-                continue
-            try:
-                await self._leases.claim_these(stream.principal, stream.worker, ids)
-            except (UnavailableError, OverloadedError) as error:
-                _log.warning("claims_failed", worker=stream.worker, error=str(error))
-
-    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> WorkerStream | None:
-        def load(stream: WorkerStream) -> int:
-            return stream.busy + len(chosen.get(stream.key, ()))
-
-        fit = [
-            stream
-            for stream in self._streams.values()
-            if queue in stream.queues and not stream.closed and load(stream) < stream.capacity
-        ]
-        return min(fit, key=load, default=None)
-
-    async def _run_sweeps(self) -> None:
-        pause = SWEEP_EVERY
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._sweep_now.wait()
-            self._sweep_now.clear()
-            pause = SWEEP_EVERY
-            try:
-                await self._sweep()
-                pause = await self._until_next_sweep()
-            except psycopg.Error as error:
-                _log.warning("sweep_unreachable", error=str(error))
-            except Exception:  # noqa: BLE001 - logged, and it goes on
-                _log.exception("sweep_failed")
-
-    async def _until_next_sweep(self) -> float:
-        """Return the seconds until the next sweep. It is earlier if a lease ends before."""
-        if not self._streams:
-            return SWEEP_EVERY
-        ends_in = await self._leases.next_expiry()
-        return SWEEP_EVERY if ends_in is None else min(SWEEP_EVERY, ends_in + AFTER_LEASE)
-
-    async def _sweep(self) -> None:
-        room: dict[frozenset[str], int] = {}
-        for stream in self._streams.values():
-            room[stream.queues] = room.get(stream.queues, 0) + stream.room
-        self._more_claimable = False
-        for queues, wanted in room.items():
-            limit = min(wanted, SWEEP_LIMIT)
-            found = await self._leases.candidates(sorted(queues), limit) if limit else []
-            self._claimable.update(found)
-            if found:
-                self._assign_now.set()
-            if len(found) == SWEEP_LIMIT:
-                self._sweep_now.set()
-            elif len(found) == limit:
-                self._more_claimable = True
-        now = asyncio.get_running_loop().time()
-        if now >= self._clean_up_at:
-            self._clean_up_at = now + CLEAN_UP_EVERY
-            await self._leases.delete_expired()

@@ -11,7 +11,7 @@ import structlog
 from application.event_store.reader import Reader
 from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
-from application.workers.dispatcher import CLAIMABLE_AFTER
+from application.workers.claim_scheduler import CLAIMABLE_AFTER
 from application.workers.leases import Grant, Leases
 from domain.values import Principal
 

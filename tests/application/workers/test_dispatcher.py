@@ -145,7 +145,7 @@ async def test_an_end_frees_capacity(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not found by chance: a regular sweep does not come in time.
-    monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
+    monkeypatch.setattr("application.workers.claim_scheduler.SWEEP_EVERY", 600)
     async with worker(process, capacity=1) as one:
         for _ in range(3):
             await process.start()
@@ -217,7 +217,7 @@ async def test_a_dead_worker_s_executions_go_to_another(process: ServerProcess) 
 async def test_a_takeover_begins_when_the_lease_ends(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
+    monkeypatch.setattr("application.workers.claim_scheduler.SWEEP_EVERY", 600)
     execution = await process.start()
     await process.leases.claim(ENGINE, "dead", ["default"], 1, timedelta(seconds=1))
     async with worker(process, "two") as two:

@@ -42,8 +42,8 @@ async def test_another_takes_over_after_the_grace(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not found by chance: no sweep is due, and none is under way when the connection breaks off.
-    monkeypatch.setattr("application.workers.dispatcher.SWEEP_EVERY", 600)
-    sweep, next_expiry = process.dispatcher._sweep, process.leases.next_expiry
+    monkeypatch.setattr("application.workers.claim_scheduler.SWEEP_EVERY", 600)
+    sweep, next_expiry = process.dispatcher._claims._sweep, process.leases.next_expiry
     closed, under_way = asyncio.Event(), 0
 
     async def begun() -> None:
@@ -56,7 +56,7 @@ async def test_another_takes_over_after_the_grace(
         under_way -= 1
         return await next_expiry() if closed.is_set() else None
 
-    monkeypatch.setattr(process.dispatcher, "_sweep", begun)
+    monkeypatch.setattr(process.dispatcher._claims, "_sweep", begun)
     monkeypatch.setattr(process.leases, "next_expiry", over)
     execution = await process.start()
     async with AsyncExitStack() as stack:
@@ -66,7 +66,7 @@ async def test_another_takes_over_after_the_grace(
             claimed = asyncio.create_task(two.claimed())
             await process.start()
             await claimed
-            while under_way or process.dispatcher._sweep_now.is_set():
+            while under_way or process.dispatcher._claims._sweep_now.is_set():
                 await asyncio.sleep(0.01)
             closed.set()
             await stack.aclose()
