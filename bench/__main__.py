@@ -24,10 +24,10 @@ from bench import (
     waiting,
     wakeup,
 )
-from bench.database import database
 from bench.measure import machine, markdown, show
 from bench.rivals.drive import CONTENDERS
 from bench.rivals.parts import Sizes
+from bench.temporary_database import database
 
 SUITES = {
     "commands": commands.run,

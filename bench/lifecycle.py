@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.database import database
 from bench.measure import Bound, Result, percentile
 from bench.rivals import environment
 from bench.rivals.drive import CONTENDERS
+from bench.rivals.measuring_process import Figures, PartError, measured
 from bench.rivals.parts import IN_FLIGHT, PARTS, Sizes
-from bench.rivals.process import Figures, PartError, measured
+from bench.temporary_database import database
 
 OURS = "placet"
 NEEDS_NODE = "restate"

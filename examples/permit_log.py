@@ -39,7 +39,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepAction:
     """The engine does a step."""
 
     key: str
@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Ask:
+class AskAction:
     """A document is submitted: its pending approval is withdrawn, and a new one is requested."""
 
     document: str
@@ -56,7 +56,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Decide:
+class DecideAction:
     """One role grants or rejects a document's latest approval."""
 
     document: str
@@ -65,17 +65,17 @@ class Decide:
 
 
 @dataclass(frozen=True)
-class Withdraw:
+class WithdrawAction:
     """A document is taken back: its pending approval, if there is one, is withdrawn."""
 
     document: str
 
 
-Action = Step | Ask | Decide | Withdraw
+Action = StepAction | AskAction | DecideAction | WithdrawAction
 
 
 @dataclass
-class Approval:
+class ExpectedApproval:
     """The expected state of an approval."""
 
     key: str
@@ -88,8 +88,8 @@ class Approval:
 class Expected:
     """The expected result of a case. ``answers`` are the answers to its decisions, in order."""
 
-    steps: list[Step] = field(default_factory=list)
-    approvals: list[Approval] = field(default_factory=list)
+    steps: list[StepAction] = field(default_factory=list)
+    approvals: list[ExpectedApproval] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     events: int = 1
     state: str = "RUNNING"
@@ -128,38 +128,38 @@ def actions(case: Case) -> list[Action]:
         match = _ACT.fullmatch(name)
         if match is None:
             numbers[name] += 1
-            done.append(Step(f"{name}-{numbers[name]}", name))
+            done.append(StepAction(f"{name}-{numbers[name]}", name))
             continue
         document, act, role = match.groups()
         if act == "SUBMITTED":
             numbers[document] += 1
             roles = _deciders(document, case.events[i + 1 :])
-            done.append(Ask(document, f"{document}-{numbers[document]}", roles))
+            done.append(AskAction(document, f"{document}-{numbers[document]}", roles))
         elif role in NOT_ROLES:
-            done.append(Withdraw(document))
+            done.append(WithdrawAction(document))
         elif numbers[document]:
             verdict: Verdict = "REJECTED" if act == "REJECTED" else "GRANTED"
-            done.append(Decide(document, role, verdict))
+            done.append(DecideAction(document, role, verdict))
     return done
 
 
 def expected(case: Case) -> Expected:
     """Return the expected result of a case."""
     outcome = Expected()
-    latest: dict[str, Approval] = {}
+    latest: dict[str, ExpectedApproval] = {}
     for action in actions(case):
         match action:
-            case Step():
+            case StepAction():
                 outcome.steps.append(action)
                 outcome.events += 1
-            case Ask(document=document, key=key, roles=roles):
+            case AskAction(document=document, key=key, roles=roles):
                 _withdraw(outcome, latest.get(document))
-                latest[document] = Approval(key, roles)
+                latest[document] = ExpectedApproval(key, roles)
                 outcome.approvals.append(latest[document])
                 outcome.events += 1
-            case Withdraw(document=document):
+            case WithdrawAction(document=document):
                 _withdraw(outcome, latest.get(document))
-            case Decide(document=document, role=role, verdict=verdict):
+            case DecideAction(document=document, role=role, verdict=verdict):
                 outcome.answers.append(_decide(outcome, latest[document], role, verdict))
     if any(approval.status == "PENDING" for approval in outcome.approvals):
         outcome.state = "WAITING_APPROVAL"
@@ -189,19 +189,19 @@ def _deciders(document: str, later: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(roles) or (FALLBACK,)
 
 
-def _resolve(outcome: Expected, approval: Approval, status: str) -> None:
+def _resolve(outcome: Expected, approval: ExpectedApproval, status: str) -> None:
     approval.status = status
     if not any(other.status == "PENDING" for other in outcome.approvals):
         outcome.events += 1
 
 
-def _withdraw(outcome: Expected, approval: Approval | None) -> None:
+def _withdraw(outcome: Expected, approval: ExpectedApproval | None) -> None:
     if approval is not None and approval.status == "PENDING":
         outcome.events += 1
         _resolve(outcome, approval, "WITHDRAWN")
 
 
-def _decide(outcome: Expected, approval: Approval, role: str, verdict: Verdict) -> str:
+def _decide(outcome: Expected, approval: ExpectedApproval, role: str, verdict: Verdict) -> str:
     earlier = dict(approval.decisions).get(role)
     if earlier == verdict:
         return "repeated"

@@ -22,7 +22,15 @@ import typer
 import placet
 from bench.stack import Stack, stack
 from examples import permit_log
-from examples.permit_log import Ask, Case, Decide, Expected, Step, Withdraw, actions
+from examples.permit_log import (
+    AskAction,
+    Case,
+    DecideAction,
+    Expected,
+    StepAction,
+    WithdrawAction,
+    actions,
+)
 
 AT_ONCE = 32
 PAGE = 500
@@ -65,14 +73,14 @@ class Run:
         answers: list[str] = []
         for action in actions(case):
             match action:
-                case Step(key=key, name=name):
+                case StepAction(key=key, name=name):
                     await self._sent(self._engine.record_step(execution_id, key, name=name))
-                case Ask(document=document):
+                case AskAction(document=document):
                     await self._withdraw(latest.get(document))
                     latest[document] = await self._ask(execution_id, action)
-                case Withdraw(document=document):
+                case WithdrawAction(document=document):
                     await self._withdraw(latest.get(document))
-                case Decide(document=document):
+                case DecideAction(document=document):
                     answers.append(await self._decide(latest[document], action))
         wanted = permit_log.expected(case)
         if answers != wanted.answers:
@@ -90,7 +98,7 @@ class Run:
         self.position = max(self.position, accepted.position, key=int)
         return accepted
 
-    async def _ask(self, execution_id: str, action: Ask) -> placet.Approval:
+    async def _ask(self, execution_id: str, action: AskAction) -> placet.Approval:
         policy = placet.require(1, group=action.roles[0])
         for role in action.roles[1:]:
             policy &= placet.require(1, group=role)
@@ -107,7 +115,7 @@ class Run:
         return accepted.approval
 
     async def _withdraw(self, approval: placet.Approval | None) -> None:
-        """Withdraw an approval if it is pending, which only the service knows."""
+        """WithdrawAction an approval if it is pending, which only the service knows."""
         if approval is None:
             return
         try:
@@ -116,7 +124,7 @@ class Run:
             if refused.code != "ALREADY_DECIDED":
                 raise
 
-    async def _decide(self, approval: placet.Approval, action: Decide) -> str:
+    async def _decide(self, approval: placet.Approval, action: DecideAction) -> str:
         client = self._clients[action.role]
         try:
             if action.verdict == "GRANTED":

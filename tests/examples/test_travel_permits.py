@@ -11,7 +11,7 @@ import pytest
 
 from bench.stack import Stack
 from examples import permit_log, travel_permits
-from examples.permit_log import Ask, Case, Decide, Step, Withdraw
+from examples.permit_log import AskAction, Case, DecideAction, StepAction, WithdrawAction
 from placet import Approval, ApprovalStatus, Client, errors
 from tests.sdk.people import People, until
 
@@ -44,15 +44,15 @@ class Player:
         keys: dict[str, str] = {}
         for action in permit_log.actions(case):
             match action:
-                case Step(key=key, name=name):
+                case StepAction(key=key, name=name):
                     await self._tell(what="done", document=name, key=key)
-                case Ask(document=document, key=key, roles=roles):
+                case AskAction(document=document, key=key, roles=roles):
                     keys[document] = key
                     await self._tell(what="submitted", document=document, key=key, roles=roles)
                     await self._approval(key)
-                case Withdraw(document=document):
+                case WithdrawAction(document=document):
                     await self._tell(what="taken back", document=document)
-                case Decide(document=document, role=role, verdict=verdict):
+                case DecideAction(document=document, role=role, verdict=verdict):
                     await self._decide(keys[document], role, verdict)
         await self._tell(what="closed")
 

@@ -55,7 +55,7 @@ for name, values in SCALARS.items():
     schemathesis.graphql.scalar(name, values)
 
 
-class TestedServer:
+class FuzzedServer:
     """A server of these tests' own, with a token for each kind of caller."""
 
     def __init__(self, server: Stack, url: str) -> None:
@@ -74,11 +74,11 @@ class TestedServer:
 @pytest.fixture(scope="module")
 def tested(
     postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestedServer]:
+) -> Iterator[FuzzedServer]:
     postgres = postgres_servers.get(EMBEDDED)
     url = postgres.create()
     with stack(tmp_path_factory.mktemp("generated"), database_url=url) as server:
-        yield TestedServer(server, url)
+        yield FuzzedServer(server, url)
     postgres.drop(url)
 
 
@@ -92,7 +92,7 @@ for result in SCHEMA.get_all_operations():
 # Not by the library's own decorator, which gives all these tests one and the same id.
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_generated_request_is_answered_or_refused(
-    operation: str, tested: TestedServer
+    operation: str, tested: FuzzedServer
 ) -> None:
     @given(case=OPERATIONS[operation].as_strategy())
     @settings(
@@ -116,7 +116,7 @@ def test_every_generated_request_is_answered_or_refused(
     ask()
 
 
-def test_no_error_was_unexpected_and_the_log_is_sound(tested: TestedServer) -> None:
+def test_no_error_was_unexpected_and_the_log_is_sound(tested: FuzzedServer) -> None:
     log = (Path(tested.server.data) / "server.log").read_text()
     assert "unexpected_error" not in log
     verification = Verification(tested.url)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from bench.rivals.measuring_process import PartError, measured
 from bench.rivals.parts import PARTS, Sizes
-from bench.rivals.process import PartError, measured
 
 SIZES = Sizes(
     idle=3, rested=3, warm_seconds=0.5, load_seconds=2, killed=5, waiting=(8, 12), decided=2

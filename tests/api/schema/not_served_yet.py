@@ -1,7 +1,6 @@
 """Types and members of the contract that the service does not serve yet.
 
-A type stands for all its members, and a field for its arguments. Whoever serves one of them takes
-it off the list.
+A type includes all its members, and a field its arguments. Remove an entry when it is served.
 """
 
 NOT_SERVED_YET = {
