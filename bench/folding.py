@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
+from application.event_store.chained_events import Head, LoggedEvent, advance
 from application.event_store.reader import Reader
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import Head, LoggedEvent, advance
 from bench.log_load import send, start, step, writer
 from bench.measure import Result, median, milliseconds
 from domain.execution.evolve import fold

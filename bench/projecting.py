@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 import placet
-from application.event_store.recorded import ChainedEvent
+from application.event_store.chained_events import ChainedEvent
 from application.event_store.store import ExecutionEventStore
 from bench.log_load import ask, library_settings, send, start, step, writer
 from bench.measure import Bound, Result, milliseconds

@@ -7,9 +7,9 @@ import strawberry
 
 from api.context import Context
 from api.graphql.disconnect import while_there
+from api.schema.authorized_lookups import still_allowed, visible_execution
 from api.schema.limits import check_wait
 from api.schema.nodes import Execution
-from api.schema.visibility import still_allowed, visible_execution
 from domain import authorization
 
 

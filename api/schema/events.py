@@ -14,7 +14,7 @@ import strawberry
 from api.schema.paging import PageInfo
 from api.schema.people import Actor
 from api.schema.scalars import JSON
-from application.event_store.recorded import LoggedEvent
+from application.event_store.chained_events import LoggedEvent
 from domain.approvals.document import instant_json
 from domain.execution.events import Event
 from domain.serialization.event_codec import Unreadable

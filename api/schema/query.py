@@ -7,6 +7,7 @@ from strawberry.types import Info
 
 from api.context import context_of
 from api.errors import bad_request
+from api.schema.authorized_lookups import event_query, visible_approval, visible_execution
 from api.schema.changes import ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
 from api.schema.events import EventConnection
@@ -24,7 +25,6 @@ from api.schema.nodes import (
 )
 from api.schema.paging import PageInfo, number_of
 from api.schema.people import Principal
-from api.schema.visibility import event_query, visible_approval, visible_execution
 from domain.execution.transitions import mermaid
 
 

@@ -11,6 +11,7 @@ from strawberry.types import Info
 from api.context import Context, context_of
 from api.errors import forbidden
 from api.schema import workers
+from api.schema.authorized_lookups import event_query, still_allowed, visible_execution
 from api.schema.events import RecordedEvent
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.limits import (
@@ -22,10 +23,9 @@ from api.schema.limits import (
 )
 from api.schema.nodes import Approval
 from api.schema.paging import number_of
-from api.schema.visibility import event_query, still_allowed, visible_execution
 from api.schema.workers import Claim
+from application.event_store.chained_events import LoggedEvent
 from application.event_store.reader import Transition
-from application.event_store.recorded import LoggedEvent
 from application.workers import worker_stream
 from domain import authorization
 from domain.execution import state

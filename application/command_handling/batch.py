@@ -10,7 +10,7 @@ import structlog
 
 from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
-from application.event_store.recorded import ChainedEvent, Head, advance
+from application.event_store.chained_events import ChainedEvent, Head, advance
 from application.event_store.side_tables import (
     ClaimRow,
     LostHoldRow,

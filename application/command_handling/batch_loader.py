@@ -6,8 +6,8 @@ from uuid import UUID
 from application.command_handling.batch import CommandBatch, StartKey, start_key
 from application.command_handling.requests import RequestGroup
 from application.command_handling.unit_of_work import LockedState, UnitOfWork
+from application.event_store.chained_events import DAMAGE, BrokenChainError, Head, advance, logged
 from application.event_store.head_loader import LATEST, load_heads
-from application.event_store.recorded import DAMAGE, BrokenChainError, Head, advance, logged
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.state_cache import StateCache
 from domain.execution.commands import ClaimExecution, StartExecution

@@ -12,9 +12,9 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
 from application.command_handling.batch import CommandBatch, EventPosition, Hold, Repeat, StartKey
+from application.event_store.chained_events import DAMAGE, Head, logged
 from application.event_store.database_clock import DatabaseClock
 from application.event_store.head_loader import Load, events_between, run
-from application.event_store.recorded import DAMAGE, Head, logged
 from application.event_store.recorder import Appended, LogRecorder
 from domain.execution.events import Resumed
 

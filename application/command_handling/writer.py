@@ -28,8 +28,8 @@ from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
+from application.event_store.chained_events import FoldedEvent, at_position
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import FoldedEvent, at_position
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import snapshot_due
 from application.event_store.store import ExecutionEventStore

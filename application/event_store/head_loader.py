@@ -13,7 +13,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from application.event_store.recorded import DAMAGE, Head, fold_heads, logged
+from application.event_store.chained_events import DAMAGE, Head, fold_heads, logged
 from application.event_store.snapshots import (
     SNAPSHOT_INTERVAL,
     SNAPSHOT_TOPIC,

@@ -11,9 +11,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composable, Composed
 from psycopg_pool import AsyncConnectionPool
 
-from application.event_store.head_loader import LATEST, Loaded, load_heads, run
-from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import (
+from application.event_store.chained_events import (
     DAMAGE,
     Head,
     LoggedEvent,
@@ -21,6 +19,8 @@ from application.event_store.recorded import (
     logged,
     logged_or_unreadable,
 )
+from application.event_store.head_loader import LATEST, Loaded, load_heads, run
+from application.event_store.recent_events import RecentEvents
 from domain.execution.events import EVENT_TYPES, Started
 from domain.execution.state import Execution
 

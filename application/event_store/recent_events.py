@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Lock
 
-from application.event_store.recorded import FoldedEvent, Head, LoggedEvent, advance
+from application.event_store.chained_events import FoldedEvent, Head, LoggedEvent, advance
 from application.event_store.state_cache import StateCache
 
 LIMIT = 1024 * 1024
@@ -82,7 +82,7 @@ class RecentEvents:
     def head_after(self, event: LoggedEvent) -> Head | None:
         """Return the head right after an event, None if it must be read from the log.
 
-        Raises the errors of :func:`application.event_store.recorded.advance`.
+        Raises the errors of :func:`application.event_store.chained_events.advance`.
         """
         execution_id, version = event.recorded.execution_id, event.recorded.version
         with self._lock:

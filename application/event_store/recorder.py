@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.event_store.recorded import ChainedEvent, Head
+from application.event_store.chained_events import ChainedEvent, Head
 from application.event_store.side_tables import SideTableRows
 from application.event_store.timed_connection import TimedConnection
 

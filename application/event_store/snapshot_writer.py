@@ -10,7 +10,7 @@ import structlog
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
-from application.event_store.recorded import Head
+from application.event_store.chained_events import Head
 from application.event_store.recorder import CONNECTION_DEFAULTS
 from application.event_store.snapshots import SNAPSHOT_TOPIC, encode_snapshot
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from application.event_store.recorded import ChainedEvent, Head, fold_heads
+from application.event_store.chained_events import ChainedEvent, Head, fold_heads
 from domain.refusals import DamagedEventError
 from domain.serialization.state_codec import FOLD_VERSION, decode_state, encode_state
 

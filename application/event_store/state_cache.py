@@ -4,7 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from uuid import UUID
 
-from application.event_store.recorded import Head
+from application.event_store.chained_events import Head
 
 # The memory of a state is roughly the bytes of its events times WEIGHT, plus OVERHEAD.
 WEIGHT = 8

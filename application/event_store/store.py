@@ -12,7 +12,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from application.event_store.recorded import chained
+from application.event_store.chained_events import chained
 from application.event_store.recorder import LogFactory, LogRecorder
 
 

@@ -10,7 +10,13 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from application.event_store.recorded import BrokenChainError, Head, LoggedEvent, advance, logged
+from application.event_store.chained_events import (
+    BrokenChainError,
+    Head,
+    LoggedEvent,
+    advance,
+    logged,
+)
 from application.event_store.snapshots import SNAPSHOT_TOPIC, read_snapshot
 from domain.approvals.document import document_digest, document_of
 from domain.execution.events import (

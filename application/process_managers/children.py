@@ -21,8 +21,8 @@ from application.command_handling.batch import ENDS
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
+from application.event_store.chained_events import DAMAGE, LoggedEvent
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.metrics import SKIPPED
 from application.process_managers.leader_election import LeaderElection
 from application.subscriptions.event_tail import EventTail

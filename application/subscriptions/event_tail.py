@@ -17,9 +17,9 @@ import structlog
 from application import metrics
 from application.background_tasks import stop
 from application.command_handling.writer import Commit
+from application.event_store.chained_events import FoldedEvent, LoggedEvent
 from application.event_store.reader import EventQuery, Reader
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import FoldedEvent, LoggedEvent
 from application.subscriptions.notifications import RECONNECT_AFTER, NotificationListener
 from domain.serialization.event_codec import Unreadable
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 
+from application.event_store.chained_events import DAMAGE, FoldedEvent, LoggedEvent
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, FoldedEvent, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from domain.execution.state import Execution
 

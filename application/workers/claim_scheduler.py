@@ -14,7 +14,7 @@ import psycopg
 import structlog
 
 from application.command_handling.outcomes import UnavailableError
-from application.event_store.recorded import LoggedEvent
+from application.event_store.chained_events import LoggedEvent
 from application.workers.leases import Leases, OverloadedError
 from application.workers.worker_stream import WorkerStream
 from domain.execution.events import (

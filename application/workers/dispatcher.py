@@ -20,8 +20,8 @@ import structlog
 
 from application.background_tasks import stop
 from application.command_handling.batch import ENDS
+from application.event_store.chained_events import DAMAGE, LoggedEvent
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.ordered_delivery import OrderedDelivery
 from application.workers.claim_scheduler import ClaimScheduler

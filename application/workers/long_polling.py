@@ -8,8 +8,8 @@ from uuid import UUID
 
 import structlog
 
+from application.event_store.chained_events import DAMAGE, LoggedEvent
 from application.event_store.reader import Reader
-from application.event_store.recorded import DAMAGE, LoggedEvent
 from application.subscriptions.event_tail import EventTail
 from application.workers.claim_scheduler import CLAIMABLE_AFTER
 from application.workers.leases import Grant, Leases

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from application.event_store.recorded import LoggedEvent
+from application.event_store.chained_events import LoggedEvent
 from application.workers.leases import Grant
 from domain.execution.state import Execution
 from domain.values import Principal

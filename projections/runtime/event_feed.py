@@ -7,9 +7,9 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
+from application.event_store.chained_events import DAMAGE, FoldedEvent, Head, advance, logged
 from application.event_store.head_loader import Rows, Statement, load_heads, run_blocking
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import DAMAGE, FoldedEvent, Head, advance, logged
 from application.event_store.state_cache import StateCache
 from domain.execution.events import ApprovalRequested, Started
 from domain.execution.state import Execution

@@ -8,7 +8,7 @@ import pytest
 from application.command_handling.batch import CommandBatch
 from application.command_handling.outcomes import Outcome, Refused
 from application.command_handling.requests import RequestGroup
-from application.event_store.recorded import Head
+from application.event_store.chained_events import Head
 from domain.execution.commands import Command, StartExecution
 from domain.execution.events import Recorded
 from domain.refusals import RefusalCode

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from application.command_handling.outcomes import Accepted, Outcome
-from application.event_store.recorded import FoldedEvent
+from application.event_store.chained_events import FoldedEvent
 from application.event_store.verification import Verification
 from domain.execution.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.execution.events import Resumed

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from application.event_store.chained_events import FoldedEvent, Head
 from application.event_store.reader import EventQuery, Transition
-from application.event_store.recorded import FoldedEvent, Head
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from domain.execution.evolve import fold
 from domain.execution.state import Execution

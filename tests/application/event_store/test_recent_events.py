@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import (
+from application.event_store.chained_events import (
     BrokenChainError,
     FoldedEvent,
     Head,
@@ -18,6 +17,7 @@ from application.event_store.recorded import (
     at_position,
     chained,
 )
+from application.event_store.recent_events import RecentEvents
 from application.event_store.state_cache import StateCache
 from domain.serialization.event_codec import GENESIS_HASH, encode
 from tests.domain.facts import Fact, started, step_completed

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.event_store import snapshot_writer
-from application.event_store.recorded import Head
+from application.event_store.chained_events import Head
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import SNAPSHOT_INTERVAL, encode_snapshot, snapshot_due
 from tests.application.server_process import ServerProcess, step

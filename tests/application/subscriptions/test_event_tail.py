@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from application.event_store.recorded import LoggedEvent
+from application.event_store.chained_events import LoggedEvent
 from application.event_store.recorder import lock_statement
 from domain.execution.children import child_id
 from domain.execution.commands import StartChild

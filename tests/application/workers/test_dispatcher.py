@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from application.event_store.chained_events import LoggedEvent
 from application.event_store.reader import Transition
-from application.event_store.recorded import LoggedEvent
 from application.workers.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
 from domain.execution.children import child_id
 from domain.execution.commands import (

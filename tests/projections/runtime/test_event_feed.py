@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from application.event_store.recorded import Head, logged
+from application.event_store.chained_events import Head, logged
 from application.event_store.snapshots import SNAPSHOT_TOPIC, encode_snapshot
 from application.event_store.state_cache import StateCache
 from projections.approvals.projection import APPROVALS

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 from psycopg.rows import dict_row
 
+from application.event_store.chained_events import FoldedEvent, Head, advance, logged
 from application.event_store.recent_events import RecentEvents
-from application.event_store.recorded import FoldedEvent, Head, advance, logged
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
 from projections.registry import MODELS

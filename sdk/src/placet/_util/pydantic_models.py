@@ -1,4 +1,4 @@
-"""Models of pydantic as JSON: how they are written, and how what was written is read.
+"""Reads pydantic models from JSON. ``serde`` writes them, and uses this to read them back.
 
 They are written by ``model_dump(mode="json")``: by field name, unless their own configuration says
 otherwise, and with their computed fields. So they are read by field name, by alias where the JSON

@@ -18,8 +18,8 @@ from placet.engine.host import Host
 from placet.engine.patches import Patches
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.engine.registry import WorkflowRegistry
+from placet.engine.replay_matcher import ReplayMatcher, check_recorded_name, describe
 from placet.engine.request_sender import RequestSender
-from placet.engine.resolver import Resolver, check_recorded_name, describe
 from placet.engine.step_runner import StepRunner
 from placet.errors import InvalidTransition, Nondeterministic, PlacetError, VersionConflict
 from placet.models.commands import CompleteExecution, FailExecution, SuspendExecution
@@ -52,7 +52,7 @@ class WorkflowInstance:
         self._step_runner = StepRunner(host, history.redeemed)
         self._requests = RequestSender(host, self._step_runner)
         self._patches = Patches(host, history)
-        self._resolver = Resolver()
+        self._matcher = ReplayMatcher()
         self._tried = history.tried
         self._names = history.names
         self._between: dict[str, Any] = {}
@@ -68,12 +68,12 @@ class WorkflowInstance:
     def idle(self) -> bool:
         """Whether it waits for events only, with no step left to begin."""
         busy = self._host.tasks or self.event_order.waiting or self._main.done()
-        return self._live and not (busy or self._resolver.waits_for(PendingStep))
+        return self._live and not (busy or self._matcher.waits_for(PendingStep))
 
     @property
     def cleared(self) -> frozenset["asyncio.Task[None]"]:
         """The steps with a clearance that are under way."""
-        steps = [each for each in self._resolver.open.values() if isinstance(each, PendingStep)]
+        steps = [each for each in self._matcher.open.values() if isinstance(each, PendingStep)]
         return frozenset(s.task for s in steps if s.clearance is not None and s.task is not None)
 
     @property
@@ -88,20 +88,20 @@ class WorkflowInstance:
             self._replay(event)
         if history.between:
             self._between = dict(history.between)
-            for key in [key for key in self._resolver.open if key in self._between]:
+            for key in [key for key in self._matcher.open if key in self._between]:
                 self._give_back(key)
                 self._pump()
         for event in history.last:
             self._replay(event)
-        for pending in self._resolver.open.values():
+        for pending in self._matcher.open.values():
             self._check_name(pending)
 
     def go_live(self) -> None:
         """Begin what the workflow waits for and the history does not have."""
         self._live = True
-        for pending in tuple(self._resolver.open.values()):
+        for pending in tuple(self._matcher.open.values()):
             self._begin(pending)
-        for pending in tuple(self._resolver.given_up.values()):
+        for pending in tuple(self._matcher.given_up.values()):
             self._requests.take_back(pending)
         self.settle()
 
@@ -136,7 +136,7 @@ class WorkflowInstance:
             self._rest()
 
     def _rest(self) -> None:
-        if not self._resolver.awaited:
+        if not self._matcher.awaited:
             self._host.park(
                 "the workflow waits for something that can't come: it awaits neither a step, nor"
                 " an approval, a timer, a signal or a child. Put whatever comes from a thread, a"
@@ -144,7 +144,7 @@ class WorkflowInstance:
             )
         elif self._host.draining():
             return
-        elif not self._suspended and not self._resolver.waits_for(PendingApproval):
+        elif not self._suspended and not self._matcher.waits_for(PendingApproval):
             self._suspended = True
             self._host.spawn(self._suspend())
         else:
@@ -187,7 +187,7 @@ class WorkflowInstance:
 
     def describe_pending(self) -> str:
         """Name what the workflow waits for."""
-        return str(self._resolver)
+        return str(self._matcher)
 
     def _finish(self) -> None:
         self._finished = True
@@ -219,15 +219,15 @@ class WorkflowInstance:
 
     def request(self, pending: Pending) -> "asyncio.Future[Any]":
         """Begin to wait for something. Raises ValueError if its key is used already."""
-        if pending.key in self._resolver.keys:
+        if pending.key in self._matcher.keys:
             msg = f"the key {pending.key!r} is used twice in one run; give each use its own key"
             raise ValueError(msg)
-        self._resolver.keys.add(pending.key)
+        self._matcher.keys.add(pending.key)
         pending.future = self.loop.create_future()
         if self._closed or self._finished:
             return pending.future
         pending.tried = self._tried.get(pending.key, 0)
-        self._resolver.open[pending.key] = pending
+        self._matcher.open[pending.key] = pending
         pending.future.add_done_callback(lambda future: self._ended(pending, future))
         try:
             if self._live:
@@ -249,7 +249,7 @@ class WorkflowInstance:
     def signal(self, name: str) -> "asyncio.Future[Any]":
         """Wait for the next signal of a name."""
         future = self.loop.create_future()
-        self._resolver.signal(name, future)
+        self._matcher.signal(name, future)
         return future
 
     def now(self) -> datetime:
@@ -283,7 +283,7 @@ class WorkflowInstance:
         """Take back what the workflow has stopped waiting for."""
         if not future.cancelled():
             return
-        if self._resolver.open.pop(pending.key, None) is None or self._closed:
+        if self._matcher.open.pop(pending.key, None) is None or self._closed:
             return
         if isinstance(pending, PendingStep):
             if pending.task is not None:
@@ -291,7 +291,7 @@ class WorkflowInstance:
         elif self._live:
             self._requests.take_back(pending)
         else:
-            self._resolver.given_up[pending.key] = pending
+            self._matcher.given_up[pending.key] = pending
 
     def _deliver(self, event: Event, cause: BaseException | None) -> None:
         if self._closed:
@@ -299,7 +299,7 @@ class WorkflowInstance:
         self._suspended = False
         self.loop.now = event.at.timestamp()
         try:
-            self._resolver.apply(event, cause)
+            self._matcher.apply(event, cause)
             self._pump()
         except Nondeterministic as error:
             self._host.park(str(error))
@@ -314,16 +314,16 @@ class WorkflowInstance:
             self._check_after_end(event)
             return
         self.loop.now = event.at.timestamp()
-        self._resolver.apply(event, None)
+        self._matcher.apply(event, None)
         self._pump()
 
     def _check_after_end(self, event: Event) -> None:
         """Accept events of what a workflow left behind. Raises Nondeterministic for others."""
         key = event.approval.key if event.approval is not None else event.data["key"]
-        if key not in self._resolver.keys and event.type != "SignalReceived":
+        if key not in self._matcher.keys and event.type != "SignalReceived":
             msg = f"the record goes on with {describe(event)}, but the workflow has ended"
             raise Nondeterministic(msg)
 
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
-            self._resolver.apply(event, None)
+            self._matcher.apply(event, None)

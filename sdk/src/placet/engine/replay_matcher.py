@@ -1,4 +1,8 @@
-"""Gives a workflow the results it waits for, event by event: the same live and in a replay."""
+"""Matches what a workflow asks for with the recorded events, live and in a replay.
+
+So a step that has a recorded result is not run again, and code that asks for something else than
+was recorded is found at the first difference.
+"""
 
 import asyncio
 from collections import deque
@@ -19,8 +23,8 @@ from placet.models.responses import ApprovalRecord
 A = TypeVar("A", bound=Pending)
 
 
-class Resolver:
-    """Resolves what a workflow waits for by the events of the log.
+class ReplayMatcher:
+    """Gives a workflow the results that it waits for, by the events of the log.
 
     ``open``: what it waits for, by key, in the order in which it began to wait. ``given_up``: what
     it has stopped waiting for and the service has not taken back yet. ``keys``: all keys that were
