@@ -53,7 +53,7 @@ class Approval(ApprovalView, Node):
         reasons = list(eligibility.objections(viewer, self.of_execution, approval))
         if not approval.pending:
             reasons.insert(0, f"the approval is {approval.status}")
-        elif approval.decision_of(viewer.id) is not None:
+        elif approval.decision_that_bars(viewer.id) is not None:
             reasons.insert(0, "this person has already decided")
         return Eligibility(allowed=not reasons, reasons=reasons)
 

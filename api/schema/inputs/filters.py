@@ -10,6 +10,7 @@ from api.schema.enums import ApprovalStatus, ExecutionState
 from api.schema.ids import execution_id_of
 from api.schema.inputs.executions import LabelInput
 from application.event_store.reader import EventQuery
+from domain.names import normal
 from projections.approvals.query import ApprovalFilter
 from projections.executions.query import ExecutionFilter
 from projections.querying.where_clause import storable
@@ -102,7 +103,10 @@ class EventFilterInput:
         return EventQuery(
             execution_id=execution_id,
             types=None if self.types is None else frozenset(self.types),
-            actors=None if self.actor is None else frozenset(storable(self.actor)),
+            # Old events have names as they were sent.
+            actors=None
+            if self.actor is None
+            else frozenset(storable([*self.actor, *map(normal, self.actor)])),
             since=self.since,
             until=self.until,
             queues=queues,
