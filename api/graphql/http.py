@@ -159,9 +159,9 @@ class GraphQLOverHttp:
             )
         body = await self._body(headers, receive)
         try:
-            given = decode_json(body)
+            given = decode_json(body, "the body")
         except ValueError as error:
-            raise _HttpError(400, bad_request(f"the body is not valid JSON: {error}")) from error
+            raise _HttpError(400, bad_request(str(error))) from error
         return _request(given)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
@@ -241,14 +241,17 @@ def _is_json(content_type: str | None) -> bool:
 
 def _from_query(query: bytes) -> GraphQLRequest:
     try:
-        given: dict[str, Any] = dict(
+        pairs = (
             parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=_MAX_FIELDS)
             if query
-            else ()
+            else []
         )
+        given: dict[str, Any] = dict(pairs)
+        if len(given) < len(pairs):
+            raise ValueError("a parameter is given twice; give each once")  # noqa: TRY301
         for name in ("variables", "extensions"):
             if name in given:
-                given[name] = decode_json(given[name].encode())
+                given[name] = decode_json(given[name].encode(), name)
     except ValueError as error:
         message = f"the parameters of the URL can't be parsed: {error}"
         raise _HttpError(400, bad_request(message)) from error

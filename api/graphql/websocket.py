@@ -189,9 +189,9 @@ class _Connection:
         if text is None:
             raise _CloseError(4400, "messages must be text, not binary")
         try:
-            message = decode_json(text.encode("utf-8", "surrogatepass"))
+            message = decode_json(text.encode("utf-8", "surrogatepass"), "the message")
         except ValueError as error:
-            raise _CloseError(4400, f"the message is not valid JSON: {error}") from error
+            raise _CloseError(4400, str(error)) from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise _CloseError(4400, "a message must be a JSON object with a type")
         return message
