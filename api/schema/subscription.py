@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import strawberry
-import structlog
 from strawberry.types import Info
 
 from api.context import Context, context_of
 from api.errors import forbidden
 from api.schema import workers
+from api.schema.approval_messages import ApprovalMessage, approval_messages
 from api.schema.events import RecordedEvent
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.limits import (
@@ -24,15 +24,9 @@ from api.schema.nodes import Approval
 from api.schema.paging import number_of
 from api.schema.visibility import event_query, still_allowed, visible_execution
 from api.schema.workers import Claim
-from application.event_store.reader import Transition
-from application.event_store.recorded import LoggedEvent
 from application.workers import worker_stream
 from domain import authorization
 from domain.execution import state
-from domain.values import Principal
-from projections.approvals.query import ApprovalFilter
-
-_log = structlog.get_logger(__name__)
 
 # The contract promises a message of `events` every 15 seconds. A batch, maybe empty, comes at least
 # every IDLE_SECONDS. The first one after QUIET_SECONDS without a message sends one.
@@ -44,16 +38,6 @@ IDLE_SECONDS = 5.0
 class EventMessage:
     cursor: str
     event: RecordedEvent | None
-
-
-@strawberry.type(
-    description="An approval that matches now or has changed, or the id of one that no longer "
-    "matches."
-)
-class ApprovalMessage:
-    cursor: str
-    approval: Approval | None
-    removed_id: strawberry.ID | None
 
 
 @strawberry.type(
@@ -154,8 +138,8 @@ class Subscription:
                 told_at = clock()
 
     @strawberry.subscription(
-        description="Approvals that match a filter, each time they change. removedId names one "
-        "that no longer matches."
+        description="Approvals that match a filter, each time they change, as they stand when "
+        "they are sent. removedId names one that no longer matches."
     )
     async def approvals(
         self,
@@ -168,16 +152,9 @@ class Subscription:
         start = number_of(after, "after")
         async for batch in context.services.tail.follow(start, idle=IDLE_SECONDS):
             principal = await still_allowed(context)
-            about = {
-                event.recorded.execution_id for event in batch.events if _ordinal(event) is not None
-            }
-            events = [event for event in batch.events if event.recorded.execution_id in about]
-            transitions = await context.services.reader.transitions(events)
-            for event, transition in zip(events, transitions, strict=True):
-                message = await _approval_message(context, principal, wanted, event, transition)
-                if message is not None:
-                    await still_allowed(context)
-                    yield message
+            async for message in approval_messages(context, principal, wanted, batch):
+                await still_allowed(context)
+                yield message
 
     @strawberry.subscription(
         description="Work for one worker: first what it holds, then what it is given. The open "
@@ -213,51 +190,10 @@ class Subscription:
             await stream.aclose()
 
 
-def _ordinal(event: LoggedEvent) -> int | None:
-    """Return the ordinal of the approval that an event is about, None if there is none."""
-    ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
-    return ordinal
-
-
 async def _check_sight(context: Context, execution: state.Execution) -> None:
     principal = await still_allowed(context)
     if not authorization.sees_execution(principal, execution):
         raise forbidden("the token does not reach this execution any more")
-
-
-async def _approval_message(
-    context: Context,
-    principal: Principal,
-    wanted: ApprovalFilter,
-    event: LoggedEvent,
-    transition: Transition | Exception,
-) -> ApprovalMessage | None:
-    ordinal = _ordinal(event)
-    if ordinal is None:
-        return None
-    if isinstance(transition, Exception):
-        # One execution that can't be read must not end the stream of all others.
-        _log.error(
-            "approval_unreadable", id=str(event.recorded.execution_id), error=str(transition)
-        )
-        return None
-    before, after = transition
-    model = context.services.approvals
-    approval = after.approvals[ordinal]
-    if await model.matches(principal, wanted, after, approval):
-        return ApprovalMessage(
-            cursor=str(event.position), approval=Approval.of(after, approval), removed_id=None
-        )
-    earlier = None if before is None else before.approvals.get(ordinal)
-    if (
-        before is None
-        or earlier is None
-        or not await model.matches(principal, wanted, before, earlier)
-    ):
-        return None
-    return ApprovalMessage(
-        cursor=str(event.position), approval=None, removed_id=strawberry.ID(str(approval.id))
-    )
 
 
 def _assignment(message: worker_stream.Message) -> AssignmentMessage:
