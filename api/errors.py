@@ -17,6 +17,7 @@ class ErrorCode(StrEnum):
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
     BAD_REQUEST = "BAD_REQUEST"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     READ_MODEL_BEHIND = "READ_MODEL_BEHIND"
@@ -44,6 +45,11 @@ def unauthenticated(
 def forbidden(message: str) -> ApiError:
     """The roles or queues of the principal do not allow the request."""
     return ApiError(ErrorCode.FORBIDDEN, message)
+
+
+def not_found(message: str) -> ApiError:
+    """There is nothing with this id, or the principal may not see it."""
+    return ApiError(ErrorCode.NOT_FOUND, message)
 
 
 def bad_request(message: str) -> ApiError:

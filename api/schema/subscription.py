@@ -12,6 +12,7 @@ from api.errors import forbidden
 from api.schema import workers
 from api.schema.approval_messages import ApprovalMessage, approval_messages
 from api.schema.events import RecordedEvent
+from api.schema.ids import no_such_execution
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.limits import (
     DEFAULT_LEASE,
@@ -85,7 +86,7 @@ class Subscription:
         position = tail.position
         execution = await visible_execution(context, execution_id)
         if execution is None:
-            return
+            raise no_such_execution(execution_id)
         version = execution.version if after_version is None else after_version
         while version < execution.version:
             events = await context.services.reader.history(execution.id, after=version)
@@ -115,6 +116,8 @@ class Subscription:
         after: str | None = None,
     ) -> AsyncIterator[EventMessage]:
         context = context_of(info)
+        if not authorization.sees_events(context.principal):
+            raise forbidden("following events needs the role OPERATOR, ENGINE, AUDITOR or ADMIN")
         reader = context.services.reader
         query = event_query(context, filter)
         tail, clock = context.services.tail, asyncio.get_running_loop().time

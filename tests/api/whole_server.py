@@ -72,11 +72,15 @@ class Edge:
 
     @asynccontextmanager
     async def socket(
-        self, token: str | None = "olivia", *, protocol: str = "graphql-transport-ws"
+        self,
+        token: str | None = "olivia",
+        *,
+        protocol: str = "graphql-transport-ws",
+        **headers: str,
     ) -> AsyncIterator["Socket"]:
         """Open a WebSocket; with a token, up to its acknowledgement."""
         socket = Socket()
-        serving = asyncio.create_task(self._serve(socket, protocol))
+        serving = asyncio.create_task(self._serve(socket, protocol, headers))
         try:
             assert (await socket.sent())["type"] == "websocket.accept"
             if token is not None:
@@ -88,11 +92,11 @@ class Edge:
             async with asyncio.timeout(10):
                 await serving
 
-    async def _serve(self, socket: "Socket", protocol: str) -> None:
+    async def _serve(self, socket: "Socket", protocol: str, headers: dict[str, str]) -> None:
         scope = {
             "type": "websocket",
             "path": "/graphql",
-            "headers": [],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "query_string": b"",
             "subprotocols": [protocol],
         }

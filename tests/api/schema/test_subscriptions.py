@@ -83,10 +83,10 @@ async def test_an_execution_that_may_not_be_seen_has_no_events(desk: Desk) -> No
     execution = await desk.office.start()
     for by in (ANN, NOBODY, OTHER_ENGINE):
         async with desk.follow(OF_ONE, by, id=str(execution.id), after=0) as stream:
-            with pytest.raises(StopAsyncIteration):
+            with pytest.raises(GraphQLError, match="no execution"):
                 await following(stream)
     async with desk.follow(OF_ONE, id="nonsense") as stream:
-        with pytest.raises(StopAsyncIteration):
+        with pytest.raises(GraphQLError, match="no execution"):
             await following(stream)
 
 

@@ -11,7 +11,7 @@ from placet.client.queries import NO_WAIT, Queries
 from placet.client.transport import operations
 from placet.client.transport.reconnecting import StreamCutError, pause_seconds
 from placet.client.transport.retry import retried
-from placet.errors import Forbidden, LimitExceeded, NotFound
+from placet.errors import Forbidden, LimitExceeded, NoSuchObject, NotFound
 from placet.models.responses import Execution, Move
 
 log = logging.getLogger("placet")
@@ -110,7 +110,7 @@ async def _moves(
         async with aclosing(moves):
             async for move in moves:
                 yield move
-    except Forbidden as error:
+    except (Forbidden, NoSuchObject) as error:
         raise no_such_execution(execution_id) from error
     raise no_such_execution(execution_id)
 

@@ -21,7 +21,7 @@ class Subscriptions(Queries):
     ) -> AsyncGenerator[RecordedEvent, None]:
         """Give an execution's events in order of version; without ``after_version`` new ones.
 
-        Ends if there is no such execution, or not one the caller may see.
+        Raises NoSuchObject if there is no such execution, or not one the caller may see.
         """
         after = after_version
         if after is None:
