@@ -36,8 +36,12 @@ def execution_text(execution: Execution) -> str:
 
 
 def approval_text(execution: Execution, approval: Approval) -> str:
-    """Give the document of an approval: workflow and labels, its title and its payload."""
-    return _document(_about(execution), _title(approval), _payload(approval))
+    """Give the document of an approval: workflow, title and payload.
+
+    The labels of the execution are not in it: approvers may not see them, but could find out each
+    word of them by asking for it.
+    """
+    return _document([execution.workflow], _title(approval), _payload(approval))
 
 
 def query_text(text: str) -> str:

@@ -69,7 +69,7 @@ class ApprovalFilterInput:
     execution_id: strawberry.ID | None = None
     deadline_before: datetime | None = None
     text: str | None = strawberry.field(
-        default=None, description="Words to find in the workflow, labels, title and payload."
+        default=None, description="Words to find in the workflow, title and payload."
     )
 
     def value_of(self) -> ApprovalFilter:
