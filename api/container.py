@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import psycopg
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
 from api.asgi import build_app
 from api.auth import Authenticator
 from api.context import Context, Services
-from api.database import migrate, reading_pool
+from api.database import migrate, reading_pool, retry_after
+from api.database_monitor import DatabaseMonitor
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
 from api.graphql.http import GraphQLOverHttp
@@ -97,13 +97,18 @@ async def serve(
         executions=ExecutionQuery(pool, checkpoints),
         approvals=ApprovalQuery(pool, checkpoints),
     )
-    authenticator = Authenticator(ApiKeys(pool), development)
+    read_again = retry_after(pool)
+    authenticator = Authenticator(ApiKeys(pool), development, read_again=read_again)
+    monitor = DatabaseMonitor(database_url)
     background = (
+        monitor,
         TimerProcessManager(pool, writer, tail, election),
         ChildProcessManager(pool, writer, reader, tail, election),
         authenticator,
     )
-    executor = Executor(SERVED, DocumentCache(SERVED), fast=settings.fast_path)
+    executor = Executor(
+        SERVED, DocumentCache(SERVED), fast=settings.fast_path, read_again=read_again
+    )
     make_context = partial(Context, services=services)
     http = GraphQLOverHttp(
         executor,
@@ -114,13 +119,6 @@ async def serve(
     )
     sockets = GraphQLOverWebSocket(executor, authenticator.authenticate, make_context)
 
-    async def unready() -> str | None:
-        try:
-            await reader.position()
-        except psycopg.Error as error:
-            return f"the database can't be reached: {error}"
-        return None
-
     await pool.open()
     await tail.start()
     await election.start()
@@ -130,7 +128,7 @@ async def serve(
     for one in background:
         await one.start()
     try:
-        yield Container(build_app(http, sockets, unready), services, pool, sockets)
+        yield Container(build_app(http, sockets, monitor.problem), services, pool, sockets)
     finally:
         for one in background:
             await one.close()

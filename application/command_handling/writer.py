@@ -221,7 +221,7 @@ class Writer:
                 await self._unit_of_work.drop()
                 break
             except DATABASE_ERRORS as error:
-                _log.warning("log_unreachable", error=str(error))
+                _log.debug("log_unreachable", error=str(error))
                 await self._unit_of_work.drop()
                 continue
             except _UnansweredError as error:

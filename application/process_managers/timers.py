@@ -111,7 +111,7 @@ class TimerProcessManager:
             try:
                 pause = await self._tick()
             except (psycopg.Error, PoolTimeout) as error:
-                _log.warning("clock_unreachable", error=str(error))
+                _log.debug("clock_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("clock_failed")
             with suppress(TimeoutError):

@@ -335,7 +335,7 @@ class Dispatcher:
                 if unsure:
                     await self._assign(dict(await self._leases.claimable(list(unsure))))
             except psycopg.Error as error:
-                _log.warning("assign_unreachable", error=str(error))
+                _log.debug("assign_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
                 _log.exception("assign_failed")
 
@@ -383,7 +383,7 @@ class Dispatcher:
                 await self._sweep()
                 pause = await self._until_next()
             except psycopg.Error as error:
-                _log.warning("sweep_unreachable", error=str(error))
+                _log.debug("sweep_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("sweep_failed")
 

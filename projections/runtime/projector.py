@@ -103,7 +103,7 @@ class Projector:
                     back_off = 0.1
                     self._serve(connection)
             except _LOST as error:
-                log.warning("projector lost the database", error=str(error), retry_in=back_off)
+                log.debug("projector lost the database", error=str(error), retry_in=back_off)
             except Exception:
                 log.exception("projector failed", retry_in=back_off)
             self._closing.wait(back_off)
