@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
-from api.asgi import build_app
+from api.asgi import MetricsAccess, build_app
 from api.auth import Authenticator
 from api.context import Context, Services
 from api.database import migrate, reading_pool, retry_after
@@ -119,6 +119,9 @@ async def serve(
     )
     sockets = GraphQLOverWebSocket(executor, authenticator.authenticate, make_context)
 
+    async def unready() -> str | None:
+        return await monitor.problem() or writer.write_refusals.reason
+
     await pool.open()
     await tail.start()
     await election.start()
@@ -128,7 +131,9 @@ async def serve(
     for one in background:
         await one.start()
     try:
-        yield Container(build_app(http, sockets, monitor.problem), services, pool, sockets)
+        metrics = MetricsAccess(settings.metrics_port, settings.metrics_token)
+        app = build_app(http, sockets, unready, metrics)
+        yield Container(app, services, pool, sockets)
     finally:
         for one in background:
             await one.close()

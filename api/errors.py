@@ -9,6 +9,7 @@ from psycopg_pool import PoolTimeout
 
 from application.command_handling.outcomes import UnavailableError
 from application.workers.leases import OverloadedError
+from application.write_refusals import refused_write
 from projections.querying.keyset_pages import BadCursorError, BadFilterError, BehindError
 
 
@@ -96,6 +97,8 @@ def known(error: BaseException | None) -> ApiError | None:
                 "no connection to the database became free: it can't be reached or is too busy; "
                 "try again later",
             )
+        case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.DiskFull():
+            return unavailable(f"{refused_write(error)}; nothing was recorded, try again later")
         case psycopg.OperationalError() | psycopg.InterfaceError() | PersistenceError():
             return ApiError(ErrorCode.UNAVAILABLE, "the database can't be reached; try again later")
         case _:

@@ -55,6 +55,23 @@ class Settings(BaseSettings):
     port: Annotated[
         int, Field(ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
     ] = 8000
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65_535,
+            description="Port for /metrics alone. If it is not set, /metrics is on PLACET_PORT.",
+        ),
+    ] = None
+    metrics_token: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            repr=False,
+            description="Bearer token that /metrics asks for. If it is not set, everybody who "
+            "reaches the server can read the metrics.",
+        ),
+    ] = None
     log_level: Annotated[LogLevel, Field(description="Lowest level that is logged.")] = "info"
     max_queue: Annotated[
         int,
@@ -169,6 +186,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}POOL_MAX ({self.pool_max}) is less than {PREFIX}POOL_MIN "
                 f"({self.pool_min})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_have_another_port(self) -> Self:
+        if self.metrics_port is not None and self.metrics_port == self.port:
+            raise ValueError(
+                f"{PREFIX}METRICS_PORT and {PREFIX}PORT are both {self.port}; set another one, or "
+                f"leave {PREFIX}METRICS_PORT out"
             )
         return self
 

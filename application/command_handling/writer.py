@@ -33,6 +33,7 @@ from application.event_store.recorded import FoldedEvent, at_position
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import snapshot_due
 from application.event_store.store import ExecutionEventStore
+from application.write_refusals import WriteRefusals, refused_write, rolled_back
 from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +41,8 @@ _log = structlog.get_logger(__name__)
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_FOR = 5.0
 LOOK_EVERY = 5.0
-UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
+NO_DATABASE = "the database can't be reached"
+NOTHING_RECORDED = "; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, it is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
 
@@ -89,6 +91,7 @@ class Writer:
     ) -> None:
         self._log = log
         self._states = recent.states
+        self.write_refusals = WriteRefusals()
         # A server that took over from another one may have lost what was seen of the log.
         self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
         self._queue_limit = queue_limit
@@ -153,7 +156,7 @@ class Writer:
             return
         self._queue.remove(call)
         self._depth -= len(call.requests)
-        call.answer(call.all_unavailable(UNAVAILABLE))
+        call.answer(call.all_unavailable(NO_DATABASE + NOTHING_RECORDED))
 
     async def _run(self) -> None:
         while calls := await self._take():
@@ -212,6 +215,7 @@ class Writer:
         # A connection may have died unnoticed since it was last used, so each batch has a second
         # try on a new one. What was not committed is simply decided again.
         may_come = False
+        problem = NO_DATABASE
         for _ in range(2):
             began = perf_counter()
             try:
@@ -225,11 +229,14 @@ class Writer:
                 await self._unit_of_work.drop()
                 continue
             except _UnansweredError as error:
-                _log.warning("commit_unanswered", error=str(error))
                 await self._unit_of_work.drop()
+                self.write_refusals.note(error.reason)
+                problem = refused_write(error.reason) or problem
                 batch = error.batch
-                if not batch.appended:
+                if not batch.appended or rolled_back(error.reason):
+                    _log.info("commit_refused", error=str(error))
                     continue
+                _log.warning("commit_unanswered", error=str(error))
                 try:
                     looked_up = await self._look_up(batch)
                 except DATABASE_ERRORS as second:
@@ -247,7 +254,7 @@ class Writer:
             return batch.outcomes(committed.positions, committed.repeats)
         if may_come:
             return {call: call.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for call in calls}
-        return {call: call.all_unavailable(UNAVAILABLE) for call in calls}
+        return {call: call.all_unavailable(problem + NOTHING_RECORDED) for call in calls}
 
     async def _carry_out(self, calls: list[RequestGroup]) -> tuple[CommandBatch, Committed]:
         """Decide and commit. Raises _UnansweredError if the commit may have happened or not."""
@@ -280,6 +287,7 @@ class Writer:
 
     def _publish(self, batch: CommandBatch, committed: Committed) -> None:
         if batch.appended:
+            self.write_refusals.accepted()
             self._tell(batch, committed)
         for execution_id, head in batch.heads.items():
             self._states.put(head)

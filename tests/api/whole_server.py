@@ -42,9 +42,9 @@ class Edge:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, mode: str = "development", *, fast: bool = True
+        cls, url: str, mode: str = "development", *, fast: bool = True, **options: Any
     ) -> AsyncIterator["Edge"]:
-        settings = Settings.read(database_url=url, mode=mode, fast_path=fast)
+        settings = Settings.read(database_url=url, mode=mode, fast_path=fast, **options)
         people: dict[str, Principal] = TOKENS if mode == "development" else {}
         async with serve(settings, url, people) as built:
             transport = httpx.ASGITransport(built.app)
