@@ -1,12 +1,13 @@
 """The ASGI application: GraphQL on one path, and FastAPI for health checks and metrics."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from secrets import compare_digest
 from typing import NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.graphql.caller import bearer
@@ -58,6 +59,18 @@ class Application(FastAPI):
         elif path == PATH:
             app = self._graphql.get(scope["type"])
         await (app or super().__call__)(scope, receive, send)
+
+
+def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let web pages of these origins use the API. Without any, the application stays as it is."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "traceparent"],
+    )
 
 
 def build_app(

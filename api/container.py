@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
+from starlette.types import ASGIApp
 
-from api.asgi import MetricsAccess, build_app
+from api.asgi import MetricsAccess, build_app, with_cors
 from api.auth import Authenticator
 from api.context import Context, Services
 from api.database import migrate, reading_pool, retry_after
@@ -44,7 +44,7 @@ from projections.runtime.projector import Projector
 class Container:
     """The running parts of one server process."""
 
-    app: FastAPI
+    app: ASGIApp
     services: Services
     pool: AsyncConnectionPool
     sockets: GraphQLOverWebSocket
@@ -132,7 +132,7 @@ async def serve(
         await one.start()
     try:
         metrics = MetricsAccess(settings.metrics_port, settings.metrics_token)
-        app = build_app(http, sockets, unready, metrics)
+        app = with_cors(build_app(http, sockets, unready, metrics), settings.origins)
         yield Container(app, services, pool, sockets)
     finally:
         for one in background:
