@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Annotated
 
 import strawberry
 from strawberry.types import Info
@@ -11,6 +12,7 @@ from api.context import Context, context_of
 from api.errors import forbidden
 from api.schema import workers
 from api.schema.approval_messages import ApprovalMessage, approval_messages
+from api.schema.arguments import ExecutionId, From, Lease, Worker, described
 from api.schema.events import RecordedEvent
 from api.schema.ids import no_such_execution
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
@@ -78,7 +80,13 @@ class Subscription:
         description="The events of one execution, after this version or from now on."
     )
     async def execution_events(
-        self, info: Info, execution_id: strawberry.ID, after_version: int | None = None
+        self,
+        info: Info,
+        execution_id: ExecutionId,
+        after_version: Annotated[
+            int | None,
+            described("The version after which the events begin; null: from now on."),
+        ] = None,
     ) -> AsyncIterator[RecordedEvent]:
         context = context_of(info)
         tail = context.services.tail
@@ -112,8 +120,10 @@ class Subscription:
     async def events(
         self,
         info: Info,
-        filter: EventFilterInput | None = None,  # noqa: A002
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            EventFilterInput | None, described("Which events; null: all.")
+        ] = None,
+        after: From = None,
     ) -> AsyncIterator[EventMessage]:
         context = context_of(info)
         if not authorization.sees_events(context.principal):
@@ -147,8 +157,10 @@ class Subscription:
     async def approvals(
         self,
         info: Info,
-        filter: ApprovalFilterInput | None = None,  # noqa: A002
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            ApprovalFilterInput | None, described("Which approvals; null: all.")
+        ] = None,
+        after: From = None,
     ) -> AsyncIterator[ApprovalMessage]:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
@@ -168,11 +180,19 @@ class Subscription:
     async def assignments(
         self,
         info: Info,
-        worker: str,
-        queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
-        capacity: int | None = 100,
-        lease: timedelta | None = DEFAULT_LEASE,
-        grace: timedelta | None = None,
+        worker: Worker,
+        queues: Annotated[
+            list[str] | None, described("The queues to work on. Null means default.")
+        ] = ["default"],  # noqa: B006 - the default of the contract
+        capacity: Annotated[
+            int | None,
+            described("How many executions the worker can hold that are not asleep."),
+        ] = 100,
+        lease: Lease = DEFAULT_LEASE,
+        grace: Annotated[
+            timedelta | None,
+            described("When the lease ends after the connection broke, at most 1 hour."),
+        ] = None,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
