@@ -1,15 +1,42 @@
 """The ASGI application: GraphQL on one path, and FastAPI for health checks and metrics."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from secrets import compare_digest
+from typing import NamedTuple
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.graphql.caller import bearer
+
 PATH = "/graphql"
+METRICS = "/metrics"
 
 Readiness = Callable[[], Awaitable[str | None]]
+
+
+class MetricsAccess(NamedTuple):
+    """Who can read the metrics: on which port (None: the server's), and with which token."""
+
+    port: int | None = None
+    token: str | None = None
+
+    def served_at(self, scope: Scope) -> bool:
+        """Whether a request came to the port that has the metrics."""
+        return self.port is None or _port(scope) == self.port
+
+    def apart(self, scope: Scope) -> bool:
+        """Whether a request came to a port that has nothing but the metrics."""
+        return self.port is not None and _port(scope) == self.port
+
+    def allowed(self, authorization: str | None) -> bool:
+        """Whether an Authorization header has the token, if one is needed."""
+        if self.token is None:
+            return True
+        return compare_digest((bearer(authorization) or "").encode(), self.token.encode())
 
 
 class Application(FastAPI):
@@ -18,19 +45,39 @@ class Application(FastAPI):
     GraphQL requests skip its middleware and routing, which took a quarter of a mutation's time.
     """
 
-    def __init__(self, graphql: dict[str, ASGIApp]) -> None:
+    def __init__(self, graphql: dict[str, ASGIApp], metrics: MetricsAccess) -> None:
         super().__init__(title="Placet", openapi_url=None, docs_url=None, redoc_url=None)
         self._graphql = graphql
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket."""
-        graphql = self._graphql.get(scope["type"]) if scope.get("path") == PATH else None
-        await (graphql or super().__call__)(scope, receive, send)
+        path = scope.get("path")
+        app: ASGIApp | None = None
+        if self._metrics.apart(scope) and path != METRICS:
+            app = PlainTextResponse(f"this port has only {METRICS}", status_code=404)
+        elif path == PATH:
+            app = self._graphql.get(scope["type"])
+        await (app or super().__call__)(scope, receive, send)
 
 
-def build_app(http: ASGIApp, websocket: ASGIApp, unready: Readiness) -> Application:
+def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let web pages of these origins use the API. Without any, the application stays as it is."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "traceparent"],
+    )
+
+
+def build_app(
+    http: ASGIApp, websocket: ASGIApp, unready: Readiness, metrics: MetricsAccess
+) -> Application:
     """Build the application. ``unready`` returns why it can't serve, None if it can."""
-    app = Application({"http": http, "websocket": websocket})
+    app = Application({"http": http, "websocket": websocket}, metrics)
 
     @app.get("/livez")
     async def livez() -> JSONResponse:
@@ -43,8 +90,21 @@ def build_app(http: ASGIApp, websocket: ASGIApp, unready: Readiness) -> Applicat
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    @app.get(METRICS)
+    async def read_metrics(request: Request) -> Response:
+        if not metrics.served_at(request.scope):
+            return PlainTextResponse("the metrics are on another port", status_code=404)
+        if not metrics.allowed(request.headers.get("authorization")):
+            return PlainTextResponse(
+                "send the token of PLACET_METRICS_TOKEN as 'Authorization: Bearer ...'",
+                status_code=401,
+                headers={"www-authenticate": "Bearer"},
+            )
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _port(scope: Scope) -> int | None:
+    server = scope.get("server")
+    return None if server is None else server[1]

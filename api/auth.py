@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -41,6 +41,7 @@ class Authenticator:
     that were used in the last ten minutes are looked up again before they expire from the cache,
     all in one query, so that requests do not wait for it. Tokens are looked up by their hashes and
     never compared byte by byte, so the time of a look-up reveals nothing about a token.
+    ``read_again`` says whether to try a look-up once more that failed with an error.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Authenticator:
         development: Mapping[str, Principal] = NOBODY,
         *,
         remember: float = 1.0,
+        read_again: Callable[[BaseException], Awaitable[bool]] | None = None,
     ) -> None:
         self._keys = keys
         self._development = development
         self._remember = remember
+        self._read_again = read_again
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Principal | None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,7 +93,12 @@ class Authenticator:
 
     async def _ask(self, token: str) -> Principal | None:
         now = asyncio.get_running_loop().time()
-        principal = await self._keys.find(token)
+        try:
+            principal = await self._keys.find(token)
+        except psycopg.Error as error:
+            if self._read_again is None or not await self._read_again(error):
+                raise
+            principal = await self._keys.find(token)
         self._known[token] = _Known(principal, now + self._remember, now)
         self._known.move_to_end(token)
         if len(self._known) > MAX_REMEMBERED:

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import psycopg
-from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
+from starlette.types import ASGIApp
 
-from api.asgi import build_app
+from api.asgi import MetricsAccess, build_app, with_cors
 from api.auth import Authenticator
 from api.context import Context, Services
-from api.database import migrate, reading_pool
+from api.database import migrate, reading_pool, retry_after
+from api.database_monitor import DatabaseMonitor
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor
 from api.graphql.http import GraphQLOverHttp
@@ -44,7 +44,7 @@ from projections.runtime.projector import Projector
 class Container:
     """The running parts of one server process."""
 
-    app: FastAPI
+    app: ASGIApp
     services: Services
     pool: AsyncConnectionPool
     sockets: GraphQLOverWebSocket
@@ -97,13 +97,18 @@ async def serve(
         executions=ExecutionQuery(pool, checkpoints),
         approvals=ApprovalQuery(pool, checkpoints),
     )
-    authenticator = Authenticator(ApiKeys(pool), development)
+    read_again = retry_after(pool)
+    authenticator = Authenticator(ApiKeys(pool), development, read_again=read_again)
+    monitor = DatabaseMonitor(database_url)
     background = (
+        monitor,
         TimerProcessManager(pool, writer, tail, election),
         ChildProcessManager(pool, writer, reader, tail, election),
         authenticator,
     )
-    executor = Executor(SERVED, DocumentCache(SERVED), fast=settings.fast_path)
+    executor = Executor(
+        SERVED, DocumentCache(SERVED), fast=settings.fast_path, read_again=read_again
+    )
     make_context = partial(Context, services=services)
     http = GraphQLOverHttp(
         executor,
@@ -115,11 +120,7 @@ async def serve(
     sockets = GraphQLOverWebSocket(executor, authenticator.authenticate, make_context)
 
     async def unready() -> str | None:
-        try:
-            await reader.position()
-        except psycopg.Error as error:
-            return f"the database can't be reached: {error}"
-        return None
+        return await monitor.problem() or writer.write_refusals.reason
 
     await pool.open()
     await tail.start()
@@ -130,7 +131,9 @@ async def serve(
     for one in background:
         await one.start()
     try:
-        yield Container(build_app(http, sockets, unready), services, pool, sockets)
+        metrics = MetricsAccess(settings.metrics_port, settings.metrics_token)
+        app = with_cors(build_app(http, sockets, unready, metrics), settings.origins)
+        yield Container(app, services, pool, sockets)
     finally:
         for one in background:
             await one.close()

@@ -1,10 +1,14 @@
 """The database, for all commands of ``placet-server``: creating tables, and connections to read."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from select import POLLIN, poll
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.settings import Settings
 from application.event_store.recorder import CONNECTION_DEFAULTS
@@ -15,6 +19,9 @@ from projections.runtime.schema import migrate as migrate_read_models
 
 READ_SECONDS = 15
 LOCK_SECONDS = 5
+CHECK_SECONDS = 2.0
+# SQLSTATE, appendix A of PostgreSQL's manual: connection exceptions, and shutdown, crash, start.
+_LOST = ("08", "57P01", "57P02", "57P03")
 
 
 def migrate(database_url: str) -> tuple[str, ...]:
@@ -41,6 +48,33 @@ def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
         reconnect_timeout=1.0,
         open=False,
     )
+
+
+def retry_after(pool: AsyncConnectionPool) -> Callable[[BaseException], Awaitable[bool]]:
+    """Return a function that says whether a read that failed should be tried once more.
+
+    It should if the connection was lost. All connections of the pool are checked before: if the
+    database was restarted, the others are lost too, which not each of them has noticed yet.
+    """
+
+    async def retry(error: BaseException) -> bool:
+        if not lost(error):
+            return False
+        with suppress(TimeoutError, psycopg.Error):
+            async with asyncio.timeout(CHECK_SECONDS):
+                await pool.check()
+        return True
+
+    return retry
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that the connection to the database is lost."""
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    if isinstance(error, PoolTimeout):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(_LOST)
 
 
 async def _check(connection: AsyncConnection[Any]) -> None:

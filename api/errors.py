@@ -8,6 +8,7 @@ from graphql import GraphQLError
 from psycopg_pool import PoolTimeout
 
 from application.command_handling.outcomes import UnavailableError
+from application.command_handling.write_refusals import refused_write
 from application.subscriptions.event_tail import PositionUnknownError
 from application.workers.leases import OverloadedError
 from projections.querying.keyset_pages import BadCursorError, BadFilterError, BehindError
@@ -18,6 +19,7 @@ class ErrorCode(StrEnum):
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
     BAD_REQUEST = "BAD_REQUEST"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     POSITION_UNKNOWN = "POSITION_UNKNOWN"
@@ -48,6 +50,11 @@ def forbidden(message: str) -> ApiError:
     return ApiError(ErrorCode.FORBIDDEN, message)
 
 
+def not_found(message: str) -> ApiError:
+    """There is nothing with this id, or the principal may not see it."""
+    return ApiError(ErrorCode.NOT_FOUND, message)
+
+
 def bad_request(message: str) -> ApiError:
     """The request is malformed, or not valid against the schema."""
     return ApiError(ErrorCode.BAD_REQUEST, message)
@@ -71,6 +78,15 @@ def internal(reference: str) -> ApiError:
     )
 
 
+# Exceptions whose message is meant for clients.
+_CODES: dict[type[BaseException], ErrorCode] = {
+    PositionUnknownError: ErrorCode.POSITION_UNKNOWN,
+    BehindError: ErrorCode.READ_MODEL_BEHIND,
+    OverloadedError: ErrorCode.OVERLOADED,
+    UnavailableError: ErrorCode.UNAVAILABLE,
+}
+
+
 def known(error: BaseException | None) -> ApiError | None:
     """Return the GraphQL error for an expected exception, None for an unexpected one."""
     match error:
@@ -78,14 +94,8 @@ def known(error: BaseException | None) -> ApiError | None:
             return error
         case BadCursorError() | BadFilterError():
             return bad_request(str(error))
-        case PositionUnknownError():
-            return ApiError(ErrorCode.POSITION_UNKNOWN, str(error))
-        case BehindError():
-            return ApiError(ErrorCode.READ_MODEL_BEHIND, str(error))
-        case OverloadedError():
-            return ApiError(ErrorCode.OVERLOADED, str(error))
-        case UnavailableError():
-            return ApiError(ErrorCode.UNAVAILABLE, str(error))
+        case PositionUnknownError() | BehindError() | OverloadedError() | UnavailableError():
+            return ApiError(_CODES[type(error)], str(error))
         case psycopg.errors.QueryCanceled():
             return limit_exceeded("the query takes too long; ask for less at once")
         case PoolTimeout():
@@ -94,6 +104,8 @@ def known(error: BaseException | None) -> ApiError | None:
                 "no connection to the database became free: it can't be reached or is too busy; "
                 "try again later",
             )
+        case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.DiskFull():
+            return unavailable(f"{refused_write(error)}; nothing was recorded, try again later")
         case psycopg.OperationalError() | psycopg.InterfaceError() | PersistenceError():
             return ApiError(ErrorCode.UNAVAILABLE, "the database can't be reached; try again later")
         case _:

@@ -42,6 +42,9 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # A line for each attempt to connect. That the database is lost and back is logged once, by
+    # api.database_monitor.
+    logging.getLogger("psycopg.pool").setLevel(max(root.level, logging.ERROR))
 
 
 def _dumps(value: Any, **_: Any) -> str:

@@ -1,5 +1,6 @@
 """The configuration: options of ``up``, or environment variables ``PLACET_*``. It is read once."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,6 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 PREFIX = "PLACET_"
+# RFC 6454, section 6.2, as browsers write it: in lower case and without a path.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 Mode = Literal["development", "production"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -55,6 +58,30 @@ class Settings(BaseSettings):
     port: Annotated[
         int, Field(ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
     ] = 8000
+    allowed_origins: Annotated[
+        str,
+        Field(
+            description="Origins of web pages that may use the API from a browser (CORS), such as "
+            "https://app.example.com, separated by commas; * for all. If it is not set, none may."
+        ),
+    ] = ""
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65_535,
+            description="Port for /metrics alone. If it is not set, /metrics is on PLACET_PORT.",
+        ),
+    ] = None
+    metrics_token: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            repr=False,
+            description="Bearer token that /metrics asks for. If it is not set, everybody who "
+            "reaches the server can read the metrics.",
+        ),
+    ] = None
     log_level: Annotated[LogLevel, Field(description="Lowest level that is logged.")] = "info"
     max_queue: Annotated[
         int,
@@ -150,6 +177,21 @@ class Settings(BaseSettings):
             "made-up tokens in a file in the data directory"
         )
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins in ``allowed_origins``."""
+        return tuple(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
+
+    @model_validator(mode="after")
+    def _are_origins(self) -> Self:
+        for origin in self.origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{PREFIX}ALLOWED_ORIGINS: {origin!r} is not an origin; write it as browsers "
+                    "send it, such as https://app.example.com or http://localhost:3000"
+                )
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _is_connection_string(cls, value: str | None) -> str | None:
@@ -172,12 +214,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _metrics_have_another_port(self) -> Self:
+        if self.metrics_port is not None and self.metrics_port == self.port:
+            raise ValueError(
+                f"{PREFIX}METRICS_PORT and {PREFIX}PORT are both {self.port}; set another one, or "
+                f"leave {PREFIX}METRICS_PORT out"
+            )
+        return self
+
 
 def describe() -> str:
     """Return a paragraph for each variable: its name, default and meaning."""
     lines = []
     for name, field in Settings.model_fields.items():
-        default = "not set" if field.default is None else field.default
+        default = "not set" if field.default in {None, ""} else field.default
         lines.append(f"{PREFIX}{name.upper()} (default: {default})\n    {field.description}")
     return "\n".join(lines)
 

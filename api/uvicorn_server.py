@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from errno import EADDRINUSE
 from math import ceil
 
@@ -103,23 +104,28 @@ def run(
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE)
-            with _listening(settings.host, settings.port) as listening:
-                await server.serve(sockets=[listening])
+            ports = {"--port or PLACET_PORT": settings.port}
+            if settings.metrics_port is not None:
+                ports["PLACET_METRICS_PORT"] = settings.metrics_port
+            with ExitStack() as stack:
+                sockets = [
+                    stack.enter_context(_listening(settings.host, port, option))
+                    for option, port in ports.items()
+                ]
+                await server.serve(sockets=sockets)
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(main())
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int, option: str) -> socket.socket:
     """Listen on the address. Raises ConfigurationError; uvicorn would only log the error."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == EADDRINUSE:
-            msg = (
-                f"port {port} of {host} is in use; stop what uses it, or set --port or PLACET_PORT"
-            )
+            msg = f"port {port} of {host} is in use; stop what uses it, or set {option}"
         else:
             msg = f"can't listen on port {port} of {host}: {error.strerror or error}"
         raise ConfigurationError(msg) from error

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from domain import validation
+from domain.names import normal, normal_set
 from domain.values import Principal, Role
 
 PREFIX = "placet_"
@@ -101,6 +102,7 @@ class ApiKeys:
         if problem:
             raise ValueError(problem)
         token = PREFIX + secrets.token_urlsafe(32)
+        owner, groups = normal(owner), sorted(normal_set(groups))
         values = (name, owner, roles, groups, served, _hash(token), expires_at)
         try:
             async with self._pool.connection() as connection:

@@ -45,6 +45,11 @@ def sees_queue(principal: Principal, queue: str) -> bool:
     return sees_all(principal) or (Role.ENGINE in principal.roles and principal.serves(queue))
 
 
+def sees_events(principal: Principal) -> bool:
+    """Whether the principal reads events at all: every one, or those of its queues."""
+    return sees_all(principal) or Role.ENGINE in principal.roles
+
+
 def sees_execution(principal: Principal, execution: Execution) -> bool:
     """Whether the principal may know that the execution exists."""
     return sees_queue(principal, execution.queue)

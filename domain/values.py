@@ -5,6 +5,8 @@ from uuid import UUID
 
 import msgspec
 
+from domain.names import normal, normal_set
+
 
 class ExecutionState(StrEnum):
     """Where an execution stands. The last three are final; FAILED alone can be retried."""
@@ -70,13 +72,20 @@ class Parent(Value, frozen=True, kw_only=True):
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The authenticated caller. ``queues`` is None for a caller that serves every queue."""
+    """The authenticated caller. ``queues`` is None for a caller that serves every queue.
+
+    Its id and groups are in their normal form, see :mod:`domain.names`.
+    """
 
     id: str
     name: str
     roles: frozenset[Role] = frozenset()
     groups: frozenset[str] = frozenset()
     queues: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "id", normal(self.id))
+        msgspec.structs.force_setattr(self, "groups", normal_set(self.groups))
 
     @property
     def actor(self) -> Actor:

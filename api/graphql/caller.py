@@ -43,6 +43,26 @@ def bearer(header: str | None) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+def token_of(payload: object, headers: Headers) -> str | None:
+    """Return the token of a WebSocket, None if it has none.
+
+    It is a member ``authorization`` of the payload of ``connection_init``, or of ``headers`` in
+    there, in any case; if there is neither, it is in the header of the request that opened the
+    connection. Clients differ in where they put it.
+    """
+    members = _lower(payload)
+    for found in (members, _lower(members.get("headers"))):
+        if "authorization" in found:
+            given = found["authorization"]
+            return bearer(given) if isinstance(given, str) else None
+    return bearer(headers.get("authorization"))
+
+
+def _lower(value: object) -> dict[str, Any]:
+    """Return the members of an object by their names in lower case; none for another value."""
+    return {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
+
+
 def trace_of(headers: Headers) -> str | None:
     """Return the traceparent header, None if it is missing or malformed."""
     given = headers.get("traceparent")

@@ -1,6 +1,6 @@
 """Executes prepared documents on a schema, and turns exceptions into the error codes of the API."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from inspect import isawaitable
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from api.graphql.fastpath.direct_calls import DirectCall, find, resolved
 from api.graphql.request import GraphQLRequest
 
 _log = structlog.get_logger(__name__)
+
+ReadAgain = Callable[[BaseException], Awaitable[bool]]
 
 
 class Answer(NamedTuple):
@@ -65,14 +67,22 @@ class Executor:
     """Executes operations of one schema.
 
     ``fast``: use direct calls and plans where there are some. Otherwise graphql-core does all.
+    ``read_again`` says whether to execute a query once more that failed with an exception, such as
+    that of a lost connection.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, documents: DocumentCache, *, fast: bool = True
+        self,
+        schema: GraphQLSchema,
+        documents: DocumentCache,
+        *,
+        fast: bool = True,
+        read_again: ReadAgain | None = None,
     ) -> None:
         self._schema = schema
         self._documents = documents
         self._fast = fast
+        self._read_again = read_again
 
     def prepare(self, request: GraphQLRequest) -> Operation:
         """Find the operation to execute. Raises InvalidRequestError."""
@@ -87,11 +97,24 @@ class Executor:
         self, operation: Operation, variables: dict[str, Any] | None, context: Any
     ) -> Answer:
         """Execute a query or mutation. Raises InvalidRequestError for invalid variables."""
-        answer = _shown(await self.execute(operation, variables, context))
+        result = await self.execute(operation, variables, context)
+        if result.errors and await self._should_read_again(operation, result.errors):
+            result = await self.execute(operation, variables, context)
+        answer = _shown(result)
         metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
         if "data" not in answer.body:
             raise InvalidRequestError(answer)
         return answer
+
+    async def _should_read_again(
+        self, operation: Operation, errors: Iterable[GraphQLError]
+    ) -> bool:
+        if self._read_again is None or operation.type is not OperationType.QUERY:
+            return False
+        for error in errors:
+            if await self._read_again(_cause(error)):
+                return True
+        return False
 
     async def execute(
         self, operation: Operation, variables: dict[str, Any] | None, context: Any
@@ -259,10 +282,15 @@ def _format(error: Exception) -> dict[str, Any]:
     return formatted
 
 
+def _cause(error: Exception) -> Exception:
+    """Return the exception that a GraphQL error is about."""
+    while isinstance(error, GraphQLError) and error.original_error is not None:
+        error = error.original_error
+    return error
+
+
 def _in_code(error: Exception) -> ApiError:
-    cause = error
-    while isinstance(cause, GraphQLError) and cause.original_error is not None:
-        cause = cause.original_error
+    cause = _cause(error)
     foreseen = known(cause)
     if foreseen is not None:
         return foreseen

@@ -12,11 +12,11 @@ import orjson
 from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from strawberry.http.ides import get_graphql_ide_html
 
 from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
 from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
+from api.graphql.graphiql import page
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
 
@@ -27,11 +27,13 @@ GRAPHQL_JSON = "application/graphql-response+json"
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
     ErrorCode.OVERLOADED: 503,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.INTERNAL: 500,
 }
 _MAX_FIELDS = 10
+_METHODS = ("GET", "POST")
 
 
 class _HttpError(Exception):
@@ -71,7 +73,7 @@ class GraphQLOverHttp:
         self._authenticate = authenticate
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
-        self._page = get_graphql_ide_html("graphiql").encode() if graphiql else None
+        self._page = page() if graphiql else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -116,18 +118,18 @@ class GraphQLOverHttp:
         return _Response(status, dumps(answer.body), media_type, more)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+        if scope["method"] not in _METHODS:
+            # Before the token, because browsers ask OPTIONS without one.
+            message = f"{scope['method']} is not supported; send a POST"
+            raise _HttpError(405, bad_request(message), allow=", ".join(_METHODS))
         token = bearer(headers.get("authorization"))
         principal = await self._authenticate(token)
         if principal is None:
             raise _HttpError(401, unauthenticated(), **{"www-authenticate": "Bearer"})
-        match scope["method"]:
-            case "POST":
-                request = await self._posted(headers, receive)
-            case "GET":
-                request = _from_query(scope["query_string"])
-            case method:
-                message = f"{method} is not supported; send a POST"
-                raise _HttpError(405, bad_request(message), allow="GET, POST")
+        if scope["method"] == "POST":
+            request = await self._posted(headers, receive)
+        else:
+            request = _from_query(scope["query_string"])
         operation = self._executor.prepare(request)
         if operation.type is OperationType.SUBSCRIPTION:
             message = "subscriptions need a WebSocket with the protocol graphql-transport-ws"
@@ -159,9 +161,9 @@ class GraphQLOverHttp:
             )
         body = await self._body(headers, receive)
         try:
-            given = decode_json(body)
+            given = decode_json(body, "the body")
         except ValueError as error:
-            raise _HttpError(400, bad_request(f"the body is not valid JSON: {error}")) from error
+            raise _HttpError(400, bad_request(str(error))) from error
         return _request(given)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
@@ -241,14 +243,17 @@ def _is_json(content_type: str | None) -> bool:
 
 def _from_query(query: bytes) -> GraphQLRequest:
     try:
-        given: dict[str, Any] = dict(
+        pairs = (
             parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=_MAX_FIELDS)
             if query
-            else ()
+            else []
         )
+        given: dict[str, Any] = dict(pairs)
+        if len(given) < len(pairs):
+            raise ValueError("a parameter is given twice; give each once")  # noqa: TRY301
         for name in ("variables", "extensions"):
             if name in given:
-                given[name] = decode_json(given[name].encode())
+                given[name] = decode_json(given[name].encode(), name)
     except ValueError as error:
         message = f"the parameters of the URL can't be parsed: {error}"
         raise _HttpError(400, bad_request(message)) from error

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
 from api.errors import ApiError, limit_exceeded, unavailable
-from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
+from api.graphql.caller import Authenticate, MakeContext, token_of, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
@@ -52,7 +52,7 @@ class _Commands:
 
 
 class GraphQLOverWebSocket:
-    """An ASGI application for WebSockets. ``connection_init`` carries the token."""
+    """An ASGI application for WebSockets. ``connection_init`` carries the token, or the request."""
 
     def __init__(
         self, executor: Executor, authenticate: Authenticate, make_context: MakeContext
@@ -140,9 +140,7 @@ class _Connection:
             message = await self._receive()
         if message["type"] != "connection_init":
             raise _CloseError(4401, "the first message must be connection_init")
-        payload = message.get("payload")
-        given = payload.get("authorization") if isinstance(payload, dict) else None
-        self._token = bearer(given if isinstance(given, str) else None)
+        self._token = token_of(message.get("payload"), self._socket.headers)
         try:
             await self._principal()
         except psycopg.Error as error:
@@ -157,7 +155,9 @@ class _Connection:
         """
         principal = await self._authenticate(self._token)
         if principal is None:
-            raise _CloseError(4401, "a valid token is needed, as authorization: Bearer ...")
+            raise _CloseError(
+                4401, "connection_init needs a valid token as authorization: Bearer ..."
+            )
         return principal
 
     async def _watch(self) -> None:
@@ -189,9 +189,9 @@ class _Connection:
         if text is None:
             raise _CloseError(4400, "messages must be text, not binary")
         try:
-            message = decode_json(text.encode("utf-8", "surrogatepass"))
+            message = decode_json(text.encode("utf-8", "surrogatepass"), "the message")
         except ValueError as error:
-            raise _CloseError(4400, f"the message is not valid JSON: {error}") from error
+            raise _CloseError(4400, str(error)) from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise _CloseError(4400, "a message must be a JSON object with a type")
         return message

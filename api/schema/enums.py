@@ -1,5 +1,8 @@
 """GraphQL enums, made from the enumerations of the domain and of the read models."""
 
+from enum import StrEnum
+from typing import Any
+
 import strawberry
 
 from domain.approvals.policy import ExpiryAction
@@ -8,6 +11,69 @@ from domain.refusals import RefusalCode
 from domain.values import ExecutionState, Role
 from projections.approvals.query import ApprovalOrder
 from projections.executions.query import ExecutionOrder
+
+_MEANINGS: tuple[tuple[StrEnum, str], ...] = (
+    (ApprovalOrder.REQUESTED_ASC, "The oldest request first."),
+    (ApprovalOrder.REQUESTED_DESC, "The newest request first."),
+    (ApprovalOrder.DEADLINE_ASC, "The nearest deadline first."),
+    (ApprovalStatus.PENDING, "People can decide."),
+    (ApprovalStatus.GRANTED, "Enough people agreed."),
+    (ApprovalStatus.REJECTED, "Enough people rejected it."),
+    (ApprovalStatus.EXPIRED, "Nobody decided before the deadline."),
+    (ApprovalStatus.WITHDRAWN, "The request was withdrawn, or its execution ended."),
+    (ExecutionOrder.STARTED_DESC, "The newest start first."),
+    (ExecutionOrder.STARTED_ASC, "The oldest start first."),
+    (ExecutionOrder.UPDATED_DESC, "The latest event first."),
+    (ExecutionState.RUNNING, "A worker can continue it."),
+    (ExecutionState.WAITING_APPROVAL, "It waits for people's decisions."),
+    (ExecutionState.RESUMED, "All its approvals are resolved, and a worker can continue it."),
+    (ExecutionState.COMPLETED, "It ended with a result. This is final."),
+    (ExecutionState.FAILED, "It ended with an error. It can be retried."),
+    (ExecutionState.CANCELLED, "It was cancelled. This is final."),
+    (ExpiryAction.REJECT, "The approval expires, which counts as no."),
+    (ExpiryAction.GRANT, "The approval is granted."),
+    (ExpiryAction.ESCALATE, "More groups may decide."),
+    (RefusalCode.NOT_FOUND, "There is no such thing, or the caller may not see it."),
+    (RefusalCode.FORBIDDEN, "The caller's roles or queues do not allow the command."),
+    (RefusalCode.INVALID_TRANSITION, "The command is not possible in the current state."),
+    (RefusalCode.NOT_ELIGIBLE, "The caller may not decide this approval. The message says why."),
+    (RefusalCode.ALREADY_DECIDED, "The approval is resolved, or the caller has decided before."),
+    (RefusalCode.ALREADY_REDEEMED, "The approval was redeemed under another key."),
+    (RefusalCode.DIGEST_MISMATCH, "The digest is not that of what was shown or granted."),
+    (RefusalCode.INVALID_INPUT, "A value breaks a rule, which the message names."),
+    (RefusalCode.KEY_REUSED, "The key was used before, with other content."),
+    (RefusalCode.FENCED, "The fence is not that of the current claim: another worker has it."),
+    (RefusalCode.VERSION_CONFLICT, "The execution is at another version than expected."),
+    (RefusalCode.SKIPPED, "An earlier command of the same request was refused."),
+    (RefusalCode.OVERLOADED, "Too many commands are waiting. Try again later."),
+    (RefusalCode.OUTCOME_UNKNOWN, "The command may have been carried out or not. Repeat it."),
+    (ResolutionCause.DECISIONS, "People's decisions."),
+    (ResolutionCause.EXPIRY, "The deadline."),
+    (ResolutionCause.WITHDRAWAL, "The request was withdrawn, or its execution ended."),
+    (Role.OPERATOR, "Starts, signals, cancels, retries and unparks executions, and reads them."),
+    (
+        Role.ENGINE,
+        "Does what workers do on its queues, and reads what is on them. It never decides.",
+    ),
+    (Role.APPROVER, "Decides where a policy names the person or one of their groups."),
+    (Role.AUDITOR, "Reads everything."),
+    (Role.ADMIN, "Does all that OPERATOR and AUDITOR do."),
+    (Verdict.GRANTED, "The person agreed."),
+    (Verdict.REJECTED, "The person did not agree."),
+)
+"""What each value means. The enumerations can't say it themselves: they know nothing of GraphQL."""
+
+# Values of different enumerations can be equal as text.
+_BY_NAME = {(type(v).__name__, v.name): text for v, text in _MEANINGS}
+
+
+def _enum(enumeration: type[StrEnum]) -> None:
+    """Make an enumeration a GraphQL enum, with the first paragraph of its docstring."""
+    description = (enumeration.__doc__ or "").split("\n\n")[0]
+    made: Any = strawberry.enum(enumeration, description=description)
+    for value in made.__strawberry_definition__.values:
+        value.description = _BY_NAME[enumeration.__name__, value.name]
+
 
 for enumeration in (
     ApprovalOrder,
@@ -20,7 +86,7 @@ for enumeration in (
     Role,
     Verdict,
 ):
-    strawberry.enum(enumeration, description=(enumeration.__doc__ or "").split("\n\n")[0])
+    _enum(enumeration)
 
 __all__ = [
     "ApprovalOrder",

@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from api.context import context_of
 from api.schema.approvals import ApprovalSnapshot
+from api.schema.arguments import After, First
 from api.schema.enums import ExecutionState
 from api.schema.limits import page_size
 from api.schema.paging import PageInfo, number_of, slice_after
@@ -169,9 +170,7 @@ class ExecutionView:
         return [Child.of(child) for _, child in sorted(whole.children.items())]
 
     @strawberry.field(description="Its steps, in the order of their first attempts.")
-    async def steps(
-        self, info: Info, first: int | None = 100, after: str | None = None
-    ) -> StepConnection:
+    async def steps(self, info: Info, first: First = 100, after: After = None) -> StepConnection:
         size, start = page_size(first, 100), number_of(after, "after") or 0
         whole = await self.whole(info)
         return StepConnection.of(whole.steps_in_order(), start, size)

@@ -7,6 +7,7 @@ checks of the caller's roles.
 from typing import Any
 from uuid import UUID
 
+from api.errors import ApiError, not_found
 from domain.identifiers import ApprovalId, parse_uuid
 
 NOWHERE = UUID(int=0)
@@ -23,6 +24,11 @@ def execution_id_of(text: str) -> UUID:
 def approval_id_of(text: str) -> ApprovalId:
     """Parse an approval's id. A malformed one becomes an approval of NOWHERE."""
     return ApprovalId.parse(text) or ApprovalId(NOWHERE, 1)
+
+
+def no_such_execution(text: str) -> ApiError:
+    """Return the error for an execution that is not there, or that the viewer may not see."""
+    return not_found(f"no execution {_quoted(text)} that this token may see")
 
 
 def malformed(given: Any) -> str | None:

@@ -1,6 +1,6 @@
 """Mutations: each makes commands, hands them to the writer, and returns the results."""
 
-from datetime import timedelta
+from typing import Annotated
 
 import strawberry
 from strawberry.types import Info
@@ -8,6 +8,7 @@ from strawberry.types import Info
 from api.context import context_of
 from api.errors import limit_exceeded
 from api.schema import workers
+from api.schema.arguments import Lease, Worker, described
 from api.schema.enums import RefusalCode
 from api.schema.ids import malformed
 from api.schema.inputs import (
@@ -106,7 +107,7 @@ class Mutation:
     async def start_execution(
         self,
         info: Info,
-        input: StartExecutionInput,  # noqa: A002
+        input: Annotated[StartExecutionInput, described("The execution to start.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -114,7 +115,7 @@ class Mutation:
     async def record_step(
         self,
         info: Info,
-        input: StepInput,  # noqa: A002
+        input: Annotated[StepInput, described("The step, with its result or error.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -122,7 +123,7 @@ class Mutation:
     async def request_approval(
         self,
         info: Info,
-        input: RequestApprovalInput,  # noqa: A002
+        input: Annotated[RequestApprovalInput, described("What to ask, and whom.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -130,7 +131,7 @@ class Mutation:
     async def withdraw_approval(
         self,
         info: Info,
-        input: WithdrawalInput,  # noqa: A002
+        input: Annotated[WithdrawalInput, described("The approval to withdraw, and why.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -138,7 +139,7 @@ class Mutation:
     async def grant_approval(
         self,
         info: Info,
-        input: DecisionInput,  # noqa: A002
+        input: Annotated[DecisionInput, described("The decision.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -146,7 +147,7 @@ class Mutation:
     async def reject_approval(
         self,
         info: Info,
-        input: RejectionInput,  # noqa: A002
+        input: Annotated[RejectionInput, described("The decision, with its reason.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -154,7 +155,9 @@ class Mutation:
         description="Grants up to 100 approvals. Returns one result for each, in the same order."
     )
     async def grant_approvals(
-        self, info: Info, inputs: list[DecisionInput]
+        self,
+        info: Info,
+        inputs: Annotated[list[DecisionInput], described("The decisions, at most 100.")],
     ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
@@ -162,7 +165,9 @@ class Mutation:
         description="Rejects up to 100 approvals. Returns one result for each, in the same order."
     )
     async def reject_approvals(
-        self, info: Info, inputs: list[RejectionInput]
+        self,
+        info: Info,
+        inputs: Annotated[list[RejectionInput], described("The decisions, at most 100.")],
     ) -> list[CommandResult] | None:
         return await _many(info, inputs, MAX_DECISIONS)
 
@@ -173,7 +178,7 @@ class Mutation:
     async def redeem_approval(
         self,
         info: Info,
-        input: RedemptionInput,  # noqa: A002
+        input: Annotated[RedemptionInput, described("The approval to redeem, and for what.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -181,7 +186,7 @@ class Mutation:
     async def set_timer(
         self,
         info: Info,
-        input: TimerInput,  # noqa: A002
+        input: Annotated[TimerInput, described("The timer to set.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -189,7 +194,7 @@ class Mutation:
     async def cancel_timer(
         self,
         info: Info,
-        input: TimerCancellationInput,  # noqa: A002
+        input: Annotated[TimerCancellationInput, described("The timer to cancel.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -197,7 +202,7 @@ class Mutation:
     async def send_signal(
         self,
         info: Info,
-        input: SignalInput,  # noqa: A002
+        input: Annotated[SignalInput, described("The signal to send.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -205,7 +210,7 @@ class Mutation:
     async def start_child(
         self,
         info: Info,
-        input: ChildInput,  # noqa: A002
+        input: Annotated[ChildInput, described("The child to start.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -215,7 +220,9 @@ class Mutation:
     async def suspend_execution(
         self,
         info: Info,
-        input: SuspensionInput,  # noqa: A002
+        input: Annotated[  # noqa: A002
+            SuspensionInput, described("The execution, and what the worker has seen.")
+        ],
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -223,7 +230,7 @@ class Mutation:
     async def park_execution(
         self,
         info: Info,
-        input: ParkingInput,  # noqa: A002
+        input: Annotated[ParkingInput, described("The execution to park, and why.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -231,7 +238,7 @@ class Mutation:
     async def unpark_execution(
         self,
         info: Info,
-        input: UnparkingInput,  # noqa: A002
+        input: Annotated[UnparkingInput, described("The execution to unpark.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -239,7 +246,7 @@ class Mutation:
     async def complete_execution(
         self,
         info: Info,
-        input: CompletionInput,  # noqa: A002
+        input: Annotated[CompletionInput, described("The execution to complete, with its result.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -247,7 +254,7 @@ class Mutation:
     async def fail_execution(
         self,
         info: Info,
-        input: FailureInput,  # noqa: A002
+        input: Annotated[FailureInput, described("The execution to fail, with its error.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -255,7 +262,7 @@ class Mutation:
     async def cancel_execution(
         self,
         info: Info,
-        input: CancellationInput,  # noqa: A002
+        input: Annotated[CancellationInput, described("The execution to cancel, and why.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -263,7 +270,7 @@ class Mutation:
     async def retry_execution(
         self,
         info: Info,
-        input: RetryInput,  # noqa: A002
+        input: Annotated[RetryInput, described("The execution to run again.")],  # noqa: A002
     ) -> CommandResult | None:
         return await _one(info, input)
 
@@ -271,20 +278,27 @@ class Mutation:
         description="Carries out up to 256 commands of a worker. Returns one result for each, in "
         "the same order. After a refused command, later ones of the same execution are SKIPPED."
     )
-    async def submit(self, info: Info, commands: list[CommandInput]) -> list[CommandResult] | None:
+    async def submit(
+        self,
+        info: Info,
+        commands: Annotated[
+            list[CommandInput],
+            described("The commands, at most 256. They are carried out in this order."),
+        ],
+    ) -> list[CommandResult] | None:
         return await _many(info, commands, MAX_COMMANDS, chained=True)
 
     @strawberry.mutation(description="Claims executions that a worker can continue.")
     async def claim_executions(
         self,
         info: Info,
-        input: ClaimInput,  # noqa: A002
+        input: Annotated[ClaimInput, described("Who claims, and how much.")],  # noqa: A002
     ) -> ClaimResult | None:
         return await workers.claim(context_of(info), input)
 
     @strawberry.mutation(description="Renews a worker's lease on all executions that it holds.")
     async def heartbeat(
-        self, info: Info, worker: str, lease: timedelta | None = DEFAULT_LEASE
+        self, info: Info, worker: Worker, lease: Lease = DEFAULT_LEASE
     ) -> HeartbeatResult | None:
         return await workers.heartbeat(context_of(info), worker, lease)
 
@@ -296,11 +310,20 @@ class Mutation:
     async def release_executions(
         self,
         info: Info,
-        worker: str,
-        execution_ids: list[strawberry.ID] | None = None,
-        releases: list[ReleaseInput] | None = None,
+        worker: Worker,
+        execution_ids: Annotated[
+            list[strawberry.ID] | None,
+            described("The ids of the executions to give back. Not together with releases."),
+        ] = None,
+        releases: Annotated[
+            list[ReleaseInput] | None,
+            described("The executions to give back, each with what the worker has handled."),
+        ] = None,
         *,
-        others: bool = False,
+        others: Annotated[
+            bool,
+            described("Whether to give back all others that the worker holds too."),
+        ] = False,
     ) -> ReleaseResult | None:
         context = context_of(info)
         return await workers.release(context, worker, execution_ids, releases, others=others)

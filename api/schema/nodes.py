@@ -4,12 +4,14 @@ Each has a field of the other type, so both are in this module.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import strawberry
 from strawberry.types import Info
 
 from api.context import context_of
 from api.schema.approvals import ApprovalView, Eligibility, approval_fields
+from api.schema.arguments import After, First, described
 from api.schema.enums import ApprovalStatus
 from api.schema.events import EventConnection
 from api.schema.executions import ExecutionView, ForkOrigin, execution_fields
@@ -53,7 +55,7 @@ class Approval(ApprovalView, Node):
         reasons = list(eligibility.objections(viewer, self.of_execution, approval))
         if not approval.pending:
             reasons.insert(0, f"the approval is {approval.status}")
-        elif approval.decision_of(viewer.id) is not None:
+        elif approval.decision_that_bars(viewer.id) is not None:
             reasons.insert(0, "this person has already decided")
         return Eligibility(allowed=not reasons, reasons=reasons)
 
@@ -113,9 +115,11 @@ class Execution(ExecutionView, Node):
     async def approvals(
         self,
         info: Info,
-        status: ApprovalStatus | None = None,
-        first: int | None = 100,
-        after: str | None = None,
+        status: Annotated[
+            ApprovalStatus | None, described("The status that they have; null: any.")
+        ] = None,
+        first: First = 100,
+        after: After = None,
     ) -> ApprovalConnection:
         size, start = page_size(first, 100), number_of(after, "after") or 0
         whole = await self.whole(info)
@@ -145,9 +149,7 @@ class Execution(ExecutionView, Node):
         )
 
     @strawberry.field(description="All events of the execution, by version.")
-    async def events(
-        self, info: Info, first: int | None = 100, after: str | None = None
-    ) -> EventConnection:
+    async def events(self, info: Info, first: First = 100, after: After = None) -> EventConnection:
         size, start = page_size(first, 100), number_of(after, "after") or 0
         reader, execution = context_of(info).services.reader, self.of_execution
         found = await reader.history(execution.id, after=start, limit=size + 1)

@@ -1,12 +1,14 @@
 """Queries. Those by id read the log and are always current; lists come from the read models."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import strawberry
 from strawberry.types import Info
 
 from api.context import context_of
 from api.errors import bad_request
+from api.schema.arguments import After, AtLeast, ExecutionId, First, described
 from api.schema.authorized_lookups import event_query, visible_approval, visible_execution
 from api.schema.changes import ExecutionChange, execution_after
 from api.schema.enums import ApprovalOrder, ExecutionOrder
@@ -35,13 +37,19 @@ class Query:
         return Principal.of(context_of(info).principal)
 
     @strawberry.field(description="The execution or approval with this id.")
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, described("The id of an execution or approval.")
+        ],
+    ) -> Node | None:
         if "." in id:
             return await _approval(info, id)
         return await _execution(info, id)
 
     @strawberry.field(description="The current state of an execution, from the log.")
-    async def execution(self, info: Info, id: strawberry.ID) -> Execution | None:  # noqa: A002
+    async def execution(self, info: Info, id: ExecutionId) -> Execution | None:  # noqa: A002
         return await _execution(info, id)
 
     @strawberry.field(
@@ -52,9 +60,11 @@ class Query:
     async def execution_after(
         self,
         info: Info,
-        id: strawberry.ID,  # noqa: A002
-        version: int,
-        wait: timedelta | None = NO_WAIT,
+        id: ExecutionId,  # noqa: A002
+        version: Annotated[int, described("The version that the caller knows.")],
+        wait: Annotated[
+            timedelta | None, described("How long to wait for a change, at most 20 seconds.")
+        ] = NO_WAIT,
     ) -> ExecutionChange | None:
         return await execution_after(context_of(info), id, version, wait)
 
@@ -65,9 +75,11 @@ class Query:
     async def execution_at(
         self,
         info: Info,
-        id: strawberry.ID,  # noqa: A002
-        version: int | None = None,
-        as_of: datetime | None = None,
+        id: ExecutionId,  # noqa: A002
+        version: Annotated[int | None, described("The number of its events up to then.")] = None,
+        as_of: Annotated[
+            datetime | None, described("The moment, with the events of that very instant.")
+        ] = None,
     ) -> ExecutionSnapshot | None:
         if (version is None) == (as_of is None):
             raise bad_request("executionAt takes exactly one of version and asOf, give one of them")
@@ -84,7 +96,11 @@ class Query:
         return None if past is None else ExecutionSnapshot.of(past)
 
     @strawberry.field(description="The current state of an approval, from the log.")
-    async def approval(self, info: Info, id: strawberry.ID) -> Approval | None:  # noqa: A002
+    async def approval(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, described("The id of the approval.")],  # noqa: A002
+    ) -> Approval | None:
         return await _approval(info, id)
 
     @strawberry.field(
@@ -94,11 +110,15 @@ class Query:
     async def executions(
         self,
         info: Info,
-        filter: ExecutionFilterInput | None = None,  # noqa: A002
-        order_by: ExecutionOrder | None = ExecutionOrder.STARTED_DESC,
-        first: int | None = 50,
-        after: str | None = None,
-        at_least: str | None = None,
+        filter: Annotated[  # noqa: A002
+            ExecutionFilterInput | None, described("Which executions; null: all.")
+        ] = None,
+        order_by: Annotated[
+            ExecutionOrder | None, described("The order of the page.")
+        ] = ExecutionOrder.STARTED_DESC,
+        first: First = 50,
+        after: After = None,
+        at_least: AtLeast = None,
     ) -> ExecutionConnection:
         context = context_of(info)
         wanted = (filter or ExecutionFilterInput()).value_of()
@@ -135,11 +155,15 @@ class Query:
     async def approvals(
         self,
         info: Info,
-        filter: ApprovalFilterInput | None = None,  # noqa: A002
-        order_by: ApprovalOrder | None = ApprovalOrder.REQUESTED_ASC,
-        first: int | None = 50,
-        after: str | None = None,
-        at_least: str | None = None,
+        filter: Annotated[  # noqa: A002
+            ApprovalFilterInput | None, described("Which approvals; null: all.")
+        ] = None,
+        order_by: Annotated[
+            ApprovalOrder | None, described("The order of the page.")
+        ] = ApprovalOrder.REQUESTED_ASC,
+        first: First = 50,
+        after: After = None,
+        at_least: AtLeast = None,
     ) -> ApprovalConnection:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
@@ -178,9 +202,11 @@ class Query:
     async def events(
         self,
         info: Info,
-        filter: EventFilterInput | None = None,  # noqa: A002
-        first: int | None = 100,
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            EventFilterInput | None, described("Which events; null: all.")
+        ] = None,
+        first: First = 100,
+        after: After = None,
     ) -> EventConnection:
         context = context_of(info)
         size, start = page_size(first, 100), number_of(after, "after") or 0

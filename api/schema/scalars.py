@@ -12,13 +12,15 @@ from domain.approvals.document import instant_json
 JSON = NewType("JSON", object)
 
 _MAX_SHOWN = 100
+# The last one is raised for half of a surrogate pair.
+_NOT_CONVERTED = (msgspec.ValidationError, OverflowError, UnicodeEncodeError)
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def _parse_instant(value: object) -> datetime:
     try:
         return msgspec.convert(value, _Instant, builtin_types=()).astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except _NOT_CONVERTED as error:
         msg = f"{_shown(value)} is not a date and time by RFC 3339, such as 2026-01-31T12:00:00Z"
         raise GraphQLError(msg) from error
 
@@ -26,7 +28,7 @@ def _parse_instant(value: object) -> datetime:
 def _parse_duration(value: object) -> timedelta:
     try:
         return msgspec.convert(value, timedelta, builtin_types=())
-    except (msgspec.ValidationError, OverflowError) as error:
+    except _NOT_CONVERTED as error:
         msg = f"{_shown(value)} is not a duration by ISO 8601, such as PT15M"
         raise GraphQLError(msg) from error
 

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Annotated
 
 import strawberry
-import structlog
 from strawberry.types import Info
 
 from api.context import Context, context_of
 from api.errors import forbidden
 from api.schema import workers
+from api.schema.approval_messages import ApprovalMessage, approval_messages
+from api.schema.arguments import ExecutionId, From, Lease, Worker, described
 from api.schema.authorized_lookups import event_query, still_allowed, visible_execution
 from api.schema.events import RecordedEvent
+from api.schema.ids import no_such_execution
 from api.schema.inputs import ApprovalFilterInput, EventFilterInput
 from api.schema.limits import (
     DEFAULT_LEASE,
@@ -24,15 +27,9 @@ from api.schema.limits import (
 from api.schema.nodes import Approval
 from api.schema.paging import number_of
 from api.schema.workers import Claim
-from application.event_store.chained_events import LoggedEvent
-from application.event_store.reader import Transition
 from application.workers import worker_stream
 from domain import authorization
 from domain.execution import state
-from domain.values import Principal
-from projections.approvals.query import ApprovalFilter
-
-_log = structlog.get_logger(__name__)
 
 # The contract promises a message of `events` every 15 seconds. A page, maybe empty, comes at least
 # every IDLE_SECONDS. The first one after QUIET_SECONDS without a message sends one.
@@ -44,16 +41,6 @@ IDLE_SECONDS = 5.0
 class EventMessage:
     cursor: str
     event: RecordedEvent | None
-
-
-@strawberry.type(
-    description="An approval that matches now or has changed, or the id of one that no longer "
-    "matches."
-)
-class ApprovalMessage:
-    cursor: str
-    approval: Approval | None
-    removed_id: strawberry.ID | None
 
 
 @strawberry.type(
@@ -93,7 +80,13 @@ class Subscription:
         description="The events of one execution, after this version or from now on."
     )
     async def execution_events(
-        self, info: Info, execution_id: strawberry.ID, after_version: int | None = None
+        self,
+        info: Info,
+        execution_id: ExecutionId,
+        after_version: Annotated[
+            int | None,
+            described("The version after which the events begin; null: from now on."),
+        ] = None,
     ) -> AsyncIterator[RecordedEvent]:
         context = context_of(info)
         tail = context.services.tail
@@ -101,7 +94,7 @@ class Subscription:
         position = tail.position
         execution = await visible_execution(context, execution_id)
         if execution is None:
-            return
+            raise no_such_execution(execution_id)
         version = execution.version if after_version is None else after_version
         while version < execution.version:
             events = await context.services.reader.history(execution.id, after=version)
@@ -127,10 +120,14 @@ class Subscription:
     async def events(
         self,
         info: Info,
-        filter: EventFilterInput | None = None,  # noqa: A002
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            EventFilterInput | None, described("Which events; null: all.")
+        ] = None,
+        after: From = None,
     ) -> AsyncIterator[EventMessage]:
         context = context_of(info)
+        if not authorization.sees_events(context.principal):
+            raise forbidden("following events needs the role OPERATOR, ENGINE, AUDITOR or ADMIN")
         reader = context.services.reader
         query = event_query(context, filter)
         tail, clock = context.services.tail, asyncio.get_running_loop().time
@@ -154,30 +151,25 @@ class Subscription:
                 told_at = clock()
 
     @strawberry.subscription(
-        description="Approvals that match a filter, each time they change. removedId names one "
-        "that no longer matches."
+        description="Approvals that match a filter, each time they change, as they stand when "
+        "they are sent. removedId names one that no longer matches."
     )
     async def approvals(
         self,
         info: Info,
-        filter: ApprovalFilterInput | None = None,  # noqa: A002
-        after: str | None = None,
+        filter: Annotated[  # noqa: A002
+            ApprovalFilterInput | None, described("Which approvals; null: all.")
+        ] = None,
+        after: From = None,
     ) -> AsyncIterator[ApprovalMessage]:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
         start = number_of(after, "after")
         async for page in context.services.tail.follow(start, idle=IDLE_SECONDS):
             principal = await still_allowed(context)
-            about = {
-                event.recorded.execution_id for event in page.events if _ordinal(event) is not None
-            }
-            events = [event for event in page.events if event.recorded.execution_id in about]
-            transitions = await context.services.reader.transitions(events)
-            for event, transition in zip(events, transitions, strict=True):
-                message = await _approval_message(context, principal, wanted, event, transition)
-                if message is not None:
-                    await still_allowed(context)
-                    yield message
+            async for message in approval_messages(context, principal, wanted, page):
+                await still_allowed(context)
+                yield message
 
     @strawberry.subscription(
         description="Work for one worker: first what it holds, then what it is given. The open "
@@ -188,11 +180,19 @@ class Subscription:
     async def assignments(
         self,
         info: Info,
-        worker: str,
-        queues: list[str] | None = ["default"],  # noqa: B006 - the default of the contract
-        capacity: int | None = 100,
-        lease: timedelta | None = DEFAULT_LEASE,
-        grace: timedelta | None = None,
+        worker: Worker,
+        queues: Annotated[
+            list[str] | None, described("The queues to work on. Null means default.")
+        ] = ["default"],  # noqa: B006 - the default of the contract
+        capacity: Annotated[
+            int | None,
+            described("How many executions the worker can hold that are not asleep."),
+        ] = 100,
+        lease: Lease = DEFAULT_LEASE,
+        grace: Annotated[
+            timedelta | None,
+            described("When the lease ends after the connection broke, at most 1 hour."),
+        ] = None,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
@@ -213,51 +213,10 @@ class Subscription:
             await stream.aclose()
 
 
-def _ordinal(event: LoggedEvent) -> int | None:
-    """Return the ordinal of the approval that an event is about, None if there is none."""
-    ordinal: int | None = getattr(event.recorded.event, "ordinal", None)
-    return ordinal
-
-
 async def _check_sight(context: Context, execution: state.Execution) -> None:
     principal = await still_allowed(context)
     if not authorization.sees_execution(principal, execution):
         raise forbidden("the token does not reach this execution any more")
-
-
-async def _approval_message(
-    context: Context,
-    principal: Principal,
-    wanted: ApprovalFilter,
-    event: LoggedEvent,
-    transition: Transition | Exception,
-) -> ApprovalMessage | None:
-    ordinal = _ordinal(event)
-    if ordinal is None:
-        return None
-    if isinstance(transition, Exception):
-        # One execution that can't be read must not end the stream of all others.
-        _log.error(
-            "approval_unreadable", id=str(event.recorded.execution_id), error=str(transition)
-        )
-        return None
-    before, after = transition
-    model = context.services.approvals
-    approval = after.approvals[ordinal]
-    if await model.matches(principal, wanted, after, approval):
-        return ApprovalMessage(
-            cursor=str(event.position), approval=Approval.of(after, approval), removed_id=None
-        )
-    earlier = None if before is None else before.approvals.get(ordinal)
-    if (
-        before is None
-        or earlier is None
-        or not await model.matches(principal, wanted, before, earlier)
-    ):
-        return None
-    return ApprovalMessage(
-        cursor=str(event.position), approval=None, removed_id=strawberry.ID(str(approval.id))
-    )
 
 
 def _assignment(message: worker_stream.Message) -> AssignmentMessage:

@@ -27,7 +27,7 @@ from domain.values import Role
 
 @strawberry.input(description="An execution that a worker believes it holds.")
 class HoldingInput:
-    execution_id: strawberry.ID
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
     seen: int | None = strawberry.field(
         default=None,
         description="The wokenVersion that the worker has seen. If the execution has a later one, "
@@ -37,14 +37,23 @@ class HoldingInput:
 
 @strawberry.input(description="A worker's request for executions.")
 class ClaimInput:
-    worker: str
-    queues: list[str] | None = strawberry.field(default_factory=lambda: ["default"])
+    worker: str = strawberry.field(
+        description="The name of the worker, unique among those of the token's owner."
+    )
+    queues: list[str] | None = strawberry.field(
+        default_factory=lambda: ["default"],
+        description="The queues to claim from. Null means default.",
+    )
     limit: int | None = strawberry.field(
         default=1,
         description="How many more executions the worker can take, from 1 to 500. With holding "
         "also 0: then nothing is claimed, and the answer is only about what is held.",
     )
-    lease: timedelta | None = DEFAULT_LEASE
+    lease: timedelta | None = strawberry.field(
+        default=DEFAULT_LEASE,
+        description="For how long the worker holds the executions unless it renews the lease, "
+        "from 1 second to 1 hour.",
+    )
     wait: timedelta | None = strawberry.field(
         default=NO_WAIT,
         description="How long to wait while there is nothing to report, at most 20 seconds.",
@@ -96,7 +105,7 @@ class HeartbeatResult:
 
 @strawberry.input(description="An execution to give back.")
 class ReleaseInput:
-    execution_id: strawberry.ID
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
     seen: int | None = strawberry.field(
         default=None,
         description="The wokenVersion that the worker has handled. Others can claim the execution "

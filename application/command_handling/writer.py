@@ -28,6 +28,7 @@ from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
+from application.command_handling.write_refusals import WriteRefusals, refused_write, rolled_back
 from application.event_store.chained_events import FoldedEvent, at_position
 from application.event_store.recent_events import RecentEvents
 from application.event_store.snapshot_writer import SnapshotWriter
@@ -40,7 +41,8 @@ _log = structlog.get_logger(__name__)
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_SECONDS = 5.0
 CLOCK_INTERVAL = 5.0
-UNAVAILABLE = "the database can't be reached; nothing was recorded, try again later"
+NO_DATABASE = "the database can't be reached"
+NOTHING_RECORDED = "; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, which is idempotent"
 OVERLOADED = "too many commands are waiting; nothing was recorded, try again later"
 
@@ -90,6 +92,7 @@ class Writer:
         self._log = log
         self._recent = recent
         self._states = recent.states
+        self.write_refusals = WriteRefusals()
         # After a failover, the new PostgreSQL may lack events that are in memory here.
         self._unit_of_work = UnitOfWork(log.log_recorder, on_connect=recent.forget)
         self._queue_limit = queue_limit
@@ -154,7 +157,7 @@ class Writer:
             return
         self._queue.remove(group)
         self._depth -= len(group.requests)
-        group.answer(group.all_unavailable(UNAVAILABLE))
+        group.answer(group.all_unavailable(NO_DATABASE + NOTHING_RECORDED))
 
     async def _run(self) -> None:
         while groups := await self._take():
@@ -213,6 +216,7 @@ class Writer:
         # The connection may have broken since it was last used, so each batch gets a second try on
         # a new one. A batch that was not committed can be decided again.
         may_commit_later = False
+        problem = NO_DATABASE
         for _ in range(2):
             began = perf_counter()
             try:
@@ -222,15 +226,18 @@ class Writer:
                 await self._unit_of_work.drop()
                 break
             except DATABASE_ERRORS as error:
-                _log.warning("log_unreachable", error=str(error))
+                _log.debug("log_unreachable", error=str(error))
                 await self._unit_of_work.drop()
                 continue
             except _UnansweredError as error:
-                _log.warning("commit_unanswered", error=str(error))
                 await self._unit_of_work.drop()
+                self.write_refusals.note(error.reason)
+                problem = refused_write(error.reason) or problem
                 batch = error.batch
-                if not batch.appended:
+                if not batch.appended or rolled_back(error.reason):
+                    _log.info("commit_refused", error=str(error))
                     continue
+                _log.warning("commit_unanswered", error=str(error))
                 try:
                     looked_up = await self._look_up(batch)
                 except DATABASE_ERRORS as second:
@@ -252,7 +259,7 @@ class Writer:
             return {
                 group: group.all_refused(RefusalCode.OUTCOME_UNKNOWN, UNKNOWN) for group in groups
             }
-        return {group: group.all_unavailable(UNAVAILABLE) for group in groups}
+        return {group: group.all_unavailable(problem + NOTHING_RECORDED) for group in groups}
 
     async def _decide_and_commit(
         self, groups: list[RequestGroup]
@@ -290,6 +297,7 @@ class Writer:
 
     def _publish(self, batch: CommandBatch, committed: Committed) -> None:
         if batch.appended:
+            self.write_refusals.accepted()
             self._notify(batch, committed)
         for execution_id, head in batch.heads.items():
             self._states.put(head)

@@ -81,7 +81,7 @@ class ChildProcessManager:
             try:
                 await self._follow()
             except (psycopg.Error, PoolTimeout) as error:
-                _log.warning("children_unreachable", error=str(error))
+                _log.debug("children_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on from the position it saved
                 _log.exception("children_failed")
             await asyncio.sleep(INTERVAL)

@@ -111,7 +111,7 @@ class TimerProcessManager:
             try:
                 pause = await self._fire_due()
             except (psycopg.Error, PoolTimeout) as error:
-                _log.warning("timers_unreachable", error=str(error))
+                _log.debug("timers_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("timers_failed")
             with suppress(TimeoutError):

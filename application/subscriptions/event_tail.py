@@ -281,7 +281,7 @@ class EventTail:
             try:
                 await self._read_all()
             except psycopg.Error as error:
-                _log.warning("tail_unreachable", error=str(error))
+                _log.debug("tail_unreachable", error=str(error))
                 await asyncio.sleep(RECONNECT_AFTER)
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("tail_failed", position=self.position)

@@ -40,7 +40,7 @@ class NotificationListener:
                 ) as connection:
                     await self._listen(connection)
             except psycopg.Error as error:
-                _log.warning("listen_lost", error=str(error))
+                _log.debug("listen_lost", error=str(error))
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _listen(self, connection: AsyncConnection) -> None:

@@ -122,7 +122,7 @@ class ClaimScheduler:
                 if unsure:
                     await self._assign(dict(await self._leases.claimable(list(unsure))))
             except psycopg.Error as error:
-                _log.warning("assign_unreachable", error=str(error))
+                _log.debug("assign_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
                 _log.exception("assign_failed")
 
@@ -170,7 +170,7 @@ class ClaimScheduler:
                 await self._sweep()
                 pause = await self._until_next_sweep()
             except psycopg.Error as error:
-                _log.warning("sweep_unreachable", error=str(error))
+                _log.debug("sweep_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("sweep_failed")
 

@@ -5,7 +5,14 @@ The checks of each function follow the order of refusals that ``domain.execution
 
 from domain.approvals import eligibility, quorum
 from domain.approvals.document import document_digest, document_of
-from domain.approvals.state import Approval, ApprovalStatus, Decision, Verdict
+from domain.approvals.policy import same_policy
+from domain.approvals.state import (
+    Approval,
+    ApprovalStatus,
+    Decision,
+    Verdict,
+    by_different_people,
+)
 from domain.execution.commands import Decide, RedeemApproval, RequestApproval, WithdrawApproval
 from domain.execution.events import (
     ApprovalGranted,
@@ -23,6 +30,7 @@ from domain.execution.events import (
 from domain.execution.state import Execution
 from domain.execution.transitions import check_transition
 from domain.identifiers import ApprovalId
+from domain.names import same_name
 from domain.refusals import Refusal, RefusalCode
 
 
@@ -78,7 +86,7 @@ def _same_request(approval: Approval, command: RequestApproval) -> bool:
         approval.title == command.title
         and approval.description == command.description
         and approval.payload_digest == command.payload_digest
-        and approval.policy == command.policy
+        and same_policy(approval.policy, command.policy)
     )
 
 
@@ -89,8 +97,14 @@ def decide(state: Execution, command: Decide) -> Events:
     as its policy allows.
     """
     approval = state.approvals[command.ordinal]
-    earlier = approval.decision_of(command.by.id)
+    earlier = approval.decision_that_bars(command.by.id)
     if earlier is not None:
+        if not same_name(earlier.by.id, command.by.id):
+            message = (
+                f"{earlier.by.id} already decided approval {approval.id}; names that differ only "
+                "in case count as one person"
+            )
+            raise Refusal(RefusalCode.ALREADY_DECIDED, message)
         if (earlier.verdict, earlier.digest) == (command.verdict, command.digest):
             return ()
         if earlier.verdict is not command.verdict:
@@ -137,8 +151,8 @@ def _resolves(approval: Approval, decision: Decision) -> bool:
     decisions = (*approval.decisions, decision)
     if decision.verdict is Verdict.GRANTED:
         return not quorum.missing(approval.policy, decisions)
-    rejected = sum(d.verdict is Verdict.REJECTED for d in decisions)
-    return rejected >= approval.policy.rejections
+    rejected = by_different_people(d for d in decisions if d.verdict is Verdict.REJECTED)
+    return len(rejected) >= approval.policy.rejections
 
 
 def _resume_after(state: Execution, resolution: Event) -> Events:

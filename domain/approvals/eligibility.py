@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from domain import authorization
 from domain.approvals.state import Approval
 from domain.execution.state import Execution
+from domain.names import may_be_same_person, normal
 from domain.values import Principal
 
 Rule = Callable[[Principal, Execution, Approval], str | None]
@@ -24,21 +25,27 @@ def named_by_policy(principal: Principal, _execution: Execution, approval: Appro
 
 def not_initiator(principal: Principal, execution: Execution, approval: Approval) -> str | None:
     """Four eyes: the person who started the execution does not decide."""
-    if approval.policy.allow_initiator or execution.initiator.id != principal.id:
+    if approval.policy.allow_initiator:
+        return None
+    if not may_be_same_person(execution.initiator.id, principal.id):
         return None
     return "four eyes: this person started the execution"
 
 
 def not_beneficiary(principal: Principal, execution: Execution, approval: Approval) -> str | None:
     """Four eyes: the person on whose behalf the execution was started does not decide."""
-    if approval.policy.allow_initiator or execution.on_behalf_of != principal.id:
+    if approval.policy.allow_initiator:
+        return None
+    if not may_be_same_person(execution.on_behalf_of, principal.id):
         return None
     return "four eyes: the execution was started on behalf of this person"
 
 
 def not_requester(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
     """Four eyes: the person who requested the approval does not decide."""
-    if approval.policy.allow_initiator or approval.requested_by.id != principal.id:
+    if approval.policy.allow_initiator:
+        return None
+    if not may_be_same_person(approval.requested_by.id, principal.id):
         return None
     return "four eyes: this person requested the approval"
 
@@ -63,9 +70,9 @@ def rule_for(principal: Principal, approval: Approval) -> str:
     The first requirement that names the principal counts. Raises ValueError if none does.
     """
     for requirement in approval.policy.requirements:
-        if principal.id in requirement.users:
+        if requirement.names_user(principal.id):
             return f"user:{principal.id}"
-        for group in requirement.groups:
+        for group in map(normal, requirement.groups):
             if group in principal.groups:
                 return f"group:{group}"
     msg = f"{principal.id} is not eligible for {approval.id}"
@@ -77,5 +84,5 @@ def counted_groups(principal: Principal, approval: Approval) -> tuple[str, ...]:
 
     A decision records them, because memberships may change later.
     """
-    named = {group for r in approval.policy.requirements for group in r.groups}
-    return tuple(sorted(named & principal.groups))
+    requirements = approval.policy.requirements
+    return tuple(sorted({g for r in requirements for g in r.named_groups(principal.groups)}))

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from domain import validation
+from domain.names import normal, normal_set
 from domain.validation import Problem, first
 from domain.values import Value
 
@@ -21,7 +24,10 @@ class ExpiryAction(StrEnum):
 
 
 class Requirement(Value, frozen=True, kw_only=True):
-    """``count`` distinct people, each a member of one of the groups or one of the users."""
+    """``count`` distinct people, each a member of one of the groups or one of the users.
+
+    The names stay as they were sent, because the digest that people decide on covers them.
+    """
 
     count: int = 1
     groups: tuple[str, ...] = ()
@@ -29,7 +35,15 @@ class Requirement(Value, frozen=True, kw_only=True):
 
     def admits(self, person: str, groups: frozenset[str]) -> bool:
         """Whether this person counts towards the requirement."""
-        return person in self.users or not groups.isdisjoint(self.groups)
+        return self.names_user(person) or bool(self.named_groups(groups))
+
+    def names_user(self, person: str) -> bool:
+        """Whether it names this person."""
+        return normal(person) in map(normal, self.users)
+
+    def named_groups(self, groups: Iterable[str]) -> frozenset[str]:
+        """Return those of the groups that it names, in their normal form."""
+        return normal_set(groups).intersection(map(normal, self.groups))
 
 
 class Policy(Value, frozen=True, kw_only=True):
@@ -44,6 +58,19 @@ class Policy(Value, frozen=True, kw_only=True):
     allow_initiator: bool = False
     on_expiry: ExpiryAction = ExpiryAction.REJECT
     escalate_to: tuple[str, ...] = ()
+
+
+def same_policy(one: Policy, other: Policy) -> bool:
+    """Whether two policies are the same, however their names are written."""
+    return _with_normal_names(one) == _with_normal_names(other)
+
+
+def _with_normal_names(policy: Policy) -> Policy:
+    requirements = tuple(
+        replace(r, groups=tuple(map(normal, r.groups)), users=tuple(map(normal, r.users)))
+        for r in policy.requirements
+    )
+    return replace(policy, requirements=requirements)
 
 
 def check_policy(policy: Policy) -> Problem:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from domain.approvals.policy import Policy, Requirement
-from domain.approvals.state import Approval, Decision, Verdict
+from domain.approvals.state import Approval, Decision, Verdict, by_different_people
 
 
 def outstanding(approval: Approval) -> tuple[Requirement, ...]:
@@ -24,7 +24,8 @@ def missing(policy: Policy, decisions: Iterable[Decision]) -> tuple[Requirement,
 
     The groups recorded in each decision count, not those that the person has now.
     """
-    people = [(d.by.id, frozenset(d.groups)) for d in decisions if d.verdict is Verdict.GRANTED]
+    granted = by_different_people(d for d in decisions if d.verdict is Verdict.GRANTED)
+    people = [(d.by.id, frozenset(d.groups)) for d in granted]
     left = _unfilled(policy.requirements, people)
     return tuple(
         msgspec.structs.replace(requirement, count=count)

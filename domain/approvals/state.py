@@ -1,11 +1,13 @@
 """The state of an approval: the part of the execution's state that its decisions change."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from domain.approvals.policy import Policy
 from domain.identifiers import ApprovalId
+from domain.names import folded, may_be_same_person, same_name
 from domain.values import Actor, Snapshotted
 
 
@@ -100,4 +102,16 @@ class Approval(Snapshotted, frozen=True, kw_only=True):
 
     def decision_of(self, person: str) -> Decision | None:
         """Return this person's decision, or None."""
-        return next((d for d in self.decisions if d.by.id == person), None)
+        return next((d for d in self.decisions if same_name(d.by.id, person)), None)
+
+    def decision_that_bars(self, person: str) -> Decision | None:
+        """Return a decision that may be this person's, so that they may not decide again."""
+        return next((d for d in self.decisions if may_be_same_person(d.by.id, person)), None)
+
+
+def by_different_people(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return the first decision of each person. Names that may be one person's count once."""
+    first: dict[str, Decision] = {}
+    for decision in decisions:
+        first.setdefault(folded(decision.by.id), decision)
+    return list(first.values())

@@ -15,6 +15,7 @@ from domain import validation
 from domain.approvals.policy import Policy, check_policy
 from domain.approvals.state import Verdict
 from domain.identifiers import parse_uuid
+from domain.names import normal
 from domain.serialization.canonical_json import canonical, digest
 from domain.validation import Problem, first, optional
 from domain.values import ExecutionState, Label, Parent, Principal
@@ -64,6 +65,11 @@ class StartExecution(Command, frozen=True, kw_only=True):
     key: str | None = None
     given_id: str | None = None
     parent: Parent | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.on_behalf_of is not None:
+            msgspec.structs.force_setattr(self, "on_behalf_of", normal(self.on_behalf_of))
 
     def check(self) -> Problem:
         if self.given_id is not None and parse_uuid(self.given_id) != self.execution_id:

@@ -28,6 +28,7 @@ from domain.execution.events import (
 )
 from domain.execution.state import Changes, Execution
 from domain.execution.transitions import check_transition, target
+from domain.names import same_name
 from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 from domain.serialization.canonical_json import same
 from domain.values import ExecutionState
@@ -52,16 +53,12 @@ def start(state: Execution | None, command: StartExecution) -> Events:
             ),
         )
     unchanged = (
-        (state.workflow, state.workflow_version, state.queue, state.key, state.on_behalf_of)
-        == (
-            command.workflow,
-            command.workflow_version,
-            command.queue,
-            command.key,
-            command.on_behalf_of,
-        )
+        (state.workflow, state.workflow_version, state.queue, state.key)
+        == (command.workflow, command.workflow_version, command.queue, command.key)
+        and same_name(state.on_behalf_of, command.on_behalf_of)
         and (command.execution_id == state.id or command.given_id is None)
-        and (state.initiator.id, state.parent) == (command.by.id, command.parent)
+        and same_name(state.initiator.id, command.by.id)
+        and state.parent == command.parent
         and set(state.labels) == set(command.labels)
         and same(state.input, command.input)
     )

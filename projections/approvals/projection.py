@@ -44,5 +44,5 @@ def _body(execution: Execution, approval: Approval) -> bytes:
 
 
 APPROVALS = ReadModel(
-    "approvals", version=2, tables=("approvals", "approval_terms"), render=_render
+    "approvals", version=4, tables=("approvals", "approval_terms"), render=_render
 )

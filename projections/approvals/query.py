@@ -18,10 +18,10 @@ from projections.approvals.projection import APPROVALS
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.full_text import approval_text, query_text
 from projections.querying.hashed_terms import (
+    barred_term,
     decided_term,
     eligible_terms,
     group_terms,
-    person_term,
 )
 from projections.querying.keyset_pages import (
     Cursor,
@@ -145,7 +145,6 @@ class ApprovalQuery:
 def _matches(
     principal: Principal, wanted: ApprovalFilter, execution: Execution, approval: Approval
 ) -> bool:
-    named = {group for r in approval.policy.requirements for group in r.groups}
     return (
         sees_approval(principal, execution, approval)
         and (wanted.statuses is None or approval.status in wanted.statuses)
@@ -153,7 +152,7 @@ def _matches(
             wanted.decidable_by_viewer is None
             or wanted.decidable_by_viewer is _decidable(principal, execution, approval)
         )
-        and (wanted.groups is None or not named.isdisjoint(wanted.groups))
+        and (wanted.groups is None or _names_any(approval, wanted.groups))
         and (wanted.workflows is None or execution.workflow in wanted.workflows)
         and (wanted.execution_id is None or execution.id == wanted.execution_id)
         and (
@@ -163,10 +162,14 @@ def _matches(
     )
 
 
+def _names_any(approval: Approval, groups: tuple[str, ...]) -> bool:
+    return any(r.named_groups(groups) for r in approval.policy.requirements)
+
+
 def _decidable(principal: Principal, execution: Execution, approval: Approval) -> bool:
     return (
         approval.pending
-        and approval.decision_of(principal.id) is None
+        and approval.decision_that_bars(principal.id) is None
         and next(objections(principal, execution, approval), None) is None
     )
 
@@ -225,7 +228,7 @@ def _decidable_by(conditions: WhereClause, principal: Principal, *, wanted: bool
     conditions.add(
         _DECIDABLE if wanted else f"NOT ({_DECIDABLE})",
         eligible=eligible_terms(principal),
-        viewer=person_term(principal.id),
+        viewer=barred_term(principal.id),
     )
 
 

@@ -36,8 +36,12 @@ def execution_text(execution: Execution) -> str:
 
 
 def approval_text(execution: Execution, approval: Approval) -> str:
-    """Return the document of an approval: workflow and labels, its title and its payload."""
-    return _document(_about(execution), _title(approval), _payload(approval))
+    """Return the document of an approval: workflow, title and payload.
+
+    Without the labels of the execution: approvers may not see them, but could otherwise find each
+    word of them by a search.
+    """
+    return _document([execution.workflow], _title(approval), _payload(approval))
 
 
 def query_text(text: str) -> str:

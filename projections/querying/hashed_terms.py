@@ -1,7 +1,8 @@
 """Terms: hashes of names, to find rows by exact names of any length.
 
 An index entry of PostgreSQL can have some 2,700 bytes, and a label may be longer. A hash is always
-short, and works for names with any character.
+short, and works for names with any character. Names of people and groups are hashed in their normal
+form, and names of those who are barred without their case, as :mod:`domain.names` compares them.
 """
 
 import json
@@ -15,9 +16,10 @@ import msgspec
 
 from domain.approvals.state import Approval
 from domain.execution.state import Execution
+from domain.names import folded, normal
 from domain.values import Label, Principal
 
-Kind = Literal["person", "label", "group", "user", "decided"]
+Kind = Literal["person", "label", "group", "user", "decided", "barred"]
 
 
 @lru_cache(maxsize=10_000)
@@ -33,7 +35,12 @@ def term(kind: Kind, *names: str) -> UUID:
 
 def person_term(person: str) -> UUID:
     """Return the term of a person. The column that has it says in which role."""
-    return term("person", person)
+    return term("person", normal(person))
+
+
+def barred_term(person: str) -> UUID:
+    """Return the term of approvals that the person may not decide."""
+    return term("barred", folded(person))
 
 
 def label_terms(labels: Iterable[Label]) -> list[UUID]:
@@ -43,25 +50,29 @@ def label_terms(labels: Iterable[Label]) -> list[UUID]:
 
 def group_terms(groups: Iterable[str]) -> list[UUID]:
     """Return the terms of approvals whose policy names one of the groups."""
-    return [term("group", group) for group in groups]
+    return [term("group", group) for group in dict.fromkeys(map(normal, groups))]
 
 
 def eligible_terms(principal: Principal) -> list[UUID]:
     """Return the terms of approvals whose policy names the principal or one of its groups."""
-    return [*group_terms(sorted(principal.groups)), term("user", principal.id)]
+    return [*group_terms(sorted(principal.groups)), _user_term(principal.id)]
 
 
 def decided_term(person: str) -> UUID:
     """Return the term of approvals that the person has decided."""
-    return term("decided", person)
+    return term("decided", normal(person))
+
+
+def _user_term(person: str) -> UUID:
+    return term("user", normal(person))
 
 
 def audience(approval: Approval) -> list[UUID]:
     """Return the terms of everyone who may see the approval as an approver."""
     requirements = approval.policy.requirements
     return [
-        *group_terms(dict.fromkeys(name for r in requirements for name in r.groups)),
-        *(term("user", name) for name in dict.fromkeys(n for r in requirements for n in r.users)),
+        *group_terms(name for r in requirements for name in r.groups),
+        *dict.fromkeys(_user_term(name) for r in requirements for name in r.users),
         *(decided_term(decision.by.id) for decision in approval.decisions),
     ]
 
@@ -73,7 +84,7 @@ def barred(execution: Execution, approval: Approval) -> list[UUID]:
         people += [execution.initiator.id, approval.requested_by.id]
         if execution.on_behalf_of is not None:
             people.append(execution.on_behalf_of)
-    return [person_term(person) for person in dict.fromkeys(people)]
+    return list(dict.fromkeys(map(barred_term, people)))
 
 
 def array(terms: Iterable[UUID]) -> str:

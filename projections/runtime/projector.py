@@ -104,7 +104,7 @@ class Projector:
                     back_off = 0.1
                     self._serve(connection)
             except _LOST as error:
-                _log.warning("projector_unreachable", error=str(error), retry_in=back_off)
+                _log.debug("projector_unreachable", error=str(error), retry_in=back_off)
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("projector_failed", retry_in=back_off)
             self._closing.wait(back_off)

@@ -42,9 +42,9 @@ class WholeServer:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, mode: str = "development", *, fast: bool = True
+        cls, url: str, mode: str = "development", *, fast: bool = True, **options: Any
     ) -> AsyncIterator["WholeServer"]:
-        settings = Settings.read(database_url=url, mode=mode, fast_path=fast)
+        settings = Settings.read(database_url=url, mode=mode, fast_path=fast, **options)
         people: dict[str, Principal] = TOKENS if mode == "development" else {}
         async with serve(settings, url, people) as built:
             transport = httpx.ASGITransport(built.app)
@@ -72,11 +72,15 @@ class WholeServer:
 
     @asynccontextmanager
     async def socket(
-        self, token: str | None = "olivia", *, protocol: str = "graphql-transport-ws"
+        self,
+        token: str | None = "olivia",
+        *,
+        protocol: str = "graphql-transport-ws",
+        **headers: str,
     ) -> AsyncIterator["Socket"]:
         """Open a WebSocket. With a token, also wait until the server has accepted the token."""
         socket = Socket()
-        serving = asyncio.create_task(self._serve(socket, protocol))
+        serving = asyncio.create_task(self._serve(socket, protocol, headers))
         try:
             assert (await socket.next_asgi_message())["type"] == "websocket.accept"
             if token is not None:
@@ -88,11 +92,11 @@ class WholeServer:
             async with asyncio.timeout(10):
                 await serving
 
-    async def _serve(self, socket: "Socket", protocol: str) -> None:
+    async def _serve(self, socket: "Socket", protocol: str, headers: dict[str, str]) -> None:
         scope = {
             "type": "websocket",
             "path": "/graphql",
-            "headers": [],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "query_string": b"",
             "subprotocols": [protocol],
         }

@@ -13,13 +13,25 @@ from domain.execution import commands
     "and the parent gets a ChildEnded event when it has ended."
 )
 class ChildInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    key: str
-    workflow: str
-    workflow_version: str | None = None
-    queue: str | None = "default"
-    input: JSON | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the parent.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    key: str = strawberry.field(
+        description="The key of the child, unique in the parent. A repeat with the same key "
+        "starts nothing new."
+    )
+    workflow: str = strawberry.field(description="The name of the workflow that the child runs.")
+    workflow_version: str | None = strawberry.field(
+        default=None, description="The version of the workflow; null if it is to have none."
+    )
+    queue: str | None = strawberry.field(
+        default="default", description="The queue whose workers run the child. Null means default."
+    )
+    input: JSON | None = strawberry.field(
+        default=None, description="The input of the workflow, at most 256 KiB of JSON."
+    )
 
     def command(self, by: values.Principal) -> commands.StartChild:
         """Make the command."""

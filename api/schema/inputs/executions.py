@@ -13,8 +13,10 @@ from domain.identifiers import parse_uuid
 
 @strawberry.input(description="A label, to put on an execution or to find executions by.")
 class LabelInput:
-    name: str
-    value: str
+    name: str = strawberry.field(
+        description="The name of the label. An execution has one value for each name."
+    )
+    value: str = strawberry.field(description="The value of the label, at most 500 characters.")
 
     def value_of(self) -> values.Label:
         """Make the domain's value."""
@@ -26,11 +28,19 @@ class StartExecutionInput:
     id: strawberry.ID | None = strawberry.field(
         default=None, description="A UUID that the client chooses for the execution."
     )
-    workflow: str
-    workflow_version: str | None = None
-    queue: str | None = "default"
-    input: JSON | None = None
-    labels: list[LabelInput] | None = None
+    workflow: str = strawberry.field(description="The name of the workflow to run.")
+    workflow_version: str | None = strawberry.field(
+        default=None, description="The version of the workflow; null if it is to have none."
+    )
+    queue: str | None = strawberry.field(
+        default="default", description="The queue whose workers run it. Null means default."
+    )
+    input: JSON | None = strawberry.field(
+        default=None, description="The input of the workflow, at most 256 KiB of JSON."
+    )
+    labels: list[LabelInput] | None = strawberry.field(
+        default=None, description="Labels to find the execution by, at most 50."
+    )
     on_behalf_of: str | None = strawberry.field(
         default=None,
         description="The id of the person for whom it is started. A policy that bars the initiator "
@@ -62,13 +72,26 @@ class StartExecutionInput:
 
 @strawberry.input(description="The result of a step; with an error, one failed attempt.")
 class StepInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    key: str
-    name: str
-    attempt: int | None = 1
-    result: JSON | None = None
-    error: str | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    key: str = strawberry.field(
+        description="The key of the step, unique in the execution. A repeat with the same key "
+        "records nothing."
+    )
+    name: str = strawberry.field(description="The name of the step, for people.")
+    attempt: int | None = strawberry.field(
+        default=1, description="The number of the attempt, from 1. Null means 1."
+    )
+    result: JSON | None = strawberry.field(
+        default=None,
+        description="The result of the step, at most 256 KiB of JSON. Leave it out with an error.",
+    )
+    error: str | None = strawberry.field(
+        default=None, description="Why the attempt failed; null if the step succeeded."
+    )
 
     def command(self, by: values.Principal) -> commands.RecordStep:
         """Make the command."""
@@ -86,9 +109,14 @@ class StepInput:
 
 @strawberry.input(description="Completes an execution, with its result.")
 class CompletionInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    result: JSON | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    result: JSON | None = strawberry.field(
+        default=None, description="The result of the execution, at most 256 KiB of JSON."
+    )
 
     def command(self, by: values.Principal) -> commands.CompleteExecution:
         """Make the command."""
@@ -102,9 +130,12 @@ class CompletionInput:
 
 @strawberry.input(description="Fails an execution, with its error.")
 class FailureInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    error: str
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    error: str = strawberry.field(description="Why the execution failed.")
 
     def command(self, by: values.Principal) -> commands.FailExecution:
         """Make the command."""
@@ -118,8 +149,8 @@ class FailureInput:
 
 @strawberry.input(description="Cancels an execution, with a reason.")
 class CancellationInput:
-    execution_id: strawberry.ID
-    reason: str
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    reason: str = strawberry.field(description="Why the execution is cancelled.")
 
     def command(self, by: values.Principal) -> commands.CancelExecution:
         """Make the command."""
@@ -130,7 +161,7 @@ class CancellationInput:
 
 @strawberry.input(description="Runs a failed execution again.")
 class RetryInput:
-    execution_id: strawberry.ID
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
     expected_version: int = strawberry.field(
         description="The version at which the caller saw that it had failed."
     )

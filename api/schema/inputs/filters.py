@@ -10,6 +10,7 @@ from api.schema.enums import ApprovalStatus, ExecutionState
 from api.schema.ids import execution_id_of
 from api.schema.inputs.executions import LabelInput
 from application.event_store.reader import EventQuery
+from domain.names import normal
 from projections.approvals.query import ApprovalFilter
 from projections.executions.query import ExecutionFilter
 from projections.querying.where_clause import storable
@@ -28,14 +29,28 @@ def as_tuple(values: Iterable[T] | None) -> tuple[T, ...] | None:
     "labels each one.",
 )
 class ExecutionFilterInput:
-    state: list[ExecutionState] | None = None
-    parked: bool | None = None
-    workflow: list[str] | None = None
-    queue: list[str] | None = None
-    initiator: list[strawberry.ID] | None = None
-    labels: list[LabelInput] | None = None
-    started_after: datetime | None = None
-    started_before: datetime | None = None
+    state: list[ExecutionState] | None = strawberry.field(
+        default=None, description="States that it may be in."
+    )
+    parked: bool | None = strawberry.field(default=None, description="Whether it is parked.")
+    workflow: list[str] | None = strawberry.field(
+        default=None, description="Names of workflows, one of which it runs."
+    )
+    queue: list[str] | None = strawberry.field(
+        default=None, description="Names of queues, one of which it is on."
+    )
+    initiator: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="Ids of the people or programs that started it."
+    )
+    labels: list[LabelInput] | None = strawberry.field(
+        default=None, description="Labels that it must all have."
+    )
+    started_after: datetime | None = strawberry.field(
+        default=None, description="It started after this moment."
+    )
+    started_before: datetime | None = strawberry.field(
+        default=None, description="It started before this moment."
+    )
     text: str | None = strawberry.field(
         default=None, description="Words to find in the workflow, labels, titles and payloads."
     )
@@ -61,14 +76,28 @@ class ExecutionFilterInput:
     description="Which approvals to return. All conditions must hold: of a list any value.",
 )
 class ApprovalFilterInput:
-    status: list[ApprovalStatus] | None = None
-    decidable_by_viewer: bool | None = None
-    group: list[str] | None = None
-    workflow: list[str] | None = None
-    execution_id: strawberry.ID | None = None
-    deadline_before: datetime | None = None
+    status: list[ApprovalStatus] | None = strawberry.field(
+        default=None, description="Statuses that it may have."
+    )
+    decidable_by_viewer: bool | None = strawberry.field(
+        default=None,
+        description="Whether the viewer may decide it now; false: only those that the viewer "
+        "may not decide.",
+    )
+    group: list[str] | None = strawberry.field(
+        default=None, description="Groups, one of which the policy must name."
+    )
+    workflow: list[str] | None = strawberry.field(
+        default=None, description="Names of workflows, one of which it runs."
+    )
+    execution_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The id of its execution."
+    )
+    deadline_before: datetime | None = strawberry.field(
+        default=None, description="Its deadline is before this moment."
+    )
     text: str | None = strawberry.field(
-        default=None, description="Words to find in the workflow, labels, title and payload."
+        default=None, description="Words to find in the workflow, title and payload."
     )
 
     def value_of(self) -> ApprovalFilter:
@@ -90,11 +119,21 @@ class ApprovalFilterInput:
     description="Which events to return. All conditions must hold: of a list any value.",
 )
 class EventFilterInput:
-    execution_id: strawberry.ID | None = None
-    types: list[str] | None = None
-    actor: list[strawberry.ID] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    execution_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The id of the execution."
+    )
+    types: list[str] | None = strawberry.field(
+        default=None, description="Types of events, such as ApprovalGranted."
+    )
+    actor: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="Ids of the people or programs that caused it."
+    )
+    since: datetime | None = strawberry.field(
+        default=None, description="It was recorded at this moment or later."
+    )
+    until: datetime | None = strawberry.field(
+        default=None, description="It was recorded at this moment or earlier."
+    )
 
     def value_of(self, queues: frozenset[str] | None) -> EventQuery:
         """Make the query of the log, for a viewer of these queues (None: all)."""
@@ -102,7 +141,10 @@ class EventFilterInput:
         return EventQuery(
             execution_id=execution_id,
             types=None if self.types is None else frozenset(self.types),
-            actors=None if self.actor is None else frozenset(storable(self.actor)),
+            # Old events have names as they were sent.
+            actors=None
+            if self.actor is None
+            else frozenset(storable([*self.actor, *map(normal, self.actor)])),
             since=self.since,
             until=self.until,
             queues=queues,

@@ -9,8 +9,11 @@ from domain.execution import commands
 
 @strawberry.input(description="Says that the worker only waits for timers, signals or children.")
 class SuspensionInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
     seen: int = strawberry.field(
         description="The wokenVersion that the worker has handled. If the execution has a later "
         "one, this is refused with VERSION_CONFLICT."
@@ -28,9 +31,14 @@ class SuspensionInput:
 
 @strawberry.input(description="Keeps all workers off an execution, and says what is wrong with it.")
 class ParkingInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    reason: str
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    reason: str = strawberry.field(
+        description="Why no worker should continue it, for the person who unparks it."
+    )
 
     def command(self, by: values.Principal) -> commands.ParkExecution:
         """Make the command."""
@@ -44,7 +52,7 @@ class ParkingInput:
 
 @strawberry.input(description="Lets workers continue a parked execution.")
 class UnparkingInput:
-    execution_id: strawberry.ID
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
 
     def command(self, by: values.Principal) -> commands.UnparkExecution:
         """Make the command."""

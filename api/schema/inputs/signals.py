@@ -14,9 +14,11 @@ from domain.execution import commands
     description="Data for an execution. Its workflow can wait for signals by their name."
 )
 class SignalInput:
-    execution_id: strawberry.ID
-    name: str
-    payload: JSON | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    name: str = strawberry.field(description="The name that the workflow waits for.")
+    payload: JSON | None = strawberry.field(
+        default=None, description="The data of the signal, at most 256 KiB of JSON."
+    )
     key: str | None = strawberry.field(
         default=None,
         description="Signals with the same key are one signal. Without a key, each call sends "

@@ -14,11 +14,20 @@ from domain.execution import commands
     "the timer is recorded, and until, a moment in the database's time."
 )
 class TimerInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    key: str
-    delay: timedelta | None = None
-    until: datetime | None = None
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    key: str = strawberry.field(
+        description="The key of the timer, unique in the execution. A repeat with the same key "
+        "sets nothing new."
+    )
+    delay: timedelta | None = strawberry.field(
+        default=None,
+        description="How long after it was recorded the timer fires, at most 36,500 days.",
+    )
+    until: datetime | None = strawberry.field(default=None, description="When the timer fires.")
 
     def command(self, by: values.Principal) -> commands.SetTimer:
         """Make the command."""
@@ -34,9 +43,12 @@ class TimerInput:
 
 @strawberry.input(description="Cancels a timer. After it has fired, this changes nothing.")
 class TimerCancellationInput:
-    execution_id: strawberry.ID
-    fence: int | None = None
-    key: str
+    execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
+    fence: int | None = strawberry.field(
+        default=None,
+        description="The fence of the worker's claim; null if the execution was never claimed.",
+    )
+    key: str = strawberry.field(description="The key of the timer.")
 
     def command(self, by: values.Principal) -> commands.CancelTimer:
         """Make the command."""

@@ -31,6 +31,12 @@ class Forbidden(RequestError):
     code = "FORBIDDEN"
 
 
+class NoSuchObject(RequestError):
+    """A subscription to something that is not there, or not the caller's to see."""
+
+    code = "NOT_FOUND"
+
+
 class BadRequest(RequestError):
     """Malformed, or not valid against the schema."""
 
@@ -78,6 +84,7 @@ REQUEST_ERRORS: dict[str, type[RequestError]] = {
     for error in (
         Unauthenticated,
         Forbidden,
+        NoSuchObject,
         BadRequest,
         LimitExceeded,
         PositionUnknown,

@@ -87,10 +87,10 @@ async def test_an_execution_that_may_not_be_seen_has_no_events(client: GraphQLCl
     execution = await client.process.start()
     for by in (ANN, NOBODY, OTHER_ENGINE):
         async with client.follow(OF_ONE, by, id=str(execution.id), after=0) as stream:
-            with pytest.raises(StopAsyncIteration):
+            with pytest.raises(GraphQLError, match="no execution"):
                 await following(stream)
     async with client.follow(OF_ONE, id="nonsense") as stream:
-        with pytest.raises(StopAsyncIteration):
+        with pytest.raises(GraphQLError, match="no execution"):
             await following(stream)
 
 
@@ -142,7 +142,8 @@ async def test_approvals_are_reported_when_requested_and_when_decided(
         assert (shown["cursor"], shown["removedId"]) == ("2", None)
         await client.process.do(grant(asked))
         gone = await following(stream)
-        assert gone == {"cursor": "3", "removedId": str(asked.id), "approval": None}
+        assert (gone["cursor"], gone["removedId"]) == ("3", str(asked.id))
+        assert gone["approval"]["status"] == "GRANTED"
     async with client.follow(APPROVALS, OLIVIA, after="2") as stream:
         assert (await following(stream))["approval"]["status"] == "GRANTED"
 

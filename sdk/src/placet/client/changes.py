@@ -13,7 +13,7 @@ from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations.subscriptions import MOVES
 from placet.client.transport.reconnecting import StreamCutError, pause_seconds
 from placet.client.transport.retry import retried
-from placet.errors import Forbidden, LimitExceeded, NotFound
+from placet.errors import Forbidden, LimitExceeded, NoSuchObject, NotFound
 from placet.models.responses import Execution, Move
 from placet.models.rules import MAX_WAIT
 
@@ -113,7 +113,7 @@ class Changes:
             async with aclosing(moves):
                 async for move in moves:
                     yield move
-        except Forbidden as error:
+        except (Forbidden, NoSuchObject) as error:
             raise no_such_execution(execution_id) from error
         raise no_such_execution(execution_id)
 

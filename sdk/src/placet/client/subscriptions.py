@@ -22,7 +22,7 @@ class Subscriptions:
     ) -> AsyncGenerator[RecordedEvent, None]:
         """Yield the events of an execution in order of version; by default only new ones.
 
-        Ends if there is no such execution that the caller may see.
+        Raises NoSuchObject if there is no such execution that the caller may see.
         """
         if after_version is None:
             # A version, because a stream from "now" would lose events while it reconnects.

@@ -40,6 +40,6 @@ def failure(key: str, text: str) -> PlacetError:
     if refused is None:
         return StepFailed(key, text)
     code, message = refused["code"], refused["message"]
-    if code in REQUEST_ERRORS:
+    if code in REQUEST_ERRORS and code not in REFUSALS:
         return REQUEST_ERRORS[code](message)
     return REFUSALS.get(code, Refused)(code, message)
