@@ -1,11 +1,43 @@
-"""Runs PostgreSQL as an ordinary user if this process runs as root, which PostgreSQL refuses."""
+"""Runs PostgreSQL as an ordinary user if this process runs as root, which PostgreSQL refuses.
+
+That user may be one that other programs have too, such as ``nobody``. So nothing is given to it but
+the directory of the cluster, and that in a way that needs no right to the directories above: the
+server gets the directory as an open file, and its name is that of the file.
+"""
 
 import os
 import pwd
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from api.embedded_postgres.errors import PostgresError
+
+# The capability to read past permissions: its name for setpriv, and its bit in /proc.
+_READ_ALL = ("dac_read_search", 2)
+
+
+class Reach(NamedTuple):
+    """How PostgreSQL reaches a directory: by this path, with these files open."""
+
+    path: str
+    files: tuple[int, ...] = ()
+
+
+@contextmanager
+def reach(directory: Path) -> Iterator[Reach]:
+    """Open a directory for a command of :func:`as_unprivileged`."""
+    if os.geteuid() != 0:
+        yield Reach(str(directory))
+        return
+    file = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield Reach(f"/proc/self/fd/{file}", (file,))
+    finally:
+        os.close(file)
 
 
 def give_away(directory: Path) -> None:
@@ -27,11 +59,11 @@ def _account() -> pwd.struct_passwd:
     )
 
 
-def as_unprivileged(directory: Path) -> list[str]:
+def as_unprivileged(directory: Path, binaries: Path) -> list[str]:
     """Return the prefix of a command that runs it as the owner of a directory; empty without root.
 
-    That user may have no access to the directories above, or to those with the binaries, as below
-    /root. So the command gets the capability to read past permissions.
+    If that user can't read the binaries, such as those below /root, the command gets the capability
+    to read past permissions, and no other one.
     """
     if os.geteuid() != 0:
         return []
@@ -46,23 +78,34 @@ def as_unprivileged(directory: Path) -> list[str]:
             "root needs the program setpriv to start PostgreSQL; install the package util-linux, "
             "or run this as an ordinary user"
         )
-    rights = _reading_rights()
-    return [
-        "setpriv",
-        f"--reuid={owner.st_uid}",
-        f"--regid={owner.st_gid}",
-        "--clear-groups",
-        *(f"--{kind}-caps=-all,+{rights}" for kind in ("inh", "ambient") if rights),
-        "--",
-    ]
+    prefix = ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
+    if _runs([*_with_rights(prefix, "-all"), str(binaries / "postgres"), "--version"]):
+        return _with_rights(prefix, "-all")
+    name, bit = _READ_ALL
+    if not _may_pass_on(bit):
+        raise PostgresError(
+            f"the user with the id {owner.st_uid}, as whom PostgreSQL runs, can't read {binaries}; "
+            "install Placet where every user can read it, such as below /opt, or run this as an "
+            "ordinary user"
+        )
+    return _with_rights(prefix, f"-all,+{name}")
 
 
-def _reading_rights() -> str | None:
-    """Return the smallest capability to read past permissions that this process can pass on."""
+def _with_rights(prefix: list[str], rights: str) -> list[str]:
+    kinds = ("inh", "ambient") if rights != "-all" else ("inh",)
+    limits = [f"--{kind}-caps={rights}" for kind in kinds]
+    return [*prefix, *limits, f"--bounding-set={rights}", "--no-new-privs", "--"]
+
+
+def _runs(command: list[str]) -> bool:
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def _may_pass_on(bit: int) -> bool:
+    """Whether this process can pass a capability on."""
     status = Path("/proc/self/status").read_text()
     bounding = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
-    held = int(bounding.split()[1], 16)
-    for name, bit in (("dac_read_search", 2), ("dac_override", 1)):
-        if held >> bit & 1:
-            return name
-    return None
+    return bool(int(bounding.split()[1], 16) >> bit & 1)
