@@ -16,9 +16,6 @@ from typing import NamedTuple
 
 from api.embedded_postgres.errors import PostgresError
 
-# The capability to read past permissions: its name for setpriv, and its bit in /proc.
-_READ_ALL = ("dac_read_search", 2)
-
 
 class Reach(NamedTuple):
     """How PostgreSQL reaches a directory: by this path, with these files open."""
@@ -62,8 +59,9 @@ def _account() -> pwd.struct_passwd:
 def as_unprivileged(directory: Path, binaries: Path) -> list[str]:
     """Return the prefix of a command that runs it as the owner of a directory; empty without root.
 
-    If that user can't read the binaries, such as those below /root, the command gets the capability
-    to read past permissions, and no other one.
+    The command has no capability and can gain none. Raises PostgresError if that user can't run the
+    binaries, such as those below /root. A capability to read past permissions would not help:
+    initdb looks for the others with access(), which does not count it.
     """
     if os.geteuid() != 0:
         return []
@@ -78,34 +76,30 @@ def as_unprivileged(directory: Path, binaries: Path) -> list[str]:
             "root needs the program setpriv to start PostgreSQL; install the package util-linux, "
             "or run this as an ordinary user"
         )
-    prefix = ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
-    if _runs([*_with_rights(prefix, "-all"), str(binaries / "postgres"), "--version"]):
-        return _with_rights(prefix, "-all")
-    name, bit = _READ_ALL
-    if not _may_pass_on(bit):
-        raise PostgresError(
-            f"the user with the id {owner.st_uid}, as whom PostgreSQL runs, can't read {binaries}; "
-            "install Placet where every user can read it, such as below /opt, or run this as an "
-            "ordinary user"
-        )
-    return _with_rights(prefix, f"-all,+{name}")
+    prefix = [
+        "setpriv",
+        f"--reuid={owner.st_uid}",
+        f"--regid={owner.st_gid}",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+        "--no-new-privs",
+        "--",
+    ]
+    _try_out(prefix, owner.st_uid, binaries)
+    return prefix
 
 
-def _with_rights(prefix: list[str], rights: str) -> list[str]:
-    kinds = ("inh", "ambient") if rights != "-all" else ("inh",)
-    limits = [f"--{kind}-caps={rights}" for kind in kinds]
-    return [*prefix, *limits, f"--bounding-set={rights}", "--no-new-privs", "--"]
-
-
-def _runs(command: list[str]) -> bool:
+def _try_out(prefix: list[str], uid: int, binaries: Path) -> None:
+    """Raise PostgresError if the user can't run the binaries."""
+    # By a shell, because setpriv itself still has root's capabilities when it runs a program.
+    command = [*prefix, "sh", "-c", 'exec "$0" --version', str(binaries / "postgres")]
     done = subprocess.run(  # noqa: S603 - our own arguments
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    return done.returncode == 0
-
-
-def _may_pass_on(bit: int) -> bool:
-    """Whether this process can pass a capability on."""
-    status = Path("/proc/self/status").read_text()
-    bounding = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
-    return bool(int(bounding.split()[1], 16) >> bit & 1)
+    if done.returncode != 0:
+        raise PostgresError(
+            f"the user with the id {uid}, as whom root runs PostgreSQL, can't run it from "
+            f"{binaries}: {done.stderr.strip()}; install Placet where every user can read it, such "
+            "as below /opt, or run this as an ordinary user"
+        )
