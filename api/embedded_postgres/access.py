@@ -14,8 +14,9 @@ _PLACETS_OWN = {
     "postgres",
     "postgres.log",
     "postgres.new",
+    "server.log",
 }
-"""What Placet puts into a data directory, and a file system into its root."""
+"""What Placet and its demo put into a data directory, and a file system into its root."""
 
 
 def write_access_rules(cluster: Path, role: str) -> None:
