@@ -70,7 +70,7 @@ def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iter
     ``port`` 0 takes a free port. Without ``database_url`` the server has an embedded database in
     ``data``. Its log is in ``data/server.log``. Raises StackError if it does not become ready.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = data / "server.log"
     command = [sys.executable, "-m", "api.cli", "up", f"--port={port}", f"--data={data}"]
     with (

@@ -16,9 +16,9 @@ STOP_TIMEOUT = 30.0
 class Postmaster:
     """The content of postmaster.pid, in which PostgreSQL describes the server of a cluster."""
 
-    def __init__(self, pid: int, sockets: str, *, ready: bool) -> None:
+    def __init__(self, pid: int, sockets: Path, *, ready: bool) -> None:
         self.pid = pid
-        self.sockets = Path(sockets)
+        self.sockets = sockets
         self.ready = ready
 
     @classmethod
@@ -30,7 +30,8 @@ class Postmaster:
             return None
         if len(lines) < 8:  # noqa: PLR2004 - the eighth line is the status, written last
             return None
-        return cls(int(lines[0]), lines[4].split(",")[0], ready=lines[7].strip() == "ready")
+        sockets = directory / lines[4].split(",")[0]
+        return cls(int(lines[0]), sockets, ready=lines[7].strip() == "ready")
 
 
 def end_leftovers(directory: Path) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from api.embedded_postgres.access import write_access_rules
 from api.embedded_postgres.errors import PostgresError
 from api.embedded_postgres.leftovers import STOP_TIMEOUT, Postmaster, end_leftovers
-from api.embedded_postgres.unprivileged import as_unprivileged, give_away
+from api.embedded_postgres.unprivileged import as_unprivileged, give_away, reach
 
 USER = "placet"
 PORT = 5432
@@ -30,7 +31,7 @@ BUILTIN_LOCALE = 17
 class PostgresServer:
     """A server for the cluster in one directory. It creates the cluster if there is none.
 
-    The server listens on a Unix socket that only this user can reach, and on no network address.
+    The server listens on a Unix socket, accepts only this user there, and has no network address.
     PostgreSQL refuses to run as root, so root runs it as the owner of the cluster, which is
     ``postgres`` or ``nobody`` when it is created. Only one object at a time may use a directory: a
     server that is found there at the start is considered left over from a crash, and is stopped.
@@ -69,26 +70,31 @@ class PostgresServer:
         if not (self.directory / "PG_VERSION").exists():
             self._make_cluster()
         end_leftovers(self.directory)
+        write_access_rules(self.directory, USER)
         for name in (SOCKET, f"{SOCKET}.lock"):
             (self._socket_directory() / name).unlink(missing_ok=True)
         settings = {
             "listen_addresses": "",
             "port": str(PORT),
-            "unix_socket_directories": str(self._socket_directory()),
+            "unix_socket_directories": self._socket_setting(),
             "unix_socket_permissions": "0700",
             "log_checkpoints": "off",
             **self._options,
         }
-        command = [str(self.binaries / "postgres"), "-D", str(self.directory)]
-        for name, value in settings.items():
-            command += ["-c", f"{name}={value}"]
-        with self.log.open("ab") as log:
+        options = [text for item in settings.items() for text in ("-c", "=".join(item))]
+        with self.log.open("ab") as log, reach(self.directory) as reached:
             self._process = subprocess.Popen(  # noqa: S603 - our own arguments
-                [*as_unprivileged(self.directory), *command],
+                [
+                    *as_unprivileged(self.directory, self.binaries, "postgres"),
+                    "-D",
+                    reached.path,
+                    *options,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=_environment(),
+                pass_fds=reached.files,
                 # Ctrl-C in a terminal must only reach this process, which stops the server.
                 start_new_session=True,
             )
@@ -128,23 +134,24 @@ class PostgresServer:
         self.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft.mkdir(mode=0o700)
         give_away(draft)
-        made = subprocess.run(  # noqa: S603 - our own arguments
-            [
-                *as_unprivileged(draft),
-                str(self.binaries / "initdb"),
-                f"--pgdata={draft}",
-                f"--username={USER}",
-                "--auth=trust",
-                "--encoding=UTF8",
-                *self._locale(),
-                "--no-instructions",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            check=False,
-        )
+        with reach(draft) as reached:
+            made = subprocess.run(  # noqa: S603 - our own arguments
+                [
+                    *as_unprivileged(draft, self.binaries, "initdb"),
+                    f"--pgdata={reached.path}",
+                    f"--username={USER}",
+                    "--auth=peer",
+                    "--encoding=UTF8",
+                    *self._locale(),
+                    "--no-instructions",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=_environment(),
+                pass_fds=reached.files,
+                check=False,
+            )
         if made.returncode != 0:
             said = made.stderr.decode(errors="replace").strip()
             raise PostgresError(f"initdb could not create a cluster in {draft}: {said}")
@@ -181,6 +188,11 @@ class PostgresServer:
             f"PostgreSQL in {self.directory} did not start (exit status {process.returncode}). "
             f"The last lines of {self.log}:\n{tail}"
         )
+
+    def _socket_setting(self) -> str:
+        """Return the directory as PostgreSQL names it, which may not reach its own by a path."""
+        sockets = self._socket_directory()
+        return "." if sockets == self.directory else str(sockets)
 
     def _socket_directory(self) -> Path:
         if self._sockets is None:

@@ -17,6 +17,7 @@ from typing import TextIO
 
 import structlog
 
+from api.embedded_postgres.access import keep_others_out
 from api.embedded_postgres.errors import EmbeddedError, InUseError, PostgresError
 from api.embedded_postgres.leftovers import Postmaster
 from api.embedded_postgres.process import START_TIMEOUT, PostgresServer, socket_url
@@ -72,7 +73,11 @@ class EmbeddedPostgres:
         """
         self._lock = _lock(self._data)
         try:
+            keep_others_out(self._data)
             self._server.start()
+        except EmbeddedError:
+            self._lock.close()
+            raise
         except (PostgresError, OSError) as error:
             self._lock.close()
             raise EmbeddedError(

@@ -32,6 +32,20 @@ async def retried(
 
     ``pause``: the longest between two calls, in seconds. Raises what the last call raised.
     """
+    # The first call is made without tenacity, which takes as long as the rest of the client.
+    failures: list[Exception] = []
+    try:
+        return await fn(*args)
+    except Exception as error:
+        if not transient(error):
+            raise
+        failures.append(error)
+
+    async def attempt() -> T:
+        if failures:
+            raise failures.pop()
+        return await fn(*args)
+
     result: T = await AsyncRetrying(
         retry=retry_if_exception(transient),
         wait=wait_random_exponential(multiplier=0.05, max=pause),
@@ -39,7 +53,7 @@ async def retried(
         # With a limit the caller gets the error at the end. Without one, log it meanwhile.
         before_sleep=_tell if seconds is None else None,
         reraise=True,
-    )(fn, *args)
+    )(attempt)
     return result
 
 
