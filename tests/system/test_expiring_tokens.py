@@ -88,7 +88,7 @@ async def test_its_engine_ends_and_says_why_and_one_with_a_fresh_token_goes_on(
     with pytest.raises(errors.Unauthenticated, match="has expired"):
         async with asyncio.timeout(SECONDS):
             await serving
-    assert "their leases will run out on their own, 1 s at most" in caplog.text
+    assert "the service takes them when their leases end, at most 1 s" in caplog.text
     goes_on.set()
     async with other:
         ended = [await people.ended(each) for each in (waiting, working)]
