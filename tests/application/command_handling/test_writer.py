@@ -11,7 +11,7 @@ import pytest
 
 from application.command_handling.outcomes import Accepted, Outcome
 from application.event_store.chained_events import FoldedEvent
-from application.event_store.verification import Verification
+from application.event_store.verification.log_audit import Verification
 from domain.execution.commands import CancelExecution, FailExecution, RetryExecution, StartExecution
 from domain.execution.events import Resumed
 from domain.refusals import DamagedEventError, RefusalCode
