@@ -5,14 +5,12 @@ from uuid import UUID
 
 import psycopg
 
-from application.event_store.verification.log_audit import Verification
 from domain.execution.events import Recorded
 from domain.execution.evolve import fold
 from domain.execution.state import Execution
 from domain.serialization.event_codec import decode
 from domain.serialization.state_codec import decode_state, encode_state, header_of
-from projections.registry import MODELS
-from projections.runtime.audit import ReadModelAudit
+from tests.support.audit import findings
 
 
 def folded(url: str) -> dict[UUID, Execution]:
@@ -46,8 +44,7 @@ def commands_recorded(url: str) -> dict[UUID, set[tuple[UUID, int]]]:
 
 def assert_sound(url: str) -> None:
     """The audit finds nothing, and the read models, which have caught up, equal the fold."""
-    audits = [ReadModelAudit(model) for model in MODELS.values()]
-    assert [str(finding) for finding in Verification(url, audits).findings()] == []
+    assert findings(url) == []
     states = folded(url)
     with psycopg.connect(url) as connection:
         [(behind,)] = connection.execute(

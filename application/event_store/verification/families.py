@@ -46,6 +46,7 @@ _FIRST_AND_LAST = """
          ORDER BY originator_version DESC LIMIT 1)
     ) AS e ORDER BY e.originator_id, e.originator_version
 """
+_GONE = "it was removed, or the server could not start it, which its own log then says"
 _LINK = "the link between the two was changed"
 # The outcomes that are final, and the last event of a child that ended so.
 _LAST: dict[ExecutionState, type[Event]] = {
@@ -167,7 +168,7 @@ class FamiliesAudit(Audit):
         if started.child_id not in ends:
             # The server may not have come to it yet, or may have found its parent ended.
             if ended is not None or born.start.event.position <= self._follower:
-                yield born.start.finding(KIND, f"{what} has no events", "the child was removed")
+                yield born.start.finding(KIND, f"{what} has no events", _GONE)
             return
         child = ends[started.child_id]
         if child is None:

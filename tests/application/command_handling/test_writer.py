@@ -218,6 +218,7 @@ async def test_of_two_claims_at_once_one_wins(log_url: str) -> None:
             assert sorted(isinstance(o, Accepted) for [o] in results) == [False, True]
 
 
+@pytest.mark.unsound
 async def test_a_damaged_execution_fails_alone(process: ServerProcess) -> None:
     damaged, sound = await process.start(), await process.start()
     process.damage(damaged.id)
