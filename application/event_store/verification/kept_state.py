@@ -66,7 +66,7 @@ class KeptState(Audit):
         self._mine: _Line | None = None
         self._id: UUID | None = None
         self._strays: list[Finding] = []
-        self._positions = hashlib.sha256()
+        self._positions = _positions()
         self._lines = hashlib.sha256()
         self._executions = self._events = self._compared = 0
         self._position = 0
@@ -173,7 +173,7 @@ class KeptState(Audit):
     def _begin(self, id_: UUID) -> None:
         """Find the execution in the file. Those before it are no longer in the log."""
         self._id = id_
-        self._positions = hashlib.sha256()
+        self._positions = _positions()
         self._strays += self._removed(id_)
         self._mine = None
         if self._next is not None and self._next.id == id_:
@@ -188,6 +188,11 @@ class KeptState(Audit):
             found.append(Finding(KIND, self._next.id, 0, 0, message, meaning))
             self._next = next(self._old, None)
         return found
+
+
+def _positions() -> "hashlib.blake2b":
+    """Return a new hash of positions. It is short, because there is one for each execution."""
+    return hashlib.blake2b(digest_size=16)
 
 
 def _checked_end(path: Path) -> _End:

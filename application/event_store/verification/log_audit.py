@@ -50,6 +50,10 @@ class Verification:
             self._positions,
         ]
 
+        # Most audits are not interested in both, and there are many events.
+        self._of_events = [a.event for a in self._audits if type(a).event is not Audit.event]
+        self._at_end = [a.ended for a in self._audits if type(a).ended is not Audit.ended]
+
     @property
     def position(self) -> int:
         """The position of the last event in the snapshot."""
@@ -90,7 +94,6 @@ class Verification:
             yield from audit.notes()
 
     def _read_log(self, database: Database) -> Iterator[Finding]:
-        followers = [a.event for a in self._audits if type(a).event is not Audit.event]
         chain: EventChain | None = None
         execution_id: UUID | None = None
         for row in database.stream("log", _ALL, chunk=_CHUNK):
@@ -105,11 +108,11 @@ class Verification:
             if chain.found:
                 yield from chain.found
             if step is not None:
-                for follow in followers:
+                for follow in self._of_events:
                     yield from follow(step)
         if chain is not None:
             yield from self._ended(chain.stream)
 
     def _ended(self, stream: Stream) -> Iterator[Finding]:
-        for audit in self._audits:
-            yield from audit.ended(stream)
+        for ended in self._at_end:
+            yield from ended(stream)

@@ -147,6 +147,13 @@ EVENTS = (
         "permit",
     ),
     sql(
+        "the topic of the last event is that of a type with the same fields",
+        set_event("parked", 3, "topic = 'execution.cancelled.v1'"),
+        "execution_holds",
+        "the execution is CANCELLED",
+        "parked",
+    ),
+    sql(
         "an event is deleted",
         f"{REMOVE}%(permit)s AND originator_version = 4",
         "event",
@@ -638,6 +645,12 @@ READ_MODELS = (
         "UPDATE executions SET body = (SELECT body FROM executions WHERE id = %(new)s)"
         " WHERE id = %(permit)s",
         EXECUTIONS, "body differs", "permit"),
+    sql("a time in the list is infinite",
+        "UPDATE executions SET updated_at = 'infinity' WHERE id = %(new)s",
+        EXECUTIONS, "updated_at is None", "new"),
+    sql("an approval has no end",
+        "UPDATE approvals SET due = '-infinity' WHERE execution_id = %(waiting)s",
+        APPROVALS, "deadline is 0001", "waiting"),
     sql("an execution is removed from the list", "DELETE FROM executions WHERE id = %(new)s",
         EXECUTIONS, "the row is missing", "new"),
     sql("an execution is added to the list",
