@@ -19,9 +19,12 @@ from api.embedded_postgres.errors import EmbeddedError
 from api.embedded_postgres.supervisor import embedded_database
 from api.settings import ConfigurationError, Settings, describe
 from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
-from application.event_store.verification import Verification
+from application.event_store.verification.kept_state import KeptState
+from application.event_store.verification.log_audit import Verification
+from application.event_store.verification.report import report
 from domain.values import Role
 from projections.registry import MODELS
+from projections.runtime.audit import ReadModelAudit
 from projections.runtime.rebuild import BusyError, rebuild
 
 T = TypeVar("T")
@@ -131,18 +134,38 @@ def rebuild_command(
 
 
 @cli.command()
-def verify(data: Data = None) -> None:
-    """Check the whole log, and print everything that was changed after it was recorded."""
-    found = 0
+def verify(
+    data: Data = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to compare the log with, as it was when this file was written. If nothing "
+            "is found, the file is written anew. Keep it where no administrator of the database "
+            "can write.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Check the log and all that follows from it, and print what no server has written."""
     with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
-        verification = Verification(url)
-        for finding in verification.findings():
-            found += 1
-            typer.echo(str(finding))
-    seen = f"{verification.executions} executions, {verification.events} events"
+        kept = None if state is None else KeptState(state)
+        audits = [ReadModelAudit(model) for model in MODELS.values()]
+        verification = Verification(url, [*audits, *([kept] if kept else [])])
+        try:
+            found = 0
+            for finding in verification.findings():
+                found += 1
+                typer.echo(str(finding))
+            for line in report(verification):
+                typer.echo(line)
+            if kept is not None and not found:
+                typer.echo(f"{state} has the new state, whose SHA-256 is {kept.keep()}")
+        finally:
+            if kept is not None:
+                kept.drop()
     if found:
-        _fail(f"{found} findings in {seen}")
-    typer.echo(f"{seen}: every hash and every digest is right")
+        _fail(f"{found} findings in {verification.events} events")
+    typer.echo("nothing was found")
 
 
 def _with_keys(data: Path | None, work: Callable[[ApiKeys], Awaitable[T]]) -> T:

@@ -59,7 +59,8 @@ def placet_server(*arguments: str, database_url: str | None = None) -> str:
         env=_environment(database_url),
     )
     if done.returncode != 0:
-        raise StackError(done.stderr.strip() or f"placet-server ended with {done.returncode}")
+        said = (done.stdout + done.stderr).strip()
+        raise StackError(said or f"placet-server ended with {done.returncode}")
     return done.stdout
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import PREFIX
-from bench.stack import Stack, stack
+from bench.stack import Stack, placet_server, stack
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
 from tests.support.prepared import Prepared
 
@@ -142,3 +142,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A server on an embedded database, shared by all tests that only use its API."""
     with stack(tmp_path_factory.mktemp("server")) as running:
         yield running
+        # Whatever the tests asked for, what was recorded of it is sound.
+        placet_server("verify", f"--data={running.data}")

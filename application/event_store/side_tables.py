@@ -80,8 +80,8 @@ def changed_hold(before: Execution | None, after: Execution) -> HoldRow | None:
     """
     if after.state.final:
         return None
-    row = _hold(after)
-    return None if before is not None and not before.state.final and _hold(before) == row else row
+    row = hold_of(after)
+    return None if before is not None and not before.state.final and hold_of(before) == row else row
 
 
 def changed_timers(
@@ -104,6 +104,7 @@ def _pending(execution: Execution) -> dict[str, TimerRow]:
     }
 
 
-def _hold(execution: Execution) -> HoldRow:
+def hold_of(execution: Execution) -> HoldRow:
+    """Return the row of an execution that is not final."""
     woken_version = execution.woken_version if execution.parked is None else 0
     return HoldRow(execution.id, execution.queue, execution.workable, woken_version)

@@ -6,13 +6,7 @@ The checks of each function follow the order of refusals that ``domain.execution
 from domain.approvals import eligibility, quorum
 from domain.approvals.document import document_digest, document_of
 from domain.approvals.policy import same_policy
-from domain.approvals.state import (
-    Approval,
-    ApprovalStatus,
-    Decision,
-    Verdict,
-    by_different_people,
-)
+from domain.approvals.state import Approval, ApprovalStatus, Decision, Verdict
 from domain.execution.commands import Decide, RedeemApproval, RequestApproval, WithdrawApproval
 from domain.execution.events import (
     ApprovalGranted,
@@ -135,7 +129,7 @@ def decide(state: Execution, command: Decide) -> Events:
         rule=rule,
         groups=groups,
     )
-    resolves = _resolves(approval, decision)
+    resolves = quorum.resolves(approval, decision)
     event = event_type(
         ordinal=approval.ordinal,
         digest=command.digest,
@@ -145,14 +139,6 @@ def decide(state: Execution, command: Decide) -> Events:
         content=DecisionContent(comment=command.comment),
     )
     return _resume_after(state, event) if resolves else (event,)
-
-
-def _resolves(approval: Approval, decision: Decision) -> bool:
-    decisions = (*approval.decisions, decision)
-    if decision.verdict is Verdict.GRANTED:
-        return not quorum.missing(approval.policy, decisions)
-    rejected = by_different_people(d for d in decisions if d.verdict is Verdict.REJECTED)
-    return len(rejected) >= approval.policy.rejections
 
 
 def _resume_after(state: Execution, resolution: Event) -> Events:

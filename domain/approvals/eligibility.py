@@ -8,6 +8,8 @@ from domain.execution.state import Execution
 from domain.names import may_be_same_person, normal
 from domain.values import Principal
 
+NOT_NAMED = "no requirement names this person or a group of this person"
+
 Rule = Callable[[Principal, Execution, Approval], str | None]
 
 
@@ -18,9 +20,7 @@ def role_allows(principal: Principal, _execution: Execution, _approval: Approval
 
 def named_by_policy(principal: Principal, _execution: Execution, approval: Approval) -> str | None:
     """A requirement must name the person or one of the person's groups."""
-    if authorization.eligible(principal, approval):
-        return None
-    return "no requirement names this person or a group of this person"
+    return None if authorization.eligible(principal, approval) else NOT_NAMED
 
 
 def not_initiator(principal: Principal, execution: Execution, approval: Approval) -> str | None:

@@ -14,6 +14,15 @@ from domain.approvals.policy import Policy, Requirement
 from domain.approvals.state import Approval, Decision, Verdict, by_different_people
 
 
+def resolves(approval: Approval, decision: Decision) -> bool:
+    """Whether this decision, after those before it, resolves the approval."""
+    decisions = (*approval.decisions, decision)
+    if decision.verdict is Verdict.GRANTED:
+        return not missing(approval.policy, decisions)
+    rejected = by_different_people(d for d in decisions if d.verdict is Verdict.REJECTED)
+    return len(rejected) >= approval.policy.rejections
+
+
 def outstanding(approval: Approval) -> tuple[Requirement, ...]:
     """Return the requirements that are not met yet; ``count`` is how many people are missing."""
     return missing(approval.policy, approval.decisions)

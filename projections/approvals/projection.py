@@ -44,5 +44,9 @@ def _body(execution: Execution, approval: Approval) -> bytes:
 
 
 APPROVALS = ReadModel(
-    "approvals", version=4, tables=("approvals", "approval_terms"), render=_render
+    "approvals",
+    version=4,
+    tables=("approvals", "approval_terms"),
+    key=("execution_id", "ordinal"),
+    render=_render,
 )

@@ -82,3 +82,26 @@ WITH moved AS (
     ON CONFLICT (execution_id, ordinal) DO UPDATE SET search = excluded.search
 )
 SELECT count(*) FROM moved
+-- name: stored
+-- A time that Python does not have becomes NULL or the first one, which are never right.
+SELECT execution_id, ordinal, version, status, workflow, queue, audience::text, barred::text,
+    CASE WHEN requested_at >= '0001-01-01' AND requested_at < '10000-01-01' THEN requested_at END
+        AS requested_at,
+    CASE WHEN due = 'infinity' THEN NULL WHEN due >= '0001-01-01' AND due < '10000-01-01' THEN due
+        ELSE '0001-01-01' END AS deadline,
+    body
+FROM approvals WHERE execution_id = ANY (%(ids)s)
+-- name: other_terms
+SELECT new.execution_id, new.ordinal
+FROM unnest(%(term_execution_id)b::uuid[], %(term_ordinal)b::integer[], %(document)b::text[])
+    AS new (execution_id, ordinal, document)
+LEFT JOIN approval_terms AS old USING (execution_id, ordinal)
+WHERE old.search IS DISTINCT FROM to_tsvector('simple', new.document)
+-- name: strays
+SELECT execution_id FROM approvals AS row
+WHERE NOT EXISTS (SELECT FROM execution_events AS e WHERE e.originator_id = row.execution_id)
+UNION
+SELECT execution_id FROM approval_terms AS row WHERE NOT EXISTS (
+    SELECT FROM approvals AS a
+    WHERE (a.execution_id, a.ordinal) = (row.execution_id, row.ordinal)
+)

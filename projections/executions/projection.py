@@ -30,5 +30,9 @@ def _render(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 EXECUTIONS = ReadModel(
-    "executions", version=3, tables=("executions", "execution_terms"), render=_render
+    "executions",
+    version=3,
+    tables=("executions", "execution_terms"),
+    key=("id",),
+    render=_render,
 )

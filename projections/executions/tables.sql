@@ -62,3 +62,23 @@ WITH moved AS (
     ON CONFLICT (id) DO UPDATE SET search = excluded.search
 )
 SELECT count(*) FROM moved
+-- name: stored
+-- A time that Python does not have becomes NULL, which is never right.
+SELECT id, version, state, parked, workflow, queue, initiator,
+    CASE WHEN started_at >= '0001-01-01' AND started_at < '10000-01-01' THEN started_at END AS started_at,
+    CASE WHEN updated_at >= '0001-01-01' AND updated_at < '10000-01-01' THEN updated_at END AS updated_at,
+    body
+FROM executions WHERE id = ANY (%(ids)s)
+-- name: other_terms
+SELECT new.id
+FROM unnest(%(term_id)b::uuid[], %(labels)b::text[], %(document)b::text[])
+    AS new (id, labels, document)
+LEFT JOIN execution_terms AS old ON old.id = new.id
+WHERE old.labels IS DISTINCT FROM new.labels::uuid[]
+    OR old.search IS DISTINCT FROM to_tsvector('simple', new.document)
+-- name: strays
+SELECT id FROM executions AS row
+WHERE NOT EXISTS (SELECT FROM execution_events AS e WHERE e.originator_id = row.id)
+UNION
+SELECT id FROM execution_terms AS row
+WHERE NOT EXISTS (SELECT FROM executions AS e WHERE e.id = row.id)

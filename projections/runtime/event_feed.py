@@ -11,10 +11,8 @@ from application.event_store.chained_events import DAMAGE, FoldedEvent, Head, ad
 from application.event_store.head_loader import Rows, Statement, load_heads, run_blocking
 from application.event_store.recent_events import RecentEvents
 from application.event_store.state_cache import StateCache
-from domain.execution.events import ApprovalRequested, Started
-from domain.execution.state import Execution
 from projections.querying.sql_files import statements
-from projections.runtime.read_model import Change, ReadModel
+from projections.runtime.read_model import Change, Changing, ReadModel
 
 BATCH = 500
 
@@ -31,16 +29,6 @@ class Folded(NamedTuple):
     changes: list[Change]
     heads: list[Head]
     position: int
-
-
-class _Changing:
-    __slots__ = ("head", "requested", "started", "touched")
-
-    def __init__(self) -> None:
-        self.head: Head | None = None
-        self.started = False
-        self.requested: set[int] = set()
-        self.touched: dict[int, Execution] = {}
 
 
 class EventFeed:
@@ -88,7 +76,7 @@ class EventFeed:
         Stops before an event that can't be folded. Raises PoisonedEventError if it is the first.
         """
         heads = self._heads_before(connection, entries)
-        changes: dict[UUID, _Changing] = {}
+        changes: dict[UUID, Changing] = {}
         position = self.position
         for entry in entries:
             event = entry.event
@@ -104,14 +92,10 @@ class EventFeed:
                     raise _poisoned(event.position, error) from error
                 break
             heads[execution_id] = entry.head
-            _note(changes.setdefault(execution_id, _Changing()), entry.head, event.recorded.event)
+            changes.setdefault(execution_id, Changing()).note(entry.head, event.recorded.event)
             position = event.position
-        done = [
-            (Change(c.head.execution, c.started, c.requested, c.touched), c.head)
-            for c in changes.values()
-            if c.head is not None
-        ]
-        return Folded([change for change, _ in done], [head for _, head in done], position)
+        done = list(changes.values())
+        return Folded([each.change() for each in done], [each.last for each in done], position)
 
     def accept(self, folded: Folded) -> None:
         """Continue after events whose changes were written."""
@@ -167,14 +151,3 @@ def _decoded(rows: Iterable[DictRow]) -> list[FoldedEvent]:
 
 def _poisoned(position: int, error: Exception) -> PoisonedEventError:
     return PoisonedEventError(f"the event at position {position} of the log: {error}")
-
-
-def _note(changing: _Changing, head: Head, event: object) -> None:
-    changing.head = head
-    ordinal = getattr(event, "ordinal", None)
-    if ordinal is not None:
-        changing.touched[ordinal] = head.execution
-    if isinstance(event, Started):
-        changing.started = True
-    elif isinstance(event, ApprovalRequested):
-        changing.requested.add(event.ordinal)

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString
+from uuid import UUID
 
 import msgspec
 from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
 
+from application.event_store.chained_events import Head
+from domain.execution.events import ApprovalRequested, Event, Started
 from domain.execution.state import Execution
 from domain.serialization.state_codec import header_of
 from projections.querying.checkpoints import POSITIONS
@@ -27,11 +31,45 @@ class Change(msgspec.Struct, frozen=True):
     touched: dict[int, Execution]
 
 
+class Changing:
+    """Collects what events change in one execution."""
+
+    __slots__ = ("_head", "_requested", "_started", "_touched")
+
+    def __init__(self) -> None:
+        self._head: Head | None = None
+        self._started = False
+        self._requested: set[int] = set()
+        self._touched: dict[int, Execution] = {}
+
+    def note(self, head: Head, event: Event) -> None:
+        """Note the next event, with the head right after it."""
+        self._head = head
+        ordinal = getattr(event, "ordinal", None)
+        if ordinal is not None:
+            self._touched[ordinal] = head.execution
+        if isinstance(event, Started):
+            self._started = True
+        elif isinstance(event, ApprovalRequested):
+            self._requested.add(event.ordinal)
+
+    @property
+    def last(self) -> Head:
+        """The head after the last event that was noted."""
+        assert self._head is not None
+        return self._head
+
+    def change(self) -> Change:
+        """Return what the events changed together."""
+        return Change(self.last.execution, self._started, self._requested, self._touched)
+
+
 class ReadModel:
     """The tables of one read model, in the schema of the connection's search path.
 
     ``version`` is the version of the tables. Raise it with every change to them or to what is
-    written to them. Tables of another version are rebuilt, and not read.
+    written to them. Tables of another version are rebuilt, and not read. ``key`` has the columns
+    that identify a row of the first table, the execution's id first.
     """
 
     def __init__(
@@ -40,11 +78,13 @@ class ReadModel:
         *,
         version: int,
         tables: tuple[LiteralString, ...],
+        key: tuple[str, ...],
         render: Callable[[Sequence[Change]], dict[str, Any]],
     ) -> None:
         self.name = name
         self.version = version
         self.tables = tables
+        self.key = key
         self._render = render
         self._sql = statements(f"projections.{name}", "tables.sql")
 
@@ -72,6 +112,23 @@ class ReadModel:
         )
         found = cursor.fetchone()
         return found is not None and found[0] == 1
+
+    def expected(self, changes: Sequence[Change]) -> dict[str, Any]:
+        """Return the rows that the changes give, as a list for each column."""
+        return self._render(changes)
+
+    def stored(self, connection: Connection[Any], ids: Sequence[UUID]) -> list[DictRow]:
+        """Return the rows of executions, with the columns named as those of :meth:`expected`."""
+        cursor = connection.cursor(row_factory=dict_row, binary=True)
+        return cursor.execute(self._sql["stored"], {"ids": ids}, prepare=True).fetchall()
+
+    def other_terms(self, connection: Connection[Any], rows: dict[str, Any]) -> list[Any]:
+        """Return the keys of the expected rows whose terms are stored otherwise, or not at all."""
+        return connection.execute(self._sql["other_terms"], rows, prepare=True).fetchall()
+
+    def strays(self, connection: Connection[Any]) -> list[Any]:
+        """Return the ids of executions that have rows and no event, and of terms without a row."""
+        return connection.execute(self._sql["strays"]).fetchall()
 
 
 def header(execution: Execution, **kept: Any) -> Execution:

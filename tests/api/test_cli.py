@@ -1,5 +1,7 @@
 """The command ``placet-server``: what it prints, and how it fails."""
 
+import asyncio
+import hashlib
 import json
 import signal
 import socket
@@ -61,7 +63,9 @@ async def test_verify_names_what_was_changed(database_url: str) -> None:
     await record(database_url)
     sound = run("verify", url=database_url)
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert sound.stdout == "2 executions, 3 events: every hash and every digest is right\n"
+    assert sound.stdout.startswith("checked, up to position 3:\n  3 events of 2 executions: ")
+    assert "not found without --state" in sound.stdout
+    assert sound.stdout.endswith("\nnothing was found\n")
     with psycopg.connect(database_url) as connection:
         [(execution_id,)] = connection.execute(
             "UPDATE execution_events SET state = convert_to(replace(convert_from(state, 'UTF8'),"
@@ -72,6 +76,24 @@ async def test_verify_names_what_was_changed(database_url: str) -> None:
     assert changed.returncode == 1
     assert str(execution_id) in changed.stdout
     assert "version 2" in changed.stdout
+    assert changed.stderr.endswith("findings in 3 events\n")
+
+
+def test_verify_keeps_a_state_only_of_a_sound_log(database_url: str, tmp_path: Path) -> None:
+    asyncio.run(record(database_url))
+    state = tmp_path / "state"
+    first = run("verify", "--state", str(state), url=database_url)
+    assert "not there yet" in first.stdout
+    kept = state.read_bytes()
+    assert hashlib.sha256(b"".join(kept.splitlines(keepends=True)[:-1])).hexdigest() in first.stdout
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM execution_events")
+        connection.execute("DELETE FROM execution_holds")
+    removed = run("verify", "--state", str(state), url=database_url)
+    assert removed.returncode == 1
+    assert removed.stdout.count("the execution was removed from the log") == 2
+    assert state.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [state]
 
 
 def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:

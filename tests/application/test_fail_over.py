@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from application.event_store.verification import Verification
+from application.event_store.verification.log_audit import Verification
 from application.subscriptions.event_tail import PositionUnknownError
 from domain.execution.events import StepCompleted
 from tests.application.server_process import ServerProcess, step

@@ -19,7 +19,7 @@ def project(url: str, *, batch: int = 500) -> None:
     """Project all of the log in this thread."""
     with psycopg.connect(url, autocommit=True) as connection:
         [(position,)] = connection.execute(
-            "SELECT DISTINCT position FROM projection_positions"
+            "SELECT DISTINCT position FROM projection_positions WHERE name <> 'children'"
         ).fetchall()
         feed = EventFeed(list(MODELS.values()), position)
         while rows := feed.read(connection, limit=batch):

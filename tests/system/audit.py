@@ -5,12 +5,12 @@ from uuid import UUID
 
 import psycopg
 
-from application.event_store.verification import Verification
 from domain.execution.events import Recorded
 from domain.execution.evolve import fold
 from domain.execution.state import Execution
 from domain.serialization.event_codec import decode
 from domain.serialization.state_codec import decode_state, encode_state, header_of
+from tests.support.audit import findings
 
 
 def folded(url: str) -> dict[UUID, Execution]:
@@ -43,8 +43,8 @@ def commands_recorded(url: str) -> dict[UUID, set[tuple[UUID, int]]]:
 
 
 def assert_sound(url: str) -> None:
-    """The chain holds, and the read models, which have caught up, equal the fold."""
-    assert list(Verification(url).findings()) == []
+    """The audit finds nothing, and the read models, which have caught up, equal the fold."""
+    assert findings(url) == []
     states = folded(url)
     with psycopg.connect(url) as connection:
         [(behind,)] = connection.execute(

@@ -13,7 +13,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.graphql import nodes
 
-from application.event_store.verification import Verification
+from application.event_store.verification.log_audit import Verification
 from bench.stack import Stack, placet_server, stack
 from tests.conftest import EMBEDDED, Servers
 

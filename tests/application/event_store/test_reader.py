@@ -194,6 +194,7 @@ async def test_the_states_of_many_executions_are_read_together(process: ServerPr
     assert versions == [event.recorded.version for event in events]
 
 
+@pytest.mark.unsound
 async def test_a_damaged_execution_does_not_affect_the_others(
     process: ServerProcess,
 ) -> None:

@@ -132,6 +132,7 @@ async def test_more_children_than_the_queue_takes_are_cancelled_with_their_paren
             await process.until(child, Cancelled)
 
 
+@pytest.mark.unsound
 async def test_a_command_that_always_fails_is_skipped(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,7 @@ async def test_a_command_that_always_fails_is_skipped(
     assert (skipped["command"], skipped["id"]) == ("StartExecution", str(faulty))
 
 
+@pytest.mark.unsound
 async def test_an_event_whose_commands_can_not_be_found_is_skipped(
     process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
