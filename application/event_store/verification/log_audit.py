@@ -9,11 +9,11 @@ import psycopg
 from psycopg import Connection, IsolationLevel
 
 from application.event_store.verification.audit import Audit, Stream
+from application.event_store.verification.children import ChildrenAudit
 from application.event_store.verification.claims import ClaimsAudit
 from application.event_store.verification.database import Database
 from application.event_store.verification.decisions import DecisionsAudit
 from application.event_store.verification.event_chain import EventChain
-from application.event_store.verification.families import FamiliesAudit
 from application.event_store.verification.findings import Finding
 from application.event_store.verification.positions import PositionsAudit
 from application.event_store.verification.start_keys import StartKeysAudit
@@ -43,7 +43,7 @@ class Verification:
             DecisionsAudit(),
             ClaimsAudit(),
             TimersAudit(),
-            FamiliesAudit(),
+            ChildrenAudit(),
             StartKeysAudit(),
             SnapshotsAudit(),
             *also,

@@ -78,7 +78,7 @@ class _Child(NamedTuple):
     execution: Execution
 
 
-class FamiliesAudit(Audit):
+class ChildrenAudit(Audit):
     """A child that was ordered exists and says so, and its end in the parent is its own."""
 
     def __init__(self) -> None:
