@@ -14,9 +14,10 @@ LIMITS = (
 )
 
 
-def report(verification: Verification) -> Iterator[str]:
+def report(verification: Verification, found: int) -> Iterator[str]:
     """Say what was checked, what may or may not be in order, and what can't be found this way."""
-    yield f"checked, up to position {verification.position}:"
+    apart = ", apart from the findings above" if found else ""
+    yield f"checked{apart}, up to position {verification.position}:"
     for line in verification.checked():
         yield f"  {line}"
     for note in verification.notes():
