@@ -156,10 +156,10 @@ def verify(
             for finding in verification.findings():
                 found += 1
                 typer.echo(str(finding))
-            for line in report(verification):
+            for line in report(verification, found):
                 typer.echo(line)
             if kept is not None and not found:
-                typer.echo(f"{state} has the new state, whose SHA-256 is {kept.keep()}")
+                typer.echo(f"{state} has the new state; its SHA-256 is {kept.keep()}")
         finally:
             if kept is not None:
                 kept.drop()

@@ -98,10 +98,10 @@ FROM unnest(%(term_execution_id)b::uuid[], %(term_ordinal)b::integer[], %(docume
 LEFT JOIN approval_terms AS old USING (execution_id, ordinal)
 WHERE old.search IS DISTINCT FROM to_tsvector('simple', new.document)
 -- name: strays
-SELECT execution_id FROM approvals AS row
+SELECT execution_id, false AS logged FROM approvals AS row
 WHERE NOT EXISTS (SELECT FROM execution_events AS e WHERE e.originator_id = row.execution_id)
 UNION
-SELECT execution_id FROM approval_terms AS row WHERE NOT EXISTS (
+SELECT execution_id, true FROM approval_terms AS row WHERE NOT EXISTS (
     SELECT FROM approvals AS a
     WHERE (a.execution_id, a.ordinal) = (row.execution_id, row.ordinal)
 )

@@ -77,8 +77,8 @@ LEFT JOIN execution_terms AS old ON old.id = new.id
 WHERE old.labels IS DISTINCT FROM new.labels::uuid[]
     OR old.search IS DISTINCT FROM to_tsvector('simple', new.document)
 -- name: strays
-SELECT id FROM executions AS row
+SELECT id, false AS logged FROM executions AS row
 WHERE NOT EXISTS (SELECT FROM execution_events AS e WHERE e.originator_id = row.id)
 UNION
-SELECT id FROM execution_terms AS row
+SELECT id, true FROM execution_terms AS row
 WHERE NOT EXISTS (SELECT FROM executions AS e WHERE e.id = row.id)

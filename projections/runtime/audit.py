@@ -74,9 +74,11 @@ class ReadModelAudit(Audit):
         if self._position is None:
             return
         yield from self._compare()
-        for (execution_id,) in self._model.strays(self._connection):
-            message = "there are rows of this execution, but the log has no event of it, or no row"
+        for execution_id, logged in self._model.strays(self._connection):
+            message = "there are rows of this execution, but the log has no event of it"
             meaning = "the execution was removed from the log, or the rows were added"
+            if logged:
+                message, meaning = "there are words to search by, but no row", _REBUILD
             yield Finding(self._kind, execution_id, 0, 0, message, meaning)
 
     def checked(self) -> Iterable[str]:

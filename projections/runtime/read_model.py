@@ -127,7 +127,7 @@ class ReadModel:
         return connection.execute(self._sql["other_terms"], rows, prepare=True).fetchall()
 
     def strays(self, connection: Connection[Any]) -> list[Any]:
-        """Return the ids of executions that have rows and no event, and of terms without a row."""
+        """Return (id, False) for rows without an event, and (id, True) for terms without a row."""
         return connection.execute(self._sql["strays"]).fetchall()
 
 

@@ -135,13 +135,13 @@ class KeptState(Audit):
             yield f"{self._path}: not there yet, so nothing is compared with an earlier day"
         else:
             yield (
-                f"{self._path} of {self._end.at:%Y-%m-%d %H:%M} UTC: {self._compared} executions "
-                f"with {self._end.events} events, up to position {self._end.position}, have the "
-                "same hashes and positions; nothing was inserted before"
+                f"{self._compared} of {self._end.executions} executions of {self._path}, as they "
+                f"were {self._then}: the same {self._end.events} events at the same positions, and "
+                f"none that was inserted before position {self._end.position}"
             )
 
     def keep(self) -> str:
-        """Replace the file by the new state, at once. Returns the hash of the new state."""
+        """Replace the file by the new state, at once. Returns the hash of the whole file."""
         assert self._new is not None
         end = _End(
             _FORMAT,
@@ -151,13 +151,15 @@ class KeptState(Audit):
             self._position,
             self._lines.hexdigest(),
         )
-        self._new.write(msgspec.json.encode(end) + b"\n")
+        line = msgspec.json.encode(end) + b"\n"
+        self._lines.update(line)
+        self._new.write(line)
         self._new.flush()
         os.fsync(self._new.fileno())
         self._new.close()
         Path(self._new.name).replace(self._path)
         self._new = None
-        return end.digest
+        return self._lines.hexdigest()
 
     def drop(self) -> None:
         """Delete the new state, and leave the file as it is."""

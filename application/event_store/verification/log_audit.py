@@ -38,6 +38,7 @@ class Verification:
         self._conninfo = conninfo
         self.executions = 0
         self.events = 0
+        self._unknown = 0
         self._positions = PositionsAudit()
         self._audits: list[Audit] = [
             DecisionsAudit(),
@@ -90,6 +91,11 @@ class Verification:
 
     def notes(self) -> Iterator[str]:
         """Say what was seen that may or may not be in order."""
+        if self._unknown:
+            yield (
+                f"the state of {self._unknown} executions is not known, because not all of their "
+                "events can be read and folded. No other table was compared with them"
+            )
         for audit in self._audits:
             yield from audit.notes()
 
@@ -114,5 +120,6 @@ class Verification:
             yield from self._ended(chain.stream)
 
     def _ended(self, stream: Stream) -> Iterator[Finding]:
+        self._unknown += stream.head is None
         for ended in self._at_end:
             yield from ended(stream)

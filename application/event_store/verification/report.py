@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from application.event_store.verification.log_audit import Verification
 
 LIMITS = (
-    "not checked: leases, API keys, the content of what people wrote, and who was in which group",
+    "not checked: leases, releases, API keys, and who was in which group",
     (
         "not found without --state: a removed execution of which no other table or execution says "
         "anything; events that were all written anew, with new hashes and in agreement with "
@@ -14,9 +14,10 @@ LIMITS = (
 )
 
 
-def report(verification: Verification) -> Iterator[str]:
+def report(verification: Verification, found: int) -> Iterator[str]:
     """Say what was checked, what may or may not be in order, and what can't be found this way."""
-    yield f"checked, up to position {verification.position}:"
+    apart = ", apart from the findings above" if found else ""
+    yield f"checked{apart}, up to position {verification.position}:"
     for line in verification.checked():
         yield f"  {line}"
     for note in verification.notes():

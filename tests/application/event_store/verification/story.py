@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -30,6 +31,11 @@ from tests.projections.tables import project
 
 Story = dict[str, UUID]
 """The id of each execution, by its name in the story."""
+
+
+class Told(NamedTuple):
+    url: str
+    story: Story
 
 
 async def write(process: ServerProcess) -> Story:

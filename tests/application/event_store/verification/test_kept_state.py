@@ -13,6 +13,7 @@ from application.event_store.verification.findings import Finding
 from application.event_store.verification.kept_state import KeptState
 from application.event_store.verification.log_audit import Verification
 from domain.execution.events import DecisionContent, Suspended
+from tests.application.event_store.verification.manipulations import SNAPSHOTS, Do, actor
 from tests.application.event_store.verification.rewriting import (
     alter,
     append,
@@ -20,13 +21,7 @@ from tests.application.event_store.verification.rewriting import (
     record,
     rewrite,
 )
-from tests.application.event_store.verification.story import Story, tell
-from tests.application.event_store.verification.test_log_audit import (
-    SNAPSHOTS,
-    Do,
-    Told,
-    actor,
-)
+from tests.application.event_store.verification.story import Story, Told, tell
 
 
 class Kept(NamedTuple):
@@ -161,8 +156,8 @@ def test_what_is_compared_is_said(kept: Kept) -> None:
     assert list(verification.read(kept.connection)) == []
     state.drop()
     said = "\n".join(verification.checked())
-    assert f"{len(kept.story)} executions with" in said
-    assert "up to position" in said
+    assert f"{len(kept.story)} of {len(kept.story)} executions of {kept.path}" in said
+    assert "none that was inserted before position" in said
     assert SNAPSHOTS not in said
 
 
