@@ -20,6 +20,7 @@ class RefusalCode(StrEnum):
     SKIPPED = "SKIPPED"
     OVERLOADED = "OVERLOADED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    INTERNAL = "INTERNAL"
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error

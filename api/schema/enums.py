@@ -47,6 +47,10 @@ _MEANINGS: tuple[tuple[StrEnum, str], ...] = (
     (RefusalCode.SKIPPED, "An earlier command of the same request was refused."),
     (RefusalCode.OVERLOADED, "Too many commands are waiting. Try again later."),
     (RefusalCode.OUTCOME_UNKNOWN, "The command may have been carried out or not. Repeat it."),
+    (
+        RefusalCode.INTERNAL,
+        "The server failed on this command of several. Its log has the reference in the message.",
+    ),
     (ResolutionCause.DECISIONS, "People's decisions."),
     (ResolutionCause.EXPIRY, "The deadline."),
     (ResolutionCause.WITHDRAWAL, "The request was withdrawn, or its execution ended."),

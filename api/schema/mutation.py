@@ -34,7 +34,7 @@ from api.schema.inputs import (
     chosen,
 )
 from api.schema.limits import DEFAULT_LEASE, MAX_COMMANDS, MAX_DECISIONS
-from api.schema.results import CommandResult, Refused, carry_out, carry_out_one
+from api.schema.results import CommandResult, Refused, carry_out_all, carry_out_one
 from api.schema.workers import (
     ClaimInput,
     ClaimResult,
@@ -85,7 +85,7 @@ async def _many(
         raise limit_exceeded(msg)
     context = context_of(info)
     commands = [one.command(context.principal) for one in given]
-    results = await carry_out(context, commands, chained=chained)
+    results = await carry_out_all(context, commands, chained=chained)
     for one, result in zip(given, results, strict=True):
         _name_malformed(result, one)
     # graphql-core reports an exception in the list as an error of that entry only.

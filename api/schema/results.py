@@ -5,8 +5,10 @@ from datetime import datetime
 from uuid import uuid4
 
 import strawberry
+import structlog
 
 from api.context import Context
+from api.errors import internal, known
 from api.schema.enums import RefusalCode
 from api.schema.nodes import Approval, Execution
 from application.command_handling import outcomes
@@ -14,6 +16,8 @@ from application.command_handling.requests import Request
 from domain import authorization
 from domain.execution import state
 from domain.execution.commands import Command
+
+_log = structlog.get_logger(__name__)
 
 
 @strawberry.interface(description="The result of a command.")
@@ -48,6 +52,34 @@ async def carry_out(
     ]
     answers = await context.services.writer.handle(requests, chained=chained)
     return [_show(context, answer) for answer in answers]
+
+
+async def carry_out_all(
+    context: Context, commands: Sequence[Command], *, chained: bool = False
+) -> list[CommandResult | Exception]:
+    """Send commands to the writer. An unexpected fault of one of them is a result too: INTERNAL.
+
+    An exception in the list would be the answer to all of them. So only those are left that are
+    about the whole request, such as a database that can't be reached.
+    """
+    results = await carry_out(context, commands, chained=chained)
+    references: dict[int, str] = {}
+    return [
+        _refused_fault(result, references)
+        if isinstance(result, Exception) and known(result) is None
+        else result
+        for result in results
+    ]
+
+
+def _refused_fault(fault: Exception, references: dict[int, str]) -> Refused:
+    """Return the refusal for a fault. ``references`` has those in the log, by the exception."""
+    reference = references.get(id(fault))
+    if reference is None:
+        reference = references[id(fault)] = uuid4().hex
+        _log.error("unexpected_error", reference=reference, exc_info=fault)
+    message = internal(reference).message
+    return Refused(code=RefusalCode.INTERNAL, message=message, execution=None, approval=None)
 
 
 async def carry_out_one(context: Context, command: Command) -> CommandResult:

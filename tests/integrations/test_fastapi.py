@@ -374,6 +374,43 @@ async def test_a_response_that_is_no_text_is_answered_again_to_the_byte(people: 
             assert done.headers["content-type"] == "application/pdf"
 
 
+@pytest.mark.parametrize("text", ["\uffff", "\x00", "a\ufdd0b"], ids=ascii)
+async def test_a_response_with_any_text_is_answered_again(people: People, text: str) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), 0
+
+    async def act(request: Request) -> Response:
+        nonlocal acted
+        await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
+        acted += 1
+        return PlainTextResponse(text)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(acting(act, "/acts")) as client:
+        await granted_by(people, await client.post("/acts", headers=headers))
+        for _ in range(2):
+            done = await client.post("/acts", headers=headers)
+            assert (done.status_code, done.text) == (200, text)
+    assert acted == 1
+
+
+async def test_a_response_that_can_not_be_recorded_is_sent_once(people: People) -> None:
+    guard, acted = Guard(Gate(await people.get("engine"))), 0
+
+    async def act(request: Request) -> Response:
+        nonlocal acted
+        await (await guard(request)).cleared(1, title="Act", policy=FINANCE)
+        acted += 1
+        return PlainTextResponse("x" * 300_000)
+
+    headers = {"idempotency-key": str(uuid4())}
+    async with serving(acting(act, "/acts")) as client:
+        await granted_by(people, await client.post("/acts", headers=headers))
+        done = await client.post("/acts", headers=headers)
+        assert (done.status_code, len(done.content)) == (200, 300_000)
+        again = await client.post("/acts", headers=headers)
+    assert (again.status_code, again.json()["code"], acted) == (500, "FAILED", 1)
+
+
 class Template(PlainTextResponse):
     """A template of Starlette, which tells a test's client first what it shows."""
 

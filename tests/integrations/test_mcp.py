@@ -167,7 +167,9 @@ async def test_a_failure_is_reported_and_stands(connect: Connect) -> None:
         assert "only the first counts: failed, 'ReportedFailureError: bounced'" in told
 
 
-@pytest.mark.parametrize("text", ["r" * 300_000, "\x01" * 50_000, "€" * 50_000, "\x00"])
+@pytest.mark.parametrize(
+    "text", ["r" * 300_000, "\x01" * 50_000, "€" * 50_000, "\x00", "\uffff\ufdd0"]
+)
 async def test_what_was_done_is_recorded_as_done_however_long_its_result(
     connect: Connect, text: str
 ) -> None:

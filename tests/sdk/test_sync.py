@@ -25,6 +25,7 @@ from placet import (
     sync,
 )
 from placet.client.state_watch import StateWatch as AsyncWatch
+from placet.errors import NoSuchObject
 from placet.models.responses import Principal, RecordedEvent
 from tests.sdk.people import SECONDS, Server
 
@@ -130,7 +131,7 @@ def test_a_stream_is_an_iterator(client: Made) -> None:
         assert [next(events).type, next(events).type] == ["Started", "ApprovalRequested"]
         engine.withdraw(approval.id, "not needed")
         assert next(events).type == "ApprovalWithdrawn"
-    with pytest.raises(placet.errors.NoSuchObject):
+    with pytest.raises(NoSuchObject):
         list(operator.execution_events("nonsense", after_version=0))
 
 

@@ -5,15 +5,18 @@ from placet._util.canonical_json import digest
 from placet.approvals.decorator import requires_approval
 from placet.approvals.gate import Gate
 from placet.client.client import Client
-from placet.engine import Clearance, Engine, Run
+from placet.engine import Asked, Clearance, Engine, Run, RunInfo
 from placet.errors import (
     AlreadyRedeemed,
+    ChildFailed,
     DigestMismatch,
     Doubt,
     Expired,
+    FinalError,
     Nondeterministic,
     NotCleared,
     PlacetError,
+    RecordedError,
     Refused,
     Rejected,
     RequestError,
@@ -34,6 +37,8 @@ __all__ = [
     "ApprovalFilter",
     "ApprovalRecord",
     "ApprovalStatus",
+    "Asked",
+    "ChildFailed",
     "Clearance",
     "Client",
     "DigestMismatch",
@@ -44,15 +49,18 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionState",
     "Expired",
+    "FinalError",
     "Gate",
     "Nondeterministic",
     "NotCleared",
     "PlacetError",
     "Policy",
+    "RecordedError",
     "Refused",
     "Rejected",
     "RequestError",
     "Run",
+    "RunInfo",
     "StepFailed",
     "Withdrawn",
     "digest",

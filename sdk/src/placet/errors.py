@@ -216,11 +216,44 @@ class Withdrawn(NotCleared):
     """The request was withdrawn."""
 
 
+class FinalError(PlacetError):
+    """Raised by a step that must not be tried again, whatever its ``retries``.
+
+    Raise it, or a class of your own that is derived from it.
+    """
+
+
+class RecordedError(PlacetError):
+    """An exception as it was recorded, the same live and in every replay.
+
+    ``type`` is the name of its type with the module, such as "shop.errors.CardDeclined" or
+    "ValueError". ``file`` and ``line`` say where it was raised, None if that is not known.
+    ``__cause__`` is the exception that caused it, as a RecordedError.
+    """
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the name of what it is
+        message: str,
+        file: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        place = "" if file is None else f" ({file}, line {line})"
+        super().__init__(f"{type}: {message}{place}" if message else f"{type}{place}")
+        self.type = type
+        self.message = message
+        self.file = file
+        self.line = line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.type, self.message, self.file, self.line)
+
+
 class StepFailed(PlacetError):
     """The last allowed attempt of a step failed.
 
-    ``error`` is the recorded text, the same in every replay. ``__cause__`` is the exception itself
-    if the step ran in this process.
+    ``error`` is the recorded text. ``__cause__`` is a RecordedError: the exception of the step as
+    it was recorded, with its own causes. Both are the same live and in every replay.
     """
 
     def __init__(self, key: str, error: str) -> None:

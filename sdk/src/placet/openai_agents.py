@@ -10,6 +10,7 @@ from typing import Any
 from placet._util.canonical_json import digest
 from placet._util.invoke import described
 from placet._util.optional_imports import needs
+from placet._util.texts import barred, cleaned
 from placet.approvals.clearance import Clearance, clear
 from placet.approvals.gate import Gate
 from placet.approvals.tool_calls import Policies, ToolCall, policy_for, refusal_of, title_of
@@ -122,7 +123,9 @@ class Approvals:
                 else:
                     await client.complete(execution_id, recorded)
         except (ValueError, InvalidInput, LimitExceeded) as error:
-            await self._fail(execution_id, error)
+            text = f"the run has got this far, which can't be recorded: {described(error)}"
+            with self.gate.unclaimed():
+                await client.fail(execution_id, cleaned(text))
             raise
 
     async def _decide(self, state: RunState[Any], history: History) -> int | None:
@@ -225,7 +228,8 @@ def _reject(state: RunState[Any], item: ToolApprovalItem, reason: str | None) ->
 def _packed(result: RunResult) -> Any:
     state = result.to_state().to_json(context_serializer=lambda _context: {})
     text = json.dumps(state)
-    if len(text) <= STATE_BYTES:
+    # The text of a model may hold what the service refuses. Compressed, it is taken.
+    if len(text) <= STATE_BYTES and not barred(json.dumps(state, ensure_ascii=False)):
         return state
     return {"lzma": b64encode(lzma.compress(text.encode())).decode()}
 

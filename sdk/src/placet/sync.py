@@ -4,7 +4,7 @@ Each method wraps that of the async client, and a test checks that none is missi
 generic in the arguments and the result, so editors and type checkers see the original signature.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -58,12 +58,19 @@ class Client:
     event loop of its own. It can't be used on both sides of a fork: in a child process, a client
     that the parent had used raises RuntimeError. One that was only created works.
 
+    Address and token are found as by the async client if they are not given.
+
     Streams are iterators. Close a stream that you leave early (``contextlib.closing``). Functions
     that are passed in, such as ``until`` of ``wait``, are called on the client's thread.
     """
 
     def __init__(
-        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+        self,
+        url: str | Sequence[str] | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        retry_for: float = 30.0,
     ) -> None:
         self._again = partial(Client, url, token, timeout=timeout, retry_for=retry_for)
         self._client = _Async(url, token, timeout=timeout, retry_for=retry_for)

@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.execution.decide import decide
 from domain.values import Principal
 from tests.api.documents import CANCEL, GRANT, GRANTS, REQUEST, START, STEP, SUBMIT
 from tests.api.graphql_client import GraphQLClient
@@ -158,6 +159,32 @@ async def test_submit_gives_one_result_each_in_order(client: GraphQLClient) -> N
     )
     codes = [result.get("code", result["__typename"]) for result in found]
     assert codes == ["Accepted", "FENCED", "Accepted", "SKIPPED", "Accepted"]
+
+
+@pytest.mark.parametrize("many", ["submit", "grants"])
+async def test_a_fault_of_one_command_is_the_answer_to_that_one(
+    client: GraphQLClient, monkeypatch: pytest.MonkeyPatch, many: str
+) -> None:
+    first, second = [(await start(client))["execution"]["id"] for _ in range(2)]
+    approvals = [(await request(client, id_))["approval"]["id"] for id_ in (first, second)]
+
+    def faulty(state: Any, command: Any) -> Any:
+        if str(command.execution_id) == first:
+            raise ZeroDivisionError
+        return decide(state, command)
+
+    grants = [{"approvalId": id_, "digest": await digest_of(client, id_)} for id_ in approvals]
+    monkeypatch.setattr("application.command_handling.batch.decide", faulty)
+    if many == "submit":
+        steps = [{"executionId": id_, "key": "k", "name": "k"} for id_ in (first, second, first)]
+        commands = [{"recordStep": step} for step in steps]
+        found = await client.ask(SUBMIT, ENGINE, commands=commands)
+        codes = ["INTERNAL", "Accepted", "SKIPPED"]
+    else:
+        found = await client.ask(GRANTS, ANN, inputs=grants)
+        codes = ["INTERNAL", "Accepted"]
+    assert [result.get("code", result["__typename"]) for result in found] == codes
+    assert "the log of the server has it with the reference" in found[0]["message"]
 
 
 async def test_each_input_of_submit_has_exactly_one_command(client: GraphQLClient) -> None:

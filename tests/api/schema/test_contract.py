@@ -42,6 +42,7 @@ ADDED = {
     "Mutation.releaseExecutions(others)",
     "ExecutionFilter.parked",
     "Query.executionAfter",
+    "RefusalCode.INTERNAL",
     "Subscription.assignments(grace)",
     "Mutation.releaseExecutions(releases)",
     *(

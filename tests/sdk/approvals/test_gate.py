@@ -240,10 +240,11 @@ async def test_a_failure_is_raised_as_it_is_and_later_as_it_was_recorded(desk: D
     ("result", "error"),
     [
         (object(), "the result of counted is not JSON"),
+        ("\uffff", r"U\+FFFF, which is no Unicode character"),
         ("x" * 300_000, "the limit is 262144"),
         ("x" * 1_100_000, "more than 1048576"),
     ],
-    ids=["no JSON", "too large", "far too large"],
+    ids=["no JSON", "no character", "too large", "far too large"],
 )
 async def test_a_result_that_can_not_be_recorded_fails_what_was_done(
     desk: Desk, result: object, error: str
@@ -252,10 +253,41 @@ async def test_a_result_that_can_not_be_recorded_fails_what_was_done(
     pay = Counted(lambda _given: result)
     with pytest.raises((ValueError, errors.InvalidInput, errors.LimitExceeded), match=error):
         await desk.gate.perform(clearance, pay)
-    with pytest.raises(StepFailed, match=error):
+    with pytest.raises(StepFailed, match=error) as failed:
         await desk.gate.perform(clearance, pay)
+    assert "counted was done, and its result can't be recorded: " in failed.value.error
     assert pay.runs == 1
     assert await desk.state(clearance.approval) is ExecutionState.FAILED
+
+
+class Panic(BaseException):
+    """What a library in another language raises."""
+
+
+@pytest.mark.parametrize("kind", [Panic, SystemExit, GeneratorExit])
+async def test_whatever_is_raised_is_recorded(desk: Desk, kind: type[BaseException]) -> None:
+    clearance = await desk.granted()
+
+    async def pay() -> None:
+        raise kind("boom")
+
+    with pytest.raises(kind, match="boom"):
+        await desk.gate.perform(clearance, pay)
+    with pytest.raises(StepFailed, match=f"{kind.__name__}: boom"):
+        await desk.gate.perform(clearance, pay)
+
+
+@pytest.mark.parametrize("text", ["\uffff", "\ufdd0", "\ud800", "\x00", "x" * 20_000], ids=ascii)
+async def test_an_error_with_any_text_is_recorded(desk: Desk, text: str) -> None:
+    clearance = await desk.granted()
+
+    async def pay() -> None:
+        raise OSError(text)
+
+    with pytest.raises(OSError):  # noqa: PT011 - the text is the case
+        await desk.gate.perform(clearance, pay)
+    with pytest.raises(StepFailed, match="OSError: "):
+        await desk.gate.perform(clearance, pay)
 
 
 async def test_a_result_recorded_by_a_process_that_then_ended_is_found(desk: Desk) -> None:

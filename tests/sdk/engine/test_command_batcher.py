@@ -11,7 +11,7 @@ import pytest
 
 from placet import Refused, errors
 from placet.engine.command_batcher import MAX_BYTES, CommandBatcher, Result
-from placet.models.commands import CompleteExecution, RecordStep
+from placet.models.commands import CompleteExecution, RecordStep, RedeemApproval
 from placet.models.rules import MAX_COMMANDS
 from placet.models.worker_responses import Noted
 
@@ -152,7 +152,8 @@ async def test_a_fault_of_the_service_is_tried_again(monkeypatch: pytest.MonkeyP
     batcher = CommandBatcher(service)
     sent = [batcher.submit(step(str(i), "a")) for i in range(3)]
     assert await asyncio.gather(*sent) == [ACCEPTED] * 3
-    assert service.sizes == [3, 3, 3]
+    # The second time each goes alone, because the fault may be that of one.
+    assert service.sizes == [3, 3, 1, 1, 1]
 
 
 async def test_a_fault_that_stays_is_its_own_command_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,3 +183,88 @@ async def test_nobody_waits_for_ever_for_what_could_not_be_sent() -> None:
     with pytest.raises(errors.Internal, match="Session is closed"):
         await batcher.submit(step("x", "a"))
     assert await batcher.submit(step("x", "b")) == ACCEPTED
+
+
+async def test_the_fault_of_one_command_holds_up_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("placet.engine.command_batcher._PAUSE_SECONDS", 0.05)
+    fault = Refused("INTERNAL", "a fault of the service")
+    skipped = Refused("SKIPPED", "an earlier one failed")
+
+    def some(commands: list[dict[str, Any]]) -> list[Result]:
+        bad = False
+        results: list[Result] = []
+        for command in commands:
+            step = command["recordStep"]
+            if step["executionId"] == "x":
+                results.append(skipped if bad else fault)
+                bad = True
+            else:
+                results.append(ACCEPTED)
+        return results
+
+    service = Service(*[some] * 50)
+    batcher = CommandBatcher(service)
+    bad = asyncio.create_task(batcher.submit(step("x", "bad")))
+    later = asyncio.create_task(batcher.submit(step("x", "later")))
+    for number in range(5):
+        assert await batcher.submit(step("y", str(number))) == ACCEPTED
+    assert not bad.done()
+    with pytest.raises(errors.Internal, match="a fault of the service"):
+        await bad
+    with pytest.raises(errors.Internal):
+        await later
+    of_x = [key for r in service.requests for key in keys(r) if key in {"bad", "later"}]
+    # Never does a later command of the execution go before the one that is repeated.
+    assert of_x.index("later") > of_x.index("bad")
+    assert "bad" not in of_x[of_x.index("later", 2 * of_x.count("bad") - 1) + 1 :]
+
+
+@pytest.mark.parametrize("kind", [errors.BadRequest, errors.LimitExceeded])
+async def test_what_goes_again_is_not_overtaken_when_commands_go_alone(
+    kind: type[errors.RequestError],
+) -> None:
+    carried_out: list[str] = []
+    overloaded = [Refused("OVERLOADED", "later")]
+
+    def some(commands: list[dict[str, Any]]) -> list[Result]:
+        if len(commands) > 1 and "bad" in keys(commands):
+            raise kind("malformed")
+        if keys(commands) == ["bad"]:
+            raise kind("malformed")
+        if overloaded and "a" in keys(commands):
+            return [overloaded.pop()]
+        carried_out.extend(keys(commands))
+        return [ACCEPTED] * len(commands)
+
+    batcher = CommandBatcher(Service(*[some] * 20))
+    sent = [("x", "a"), ("z", "bad"), ("x", "b"), ("y", "c"), ("x", "d")]
+    outcomes = await asyncio.gather(
+        *(batcher.submit(step(*each)) for each in sent), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [Noted, kind, Noted, Noted, Noted]
+    assert [key for key in carried_out if key != "c"] == ["a", "b", "d"]
+
+
+async def test_a_command_that_names_no_execution_keeps_its_place() -> None:
+    carried_out: list[str] = []
+    fault = [Refused("INTERNAL", "a fault of the service")]
+
+    def some(commands: list[dict[str, Any]]) -> list[Result]:
+        results: list[Result] = []
+        for command in commands:
+            if "redeemApproval" in command and fault:
+                results.append(fault.pop())
+            else:
+                carried_out.append(next(iter(command)))
+                results.append(ACCEPTED)
+        return results
+
+    batcher = CommandBatcher(Service(*[some] * 20))
+    redeem = RedeemApproval(approval_id="a", payload_digest="d", redemption_key="k")
+    first = asyncio.create_task(batcher.submit(redeem, "x"))
+    await asyncio.sleep(0.05)
+    await batcher.submit(step("x", "after"), "x")
+    assert await first == ACCEPTED
+    assert carried_out == ["redeemApproval", "recordStep"]

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from placet import ApprovalFilter, ApprovalStatus, EventFilter, Rejected, Run, require
-from placet.errors import Unavailable
+from placet import ApprovalFilter, ApprovalStatus, Engine, EventFilter, Rejected, Run, require
+from placet.errors import REQUEST_ERRORS, Unavailable
+from tests.sdk.client.transport.test_http import answers, failure
 from tests.sdk.engines import Made, maker, started
+from tests.sdk.peer import Peer
 from tests.sdk.people import People, Server, until
 
 FINANCE = require(1, group="finance")
@@ -195,3 +197,16 @@ async def test_an_engine_that_polls_hears_of_cancellations_also_when_it_can_take
         await people.pending(execution_id)
         await (await people.get("operator")).cancel(execution_id, "no")
         await full.cut.wait()
+
+
+@pytest.mark.parametrize("code", ["INTERNAL", "LIMIT_EXCEEDED", "NOT_FOUND", "READ_MODEL_BEHIND"])
+@pytest.mark.parametrize("end", ["UNAUTHENTICATED", "FORBIDDEN", "BAD_REQUEST"])
+async def test_only_a_refusal_of_the_engine_itself_ends_it(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, code: str, end: str
+) -> None:
+    monkeypatch.setattr("placet.engine.work_source.FIRST_PAUSE_SECONDS", 0.001)
+    bodies = answers(peer, *[failure(code, 500)] * 3, failure(end))
+    engine = Engine(peer.url, token="a-token", wait="poll")
+    with pytest.raises(REQUEST_ERRORS[end]):
+        await asyncio.wait_for(engine.serve(), 10)
+    assert len([b for b in bodies if "claimExecutions" in b["query"]]) == 4

@@ -26,14 +26,24 @@ from api.schema.limits import (
 )
 from api.settings import Settings
 from application.process_managers.children import AGAIN
-from domain.approvals.policy import ExpiryAction
+from domain.approvals.policy import MAX_NAMED, MAX_PEOPLE, MAX_REQUIREMENTS, ExpiryAction
 from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import EVENT_TYPES
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.execution.transitions import TRANSITIONS
 from domain.refusals import RefusalCode
-from domain.validation import MAX_JSON_BYTES, MAX_NAME, MAX_TEXT, MAX_TITLE
+from domain.serialization.canonical_json import MAX_DEPTH, MAX_SAFE_INTEGER, text_flaw
+from domain.validation import (
+    MAX_ATTEMPT,
+    MAX_DELAY,
+    MAX_JSON_BYTES,
+    MAX_LABEL_VALUE,
+    MAX_LABELS,
+    MAX_NAME,
+    MAX_TEXT,
+    MAX_TITLE,
+)
 from domain.values import FINAL_STATES, ExecutionState, Role
 from projections.approvals.query import ApprovalOrder
 from projections.executions.query import ExecutionOrder
@@ -64,6 +74,15 @@ LIMITS: tuple[tuple[str, int | str | timedelta, str], ...] = (
     ("MAX_TITLE", MAX_TITLE, "Characters of an approval's title."),
     ("MAX_TEXT", MAX_TEXT, "Characters of any other text: a description, comment, reason, error."),
     ("MAX_JSON_BYTES", MAX_JSON_BYTES, "Bytes of one JSON value, encoded without spaces."),
+    ("MAX_DEPTH", MAX_DEPTH, "Levels of one JSON value."),
+    ("MAX_SAFE_INTEGER", MAX_SAFE_INTEGER, "The largest whole number of JSON, without its sign."),
+    ("MAX_LABELS", MAX_LABELS, "Labels of one execution."),
+    ("MAX_LABEL_VALUE", MAX_LABEL_VALUE, "Characters of the value of a label."),
+    ("MAX_ATTEMPT", MAX_ATTEMPT, "The number of the last attempt of a step."),
+    ("MAX_DELAY", MAX_DELAY, "The longest delay of a timer."),
+    ("MAX_REQUIREMENTS", MAX_REQUIREMENTS, "Requirements of one policy."),
+    ("MAX_PEOPLE", MAX_PEOPLE, "People whom all requirements of a policy ask for together."),
+    ("MAX_NAMED", MAX_NAMED, "Groups or users that one requirement names."),
     ("MAX_PAGE", MAX_PAGE, "Items of one page."),
     ("MAX_COMMANDS", MAX_COMMANDS, "Commands of one `submit`."),
     ("MAX_DECISIONS", MAX_DECISIONS, "Decisions of one `grantApprovals` or `rejectApprovals`."),
@@ -125,6 +144,10 @@ def _rules() -> Iterable[str]:
     yield "from placet.models.enums import ApprovalStatus, ExecutionState, RefusalCode"
     for name, value, meaning in LIMITS:
         yield f'{name} = {_shown(value)}\n"""{meaning}"""\n'
+    yield "NO_CHARACTERS: tuple[tuple[int, int], ...] = ("
+    for first, last in _no_characters():
+        yield f"    (0x{first:04X}, 0x{last:04X}),"
+    yield ')\n"""Code points that no text may hold: the first and the last of each range."""\n'
     yield "TRANSITIONS: dict[str, dict[ExecutionState | None, ExecutionState]] = {"
     for event in EVENT_TYPES:
         moves = ", ".join(
@@ -144,6 +167,16 @@ def _rules() -> Iterable[str]:
     again = ", ".join(_member(code) for code in RefusalCode if code in AGAIN)
     yield f"RETRIABLE_REFUSALS = frozenset({{{again}}})"
     yield '"""Refusals after which the same command may be accepted a little later."""\n'
+
+
+def _no_characters() -> Iterable[tuple[int, int]]:
+    """Give the ranges of code points that the service refuses in every text."""
+    refused = [code for code in range(sys.maxunicode + 1) if text_flaw(chr(code), "text")]
+    first = refused[0]
+    for code, following in zip(refused, [*refused[1:], -1], strict=True):
+        if following != code + 1:
+            yield first, code
+            first = following
 
 
 def _observed() -> tuple[Mapping[ApprovalStatus, str], list[str]]:

@@ -14,6 +14,7 @@ WITHOUT_A_CLASS = {
     RefusalCode.SKIPPED,
     RefusalCode.OVERLOADED,
     RefusalCode.OUTCOME_UNKNOWN,
+    RefusalCode.INTERNAL,
 }
 
 

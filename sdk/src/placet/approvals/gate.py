@@ -1,13 +1,15 @@
 """Approvals for code that is not a workflow: ask, wait, and do once what was approved."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 from uuid import uuid4
 
 from placet._util.canonical_json import digest
-from placet._util.invoke import call, described
+from placet._util.invoke import call, described, running_task
 from placet._util.serde import plain
+from placet._util.texts import cleaned
 from placet._util.validation import check_question
 from placet.approvals.clearance import Clearance, clear
 from placet.client.client import Client
@@ -159,10 +161,15 @@ class Gate:
         if recorded is not None:
             return recorded.result
         name = name_of(fn)
+        task = asyncio.current_task()
         try:
             result = await call(fn, *args, **kwargs)
-        except Exception as error:
-            await self.fail(clearance, name, error)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # A GeneratorExit that was not raised closes this coroutine, which can't await then.
+            if not isinstance(error, GeneratorExit) or running_task() is task:
+                await self.fail(clearance, name, error)
             raise
         return await self.complete(clearance, name, result)
 
@@ -186,8 +193,9 @@ class Gate:
     async def complete(self, clearance: Clearance, name: str, result: Any) -> Any:
         """Record the result, complete the execution, and return the result as plain JSON.
 
-        ``name`` says what was done. A result that can't be recorded fails the execution: ValueError
-        if it is not JSON, InvalidInput or LimitExceeded if it is too large.
+        ``name`` says what was done. A result that can't be recorded fails the execution, with the
+        text that it was done: ValueError if it is not JSON, InvalidInput or LimitExceeded if the
+        service does not take it, for example because it is too large.
         """
         execution_id = clearance.approval.execution_id
         try:
@@ -195,7 +203,8 @@ class Gate:
             with self.unclaimed():
                 await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
         except (ValueError, InvalidInput, LimitExceeded) as error:
-            await self.fail(clearance, name, error)
+            text = f"{name} was done, and its result can't be recorded: {described(error)}"
+            await self._failed(execution_id, name, text)
             raise
         with self.unclaimed():
             await self.client.complete(execution_id, result)
@@ -203,7 +212,10 @@ class Gate:
 
     async def fail(self, clearance: Clearance, name: str, error: BaseException) -> None:
         """Record how what was cleared failed, and fail the execution with it."""
-        execution_id, text = clearance.approval.execution_id, described(error)
+        await self._failed(clearance.approval.execution_id, name, described(error))
+
+    async def _failed(self, execution_id: str, name: str, text: str) -> None:
+        text = cleaned(text)
         with self.unclaimed():
             await self.client.record_step(execution_id, STEP_KEY, name=name, error=text)
             await self.client.fail(execution_id, text)
@@ -212,7 +224,7 @@ class Gate:
         """Withdraw the request and end its execution. Raises AlreadyDecided if it is too late."""
         with self.unclaimed():
             withdrawn = await self.client.withdraw(approval.id, reason)
-        await self._end(withdrawn.approval or approval, f"withdrawn: {reason}")
+        await self._end(withdrawn.approval or approval, cleaned(f"withdrawn: {reason}"))
 
     async def _end(self, approval: ApprovalRecord, error: str) -> None:
         """Fail the execution, unless it has gone on since the approval was resolved."""

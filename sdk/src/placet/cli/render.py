@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from placet._util.canonical_json import digest
 from placet.cli.execution_waits import ExecutionWaits
+from placet.engine.failure_codec import readable
 from placet.models.enums import ApprovalStatus
 from placet.models.responses import (
     Accepted,
@@ -88,7 +89,9 @@ def print_history(history: History, waits: ExecutionWaits) -> None:
         Error=execution.error,
     )
     for step in history.steps:
-        said = step.error if step.completed_at is None else compact(step.result)
+        said = compact(step.result)
+        if step.completed_at is None:
+            said = readable(step.error or "")
         _line(f"  step {step.key}: {said}")
     for approval in history.approvals:
         _line(f"  approval {approval.id}: {approval.title} - {approval.status}")

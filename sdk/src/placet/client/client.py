@@ -1,10 +1,11 @@
 """The client: everything that the contract offers, for one service and one token."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from placet.client import environment
 from placet.client.changes import Mode
 from placet.client.leases import Leases
 from placet.client.mutations import Mutations
@@ -74,20 +75,30 @@ class Client:
 
     ``async with Client("http://127.0.0.1:8000", token) as client: ...``
 
-    ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
-    again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
-    ``url`` that is not one.
+    ``url``: the address of the service, or several, of which the next is used while one gives no
+    answer; by default those in PLACET_URL (with commas between them), else
+    ``http://127.0.0.1:8000``. ``token``: by default PLACET_TOKEN, else that of the operator of a
+    development server, from ``.placet`` in the current directory. ``timeout``: seconds for one HTTP
+    request. ``retry_for``: seconds for which a request is tried again while the service is
+    overloaded, unavailable or out of reach. Raises ValueError for an address that is not a URL, and
+    if there is no token.
 
     The methods are those of its parts, which share one transport. Code that needs one part only,
     such as an engine, takes that part.
     """
 
     def __init__(
-        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+        self,
+        url: str | Sequence[str] | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        retry_for: float = 30.0,
     ) -> None:
-        self._token = token
+        service = environment.addresses(url)
+        self._token = environment.token(token, "operator", service)
         self._timeout = timeout
-        self.transport = HttpTransport(url, token, timeout=timeout, retry_for=retry_for)
+        self.transport = HttpTransport(service, self._token, timeout=timeout, retry_for=retry_for)
         self.queries = Queries(self.transport)
         self.mutations = Mutations(self.transport)
         self.leases = Leases(self.transport)
@@ -107,7 +118,12 @@ class Client:
 
     def apart(self) -> Self:
         """Return a client for the same service and token with connections of its own."""
-        return type(self)(self.url, self._token, timeout=self._timeout, retry_for=self.retry_for)
+        return type(self)(
+            self.transport.addresses.all,
+            self._token,
+            timeout=self._timeout,
+            retry_for=self.retry_for,
+        )
 
     async def close(self) -> None:
         """End all streams and connections. The client can't be used afterwards."""
@@ -115,7 +131,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Where the service takes GraphQL."""
+        """Where the service takes GraphQL: of several addresses the one in use."""
         return self.transport.url
 
     @property

@@ -6,7 +6,8 @@ that are under way. Imports ``approvals``, ``client`` and what these import.
 """
 
 from placet.approvals.clearance import Clearance
-from placet.engine.context import Run
+from placet.engine.context import Asked, Run
+from placet.engine.run_info import RunInfo
 from placet.engine.worker import Engine
 
-__all__ = ["Clearance", "Engine", "Run"]
+__all__ = ["Asked", "Clearance", "Engine", "Run", "RunInfo"]

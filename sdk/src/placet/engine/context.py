@@ -1,5 +1,6 @@
 """``run``: what the code of a workflow can do with its execution."""
 
+import asyncio
 import inspect
 import random
 from asyncio import Future, events
@@ -7,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
 from placet._util.invoke import call_in
@@ -15,10 +16,13 @@ from placet._util.serde import plain, reader, returned
 from placet._util.validation import check_name
 from placet.approvals.clearance import Clearance
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
+from placet.engine.run_info import RunInfo, RunLog, info
+from placet.engine.step_options import ErrorKinds, StepOptions, attempt
 from placet.models.commands import RequestApproval, StartChild
 from placet.models.responses import Execution
 from placet.policy import Policy
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -35,8 +39,15 @@ class RunBackend(Protocol):
         Raises ValueError for a key that is reserved, or that the service does not take.
         """
 
+    @property
+    def replaying(self) -> bool:
+        """Whether the workflow is given recorded results."""
+
     def request(self, pending: Pending) -> "Future[Any]":
         """Begin to wait for something. Raises ValueError if its key is used already."""
+
+    def ask(self, pending: PendingApproval) -> "Future[str]":
+        """Begin to wait for an approval, and return a future of its id."""
 
     def signal(self, name: str) -> "Future[Any]":
         """Wait for the next signal of a name."""
@@ -46,6 +57,45 @@ class RunBackend(Protocol):
 
     def patched(self, name: str) -> bool:
         """Return whether to run the changed code."""
+
+
+class Asked:
+    """An approval that was asked for. ``id`` is that of the approval, ``key`` the workflow's."""
+
+    def __init__(self, key: str, id_: str, future: "Future[Any]") -> None:
+        self.key = key
+        self.id = id_
+        self._future = future
+
+    async def clearance(self) -> Clearance:
+        """Wait for the decision. Raises Rejected, Expired or Withdrawn.
+
+        If the workflow stops waiting, for example because of a timeout, the approval is withdrawn.
+        """
+        clearance: Clearance = await self._future
+        return clearance
+
+
+class OptionedRun:
+    """Does steps with options. Made by :meth:`Run.options`."""
+
+    def __init__(self, step: Callable[..., Coroutine[Any, Any, Any]], options: StepOptions) -> None:
+        self._step = step
+        self._options = options
+
+    @overload
+    def step(
+        self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def step(
+        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
+    def step(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, Any]:
+        """Do a piece of work and record its result; see :meth:`Run.step`."""
+        return self._step(self._options, fn, args, kwargs)
 
 
 class Run:
@@ -63,11 +113,26 @@ class Run:
         self._fence = fence
         # A copy, because a workflow that changes its input must find it unchanged in a replay.
         self._input = deepcopy(execution.input)
+        self._log = RunLog(execution, lambda: backend.replaying)
 
     @property
     def execution_id(self) -> str:
         """The id of the execution."""
         return self._execution.id
+
+    @property
+    def info(self) -> RunInfo:
+        """The execution: who started it, its labels, and inside a step the attempt."""
+        return info(self._execution, attempt.get(), replaying=self._backend.replaying)
+
+    @property
+    def log(self) -> RunLog:
+        """A logger that is silent in a replay, so that each message comes once.
+
+        The logger is ``placet.workflow``. What the workflow did since its last recorded event is
+        done again, and logged again, when another engine claims it.
+        """
+        return self._log
 
     @property
     def input(self) -> Any:
@@ -136,10 +201,51 @@ class Run:
         ValueError if a key is used twice, if key or name are not 1 to 200 printable characters, or
         if a step with a clearance is to be tried again.
         """
+        options = StepOptions(
+            key=key, name=name, clearance=clearance, retries=retries, pause=pause, timeout=timeout
+        )
+        return self._step(options, fn, args, kwargs)
+
+    def options(
+        self,
+        *,
+        key: str | None = None,
+        name: str | None = None,
+        clearance: Clearance | None = None,
+        retries: int = 0,
+        pause: float = 0.5,
+        timeout: float | None = None,
+        final: ErrorKinds = (),
+    ) -> "OptionedRun":
+        """Return what does steps with these options: ``run.options(retries=2).step(fn, x)``.
+
+        All arguments of its ``step`` are the function's, also those that are called like an option.
+        The options are those of :meth:`step`. ``final`` names kinds of errors that are not tried
+        again, such as ``final=ValueError``; an error of the type :class:`placet.FinalError` never
+        is.
+        """
+        return OptionedRun(
+            self._step,
+            StepOptions(
+                key=key,
+                name=name,
+                clearance=clearance,
+                retries=retries,
+                pause=pause,
+                timeout=timeout,
+                final=final,
+            ),
+        )
+
+    def _step(
+        self,
+        options: StepOptions,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Coroutine[Any, Any, Any]:
         _check_callable(fn)
-        if clearance is not None and retries:
-            msg = "a step with a clearance is begun once, so it can't have retries"
-            raise ValueError(msg)
+        name, clearance = options.name, options.clearance
         if name is None:
             name = str(getattr(fn, "__name__", type(fn).__name__))
         check_name(name, "the name of the step", "give it a shorter, printable one by name=")
@@ -151,14 +257,15 @@ class Run:
             kwargs = {key: payload if each is shown else each for key, each in kwargs.items()}
         pending = PendingStep(
             # Not in the coroutine: keys follow the order of calls, whatever is awaited first.
-            key=self._backend.key(key, name),
+            key=self._backend.key(options.key, name),
             named=name,
             call=lambda threads: call_in(threads, fn, *args, **kwargs),
             read=returned(fn),
             clearance=clearance,
-            attempts=retries + 1,
-            pause=pause,
-            timeout=timeout,
+            attempts=options.retries + 1,
+            pause=options.pause,
+            timeout=options.timeout,
+            final=options.final,
         )
         return self._result_of(pending)
 
@@ -178,6 +285,38 @@ class Run:
         ``approval-n`` by order of call. Raises Rejected, Expired or Withdrawn, and ValueError if a
         key is used twice or not 1 to 200 printable characters, or the payload is not JSON.
         """
+        return self._result_of(self._asked_for(title, payload, policy, key, description))
+
+    def ask(
+        self,
+        title: str,
+        *,
+        payload: Any,
+        policy: Policy,
+        key: str | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, "Asked"]:
+        """Ask people for approval of ``payload``, and return once it is recorded.
+
+        The result has the ``id`` of the approval, so that a step can send it somewhere, and
+        ``clearance()``, which waits for the decision. Everything else is as for :meth:`approval`.
+        An approval that nobody waits for when the workflow ends is withdrawn.
+        """
+        pending = self._asked_for(title, payload, policy, key, description)
+        return self._asked(pending)
+
+    async def _asked(self, pending: PendingApproval) -> "Asked":
+        self._check_inside("ask")
+        asked = self._backend.ask(pending)
+        try:
+            return Asked(pending.key, await asked, pending.future)
+        except asyncio.CancelledError:
+            pending.future.cancel()
+            raise
+
+    def _asked_for(
+        self, title: str, payload: Any, policy: Policy, key: str | None, description: str | None
+    ) -> PendingApproval:
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
             raise ValueError(msg)
@@ -191,7 +330,7 @@ class Run:
             payload=plain(payload, "payload"),
             policy=policy,
         )
-        return self._result_of(PendingApproval(key=key, request=request))
+        return PendingApproval(key=key, request=request)
 
     def sleep(
         self, delay: timedelta | float, *, key: str | None = None

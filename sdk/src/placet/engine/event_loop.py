@@ -217,7 +217,9 @@ def _close(coroutine: Any) -> None:
             _exhaust(awaited)
         try:
             coroutine.close()
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             if getattr(coroutine, "cr_frame", None) is None:
                 log.warning("the clean-up of a workflow raised", exc_info=True)
                 return
@@ -233,7 +235,9 @@ def _exhaust(awaited: Any) -> None:
             awaited.throw(GeneratorExit())
         except (GeneratorExit, StopIteration, StopAsyncIteration):
             return
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             log.warning("the clean-up of a workflow raised", exc_info=True)
             return
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from placet.engine.history import Event
 
-Deliver = Callable[[Event, BaseException | None], None]
+Deliver = Callable[[Event], None]
 Soon = Callable[[Callable[[], None]], object]
 
 
@@ -22,14 +22,13 @@ class _WakeUp(NamedTuple):
 class _CommandAnswer(NamedTuple):
     event: Event
     woken: int
-    cause: BaseException | None
 
 
 class EventOrder:
     """Delivers events in the order of their positions, as soon as nothing earlier can come.
 
-    ``woken``: the version of the last wake-up that was delivered. ``deliver`` gets each event, with
-    the exception that caused it if there is one. It is called through ``soon``.
+    ``woken``: the version of the last wake-up that was delivered. ``deliver`` gets each event. It
+    is called through ``soon``.
     """
 
     def __init__(self, woken: int, deliver: Deliver, soon: Soon) -> None:
@@ -58,9 +57,7 @@ class EventOrder:
         """Note that a command is on its way."""
         self._sent += 1
 
-    def answered(
-        self, event: Event | None = None, woken: int = 0, cause: BaseException | None = None
-    ) -> None:
+    def answered(self, event: Event | None = None, woken: int = 0) -> None:
         """Note that a command was answered, and what it recorded.
 
         Answers come in the order of the log. ``woken``: the version of the last wake-up that the
@@ -68,7 +65,7 @@ class EventOrder:
         """
         self._answered += 1
         if event is not None:
-            self._answers.append(_CommandAnswer(event, woken, cause))
+            self._answers.append(_CommandAnswer(event, woken))
         self._flow_soon()
 
     def wake(self, event: Event) -> None:
@@ -104,10 +101,10 @@ class EventOrder:
                 return False
             self._wakes.pop(0)
             self.woken = wake.event.version
-            self._deliver(wake.event, None)
+            self._deliver(wake.event)
             return True
         if answer is not None and answer.woken <= self._arrived:
             self._answers.pop(0)
-            self._deliver(answer.event, answer.cause)
+            self._deliver(answer.event)
             return True
         return False

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+from placet._util.texts import cleaned
 from placet.client.transport.retry import retried
 from placet.engine.fenced_sender import FencedSender
 from placet.engine.history import Event, ExecutionHistory
@@ -18,7 +19,6 @@ from placet.engine.runner_backend import RunnerBackend
 from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import BadRequest, Internal, InvalidInput, LimitExceeded, Nondeterministic
 from placet.models.commands import Command, FailExecution, ParkExecution
-from placet.models.rules import MAX_TEXT
 from placet.models.worker_responses import Claim, Noted
 
 log = logging.getLogger("placet.engine")
@@ -231,12 +231,7 @@ class ExecutionRunner:
         elif self._instance is not None:
             self._instance.settle()
 
-    async def send(
-        self,
-        command: Command,
-        content: EventContent | None = None,
-        cause: BaseException | None = None,
-    ) -> Noted:
+    async def send(self, command: Command, content: EventContent | None = None) -> Noted:
         """Send a command of the run, and deliver the event that it records to the workflow.
 
         Raises Refused and RequestError, and CancelledError once the execution is no longer held.
@@ -259,7 +254,7 @@ class ExecutionRunner:
                 event = Event(head.version, int(accepted.position), type_, accepted.at, data)
             return accepted
         finally:
-            instance.event_order.answered(event, woken, cause)
+            instance.event_order.answered(event, woken)
             if woken > instance.event_order.arrived and not self._backend.streaming:
                 # Only this answer says that something has happened.
                 self._woken = max(self._woken, woken)
@@ -297,7 +292,7 @@ class ExecutionRunner:
     async def _park(self, reason: str) -> None:
         await self._all_cleared()
         command = ParkExecution(
-            execution_id=self.execution.id, fence=self.fence, reason=reason[:MAX_TEXT]
+            execution_id=self.execution.id, fence=self.fence, reason=cleaned(reason)
         )
         await self._sender.send(command)
         self._leave()
@@ -349,7 +344,7 @@ class ExecutionRunner:
         try:
             await self._sender.send(command)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
-            text = f"the workflow's result can't be recorded: {error}"
+            text = cleaned(f"the workflow's result can't be recorded: {error}")
             fail = FailExecution(execution_id=self.execution.id, fence=self.fence, error=text)
             await self._sender.send(fail)
         self._over()

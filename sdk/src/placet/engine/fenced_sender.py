@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from placet.errors import Fenced, Forbidden, InvalidTransition, Unauthenticated
 from placet.models.commands import Command, CompleteExecution, FailExecution
@@ -11,7 +11,12 @@ from placet.models.worker_responses import Noted
 
 log = logging.getLogger("placet.engine")
 
-Submit = Callable[[Command], Awaitable[Noted]]
+
+class Submit(Protocol):
+    """Sends a command that is about an execution. Raises Refused and RequestError."""
+
+    def __call__(self, command: Command, execution_id: str, /) -> Awaitable[Noted]:
+        """Send it."""
 
 
 class FencedSender:
@@ -34,7 +39,7 @@ class FencedSender:
         if self.abandoned:
             raise asyncio.CancelledError
         try:
-            accepted = await self._submit(command)
+            accepted = await self._submit(command, self._execution_id)
         except (Fenced, Unauthenticated, Forbidden) as error:
             self._lose(error)
         except InvalidTransition as error:

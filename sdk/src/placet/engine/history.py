@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from placet.client.queries import Queries
+from placet.engine.failure_codec import is_doubt
 from placet.errors import Internal, Nondeterministic
 from placet.models.enums import ApprovalStatus, ExecutionState
 from placet.models.responses import ApprovalRecord
@@ -27,6 +28,9 @@ _REPLAYED = WAKES | {
 }
 
 MARKER = "patched:"
+"""Begins the keys of steps that record an answer of ``run.patched``."""
+TOLD = "placet:asked:"
+"""Begins the keys of steps that record that the workflow was told the id of an approval."""
 
 
 class Event(NamedTuple):
@@ -51,7 +55,8 @@ class ExecutionHistory:
     attempts and requests them anew.
 
     ``tried``: the highest attempt number of each step. ``names``: by key, the name under which each
-    step was recorded. ``redeemed``: the ids of the approvals that were redeemed. ``marks``: the
+    step was recorded. ``failed``: by key, how the last attempt of a step failed, without doubts.
+    ``redeemed``: the ids of the approvals that were redeemed. ``marks``: the
     keys of the steps that record the answers of ``run.patched``. ``woken``: the version of the last
     event for which a worker may have waited.
     """
@@ -64,6 +69,7 @@ class ExecutionHistory:
     last: Sequence[Event] = ()
     tried: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
     redeemed: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
 
@@ -96,11 +102,14 @@ def arranged(transcript: Transcript) -> ExecutionHistory:
         last = [e for e in replayed if e.version > retried]
     tried: dict[str, int] = {}
     names: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for event in events:
         if event.type in {"StepCompleted", "StepFailed"}:
             key = event.data["key"]
             names[key] = event.data["name"]
             tried[key] = max(tried.get(key, 0), event.data["attempt"])
+            if event.type == "StepFailed" and not is_doubt(event.data["error"]):
+                failed[key] = event.data["error"]
     return ExecutionHistory(
         version=events[-1].version,
         woken=max((e.version for e in events if _woke(e)), default=0),
@@ -110,6 +119,7 @@ def arranged(transcript: Transcript) -> ExecutionHistory:
         last=last,
         tried=tried,
         names=names,
+        failed=failed,
         marks=frozenset(key for key in tried if key.startswith(MARKER)),
         redeemed=frozenset(a.id for a in approvals if a.redeemed_at is not None),
     )
@@ -157,6 +167,13 @@ def _before(
         if e.version < retried and e.type == "TimerCancelled"
     }
 
+    by_id = {e.approval.id: e.approval for e in replayed if e.approval is not None}
+
+    def approval_of(event: Event) -> ApprovalRecord | None:
+        """Return the approval that an event is about."""
+        told = event.data.get("key", "")
+        return event.approval or by_id.get(told.removeprefix(TOLD) if told.startswith(TOLD) else "")
+
     def repeated(event: Event) -> bool:
         """Whether the retry does again what this event records."""
         if event.type.startswith("Child"):
@@ -165,7 +182,8 @@ def _before(
             # A cancelled timer is set anew, so that the retry has the whole time. One that an
             # earlier retry had set anew may have fired.
             return event.version <= cancelled.get(event.data["key"], 0)
-        granted = event.approval is None or event.approval.status is ApprovalStatus.GRANTED
+        approval = approval_of(event)
+        granted = approval is None or approval.status is ApprovalStatus.GRANTED
         return event.type == "StepFailed" or not granted
 
     def heard(event: Event) -> bool:
@@ -184,7 +202,8 @@ def _before(
         if event.version < turn or event.type == "SignalReceived":
             first.append(event)
         else:
-            key = event.approval.key if event.approval is not None else event.data["key"]
+            approval = approval_of(event)
+            key = approval.key if approval is not None else event.data["key"]
             between.setdefault(key, []).append(event)
     return first, between
 

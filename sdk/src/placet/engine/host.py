@@ -36,12 +36,7 @@ class Host(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do something outside of the workflow."""
 
-    async def send(
-        self,
-        command: Command,
-        content: EventContent | None = None,
-        cause: BaseException | None = None,
-    ) -> Noted:
+    async def send(self, command: Command, content: EventContent | None = None) -> Noted:
         """Send a command of the run, and deliver the event that it records to the workflow."""
 
     async def sleep(self, seconds: float) -> None:

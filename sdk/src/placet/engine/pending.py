@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from placet._util.serde import Read
 from placet.approvals.clearance import Clearance
+from placet.engine.step_options import ErrorKinds
 from placet.models.commands import RequestApproval, StartChild
 
 
@@ -45,6 +46,7 @@ class PendingStep(Pending):
     """A step. ``failures`` counts the failed attempts since the last retry.
 
     ``pause`` and ``timeout`` are in seconds: between the first two attempts, and of each attempt.
+    ``final``: kinds of errors that are not tried again.
     """
 
     kind: ClassVar[str] = "step"
@@ -55,6 +57,7 @@ class PendingStep(Pending):
     attempts: int = 1
     pause: float = 0.5
     timeout: float | None = None
+    final: ErrorKinds = ()
     failures: int = 0
     task: "asyncio.Task[None] | None" = None
 
@@ -66,11 +69,20 @@ class PendingStep(Pending):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class PendingApproval(Pending):
-    """An approval. ``approval_id`` is set once the service has answered."""
+    """An approval. ``approval_id`` is set once the service has answered.
+
+    ``told`` is the workflow's future of the id, if it wants to know it.
+    """
 
     kind: ClassVar[str] = "approval"
     request: RequestApproval
     approval_id: str | None = None
+    told: asyncio.Future[str] | None = None
+
+    @property
+    def untold(self) -> bool:
+        """Whether the workflow waits for the id, which is known."""
+        return self.told is not None and not self.told.done() and self.approval_id is not None
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import msgspec
 from placet._util.canonical_json import digest
 from placet.approvals.clearance import clear
 from placet.engine.failure_codec import failure, is_final
-from placet.engine.history import MARKER, RESOLUTIONS, Event
+from placet.engine.history import MARKER, RESOLUTIONS, TOLD, Event
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
 from placet.errors import ChildFailed, Nondeterministic, NotCleared
 from placet.models.enums import ExecutionState
@@ -27,14 +27,15 @@ class ReplayMatcher:
     """Gives a workflow the results that it waits for, by the events of the log.
 
     ``open``: what it waits for, by key, in the order in which it began to wait. ``given_up``: what
-    it has stopped waiting for and the service has not taken back yet. ``keys``: all keys that were
-    used.
+    it has stopped waiting for and the service has not taken back yet. ``asked``: the approvals of
+    which it wants to know the id, by key. ``keys``: all keys that were used.
     """
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.open: dict[str, Pending] = {}
         self.given_up: dict[str, Pending] = {}
+        self.asked: dict[str, PendingApproval] = {}
         self._signals: dict[str, deque[Any]] = {}
         self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
 
@@ -62,14 +63,16 @@ class ReplayMatcher:
     def _listened(self) -> list[str]:
         return [n for n, waiting in self._listening.items() if any(not f.done() for f in waiting)]
 
-    def apply(self, event: Event, cause: BaseException | None) -> None:
+    def apply(self, event: Event) -> None:
         """Deliver an event. Raises Nondeterministic if the workflow did not ask for it."""
         data = event.data
         match event.type:
+            case "StepCompleted" if data["key"].startswith(TOLD):
+                self._tell(data["key"].removeprefix(TOLD))
             case "StepCompleted" if not data["key"].startswith(MARKER):
                 self._complete(event, self._find(event, PendingStep, data["key"]))
             case "StepFailed":
-                self._fail(event, self._find(event, Pending, data["key"]), cause)
+                self._fail(event, self._find(event, Pending, data["key"]))
             case "ApprovalRequested":
                 self._requested(event, self._find(event, PendingApproval, data["key"]))
             case "TimerSet" | "TimerFired" | "TimerCancelled":
@@ -95,13 +98,19 @@ class ReplayMatcher:
             raise Nondeterministic(msg)
         return pending
 
+    def _tell(self, approval_id: str) -> None:
+        for pending in self.asked.values():
+            if pending.approval_id == approval_id and pending.untold:
+                assert pending.told is not None
+                pending.told.set_result(approval_id)
+
     def _complete(self, event: Event, pending: PendingStep | None) -> None:
         if pending is None:
             return
         check_recorded_name(pending, event.data["name"])
         self._resolve(pending, _typed(pending, pending.read, event.data["result"]))
 
-    def _fail(self, event: Event, pending: Pending | None, cause: BaseException | None) -> None:
+    def _fail(self, event: Event, pending: Pending | None) -> None:
         if pending is None:
             return
         text = event.data["error"]
@@ -110,9 +119,7 @@ class ReplayMatcher:
             pending.failures += 1
             if pending.failures < pending.attempts and not is_final(text):
                 return
-        error = failure(pending.key, text)
-        error.__cause__ = cause
-        self._reject(pending, error)
+        self._reject(pending, failure(pending.key, text))
 
     def _requested(self, event: Event, pending: PendingApproval | None) -> None:
         if pending is None or event.approval is None:
@@ -190,6 +197,13 @@ class ReplayMatcher:
     def _reject(self, pending: Pending, error: Exception) -> None:
         if self._over(pending):
             pending.future.set_exception(error)
+        if isinstance(pending, PendingApproval) and pending.told is not None:
+            # The workflow may never ask how the approval ended, which is no reason to log it.
+            if pending.future.done() and not pending.future.cancelled():
+                pending.future.exception()
+            if pending.approval_id is None and not pending.told.done():
+                # It could not even be asked for.
+                pending.told.set_exception(error)
 
     def _over(self, pending: Pending) -> bool:
         """Note that nothing more comes. Returns whether the workflow still waits for it."""

@@ -36,6 +36,8 @@ class RequestSender:
                 msg = f"the service did not return the approval {pending.key!r}"
                 raise Internal(msg)
             pending.approval_id = accepted.approval.id
+            if pending.untold:
+                await self._step_runner.tell(pending)
         if not pending.open:
             self.take_back(pending)
 

@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from placet._util.canonical_json import digest
-from placet._util.invoke import described
+from placet._util.invoke import running_task
 from placet._util.serde import recorded
-from placet.engine.failure_codec import doubt_text, refused_text
+from placet.engine.failure_codec import (
+    doubt_text,
+    error_text,
+    readable,
+    refused_text,
+    unrecordable_text,
+)
+from placet.engine.history import TOLD
 from placet.engine.host import Host
-from placet.engine.pending import Pending, PendingStep
+from placet.engine.pending import Pending, PendingApproval, PendingStep
+from placet.engine.step_options import attempt
 from placet.errors import (
     BadRequest,
+    FinalError,
     InvalidInput,
     KeyReused,
     LimitExceeded,
@@ -28,13 +38,20 @@ MAX_PAUSE_SECONDS = 60.0
 
 
 class StepRunner:
-    """Runs the steps of one execution. ``redeemed``: the approvals redeemed before its claim."""
+    """Runs the steps of one execution.
 
-    __slots__ = ("_host", "_redeemed")
+    ``redeemed``: the approvals redeemed before its claim. ``failed``: by key, how the last attempt
+    before its claim failed.
+    """
 
-    def __init__(self, host: Host, redeemed: frozenset[str]) -> None:
+    __slots__ = ("_failed", "_host", "_redeemed")
+
+    def __init__(
+        self, host: Host, redeemed: frozenset[str], failed: Mapping[str, str] | None = None
+    ) -> None:
         self._host = host
         self._redeemed = redeemed
+        self._failed = failed or {}
 
     async def perform(self, pending: PendingStep) -> None:
         """Attempt a step until it succeeds or fails for good, and record each attempt."""
@@ -43,23 +60,28 @@ class StepRunner:
         if pending.clearance is not None:
             refused = await self._redeem(pending)
             if refused is not None:
-                text, cause = refused
-                await self._record(pending, error=text, cause=cause)
+                log.warning("%s of %s: %s", pending, self._host.execution.id, readable(refused))
+                await self._record(pending, error=refused)
                 return
         pause = pending.pause
         failures = pending.failures
         # A redeemed step is begun even if draining has begun: no other worker could begin it.
+        task = asyncio.current_task()
         while True:
             try:
+                attempt.set(pending.tried + 1)
                 value = await self._attempt(pending)
-                result = recorded(value, pending.read, f"the result of {pending}")
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is recorded
+            except BaseException as error:
+                # Whatever it raises is recorded, or it would be begun anew without end.
+                if _ends_task(error, task):
+                    raise
                 failures += 1
-                await self._record_failure(pending, described(error), error)
-                if failures >= pending.attempts:
+                final = isinstance(error, (FinalError, pending.final))
+                await self._record_failure(pending, error_text(error, final=final), error)
+                if final or failures >= pending.attempts:
                     return
             else:
-                await self._record_result(pending, result)
+                await self._record_result(pending, value)
                 return
             await self._host.sleep(pause)
             if self._host.draining():
@@ -84,31 +106,49 @@ class StepRunner:
             msg = f"{pending} was cancelled from inside"
             raise RuntimeError(msg) from error
 
-    async def _record_result(self, pending: PendingStep, result: Any) -> None:
+    async def _record_result(self, pending: PendingStep, value: Any) -> None:
+        # The work was done. Another attempt would do it twice, so none follows.
+        what = f"the result of {pending}"
+        try:
+            result = recorded(value, pending.read, what)
+        except Exception as error:  # noqa: BLE001 - models raise anything
+            await self._record_failure(pending, unrecordable_text(error), error)
+            return
         try:
             await self._record(pending, result=result)
         except (LimitExceeded, BadRequest, InvalidInput) as error:
-            # Another attempt would give the same result.
-            await self.refuse(pending, error, f"the result of {pending}")
+            await self.refuse(pending, error, what)
 
     async def _record_failure(self, pending: PendingStep, text: str, error: BaseException) -> None:
-        log.warning("%s of %s failed: %s", pending, self._host.execution.id, text)
-        await self._record(pending, error=text, cause=error)
+        log.warning(
+            "%s of %s failed: %s", pending, self._host.execution.id, readable(text), exc_info=error
+        )
+        await self._record(pending, error=text)
 
     async def refuse(
         self, pending: Pending, error: Refused | RequestError, what: str | None = None
     ) -> None:
         """Record that the service refused a request, as a failed attempt."""
         log.warning("%s of %s: %s", pending, self._host.execution.id, error)
-        await self._record(pending, error=refused_text(what or str(pending), error), cause=error)
+        await self._record(pending, error=refused_text(what or str(pending), error))
+
+    async def tell(self, pending: PendingApproval) -> None:
+        """Record that the workflow is told the id of an approval. It then gets the id."""
+        approval_id = pending.approval_id
+        assert approval_id is not None
+        key = TOLD + approval_id
+        data = {"key": key, "name": "asked", "attempt": 1, "result": approval_id}
+        command = RecordStep(
+            execution_id=self._host.execution.id,
+            fence=self._host.fence,
+            key=key,
+            name="asked",
+            result=approval_id,
+        )
+        await self._host.send(command, ("StepCompleted", data))
 
     async def _record(
-        self,
-        pending: Pending,
-        *,
-        result: Any = None,
-        error: str | None = None,
-        cause: BaseException | None = None,
+        self, pending: Pending, *, result: Any = None, error: str | None = None
     ) -> None:
         pending.tried += 1
         data = {"key": pending.key, "name": pending.name, "attempt": pending.tried}
@@ -125,7 +165,7 @@ class StepRunner:
             error=error,
         )
         try:
-            await self._host.send(command, content, cause)
+            await self._host.send(command, content)
         except KeyReused as refused:
             # It would be refused however often it is sent.
             msg = (
@@ -134,14 +174,14 @@ class StepRunner:
             )
             raise Nondeterministic(msg) from refused
 
-    async def _redeem(self, pending: PendingStep) -> tuple[str, BaseException | None] | None:
-        """Redeem the clearance of a step. Returns what to record if it must not be begun."""
+    async def _redeem(self, pending: PendingStep) -> str | None:
+        """Redeem the clearance of a step. Returns the failure to record if it must not be begun."""
         clearance = pending.clearance
         assert clearance is not None
         try:
             payload_digest = digest(clearance.payload)
         except ValueError as error:
-            return described(error), error
+            return error_text(error)
         command = RedeemApproval(
             approval_id=clearance.approval.id,
             fence=self._host.fence,
@@ -153,13 +193,27 @@ class StepRunner:
         except Refused as error:
             if transient(error):
                 raise
-            return refused_text(str(pending), error), error
+            return refused_text(str(pending), error)
         # If the approval was not redeemed before the claim, only this run can have redeemed it: its
         # first answer was lost, and this is the repeat. That is no reason for doubt.
         if redemption.repeated and clearance.approval.id in self._redeemed:
-            message = (
-                f"{pending} had redeemed approval {clearance.approval.id} and left no result:"
-                " it may have been done, so it is not begun again"
+            earlier = self._failed.get(pending.key)
+            how = (
+                "left no result: it may have been done"
+                if earlier is None
+                else f"failed with {readable(earlier)!r}: it may have been done in part"
             )
-            return doubt_text(message), None
+            message = (
+                f"{pending} had redeemed approval {clearance.approval.id} and {how},"
+                " so it is not begun again"
+            )
+            return doubt_text(message, earlier)
         return None
+
+
+def _ends_task(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Whether an exception was not raised by a step, but ends the task that runs it."""
+    if isinstance(error, GeneratorExit):
+        # The coroutine of the task is being closed by another.
+        return running_task() is not task
+    return isinstance(error, asyncio.CancelledError | KeyboardInterrupt)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
@@ -14,6 +15,7 @@ from placet.client.transport.reconnecting import StreamCutError
 from placet.client.transport.retry import retried
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.execution_runner import ExecutionRunner
+from placet.errors import BadRequest, Forbidden, RequestError, Unauthenticated
 from placet.models.rules import MAX_CLAIMS, MAX_WAIT
 from placet.models.worker_responses import Poll
 
@@ -22,6 +24,10 @@ log = logging.getLogger("placet.engine")
 
 CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 5.0
+LASTING_SECONDS = 30.0
+"""An error after so long is not counted together with those before it."""
 
 
 class WorkSource:
@@ -51,13 +57,29 @@ class WorkSource:
         self._cut_level = logging.WARNING
 
     async def run(self) -> None:
-        """Work until cancelled. Raises RequestError if the service refuses the worker."""
+        """Work until cancelled.
+
+        Raises Unauthenticated, Forbidden or BadRequest if the service refuses the worker. Any other
+        error may pass, so the worker tries again.
+        """
+        failures = 0
         try:
             while True:
-                if self._polls:
-                    await self._poll()
+                begun = monotonic()
+                try:
+                    await (self._poll() if self._polls else self._push())
+                except (Unauthenticated, Forbidden, BadRequest):
+                    raise
+                except RequestError as error:
+                    failures = failures + 1 if monotonic() - begun < LASTING_SECONDS else 1
+                    pause = min(FIRST_PAUSE_SECONDS * 2**failures, MAX_PAUSE_SECONDS)
+                    pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
+                    log.warning(
+                        "no work from the service, trying again in %.1f s: %s", pause, error
+                    )
+                    await asyncio.sleep(pause)
                 else:
-                    await self._push()
+                    failures = 0
         finally:
             if self._confirming is not None:
                 self._confirming.cancel()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from placet.client import environment
 from placet.client.changes import Mode, check_mode
 from placet.client.client import Client
 from placet.client.leases import GRACE
@@ -35,6 +36,8 @@ DRAIN = timedelta(seconds=10)
 class Engine:
     """Runs workflows for one service.
 
+    ``url``: its address or addresses, and ``token``; if they are not given they are found as by
+    :class:`placet.Client`, in development the token of the engine.
     ``worker`` names this process to the service. No other process may use the name; by default it
     is generated.
     ``capacity``: how many executions it takes at once, not counting those that wait, and how many
@@ -49,9 +52,9 @@ class Engine:
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str] | None = None,
         *,
-        token: str,
+        token: str | None = None,
         queues: Sequence[str] = ("default",),
         worker: str | None = None,
         capacity: int = 100,
@@ -69,7 +72,8 @@ class Engine:
         if isinstance(queues, str):
             msg = f"queues takes a list of names, such as [{queues!r}]"
             raise TypeError(msg)
-        self.client = Client(url, token)
+        service = environment.addresses(url)
+        self.client = Client(service.all, environment.token(token, "engine", service))
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.queues = tuple(queues)
         self._drain = drain
@@ -126,7 +130,8 @@ class Engine:
     async def serve(self) -> None:
         """Work until SIGTERM, SIGINT or :meth:`close`.
 
-        Raises RequestError if the service refuses this engine, for example its token.
+        Raises Unauthenticated, Forbidden or BadRequest if the service refuses this engine, for
+        example its token. The engine waits for the end of any other error.
         """
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:

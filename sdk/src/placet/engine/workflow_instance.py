@@ -13,7 +13,7 @@ from placet._util.validation import check_name
 from placet.engine.context import Run
 from placet.engine.event_loop import WorkflowLoop
 from placet.engine.event_order import EventOrder
-from placet.engine.history import MARKER, Event, ExecutionHistory
+from placet.engine.history import MARKER, TOLD, Event, ExecutionHistory
 from placet.engine.host import Host
 from placet.engine.patches import Patches
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
@@ -49,13 +49,16 @@ class WorkflowInstance:
         self.loop = WorkflowLoop(self._timer)  # type: ignore[abstract]
         self.loop.now = execution.started_at.timestamp()
         self._host = host
-        self._step_runner = StepRunner(host, history.redeemed)
+        self._step_runner = StepRunner(host, history.redeemed, history.failed)
         self._requests = RequestSender(host, self._step_runner)
         self._patches = Patches(host, history)
         self._matcher = ReplayMatcher()
         self._tried = history.tried
         self._names = history.names
         self._between: dict[str, Any] = {}
+        # How many recorded events the workflow was not given yet.
+        self._left = len(history.first) + len(history.last)
+        self._over = history.state.final
         self._live = False
         self._closed = False
         self._finished = False
@@ -101,6 +104,9 @@ class WorkflowInstance:
         self._live = True
         for pending in tuple(self._matcher.open.values()):
             self._begin(pending)
+        for asked in self._matcher.asked.values():
+            if asked.untold:
+                self._host.spawn(self._step_runner.tell(asked))
         for pending in tuple(self._matcher.given_up.values()):
             self._requests.take_back(pending)
         self.settle()
@@ -191,6 +197,8 @@ class WorkflowInstance:
 
     def _finish(self) -> None:
         self._finished = True
+        for asked in self._matcher.asked.values():
+            asked.future.cancel()
         # Tasks that the workflow left behind must not act on an execution that is over.
         self.loop.cancel()
         command = self.end()
@@ -212,9 +220,10 @@ class WorkflowInstance:
             self._numbers[name] += 1
             key = f"{name}-{self._numbers[name]}"
         check_name(key, "the key", "give another by key=, of 1 to 200 printable characters")
-        if key.startswith(MARKER):
-            msg = f"the key {key!r} begins with {MARKER!r}, which is reserved for run.patched"
-            raise ValueError(msg)
+        for reserved, use in ((MARKER, "run.patched"), (TOLD, "run.ask")):
+            if key.startswith(reserved):
+                msg = f"the key {key!r} begins with {reserved!r}, which is reserved for {use}"
+                raise ValueError(msg)
         return key
 
     def request(self, pending: Pending) -> "asyncio.Future[Any]":
@@ -223,6 +232,8 @@ class WorkflowInstance:
             msg = f"the key {pending.key!r} is used twice in one run; give each use its own key"
             raise ValueError(msg)
         self._matcher.keys.add(pending.key)
+        if isinstance(pending, PendingApproval) and pending.told is not None:
+            self._matcher.asked[pending.key] = pending
         pending.future = self.loop.create_future()
         if self._closed or self._finished:
             return pending.future
@@ -237,9 +248,23 @@ class WorkflowInstance:
         except Nondeterministic as error:
             # Not raised here: the workflow could take it for an error of its own.
             self._broken = error
-        if self._live and pending.open and self._broken is None:
-            self._begin(pending)
+        if self._live and self._broken is None:
+            if pending.open:
+                self._begin(pending)
+            if isinstance(pending, PendingApproval) and pending.untold:
+                self._host.spawn(self._step_runner.tell(pending))
         return pending.future
+
+    def ask(self, pending: PendingApproval) -> "asyncio.Future[str]":
+        """Begin to wait for an approval, and return a future of its id."""
+        pending.told = self.loop.create_future()
+        self.request(pending)
+        return pending.told
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the workflow is given recorded results."""
+        return not self._live and (self._left > 0 or self._over)
 
     def _check_name(self, pending: Pending) -> None:
         """Raise Nondeterministic if the service would refuse a step under its name."""
@@ -293,13 +318,13 @@ class WorkflowInstance:
         else:
             self._matcher.given_up[pending.key] = pending
 
-    def _deliver(self, event: Event, cause: BaseException | None) -> None:
+    def _deliver(self, event: Event) -> None:
         if self._closed:
             return
         self._suspended = False
         self.loop.now = event.at.timestamp()
         try:
-            self._matcher.apply(event, cause)
+            self._matcher.apply(event)
             self._pump()
         except Nondeterministic as error:
             self._host.park(str(error))
@@ -309,21 +334,23 @@ class WorkflowInstance:
             self.settle()
 
     def _replay(self, event: Event) -> None:
+        self._left -= 1
         self._patches.replayed(event)
         if self._main.done():
             self._check_after_end(event)
             return
         self.loop.now = event.at.timestamp()
-        self._matcher.apply(event, None)
+        self._matcher.apply(event)
         self._pump()
 
     def _check_after_end(self, event: Event) -> None:
         """Accept events of what a workflow left behind. Raises Nondeterministic for others."""
         key = event.approval.key if event.approval is not None else event.data["key"]
-        if key not in self._matcher.keys and event.type != "SignalReceived":
+        own = key.startswith((MARKER, TOLD))
+        if key not in self._matcher.keys and not own and event.type != "SignalReceived":
             msg = f"the record goes on with {describe(event)}, but the workflow has ended"
             raise Nondeterministic(msg)
 
     def _give_back(self, key: str) -> None:
         for event in self._between.pop(key):
-            self._matcher.apply(event, None)
+            self._matcher.apply(event)

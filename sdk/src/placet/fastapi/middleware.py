@@ -1,6 +1,7 @@
 """The middleware that sends the responses of guards and records those of cleared endpoints."""
 
 import asyncio
+import logging
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +13,13 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from placet._util.texts import barred
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate
-from placet.errors import PlacetError
+from placet.errors import InvalidInput, LimitExceeded, PlacetError
 from placet.fastapi.early_response import EarlyResponse
+
+log = logging.getLogger("placet.fastapi")
 
 SLOT = "placet.cleared"
 
@@ -69,6 +73,7 @@ class ApprovalMiddleware:
 
     The response of a cleared endpoint is recorded before it is sent: its status, body, content type
     and encoding, and location. An exception or a status of 500 or more is recorded as a failure. A
+    response that can't be recorded, such as a very large one, is sent once and logged. A
     guarded endpoint that was not cleared can't answer with success: RuntimeError is raised instead,
     which gives a 500 and is logged.
 
@@ -155,7 +160,11 @@ class _Recorder:
         if status >= _SERVER_ERRORS:
             await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
             return
-        await self._slot.complete(_kept(status, Headers(raw=start.get("headers", [])), body))
+        try:
+            await self._slot.complete(_kept(status, Headers(raw=start.get("headers", [])), body))
+        except (ValueError, InvalidInput, LimitExceeded):
+            # It was done, and this client learns so. Only its repeat can't be answered the same.
+            log.exception("%s was done, and its response can't be recorded", self._slot.name)
 
 
 def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
@@ -163,10 +172,13 @@ def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
     # numbers that I-JSON can't express.
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
     try:
-        return {"status": status, "headers": kept, "body": body.decode()}
+        text = body.decode()
     except UnicodeDecodeError:
         # A file, or text that an inner middleware has compressed.
+        text = None
+    if text is None or barred(text):
         return {"status": status, "headers": kept, "base64": b64encode(body).decode()}
+    return {"status": status, "headers": kept, "body": text}
 
 
 def replayed(kept: Mapping[str, Any]) -> Response:

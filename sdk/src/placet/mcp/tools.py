@@ -12,6 +12,7 @@ from pydantic import Field
 
 from placet._util.canonical_json import digest
 from placet._util.invoke import described
+from placet._util.texts import cleaned
 from placet.approvals.clearance import clear
 from placet.approvals.gate import STEP_KEY, Gate
 from placet.errors import (
@@ -165,7 +166,7 @@ class Tools:
             clearance, done = clear(approval), outcome == "done"
             limit = MAX_RESULT if done else MAX_FAILURE
             # The action was done, so no text may make the service refuse the report.
-            kept = result[:limit].encode(errors="replace").decode()
+            kept = cleaned(result, limit)
             failure = ReportedFailureError(kept)
             await self._check_first(approval, done=done, said=kept if done else described(failure))
             if done:

@@ -98,6 +98,7 @@ class RefusalCode(StrEnum):
     SKIPPED = "SKIPPED"
     OVERLOADED = "OVERLOADED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    INTERNAL = "INTERNAL"
 
 
 class ErrorCode(StrEnum):

@@ -19,6 +19,33 @@ MAX_TEXT = 10_000
 MAX_JSON_BYTES = 262_144
 """Bytes of one JSON value, encoded without spaces."""
 
+MAX_DEPTH = 100
+"""Levels of one JSON value."""
+
+MAX_SAFE_INTEGER = 9_007_199_254_740_991
+"""The largest whole number of JSON, without its sign."""
+
+MAX_LABELS = 50
+"""Labels of one execution."""
+
+MAX_LABEL_VALUE = 500
+"""Characters of the value of a label."""
+
+MAX_ATTEMPT = 1_000_000
+"""The number of the last attempt of a step."""
+
+MAX_DELAY = timedelta(seconds=3.1536e09)
+"""The longest delay of a timer."""
+
+MAX_REQUIREMENTS = 20
+"""Requirements of one policy."""
+
+MAX_PEOPLE = 200
+"""People whom all requirements of a policy ask for together."""
+
+MAX_NAMED = 100
+"""Groups or users that one requirement names."""
+
 MAX_PAGE = 500
 """Items of one page."""
 
@@ -51,6 +78,29 @@ MAX_OPERATIONS = 1_000
 
 PROTOCOL = "graphql-transport-ws"
 """The subprotocol of WebSockets."""
+
+NO_CHARACTERS: tuple[tuple[int, int], ...] = (
+    (0xD800, 0xDFFF),
+    (0xFDD0, 0xFDEF),
+    (0xFFFE, 0xFFFF),
+    (0x1FFFE, 0x1FFFF),
+    (0x2FFFE, 0x2FFFF),
+    (0x3FFFE, 0x3FFFF),
+    (0x4FFFE, 0x4FFFF),
+    (0x5FFFE, 0x5FFFF),
+    (0x6FFFE, 0x6FFFF),
+    (0x7FFFE, 0x7FFFF),
+    (0x8FFFE, 0x8FFFF),
+    (0x9FFFE, 0x9FFFF),
+    (0xAFFFE, 0xAFFFF),
+    (0xBFFFE, 0xBFFFF),
+    (0xCFFFE, 0xCFFFF),
+    (0xDFFFE, 0xDFFFF),
+    (0xEFFFE, 0xEFFFF),
+    (0xFFFFE, 0xFFFFF),
+    (0x10FFFE, 0x10FFFF),
+)
+"""Code points that no text may hold: the first and the last of each range."""
 
 TRANSITIONS: dict[str, dict[ExecutionState | None, ExecutionState]] = {
     "Started": {None: ExecutionState.RUNNING},

@@ -5,6 +5,6 @@ there changes here. Imports ``engine`` and what that imports.
 """
 
 from placet.testing.replay import replay
-from placet.testing.trial import Trial
+from placet.testing.trial import Trial, TrialFailed
 
-__all__ = ["Trial", "replay"]
+__all__ = ["Trial", "TrialFailed", "replay"]

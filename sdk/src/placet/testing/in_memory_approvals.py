@@ -17,6 +17,7 @@ from placet.models.responses import (
     Requirement,
 )
 from placet.testing.in_memory_log import InMemoryLog, refuse
+from placet.testing.in_memory_rules import check_comment
 
 
 class InMemoryApprovals:
@@ -83,6 +84,9 @@ class InMemoryApprovals:
         self, approval: ApprovalRecord, by: str, comment: str | None, *, granted: bool
     ) -> None:
         """Resolve an approval by a decision. Raises AlreadyDecided, and NotEligible (four eyes)."""
+        check_comment(comment)
+        if not granted and not (comment or "").strip():
+            refuse("INVALID_INPUT", "comment must not be empty: a rejection says why")
         if by == approval.initiator.id and not approval.policy.allow_initiator:
             raise NotEligible("NOT_ELIGIBLE", f"{by} started the execution, so another must decide")
         decision = Decision(

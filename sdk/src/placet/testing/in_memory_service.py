@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from placet._util.invoke import described
+from placet._util.serde import plain
+from placet._util.service_rules import json_problem
 from placet.engine.execution_runner import ExecutionRunner
 from placet.engine.history import Event, ExecutionHistory, arranged
 from placet.engine.registry import WorkflowRegistry
@@ -22,6 +25,7 @@ from placet.models.commands import (
     RecordStep,
     RedeemApproval,
     RequestApproval,
+    SendSignal,
     SetTimer,
     StartChild,
     SuspendExecution,
@@ -32,6 +36,7 @@ from placet.models.responses import Execution, ExecutionHead
 from placet.models.worker_responses import ApprovalName, Noted, Transcript
 from placet.testing.in_memory_approvals import InMemoryApprovals
 from placet.testing.in_memory_log import InMemoryLog, refuse
+from placet.testing.in_memory_rules import check
 
 
 class _Outcome(NamedTuple):
@@ -143,8 +148,10 @@ class InMemoryService:
         assert self.runner is not None
         self.runner.happened(event)
 
-    async def submit(self, command: Command) -> Noted:
+    async def submit(self, command: Command, execution_id: str) -> Noted:
         """Carry a command out. Raises Refused."""
+        del execution_id
+        check(command)
         await asyncio.sleep(0)
         carry_out = self._commands.get(type(command))
         if carry_out is None:
@@ -163,8 +170,9 @@ class InMemoryService:
 
     def signal(self, name: str, payload: Any) -> None:
         """Send a signal to the workflow."""
+        key = f"signal-{self._signals + 1}"
+        check(SendSignal(execution_id=self._execution.id, name=name, key=key, payload=payload))
         self._signals += 1
-        key = f"signal-{self._signals}"
         self.log.append("SignalReceived", key=key, name=name, payload=payload)
 
     def fire_next(self, until: datetime | None) -> bool:
@@ -242,9 +250,13 @@ class InMemoryService:
         outcome, result, error = ExecutionState.COMPLETED, None, None
         try:
             given = child(command.input)
-            result = await given if isawaitable(given) else given
+            result = plain(await given if isawaitable(given) else given, "the child's result")
+            if problem := json_problem(result, "result"):
+                # So a child ends whose result the service refuses.
+                msg = f"the workflow's result can't be recorded: INVALID_INPUT: {problem}"
+                outcome, result, error = ExecutionState.FAILED, None, msg
         except Exception as raised:  # noqa: BLE001 - a child that fails is a case to test
-            outcome, error = ExecutionState.FAILED, f"{type(raised).__name__}: {raised}"
+            outcome, error = ExecutionState.FAILED, described(raised)
         self.log.append(
             "ChildEnded", key=command.key, round=1, outcome=outcome, result=result, error=error
         )

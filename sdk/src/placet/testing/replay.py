@@ -137,12 +137,7 @@ class _ReplayHost:
         """Raise it."""
         raise error
 
-    async def send(
-        self,
-        command: Command,
-        content: EventContent | None = None,
-        cause: BaseException | None = None,
-    ) -> Noted:
+    async def send(self, command: Command, content: EventContent | None = None) -> Noted:
         """Refuse: a replay does nothing."""
         raise NotImplementedError
 

@@ -12,9 +12,11 @@ from placet._util.serde import plain
 from placet.engine.execution_runner import ExecutionRunner
 from placet.engine.registry import WorkflowFunction, WorkflowRegistry
 from placet.errors import PlacetError
+from placet.models.commands import StartExecution
 from placet.models.enums import ExecutionState
 from placet.models.responses import Actor, ApprovalRecord, Execution
 from placet.models.worker_responses import Claim, Past
+from placet.testing.in_memory_rules import check
 from placet.testing.in_memory_service import InMemoryService
 from placet.testing.replay import replay
 
@@ -33,6 +35,8 @@ class Trial:
     At its end the record is replayed against the workflow, so code that would take another path
     after a restart fails its test. ``seconds``: for how long, in real time, the workflow may be
     busy without waiting for anything.
+
+    Names, texts, sizes and JSON values that the service refuses are refused here too: InvalidInput.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Trial:
         workflows = WorkflowRegistry()
         name = getattr(workflow, "__name__", "workflow")
         workflows.add(workflow, name, None)
+        input = plain(input, "input")  # noqa: A001
+        check(StartExecution(workflow=name, input=input))
         self._workflow = workflow
         self._execution = Execution(
             id=str(uuid4()),
@@ -56,7 +62,7 @@ class Trial:
             state=ExecutionState.RUNNING,
             version=2,
             fence=1,
-            input=plain(input, "input"),
+            input=input,
             labels=[],
             initiator=Actor(id=initiator),
             started_at=start,

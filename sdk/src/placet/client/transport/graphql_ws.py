@@ -253,6 +253,32 @@ class GraphQLWebSocket:
         )
 
 
+def redirected(url: str, status: int, location: str | None) -> BadRequest:
+    """Return the error for a redirect, which is not followed: it may lead to another service."""
+    msg = (
+        f"{url} answered HTTP {status}, a redirect to {location or 'nowhere'}, which is not"
+        " followed: give the address at which the service itself answers"
+    )
+    return BadRequest(msg)
+
+
+def refusing_redirects() -> aiohttp.TraceConfig:
+    """Return what makes a session refuse the redirect of a WebSocket."""
+
+    async def refuse(
+        _session: aiohttp.ClientSession,
+        _context: object,
+        redirect: aiohttp.TraceRequestRedirectParams,
+    ) -> None:
+        location = redirect.response.headers.get("location")
+        redirect.response.close()
+        raise redirected(str(redirect.url), redirect.response.status, location)
+
+    traces = aiohttp.TraceConfig()
+    traces.on_request_redirect.append(refuse)
+    return traces
+
+
 def reason_of(error: Exception) -> str:
     """Say why there was no connection, in the words of the operating system if it has any."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -1,15 +1,22 @@
 """Sends operations: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
 import asyncio
+from contextlib import suppress
 from io import BytesIO
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from placet.client.transport.addresses import Addresses
 from placet.client.transport.envelope import BoundOperation, ErrorInfo
-from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket, reason_of
+from placet.client.transport.graphql_ws import (
+    ConnectionLostError,
+    GraphQLWebSocket,
+    reason_of,
+    redirected,
+    refusing_redirects,
+)
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
 from placet.errors import (
@@ -38,11 +45,15 @@ _STATUS: dict[int, type[RequestError]] = {
 CONNECTIONS = 100
 """At most, for requests that are answered at once."""
 
+CONNECT_SECONDS = 5.0
+"""For a connection to one of several addresses, before the next one is tried."""
+
 MANY = 16
 """With so many commands under way by HTTP a WebSocket is opened for those that follow."""
 
 LARGE = 64 * 1024
 _JSON_TYPES = frozenset({"application/graphql-response+json", "application/json"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CLIENT_ERRORS = range(400, 500)
 
 
@@ -50,24 +61,19 @@ class HttpTransport:
     """A connection to one service for one token.
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
-    again while the service is overloaded, unavailable or out of reach. Raises ValueError for a
-    ``url`` that is not one.
+    again while the service is overloaded, unavailable or out of reach.
     """
 
     def __init__(
-        self, url: str, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+        self, addresses: Addresses, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
     ) -> None:
-        base = url.strip().rstrip("/")
-        parts = urlsplit(base)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            msg = f"a service's address is a URL such as http://127.0.0.1:8000, not {url!r}"
-            raise ValueError(msg)
-        self.url = base if base.endswith("/graphql") else base + "/graphql"
+        self.addresses = addresses
         self._authorization = f"Bearer {token.strip()}"
         self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
         self._open_waiting: aiohttp.ClientSession | None = None
+        self._open_dialling: aiohttp.ClientSession | None = None
         self._open_socket: ReconnectingWebSocket | None = None
         self._changing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,9 +82,27 @@ class HttpTransport:
         """End all streams and connections. The object can't be used afterwards."""
         if self._open_socket is not None:
             await self._open_socket.close()
-        for session in (self._open_session, self._open_waiting):
-            if session is not None:
-                await session.close()
+        for session in self._sessions:
+            await session.close()
+
+    def __del__(self) -> None:
+        # A program may end without closing its client. That is no reason to complain at its exit.
+        for session in getattr(self, "_sessions", ()):
+            connector = session.connector
+            session.detach()
+            if connector is not None:
+                with suppress(Exception):
+                    connector._close()  # noqa: SLF001 - close() needs an event loop that runs
+
+    @property
+    def url(self) -> str:
+        """Where the service takes GraphQL: the address in use."""
+        return self.addresses.current
+
+    @property
+    def _sessions(self) -> list[aiohttp.ClientSession]:
+        made = (self._open_session, self._open_waiting, self._open_dialling)
+        return [session for session in made if session is not None]
 
     async def send(
         self, bound: BoundOperation[T], *, idempotent: bool = True, pause: float = PAUSE_SECONDS
@@ -138,16 +162,26 @@ class HttpTransport:
     async def _post(self, body: bytes, wait: float = 0) -> bytes:
         self._check_loop()
         session = self._waiting if wait else self._session
-        timeout = aiohttp.ClientTimeout(total=self._timeout + wait)
+        url = self.url
+        connect = CONNECT_SECONDS if len(self.addresses.all) > 1 else None
+        timeout = aiohttp.ClientTimeout(total=self._timeout + wait, sock_connect=connect)
         # A large body is written in parts, so that other connections get their turn in between.
         data = body if len(body) <= LARGE else BytesIO(body)
         try:
-            async with session.post(self.url, data=data, timeout=timeout) as response:
+            # What is sent is for this service alone, so no redirect is followed.
+            async with session.post(
+                url, data=data, timeout=timeout, allow_redirects=False
+            ) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"no answer from {self.url}: {reason_of(error)}") from error
+            self.addresses.away(url)
+            raise Unavailable(f"no answer from {url}: {reason_of(error)}") from error
+        if status in _REDIRECTS:
+            raise redirected(url, status, response.headers.get("location"))
         if status in _STATUS or response.content_type not in _JSON_TYPES:
-            raise _failure(self.url, status, answer)
+            if _STATUS.get(status) is Unavailable:
+                self.addresses.away(url)
+            raise _failure(url, status, answer)
         return answer
 
     def _check_loop(self) -> None:
@@ -177,9 +211,12 @@ class HttpTransport:
             self._open_waiting = self._make_session(0)
         return self._open_waiting
 
-    def _make_session(self, connections: int) -> aiohttp.ClientSession:
+    def _make_session(
+        self, connections: int, traces: list[aiohttp.TraceConfig] | None = None
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
+            trace_configs=traces,
             headers={
                 "authorization": self._authorization,
                 "content-type": "application/json",
@@ -192,7 +229,10 @@ class HttpTransport:
         """The WebSocket that streams and commands share, opened when it is needed."""
         self._check_loop()
         if self._open_socket is None:
-            self._open_socket = ReconnectingWebSocket(self._session, self.url, self._authorization)
+            self._open_dialling = self._make_session(0, [refusing_redirects()])
+            self._open_socket = ReconnectingWebSocket(
+                self._open_dialling, self.addresses, self._authorization
+            )
         return self._open_socket
 
 

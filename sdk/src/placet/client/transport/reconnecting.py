@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import aiohttp
 
+from placet.client.transport.addresses import Addresses
 from placet.client.transport.envelope import BoundOperation
 from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket
 from placet.client.transport.retry import retried
 from placet.client.transport.websocket_health import WebSocketHealth
-from placet.errors import PlacetError, transient
+from placet.errors import PlacetError, Unavailable, transient
 
 T = TypeVar("T")
 
@@ -43,10 +44,12 @@ class ReconnectingWebSocket:
     ``health`` knows whether WebSockets get through to the service.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, authorization: str) -> None:
-        self.health = WebSocketHealth(url)
+    def __init__(
+        self, session: aiohttp.ClientSession, addresses: Addresses, authorization: str
+    ) -> None:
+        self.health = WebSocketHealth(addresses.current)
         self._session = session
-        self._url = url
+        self._addresses = addresses
         self._authorization = authorization
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
@@ -73,7 +76,7 @@ class ReconnectingWebSocket:
         try:
             await self._dialled()
         except PlacetError as error:
-            log.info("no WebSocket to %s, commands go by HTTP: %s", self._url, error)
+            log.info("no WebSocket to %s, commands go by HTTP: %s", self._addresses.current, error)
         finally:
             self._dial = None
 
@@ -149,11 +152,14 @@ class ReconnectingWebSocket:
             if self._refusal is not None and self._refused_at >= asked_at:
                 # An attempt failed while this stream waited for the lock.
                 raise self._refusal
+            url = self._addresses.current
             try:
                 self._connection = await GraphQLWebSocket.open(
-                    self._session, self._url, self._authorization
+                    self._session, url, self._authorization
                 )
             except PlacetError as error:
+                if isinstance(error, Unavailable):
+                    self._addresses.away(url)
                 self._refused_at, self._refusal = monotonic(), error
                 self.health.refused()
                 raise
