@@ -1,4 +1,8 @@
-"""Steps: decide the command that records one, and apply its events."""
+"""Steps: decide the command that records one, and apply its events.
+
+A step is recorded once. What keeps a recorded step from running again is in the worker: the sdk's
+``engine/replay_matcher.py``, and for a step with a clearance ``engine/step_runner.py``.
+"""
 
 from msgspec.structs import replace
 
