@@ -14,6 +14,8 @@ from unicodedata import normalize
 
 def normal(name: str) -> str:
     """Return the normal form of a name: trimmed, and in NFC."""
+    if name.isascii():
+        return name.strip()
     return normalize("NFC", name.strip())
 
 
@@ -31,7 +33,19 @@ def same_name(one: str | None, other: str | None) -> bool:
 
 def folded(name: str) -> str:
     """Return the normal form of a name without its case (Unicode, definition D145)."""
+    if name.isascii():
+        return name.strip().lower()
     return normalize("NFC", normalize("NFD", name.strip()).casefold())
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name means the service itself: ``placet``, and all that begin with ``placet:``.
+
+    Nobody can sign in with such a name, in any spelling. So an event that has it as its actor was
+    recorded by the service.
+    """
+    key = folded(name)
+    return key == "placet" or key.startswith("placet:")
 
 
 def may_be_same_person(one: str | None, other: str | None) -> bool:

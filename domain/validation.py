@@ -91,18 +91,18 @@ def labels(values: Sequence[Label]) -> Problem:
     )
 
 
-def unsupported(value: Any, field: str, feature: str) -> Problem:
-    """Refuse a field that the API has but the server does not act on yet."""
-    if value is None:
-        return None
-    return f"{field} can't be given yet: this server does not act on {feature}; leave it out"
-
-
 def attempt(value: int, field: str) -> Problem:
     """Check the number of an attempt: from 1 to a million."""
     if 1 <= value <= MAX_ATTEMPT:
         return None
     return f"{field} is {value}, it must be from 1 to {MAX_ATTEMPT}"
+
+
+def span(value: timedelta, field: str) -> Problem:
+    """Check a span of time: longer than nothing, and at most about a hundred years."""
+    if timedelta(0) < value <= MAX_DELAY:
+        return None
+    return f"{field} must be longer than 0 and at most {MAX_DELAY.days} days"
 
 
 def delay(value: timedelta, field: str) -> Problem:

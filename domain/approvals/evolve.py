@@ -5,17 +5,22 @@ Each function returns the fields of the execution that change.
 
 from msgspec.structs import replace
 
-from domain.approvals.policy import ExpiryAction
-from domain.approvals.state import Approval, ApprovalStatus, Decision, ResolutionCause, Verdict
-from domain.execution.events import (
-    ApprovalDelegated,
-    ApprovalEscalated,
-    ApprovalExpired,
+from domain.approvals import amendment
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
     ApprovalRequested,
     ApprovalWithdrawn,
+    Decided,
+)
+from domain.approvals.state import Approval, ApprovalStatus, Decision, ResolutionCause, Verdict
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
     Recorded,
 )
 from domain.execution.state import Changes, Execution
@@ -26,6 +31,7 @@ from domain.values import Actor
 
 def requested(state: Execution, recorded: Recorded, event: ApprovalRequested) -> Changes:
     """Add a pending approval."""
+    _check_not_cancelling(state)
     if event.ordinal != len(state.approvals) + 1:
         msg = f"approval {event.ordinal} of {state.id} is out of order"
         raise IllegalTransitionError(msg)
@@ -44,41 +50,79 @@ def requested(state: Execution, recorded: Recorded, event: ApprovalRequested) ->
         requested_at=recorded.at,
         requested_version=recorded.version,
         deadline=event.deadline,
+        reminders_due=event.reminders,
+        after_escalation=event.after_escalation,
         retry=len(state.retried_from),
+        previous_round=state.rounds.get(event.key, 0),
     )
     return {
-        "approvals": state.approvals.insert(event.ordinal, approval),
+        **with_approval(state, approval),
         "rounds": state.rounds.insert(event.key, event.ordinal),
         "pending": state.pending + 1,
     }
 
 
-def decided(
-    state: Execution, recorded: Recorded, event: ApprovalGranted | ApprovalRejected
-) -> Changes:
+_VERDICTS: dict[type[Event], Verdict] = {
+    ApprovalGranted: Verdict.GRANTED,
+    ApprovalRejected: Verdict.REJECTED,
+    ApprovalChangesRequested: Verdict.CHANGES_REQUESTED,
+}
+
+
+def decided(state: Execution, recorded: Recorded, event: Decided) -> Changes:
     """Add a decision, and resolve the approval if the event says so."""
-    granted = isinstance(event, ApprovalGranted)
-    approval = _approval(state, event.ordinal)
+    before = approval_with(state, event.ordinal)
+    amended_version = before.amendments[-1].version if before.amendments else 0
     decision = Decision(
-        verdict=Verdict.GRANTED if granted else Verdict.REJECTED,
-        by=recorded.actor,
+        verdict=_VERDICTS[type(event)],
+        by=_decided_by(recorded, event),
         at=recorded.at,
         version=recorded.version,
         digest=event.digest,
         rule=event.rule,
         groups=event.groups,
+        all_groups_known=event.all_groups_known,
         on_behalf_of=_stood_in_for(event),
         comment=event.content.comment,
         answers=event.content.answers,
+        stage=event.stage,
+        key=event.key,
+        amendment_version=amended_version if amended_version == recorded.version - 1 else 0,
+        standing_grant_id=event.standing_grant_id,
+        acr=event.acr,
+        auth_time=event.auth_time,
+        substitution=event.substitution,
     )
-    approval = replace(approval, decisions=(*approval.decisions, decision))
+    approval = replace(before, decisions=(*before.decisions, decision))
     if not event.resolves:
-        return {"approvals": state.approvals.insert(event.ordinal, approval)}
-    status = ApprovalStatus.GRANTED if granted else ApprovalStatus.REJECTED
-    return _resolve(state, recorded, approval, status, ResolutionCause.DECISIONS)
+        return with_approval(state, approval)
+    return resolve(state, recorded, approval, _status_after(approval), ResolutionCause.DECISIONS)
 
 
-def _stood_in_for(event: ApprovalGranted | ApprovalRejected) -> Actor | None:
+def amended(state: Execution, recorded: Recorded, event: ApprovalAmended) -> Changes:
+    """Change the payload. The grant that comes with it is the event that follows."""
+    before = approval_with(state, event.ordinal)
+    after = amendment.amended(before, event, recorded.actor, recorded.at, recorded.version)
+    return with_approval(state, after)
+
+
+def _status_after(approval: Approval) -> ApprovalStatus:
+    """Return the status that the last decision, which resolves the approval, gives it."""
+    counting = approval.counting_decisions
+    if counting[-1].verdict is Verdict.GRANTED:
+        return ApprovalStatus.GRANTED
+    if any(decision.verdict is Verdict.CHANGES_REQUESTED for decision in counting):
+        return ApprovalStatus.CHANGES_REQUESTED
+    return ApprovalStatus.REJECTED
+
+
+def _decided_by(recorded: Recorded, event: Decided) -> Actor:
+    if event.decided_by is None:
+        return recorded.actor
+    return Actor(id=event.decided_by, name=event.content.decided_by_name)
+
+
+def _stood_in_for(event: Decided) -> Actor | None:
     if event.on_behalf_of is None:
         return None
     return Actor(id=event.on_behalf_of, name=event.content.on_behalf_of_name)
@@ -86,40 +130,13 @@ def _stood_in_for(event: ApprovalGranted | ApprovalRejected) -> Actor | None:
 
 def withdrawn(state: Execution, recorded: Recorded, event: ApprovalWithdrawn) -> Changes:
     """Resolve the approval as withdrawn."""
-    return _resolve(
+    return resolve(
         state,
         recorded,
-        _approval(state, event.ordinal),
+        approval_with(state, event.ordinal),
         ApprovalStatus.WITHDRAWN,
         ResolutionCause.WITHDRAWAL,
     )
-
-
-def expired(state: Execution, recorded: Recorded, event: ApprovalExpired) -> Changes:
-    """Resolve the approval as its policy says for a missed deadline."""
-    granted = event.action is ExpiryAction.GRANT
-    return _resolve(
-        state,
-        recorded,
-        _approval(state, event.ordinal),
-        ApprovalStatus.GRANTED if granted else ApprovalStatus.EXPIRED,
-        ResolutionCause.EXPIRY,
-    )
-
-
-def delegated(state: Execution, recorded: Recorded, event: ApprovalDelegated) -> Changes:
-    """Record that the actor handed the right to decide to another person."""
-    approval = _approval(state, event.ordinal)
-    delegation = (recorded.actor.id, event.to)
-    changed = replace(approval, delegations=(*approval.delegations, delegation))
-    return {"approvals": state.approvals.insert(event.ordinal, changed)}
-
-
-def escalated(state: Execution, event: ApprovalEscalated) -> Changes:
-    """Add groups that may decide from now on."""
-    approval = _approval(state, event.ordinal)
-    changed = replace(approval, escalated_to=(*approval.escalated_to, *event.groups))
-    return {"approvals": state.approvals.insert(event.ordinal, changed)}
 
 
 def resumed(state: Execution) -> Changes:
@@ -132,7 +149,8 @@ def resumed(state: Execution) -> Changes:
 
 def redeemed(state: Execution, recorded: Recorded, event: ApprovalRedeemed) -> Changes:
     """Record that the granted approval was used."""
-    approval = _approval(state, event.ordinal, ApprovalStatus.GRANTED)
+    _check_not_cancelling(state)
+    approval = approval_with(state, event.ordinal, ApprovalStatus.GRANTED)
     if approval.redemption_key is not None:
         msg = f"approval {event.ordinal} of {state.id} was redeemed already"
         raise IllegalTransitionError(msg)
@@ -142,10 +160,10 @@ def redeemed(state: Execution, recorded: Recorded, event: ApprovalRedeemed) -> C
         redeemed_version=recorded.version,
         redemption_key=event.redemption_key,
     )
-    return {"approvals": state.approvals.insert(event.ordinal, redeemed)}
+    return with_approval(state, redeemed)
 
 
-def _resolve(
+def resolve(
     state: Execution,
     recorded: Recorded,
     approval: Approval,
@@ -161,19 +179,46 @@ def _resolve(
         resolved_version=recorded.version,
     )
     return {
-        "approvals": state.approvals.insert(approval.ordinal, resolved),
+        **with_approval(state, resolved),
         "pending": state.pending - 1,
         "woken_version": recorded.version,
     }
 
 
-def _approval(
-    state: Execution, ordinal: int, status: ApprovalStatus = ApprovalStatus.PENDING
-) -> Approval:
-    """Return the approval, which must have this status."""
+def with_approval(state: Execution, approval: Approval) -> Changes:
+    """Put the approval into the state, and note when something is due for it."""
+    changes: Changes = {"approvals": state.approvals.insert(approval.ordinal, approval)}
+    due_at = approval.next_due
+    if due_at != state.deadlines.get(approval.ordinal):
+        changes["deadlines"] = (
+            state.deadlines.discard(approval.ordinal)
+            if due_at is None
+            else state.deadlines.insert(approval.ordinal, due_at)
+        )
+    return changes
+
+
+def known_approval(state: Execution, ordinal: int) -> Approval:
+    """Return the approval. Raises IllegalTransitionError if there is none."""
     approval = state.approvals.get(ordinal)
-    if approval is None or approval.status is not status:
-        stands = "is missing" if approval is None else f"is {approval.status}"
-        msg = f"approval {ordinal} of {state.id} {stands}, not {status}"
+    if approval is None:
+        msg = f"approval {ordinal} of {state.id} is missing"
         raise IllegalTransitionError(msg)
     return approval
+
+
+def approval_with(
+    state: Execution, ordinal: int, status: ApprovalStatus = ApprovalStatus.PENDING
+) -> Approval:
+    """Return the approval. Raises IllegalTransitionError if it does not have this status."""
+    approval = known_approval(state, ordinal)
+    if approval.status is not status:
+        msg = f"approval {ordinal} of {state.id} is {approval.status}, not {status}"
+        raise IllegalTransitionError(msg)
+    return approval
+
+
+def _check_not_cancelling(state: Execution) -> None:
+    if state.cancelling:
+        msg = f"{state.id} is being cancelled, so no approval is requested or redeemed"
+        raise IllegalTransitionError(msg)

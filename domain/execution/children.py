@@ -1,7 +1,5 @@
 """Children: decide the commands about them, and apply their events."""
 
-from uuid import UUID, uuid5
-
 from msgspec.structs import replace
 
 from domain.execution.commands import EndChild, StartChild
@@ -15,19 +13,26 @@ from domain.execution.events import (
 )
 from domain.execution.state import Changes, Child, Execution
 from domain.execution.transitions import check_transition
+from domain.identifiers import child_id
 from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 from domain.serialization.canonical_json import same
-from domain.values import ExecutionState
+from domain.values import ExecutionState, ParentEnd
 
 
 def start_child(state: Execution, command: StartChild) -> Events:
     """Start a child. A key that was used before is a repeat, or opens a new round."""
     last = state.children.get(command.key)
     if last is not None and not _opens_new_round(state, last):
-        unchanged = (last.workflow, last.workflow_version, last.queue) == (
+        unchanged = (
+            last.workflow,
+            last.workflow_version,
+            last.queue,
+            last.on_parent_end,
+        ) == (
             command.workflow,
             command.workflow_version,
             command.queue,
+            command.on_parent_end,
         )
         if not (unchanged and same(last.input, command.input)):
             message = (
@@ -46,20 +51,23 @@ def start_child(state: Execution, command: StartChild) -> Events:
             workflow=command.workflow,
             workflow_version=command.workflow_version,
             queue=command.queue,
+            on_parent_end=command.on_parent_end,
             content=StartedContent(input=command.input),
         ),
     )
-
-
-def child_id(parent: UUID, key: str, round_: int) -> UUID:
-    """Return the id of a child. It is the same however often the child is started."""
-    return uuid5(parent, f"{round_}/{key}")
 
 
 def _opens_new_round(state: Execution, last: Child) -> bool:
     """A start after a retry opens a new round if the last one ended and did not complete."""
     ended_otherwise = last.outcome not in {None, ExecutionState.COMPLETED}
     return state.retried_since(last.retry) and ended_otherwise
+
+
+def ends_with_parent(child: Child, parent: ExecutionState) -> bool:
+    """Whether a child that goes on is to be cancelled when its parent has ended in this state."""
+    if child.on_parent_end is None or child.on_parent_end is ParentEnd.WAIT:
+        return parent is ExecutionState.CANCELLED
+    return child.on_parent_end is ParentEnd.CANCEL
 
 
 def end_child(state: Execution, command: EndChild) -> Events:
@@ -94,6 +102,7 @@ def child_started(state: Execution, recorded: Recorded, event: ChildStarted) -> 
         workflow=event.workflow,
         workflow_version=event.workflow_version,
         queue=event.queue,
+        on_parent_end=event.on_parent_end,
         input=event.content.input,
         retry=len(state.retried_from),
         started_version=recorded.version,

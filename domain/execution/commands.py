@@ -12,17 +12,14 @@ from uuid import UUID
 import msgspec
 
 from domain import validation
-from domain.approvals.policy import Policy, check_policy
-from domain.approvals.state import Verdict
 from domain.identifiers import parse_uuid
 from domain.names import normal
-from domain.serialization.canonical_json import canonical, digest
 from domain.validation import Problem, first, optional
-from domain.values import ExecutionState, Label, Parent, Principal
+from domain.values import ExecutionState, Label, Parent, ParentEnd, Principal
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all commands: the caller and the execution.
+    """Base of all commands: the caller and the execution, or another stream.
 
     ``needs_exact_time``: its events must have the database's time under the log's lock. The events
     of other commands may have a time that is up to a tenth of a second behind.
@@ -45,12 +42,6 @@ class WorkerCommand(Command, frozen=True, kw_only=True):
     """A worker's command. Once the execution was claimed it needs the current fencing token."""
 
     fence: int | None = None
-
-
-class WorkerApprovalCommand(WorkerCommand, frozen=True, kw_only=True):
-    """A worker's command about the approval with this ordinal."""
-
-    ordinal: int
 
 
 class StartExecution(Command, frozen=True, kw_only=True):
@@ -86,20 +77,31 @@ class StartExecution(Command, frozen=True, kw_only=True):
 
 
 class ClaimExecution(Command, frozen=True, kw_only=True):
+    """``takes_over``: the worker that held it is gone. The server sets this.
+
+    ``cleans_up``: the worker's code for the workflow cleans up after a cancellation.
+    """
+
     worker: str
+    takes_over: bool = False
+    cleans_up: bool = False
 
     def check(self) -> Problem:
         return validation.name(self.worker, "worker")
 
 
 class RecordStep(WorkerCommand, frozen=True, kw_only=True):
-    """Record the result of a step, or with ``error`` one failed attempt."""
+    """Record the result of a step, or with ``error`` one failed attempt.
+
+    ``arguments_digest`` is the worker's digest of the arguments of the step. The server keeps it.
+    """
 
     key: str
     name: str
     attempt: int = 1
     result: Any = None
     error: str | None = None
+    arguments_digest: str | None = None
 
     def check(self) -> Problem:
         if self.error is not None and self.result is not None:
@@ -112,77 +114,7 @@ class RecordStep(WorkerCommand, frozen=True, kw_only=True):
             validation.attempt(self.attempt, "attempt"),
             validation.json(self.result, "result"),
             optional(validation.required_text, self.error, "error"),
-        )
-
-
-class RequestApproval(WorkerCommand, frozen=True, kw_only=True):
-    """The API has ``form`` and ``deadline``, but they are refused until the server acts on them."""
-
-    key: str
-    title: str
-    description: str | None = None
-    payload: Any
-    form: Any = None
-    policy: Policy
-    deadline: Any = None
-    canonical_payload: bytes = b""
-    payload_digest: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.problem is None:
-            data = canonical(self.payload)
-            msgspec.structs.force_setattr(self, "canonical_payload", data)
-            msgspec.structs.force_setattr(self, "payload_digest", digest(data))
-
-    def check(self) -> Problem:
-        return first(
-            validation.name(self.key, "key"),
-            validation.required_text(self.title, "title", validation.MAX_TITLE),
-            optional(validation.text, self.description, "description"),
-            validation.unsupported(self.form, "form", "forms"),
-            validation.unsupported(self.deadline, "deadline", "deadlines"),
-            check_policy(self.policy),
-            validation.json(self.payload, "payload"),
-        )
-
-
-class WithdrawApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
-    reason: str
-
-    def check(self) -> Problem:
-        return validation.required_text(self.reason, "reason")
-
-
-class Decide(Command, frozen=True, kw_only=True):
-    """Grant or reject the document that has this digest."""
-
-    ordinal: int
-    verdict: Verdict
-    digest: str
-    comment: str | None = None
-    answers: Any = None
-    amended_payload: Any = None
-
-    def check(self) -> Problem:
-        if self.verdict is Verdict.REJECTED and not (self.comment or "").strip():
-            return "comment must not be empty: a rejection says why"
-        return first(
-            validation.name(self.digest, "digest"),
-            optional(validation.text, self.comment, "comment"),
-            validation.unsupported(self.answers, "answers", "forms"),
-            validation.unsupported(self.amended_payload, "amendedPayload", "amendments"),
-        )
-
-
-class RedeemApproval(WorkerApprovalCommand, frozen=True, kw_only=True):
-    payload_digest: str
-    redemption_key: str
-
-    def check(self) -> Problem:
-        return first(
-            validation.name(self.payload_digest, "payloadDigest"),
-            validation.name(self.redemption_key, "redemptionKey"),
+            optional(validation.name, self.arguments_digest, "argumentsDigest"),
         )
 
 
@@ -237,6 +169,7 @@ class StartChild(WorkerCommand, frozen=True, kw_only=True):
     workflow_version: str | None = None
     queue: str
     input: Any = None
+    on_parent_end: ParentEnd | None = None
 
     def check(self) -> Problem:
         return first(
@@ -265,6 +198,8 @@ class SuspendExecution(WorkerCommand, frozen=True, kw_only=True):
 
 
 class ParkExecution(WorkerCommand, frozen=True, kw_only=True):
+    """Keep workers from the execution. A person who may operate it sends this without a fence."""
+
     reason: str
 
     def check(self) -> Problem:
@@ -296,10 +231,19 @@ class CancelExecution(Command, frozen=True, kw_only=True):
         return validation.required_text(self.reason, "reason")
 
 
+class EndCancellation(Command, frozen=True, kw_only=True):
+    """End a cancelled execution whose clean-up took too long. Only the server sends this.
+
+    ``why`` says so, after the reason of the cancellation.
+    """
+
+    why: str
+
+    def check(self) -> Problem:
+        return validation.required_text(self.why, "why")
+
+
 class RetryExecution(Command, frozen=True, kw_only=True):
     """``expected_version`` is the version at which the caller saw the execution as FAILED."""
 
     expected_version: int
-
-
-ApprovalCommand = WorkerApprovalCommand | Decide

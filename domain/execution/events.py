@@ -2,14 +2,8 @@
 
 An event has its structure (ids, keys, verdicts, counts, digests, times) in its own fields. What
 people wrote or sent is in ``content``, which the codec stores as one sealed part. A topic never
-changes its meaning: a changed event gets a new topic, and the old one stays readable.
-
-No command causes some of this yet: ApprovalExpired, ApprovalDelegated and ApprovalEscalated, and
-the fields and values for forms, deadlines, delegation and escalation, here and in
-``domain.approvals`` (``form``, ``answers``, ``deadline``, ``on_behalf_of``, ``delegations``,
-``escalate_to``, ``escalated_to``, EXPIRED, EXPIRY and ExpiryAction). It is kept on purpose. The
-golden files and the API have it, and those features will use it. Until then the input that would
-need it, amendments among it, is refused.
+changes its meaning: a changed event gets a new topic, and ``domain.serialization.upcasters`` reads
+the old one.
 """
 
 from datetime import datetime, timedelta
@@ -18,12 +12,30 @@ from uuid import UUID
 
 import msgspec
 
-from domain.approvals.policy import ExpiryAction, Policy
-from domain.values import Actor, ExecutionState, Label, Parent, Value
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRedeemed,
+    ApprovalRejected,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
+    ApprovalWithdrawn,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.execution.event import Content, Event, ReasonContent
+from domain.values import Actor, ExecutionState, Label, Parent, ParentEnd
 
-
-class Content(Value, frozen=True, kw_only=True):
-    """What people wrote or sent. Every field has a default, because it may be missing."""
+TOPIC_PREFIX = "execution."
+"""How the topics of all events of executions begin."""
 
 
 class StartedContent(Content, frozen=True, kw_only=True):
@@ -45,29 +57,6 @@ class ErrorContent(Content, frozen=True, kw_only=True):
     error: str = ""
 
 
-class ReasonContent(Content, frozen=True, kw_only=True):
-    """Why somebody withdrew, cancelled or parked."""
-
-    reason: str = ""
-
-
-class RequestContent(Content, frozen=True, kw_only=True):
-    """What approvers are shown. ``payload`` is what will be done if they agree."""
-
-    title: str | None = None
-    description: str | None = None
-    payload: Any = None
-    form: Any = None
-
-
-class DecisionContent(Content, frozen=True, kw_only=True):
-    """What an approver wrote, and the name of the person for whom the approver decided."""
-
-    comment: str | None = None
-    answers: Any = None
-    on_behalf_of_name: str | None = None
-
-
 class SignalContent(Content, frozen=True, kw_only=True):
     """The data that was sent: any JSON value."""
 
@@ -81,19 +70,10 @@ class ChildContent(Content, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class Event(Value, frozen=True, kw_only=True):
-    """Base of all events. ``topic`` is the name under which the event type is stored."""
-
-    topic: ClassVar[str] = ""
-    content: Content = Content()
-
-
 _STARTED = StartedContent()
 _RESULT = ResultContent()
 _ERROR = ErrorContent()
 _REASON = ReasonContent()
-_REQUEST = RequestContent()
-_DECISION = DecisionContent()
 _SIGNAL = SignalContent()
 _CHILD = ChildContent()
 
@@ -115,18 +95,34 @@ class Started(Event, frozen=True, kw_only=True):
 
 
 class Claimed(Event, frozen=True, kw_only=True):
-    """``fence`` is the worker's fencing token. It grows by one with each claim."""
+    """``fence`` is the worker's fencing token. It grows by one with each claim.
+
+    ``taken_over``: the execution had work to do, and the worker that held it was gone.
+    """
 
     topic: ClassVar[str] = "execution.claimed.v1"
     worker: str
     fence: int
+    taken_over: bool = False
+
+
+class CleanUpDeclared(Event, frozen=True, kw_only=True):
+    """The workflow cleans up after a cancellation, so a cancellation waits for that.
+
+    The worker that claims the execution next says so, because its code knows.
+    """
+
+    topic: ClassVar[str] = "execution.clean-up-declared.v1"
 
 
 class StepCompleted(Event, frozen=True, kw_only=True):
+    """``arguments_digest`` tells the step's worker whether it is called with the same again."""
+
     topic: ClassVar[str] = "execution.step-completed.v1"
     key: str
     name: str
     attempt: int
+    arguments_digest: str | None = None
     content: ResultContent = _RESULT
 
 
@@ -137,92 +133,14 @@ class StepFailed(Event, frozen=True, kw_only=True):
     key: str
     name: str
     attempt: int
+    arguments_digest: str | None = None
     content: ErrorContent = _ERROR
-
-
-class ApprovalRequested(Event, frozen=True, kw_only=True):
-    """``digest`` covers the whole document, ``payload_digest`` only what will be done."""
-
-    topic: ClassVar[str] = "execution.approval-requested.v1"
-    ordinal: int
-    key: str
-    round: int
-    policy: Policy
-    payload_digest: str
-    digest: str
-    deadline: datetime | None = None
-    content: RequestContent = _REQUEST
-
-
-class Decided(Event, frozen=True, kw_only=True):
-    """One person's decision.
-
-    ``groups`` are the person's groups that the policy names, as they were at the decision. ``rule``
-    is the user or group that made the person eligible. ``resolves`` is true if this decision
-    resolves the approval. ``on_behalf_of`` is the id of the person for whom the actor decided.
-    """
-
-    ordinal: int
-    digest: str
-    rule: str
-    groups: tuple[str, ...] = ()
-    resolves: bool = False
-    on_behalf_of: str | None = None
-    content: DecisionContent = _DECISION
-
-
-class ApprovalGranted(Decided, frozen=True, kw_only=True):
-    topic: ClassVar[str] = "execution.approval-granted.v1"
-
-
-class ApprovalRejected(Decided, frozen=True, kw_only=True):
-    topic: ClassVar[str] = "execution.approval-rejected.v1"
-
-
-class ApprovalExpired(Event, frozen=True, kw_only=True):
-    """The deadline passed. ``action`` says what follows."""
-
-    topic: ClassVar[str] = "execution.approval-expired.v1"
-    ordinal: int
-    action: ExpiryAction
-
-
-class ApprovalWithdrawn(Event, frozen=True, kw_only=True):
-    topic: ClassVar[str] = "execution.approval-withdrawn.v1"
-    ordinal: int
-    content: ReasonContent = _REASON
-
-
-class ApprovalDelegated(Event, frozen=True, kw_only=True):
-    """The actor handed the right to decide to another person."""
-
-    topic: ClassVar[str] = "execution.approval-delegated.v1"
-    ordinal: int
-    to: str
-    content: DecisionContent = _DECISION
-
-
-class ApprovalEscalated(Event, frozen=True, kw_only=True):
-    """These groups may decide as well from now on."""
-
-    topic: ClassVar[str] = "execution.approval-escalated.v1"
-    ordinal: int
-    groups: tuple[str, ...]
 
 
 class Resumed(Event, frozen=True, kw_only=True):
     """The last pending approval was resolved, so the workflow can go on."""
 
     topic: ClassVar[str] = "execution.resumed.v1"
-
-
-class ApprovalRedeemed(Event, frozen=True, kw_only=True):
-    """What was granted is about to be done, under this key only."""
-
-    topic: ClassVar[str] = "execution.approval-redeemed.v1"
-    ordinal: int
-    payload_digest: str
-    redemption_key: str
 
 
 class TimerSet(Event, frozen=True, kw_only=True):
@@ -254,15 +172,20 @@ class SignalReceived(Event, frozen=True, kw_only=True):
 
 
 class ChildStarted(Event, frozen=True, kw_only=True):
-    """The server is to start a child with the id ``child_id``."""
+    """The server is to start a child with the id ``child_id``.
 
-    topic: ClassVar[str] = "execution.child-started.v1"
+    ``on_parent_end``: what becomes of it if this execution ends before it. Version 1 has no such
+    field.
+    """
+
+    topic: ClassVar[str] = "execution.child-started.v2"
     key: str
     round: int
     child_id: UUID
     workflow: str
     workflow_version: str | None = None
     queue: str
+    on_parent_end: ParentEnd | None = None
     content: StartedContent = _STARTED
 
 
@@ -303,6 +226,13 @@ class Failed(Event, frozen=True, kw_only=True):
     content: ErrorContent = _ERROR
 
 
+class CancellationRequested(Event, frozen=True, kw_only=True):
+    """The execution is to be cancelled, once its workflow has cleaned up."""
+
+    topic: ClassVar[str] = "execution.cancellation-requested.v1"
+    content: ReasonContent = _REASON
+
+
 class Cancelled(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "execution.cancelled.v1"
     content: ReasonContent = _REASON
@@ -317,15 +247,25 @@ Events = tuple[Event, ...]
 EVENT_TYPES: tuple[type[Event], ...] = (
     Started,
     Claimed,
+    CleanUpDeclared,
     StepCompleted,
     StepFailed,
     ApprovalRequested,
+    ApprovalAmended,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalChangesRequested,
+    DecisionRetracted,
+    ApprovalRevoked,
+    ApprovalCommented,
+    ApprovalClaimed,
+    ApprovalUnclaimed,
     ApprovalExpired,
     ApprovalWithdrawn,
     ApprovalDelegated,
+    DelegationTakenBack,
     ApprovalEscalated,
+    ApprovalReminded,
     Resumed,
     ApprovalRedeemed,
     TimerSet,
@@ -339,6 +279,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Unparked,
     Completed,
     Failed,
+    CancellationRequested,
     Cancelled,
     Retried,
 )
@@ -347,7 +288,8 @@ EVENT_TYPES: tuple[type[Event], ...] = (
 class Recorded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event as it is in the log, with who recorded it, when and why.
 
-    ``version`` counts from 1 in each execution. ``at`` is the database's time of the commit, or
+    ``execution_id`` is the id of its stream; that of a standing grant has events too.
+    ``version`` counts from 1 in each stream. ``at`` is the database's time of the commit, or
     at most a tenth of a second before. ``previous_hash`` is the hash of the version before, or 64
     zeros for the first. ``trace`` is a W3C traceparent.
     """

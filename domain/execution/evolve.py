@@ -9,21 +9,35 @@ from functools import reduce
 
 from msgspec.structs import replace
 
+from domain.approvals import claim, comments, deadlines, delegation, retraction, revocation
 from domain.approvals import evolve as approvals
-from domain.execution import children, lifecycle, parking, signals, steps, timers
-from domain.execution.events import (
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.execution import cancellation, children, lifecycle, parking, signals, steps, timers
+from domain.execution.events import (
+    CancellationRequested,
     Cancelled,
     ChildEnded,
     ChildStarted,
     Claimed,
+    CleanUpDeclared,
     Completed,
     Failed,
     Parked,
@@ -44,7 +58,18 @@ from domain.execution.transitions import target
 from domain.refusals import IllegalTransitionError
 
 # Every event but these wakes a sleeping execution.
-_LETS_SLEEP = (Claimed, Parked)
+_LETS_SLEEP = (
+    Claimed,
+    CleanUpDeclared,
+    Parked,
+    ApprovalClaimed,
+    ApprovalUnclaimed,
+    ApprovalCommented,
+    ApprovalDelegated,
+    DelegationTakenBack,
+    ApprovalEscalated,
+    ApprovalReminded,
+)
 
 
 def fold(state: Execution | None, events: Iterable[Recorded]) -> Execution | None:
@@ -79,35 +104,56 @@ def evolve(state: Execution | None, recorded: Recorded) -> Execution:
 
 def _changes(state: Execution, recorded: Recorded) -> Changes:
     event = recorded.event
+    # Python tries the cases in this order, so the events that are recorded most come first.
     match event:
-        case Claimed():
-            return lifecycle.claimed(event)
-        case Completed():
-            return lifecycle.completed(recorded, event)
-        case Failed():
-            return lifecycle.failed(recorded, event)
-        case Cancelled():
-            return lifecycle.cancelled(recorded, event)
-        case Retried():
-            return lifecycle.retried(state)
         case StepCompleted() | StepFailed():
             return steps.step_recorded(state, recorded, event)
         case ApprovalRequested():
             return approvals.requested(state, recorded, event)
-        case ApprovalGranted() | ApprovalRejected():
+        case ApprovalGranted() | ApprovalRejected() | ApprovalChangesRequested():
             return approvals.decided(state, recorded, event)
         case Resumed():
             return approvals.resumed(state)
         case ApprovalRedeemed():
             return approvals.redeemed(state, recorded, event)
+        case Claimed():
+            return lifecycle.claimed(recorded, event)
+        case Completed():
+            return lifecycle.completed(recorded, event)
+        case Failed():
+            return lifecycle.failed(recorded, event)
+        case CleanUpDeclared():
+            return cancellation.clean_up_declared(state)
+        case CancellationRequested():
+            return cancellation.cancellation_requested(state, recorded, event)
+        case Cancelled():
+            return lifecycle.cancelled(recorded, event)
+        case Retried():
+            return lifecycle.retried(state)
         case ApprovalWithdrawn():
             return approvals.withdrawn(state, recorded, event)
+        case ApprovalAmended():
+            return approvals.amended(state, recorded, event)
+        case DecisionRetracted():
+            return retraction.retracted(state, recorded, event)
+        case ApprovalRevoked():
+            return revocation.revoked(state, recorded, event)
+        case ApprovalCommented():
+            return comments.commented(state, recorded, event)
+        case ApprovalClaimed():
+            return claim.claimed(state, recorded, event)
+        case ApprovalUnclaimed():
+            return claim.unclaimed(state, recorded, event)
         case ApprovalExpired():
-            return approvals.expired(state, recorded, event)
+            return deadlines.expired(state, recorded, event)
         case ApprovalDelegated():
-            return approvals.delegated(state, recorded, event)
+            return delegation.delegated(state, recorded, event)
+        case DelegationTakenBack():
+            return delegation.taken_back(state, recorded, event)
         case ApprovalEscalated():
-            return approvals.escalated(state, event)
+            return deadlines.escalated(state, recorded, event)
+        case ApprovalReminded():
+            return deadlines.reminded(state, recorded, event)
         case TimerSet():
             return timers.timer_set(state, recorded, event)
         case TimerFired():

@@ -3,19 +3,36 @@
 A repeat records nothing. Its answer names the version of that event, as the first answer did.
 """
 
+from domain.approvals.commands import (
+    ActOnDeadline,
+    ClaimApproval,
+    CommentApproval,
+    Decide,
+    DecideInAdvance,
+    DelegateApproval,
+    RedeemApproval,
+    RequestApproval,
+    RetractDecision,
+    RevokeApproval,
+    TakeBackDelegation,
+    UnclaimApproval,
+    WithdrawApproval,
+)
+from domain.approvals.comments import same_key
+from domain.approvals.decide import decision_repeated
+from domain.approvals.decide_in_advance import made_in_advance
+from domain.approvals.rounds import requested_by
 from domain.execution.commands import (
     CancelExecution,
     CancelTimer,
     Command,
     CompleteExecution,
-    Decide,
+    EndCancellation,
     EndChild,
     FailExecution,
     FireTimer,
     ParkExecution,
     RecordStep,
-    RedeemApproval,
-    RequestApproval,
     RetryExecution,
     SendSignal,
     SetTimer,
@@ -23,9 +40,10 @@ from domain.execution.commands import (
     StartExecution,
     SuspendExecution,
     UnparkExecution,
-    WithdrawApproval,
 )
+from domain.execution.lifecycle import retried_after
 from domain.execution.state import Execution, Step
+from domain.names import same_name
 
 
 def first_version(state: Execution, command: Command) -> int:
@@ -41,11 +59,40 @@ def first_version(state: Execution, command: Command) -> int:
         case RecordStep():
             return _step_version(state.steps[command.key], command)
         case RequestApproval():
-            return state.approvals[state.rounds[command.key]].requested_version
+            approval = requested_by(state, command)
+            if approval is not None:
+                return approval.requested_version
         case Decide():
-            decision = state.approvals[command.ordinal].decision_of(command.by.id)
+            decision = decision_repeated(state.approvals[command.ordinal], command)
             if decision is not None:
                 return decision.version
+        case DecideInAdvance():
+            made = made_in_advance(state.approvals[command.ordinal], command)
+            if made is not None:
+                return made.version
+        case ActOnDeadline():
+            return state.approvals[command.ordinal].resolved_version
+        case RetractDecision():
+            return (
+                state.approvals[command.ordinal].decisions_of(command.by.id)[-1].retracted_version
+            )
+        case DelegateApproval():
+            standing = state.approvals[command.ordinal].delegation_from(command.by.id)
+            if standing is not None:
+                return standing.version
+        case TakeBackDelegation():
+            handed = state.approvals[command.ordinal].delegations
+            mine = [each for each in handed if same_name(each.by.id, command.by.id)]
+            return mine[-1].taken_back_version
+        case RevokeApproval():
+            return state.approvals[command.ordinal].resolved_version
+        case CommentApproval():
+            known = state.approvals[command.ordinal].comments
+            if mark := same_key(known, command.by, command.key):
+                return mark.version
+        case ClaimApproval() | UnclaimApproval():
+            approval = state.approvals[command.ordinal]
+            return approval.claimed_version or approval.requested_version
         case WithdrawApproval():
             return state.approvals[command.ordinal].resolved_version
         case RedeemApproval():
@@ -66,10 +113,14 @@ def first_version(state: Execution, command: Command) -> int:
             return state.parked_version
         case UnparkExecution():
             return state.unparked_version
-        case CompleteExecution() | FailExecution() | CancelExecution():
+        case CancelExecution() if not state.state.final:
+            return state.cancel_requested_version
+        case CompleteExecution() | FailExecution() | CancelExecution() | EndCancellation():
             return state.ended_version
         case RetryExecution():
-            return command.expected_version + 1
+            retried = retried_after(state, command.expected_version)
+            if retried is not None:
+                return retried + 1
     msg = f"{type(command).__name__} of {state.id} is no repeat"
     raise ValueError(msg)
 

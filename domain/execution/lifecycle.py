@@ -4,8 +4,8 @@ The commands are decided first; the functions below apply the events.
 """
 
 from domain.approvals.decide import withdraw_pending
+from domain.execution import cancellation
 from domain.execution.commands import (
-    CancelExecution,
     ClaimExecution,
     CompleteExecution,
     FailExecution,
@@ -15,11 +15,11 @@ from domain.execution.commands import (
 from domain.execution.events import (
     Cancelled,
     Claimed,
+    CleanUpDeclared,
     Completed,
     ErrorContent,
     Events,
     Failed,
-    ReasonContent,
     Recorded,
     ResultContent,
     Retried,
@@ -28,6 +28,7 @@ from domain.execution.events import (
 )
 from domain.execution.state import Changes, Execution
 from domain.execution.transitions import check_transition, target
+from domain.identifiers import is_reserved_id
 from domain.names import same_name
 from domain.refusals import IllegalTransitionError, Refusal, RefusalCode
 from domain.serialization.canonical_json import same
@@ -39,6 +40,7 @@ def start(state: Execution | None, command: StartExecution) -> Events:
     if command.problem:
         raise Refusal(RefusalCode.INVALID_INPUT, command.problem)
     if state is None:
+        _check_reserved(command)
         return (
             Started(
                 workflow=command.workflow,
@@ -71,43 +73,60 @@ def start(state: Execution | None, command: StartExecution) -> Events:
     return ()
 
 
+def _check_reserved(command: StartExecution) -> None:
+    """Nobody may take the id of a child or a standing grant before it exists."""
+    if command.parent is None and is_reserved_id(command.execution_id):
+        message = (
+            f"id {command.execution_id} is a UUID of version 8, which is reserved for children and "
+            "standing grants; choose one of another version, such as 4 or 7"
+        )
+        raise Refusal(RefusalCode.INVALID_INPUT, message)
+
+
 def claim(state: Execution, command: ClaimExecution) -> Events:
     """Give the execution to a worker, with a fencing token that makes earlier ones stale."""
     check_transition(state, Claimed)
-    return (Claimed(worker=command.worker, fence=state.fence + 1),)
+    taken_over = command.takes_over and state.workable
+    claimed = Claimed(worker=command.worker, fence=state.fence + 1, taken_over=taken_over)
+    # Claimed comes last, because the worker is told of the execution as it is after that.
+    declares = command.cleans_up and not state.cleans_up
+    return (CleanUpDeclared(), claimed) if declares else (claimed,)
 
 
 def complete(state: Execution, command: CompleteExecution) -> Events:
-    """Complete the execution."""
-    if state.state is ExecutionState.COMPLETED:
+    """Complete the execution. If it is being cancelled, its clean-up has ended."""
+    if state.state is ExecutionState.COMPLETED or state.cleaned_up:
         return ()
+    if state.cancelling:
+        return cancellation.ended(state)
     check_transition(state, Completed)
     return (Completed(content=ResultContent(result=command.result)),)
 
 
 def fail(state: Execution, command: FailExecution) -> Events:
-    """Fail the execution, and withdraw its pending approvals."""
-    if state.state is ExecutionState.FAILED:
+    """Fail the execution, and withdraw its pending approvals.
+
+    If it is being cancelled, its clean-up has failed.
+    """
+    if state.state is ExecutionState.FAILED or state.cleaned_up:
         return ()
+    if state.cancelling:
+        return cancellation.ended(state, f"the clean-up failed: {command.error}")
     check_transition(state, Failed)
     event = Failed(content=ErrorContent(error=command.error))
     return (*withdraw_pending(state, "the execution failed"), event)
 
 
-def cancel(state: Execution, command: CancelExecution) -> Events:
-    """Cancel the execution, and withdraw its pending approvals."""
-    if state.state is ExecutionState.CANCELLED:
-        return ()
-    check_transition(state, Cancelled)
-    event = Cancelled(content=ReasonContent(reason=command.reason))
-    return (*withdraw_pending(state, "the execution was cancelled"), event)
-
-
 def retry(state: Execution, command: RetryExecution) -> Events:
-    """Let a failed execution go on. It is a repeat if it was retried from this version."""
-    if command.expected_version in state.retried_from:
+    """Let a failed execution go on. It is a repeat if it was retried from this version.
+
+    Comments on its approvals may have come after the failure, so each version since then is that of
+    the same failure.
+    """
+    if retried_after(state, command.expected_version) is not None:
         return ()
-    if command.expected_version != state.version:
+    failed = state.ended_version or state.version
+    if not failed <= command.expected_version <= state.version:
         message = (
             f"execution {state.id} is at version {state.version}, not "
             f"{command.expected_version}; read it again before retrying"
@@ -115,6 +134,12 @@ def retry(state: Execution, command: RetryExecution) -> Events:
         raise Refusal(RefusalCode.VERSION_CONFLICT, message)
     check_transition(state, Retried)
     return (Retried(),)
+
+
+def retried_after(state: Execution, version: int) -> int | None:
+    """Return the version before the retry of the failure that was seen at ``version``, or None."""
+    spans = zip(state.failed_at, state.retried_from, strict=True)
+    return next((last for first, last in spans if first <= version <= last), None)
 
 
 def started(recorded: Recorded) -> Execution:
@@ -142,9 +167,9 @@ def started(recorded: Recorded) -> Execution:
     )
 
 
-def claimed(event: Claimed) -> Changes:
-    """Record the worker and its fencing token."""
-    return {"worker": event.worker, "fence": event.fence}
+def claimed(recorded: Recorded, event: Claimed) -> Changes:
+    """Record the worker, the owner of its token, and its fencing token."""
+    return {"worker": event.worker, "holder": recorded.actor.id, "fence": event.fence}
 
 
 def completed(recorded: Recorded, event: Completed) -> Changes:
@@ -178,5 +203,6 @@ def retried(state: Execution) -> Changes:
         "error": None,
         "ended_at": None,
         "ended_version": 0,
+        "failed_at": (*state.failed_at, state.ended_version),
         "retried_from": (*state.retried_from, state.version),
     }

@@ -5,7 +5,16 @@ workers go on.
 """
 
 from domain.execution.commands import ParkExecution, SuspendExecution, UnparkExecution
-from domain.execution.events import Events, Parked, ReasonContent, Recorded, Suspended, Unparked
+from domain.execution.event import (
+    ReasonContent,
+)
+from domain.execution.events import (
+    Events,
+    Parked,
+    Recorded,
+    Suspended,
+    Unparked,
+)
 from domain.execution.state import Changes, Execution
 from domain.execution.transitions import check_transition
 from domain.refusals import IllegalTransitionError, Refusal, RefusalCode

@@ -9,7 +9,7 @@ from uuid import UUID
 from rpds import HashTrieMap
 
 from domain.approvals.state import Approval
-from domain.values import Actor, ExecutionState, Label, Parent, Snapshotted
+from domain.values import Actor, ExecutionState, Label, Parent, ParentEnd, Snapshotted
 
 
 class Step(Snapshotted, frozen=True, kw_only=True):
@@ -75,7 +75,8 @@ class Signal(Snapshotted, frozen=True, kw_only=True):
 class Child(Snapshotted, frozen=True, kw_only=True):
     """An execution that this one started. ``outcome`` is None until it ends.
 
-    ``retry`` counts the retries of the parent before this child was started.
+    ``retry`` counts the retries of the parent before this child was started. ``on_parent_end``:
+    what becomes of it if this execution ends before it.
     """
 
     key: str
@@ -85,6 +86,7 @@ class Child(Snapshotted, frozen=True, kw_only=True):
     workflow_version: str | None = None
     queue: str
     input: Any = None
+    on_parent_end: ParentEnd | None = None
     retry: int = 0
     started_version: int
     outcome: ExecutionState | None = None
@@ -95,11 +97,12 @@ if TYPE_CHECKING:
     StepMap = HashTrieMap[str, Step]
     ApprovalMap = HashTrieMap[int, Approval]
     RoundMap = HashTrieMap[str, int]
+    DeadlineMap = HashTrieMap[int, datetime]
     TimerMap = HashTrieMap[str, Timer]
     SignalMap = HashTrieMap[str, Signal]
     ChildMap = HashTrieMap[str, Child]
 else:  # The class can't be subscripted at run time, and msgspec evaluates the annotations.
-    StepMap = ApprovalMap = RoundMap = TimerMap = SignalMap = ChildMap = HashTrieMap
+    StepMap = ApprovalMap = RoundMap = DeadlineMap = TimerMap = SignalMap = ChildMap = HashTrieMap
 
 EMPTY: HashTrieMap[Any, Any] = HashTrieMap()
 
@@ -109,12 +112,18 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
 
     - ``rounds`` maps each approval key to the ordinal of its latest round.
     - ``children`` maps each key to its latest round.
+    - ``worker`` made the last claim, with a token of the owner ``holder``.
+    - ``deadlines`` maps the ordinal of each pending approval with a deadline to the time at which
+      the next reminder or the deadline is due.
     - ``pending`` counts the pending approvals.
-    - ``retried_from`` has the versions, each that of a FAILED state, from which it was retried.
+    - ``failed_at`` has the versions of the failures after which it was retried, and
+      ``retried_from`` the versions right before these retries.
     - ``woken_version`` is the version of the last event that gave a waiting worker something to
       do: a resolution, a fired timer, a signal, the end of a child, or Unparked.
     - ``asleep_version`` is the version of the last Suspended, if nothing but claims and parking
       happened since.
+    - ``cleans_up``: its workflow cleans up after a cancellation. ``cancel_reason`` and
+      ``cancel_requested_at`` are set once a cancellation waits for that, for good.
     - ``parked_version`` is the version of Parked, while the execution is parked;
       ``unparked_version`` that of the last Unparked.
 
@@ -136,6 +145,7 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
     labels: tuple[Label, ...] = ()
     fence: int = 0
     worker: str | None = None
+    holder: str | None = None
     result: Any = None
     error: str | None = None
     started_at: datetime
@@ -145,16 +155,32 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
     steps: StepMap = EMPTY
     approvals: ApprovalMap = EMPTY
     rounds: RoundMap = EMPTY
+    deadlines: DeadlineMap = EMPTY
     pending: int = 0
     timers: TimerMap = EMPTY
     signals: SignalMap = EMPTY
     children: ChildMap = EMPTY
+    failed_at: tuple[int, ...] = ()
     retried_from: tuple[int, ...] = ()
     woken_version: int
     asleep_version: int = 0
     parked: str | None = None
     parked_version: int = 0
     unparked_version: int = 0
+    cleans_up: bool = False
+    cancel_reason: str | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_requested_version: int = 0
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether it is cancelled and its workflow cleans up, so that it has not ended yet."""
+        return self.cancel_requested_version > 0 and not self.state.final
+
+    @property
+    def cleaned_up(self) -> bool:
+        """Whether it ended after a cancellation that waited for the clean-up."""
+        return self.cancel_requested_version > 0 and self.state.final
 
     @property
     def asleep(self) -> bool:
@@ -191,6 +217,10 @@ class Execution(Snapshotted, frozen=True, kw_only=True):
         if not self.pending:
             return []
         return [approval for approval in self.approvals_in_order() if approval.pending]
+
+    def redeemed_under(self, key: str) -> bool:
+        """Whether an approval was redeemed under this key."""
+        return any(approval.redemption_key == key for approval in self.approvals.values())
 
     def steps_in_order(self) -> list[Step]:
         """Return the steps in the order of their first attempts."""

@@ -33,6 +33,7 @@ def record_step(state: Execution, command: RecordStep) -> Events:
                 key=command.key,
                 name=command.name,
                 attempt=command.attempt,
+                arguments_digest=command.arguments_digest,
                 content=ResultContent(result=command.result),
             ),
         )
@@ -41,6 +42,7 @@ def record_step(state: Execution, command: RecordStep) -> Events:
             key=command.key,
             name=command.name,
             attempt=command.attempt,
+            arguments_digest=command.arguments_digest,
             content=ErrorContent(error=command.error),
         ),
     )

@@ -6,21 +6,36 @@ drawn from it, and tests go through all of it.
 
 from itertools import groupby
 
-from domain.execution.events import (
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    CancellationRequested,
     Cancelled,
     ChildEnded,
     ChildStarted,
     Claimed,
+    CleanUpDeclared,
     Completed,
-    Event,
     Failed,
     Parked,
     Resumed,
@@ -53,19 +68,30 @@ _PROGRESS: _Moves = {RUNNING: RUNNING, RESUMED: RUNNING, WAITING: WAITING}
 # Events that leave the state as it is, as long as the execution is not over.
 _OPEN: _Moves = {RUNNING: RUNNING, RESUMED: RESUMED, WAITING: WAITING}
 _WHILE_PENDING: _Moves = {WAITING: WAITING}
+_ALWAYS: _Moves = {state: state for state in ExecutionState}
 
 _MOVES: dict[type[Event], _Moves] = {
     Started: {None: RUNNING},
     Claimed: {**_OPEN},
+    CleanUpDeclared: {**_OPEN},
     StepCompleted: {**_PROGRESS},
     StepFailed: {**_PROGRESS},
     ApprovalRequested: {RUNNING: WAITING, RESUMED: WAITING, WAITING: WAITING},
+    ApprovalAmended: {**_WHILE_PENDING},
     ApprovalGranted: {**_WHILE_PENDING},
     ApprovalRejected: {**_WHILE_PENDING},
     ApprovalExpired: {**_WHILE_PENDING},
+    ApprovalChangesRequested: {**_WHILE_PENDING},
+    DecisionRetracted: {**_WHILE_PENDING},
+    ApprovalClaimed: {**_WHILE_PENDING},
+    ApprovalUnclaimed: {**_WHILE_PENDING},
+    ApprovalRevoked: {**_OPEN, FAILED: FAILED},
+    ApprovalCommented: {**_ALWAYS},
     ApprovalWithdrawn: {**_WHILE_PENDING},
     ApprovalDelegated: {**_WHILE_PENDING},
+    DelegationTakenBack: {**_WHILE_PENDING},
     ApprovalEscalated: {**_WHILE_PENDING},
+    ApprovalReminded: {**_WHILE_PENDING},
     Resumed: {WAITING: RESUMED},
     ApprovalRedeemed: {**_PROGRESS},
     TimerSet: {**_PROGRESS},
@@ -79,6 +105,7 @@ _MOVES: dict[type[Event], _Moves] = {
     Unparked: {**_OPEN},
     Completed: {RUNNING: COMPLETED, RESUMED: COMPLETED},
     Failed: {RUNNING: FAILED, RESUMED: FAILED, WAITING: FAILED},
+    CancellationRequested: {**_OPEN},
     Cancelled: {RUNNING: CANCELLED, RESUMED: CANCELLED, WAITING: CANCELLED},
     Retried: {FAILED: RUNNING},
 }

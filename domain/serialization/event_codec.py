@@ -4,6 +4,9 @@ The JSON has the structure of the event in ``data``. All that people wrote or se
 name, is in ``sealed``: base64 of JSON. The hash of an event is the hex SHA-256 of the 16 bytes of
 the execution's UUID, the version as 8 bytes big-endian, the topic in UTF-8, one zero byte, and the
 stored bytes, which contain the previous hash.
+
+An event of an older topic is read in the shape that it had then, and becomes one of the present
+shape, see :mod:`domain.serialization.upcasters`.
 """
 
 import hashlib
@@ -14,8 +17,15 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from domain.execution.events import EVENT_TYPES, Content, Event, Recorded
+from domain.execution.event import (
+    Content,
+    Event,
+)
+from domain.execution.events import (
+    Recorded,
+)
 from domain.refusals import DamagedEventError, UnknownTopicError
+from domain.serialization.upcasters import SHAPES, upcast
 from domain.values import Actor
 
 GENESIS_HASH = "0" * 64
@@ -70,7 +80,7 @@ class _Decoders:
         )
 
 
-_DECODERS = {event_type.topic: _Decoders(event_type) for event_type in EVENT_TYPES}
+_DECODERS = {shape.topic: _Decoders(shape) for shape in SHAPES}
 _encode = msgspec.json.Encoder().encode
 _decode_envelope = msgspec.json.Decoder(_StoredEnvelope).decode
 
@@ -96,8 +106,32 @@ def encode(recorded: Recorded) -> bytes:
     )
 
 
+def topics_of(event_type: type[Event]) -> tuple[str, ...]:
+    """Return the topics under which events of a type are stored, the present one first."""
+    name = _without_version(event_type.topic)
+    return tuple(shape.topic for shape in SHAPES if _without_version(shape.topic) == name)
+
+
+def _without_version(topic: str) -> str:
+    return topic.rpartition(".")[0]
+
+
 def decode(execution_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
-    """Read a stored event.
+    """Read a stored event, in the present shape of its type.
+
+    Raises the errors of :func:`decode_as_stored`.
+    """
+    return present(decode_as_stored(execution_id, version, topic, stored))
+
+
+def present(recorded: Recorded) -> Recorded:
+    """Return an event of :func:`decode_as_stored` in its present shape."""
+    event = upcast(recorded.event)
+    return recorded if event is recorded.event else replace(recorded, event=event)
+
+
+def decode_as_stored(execution_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
+    """Read a stored event in the shape of its topic, which :func:`encode` turns into its bytes.
 
     Raises UnknownTopicError for a topic that no event type has, and DamagedEventError for bytes
     that :func:`encode` can't have written.

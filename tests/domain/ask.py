@@ -9,6 +9,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.approvals.commands import (
+    ActOnDeadline,
+    ClaimApproval,
+    CommentApproval,
+    Decide,
+    DelegateApproval,
+    RedeemApproval,
+    RequestApproval,
+    RetractDecision,
+    RevokeApproval,
+    TakeBackDelegation,
+    UnclaimApproval,
+    WithdrawApproval,
+)
 from domain.approvals.policy import Policy, Requirement
 from domain.approvals.state import Verdict
 from domain.authorization import SERVICE
@@ -18,14 +32,12 @@ from domain.execution.commands import (
     ClaimExecution,
     Command,
     CompleteExecution,
-    Decide,
+    EndCancellation,
     EndChild,
     FailExecution,
     FireTimer,
     ParkExecution,
     RecordStep,
-    RedeemApproval,
-    RequestApproval,
     RetryExecution,
     SendSignal,
     SetTimer,
@@ -33,14 +45,14 @@ from domain.execution.commands import (
     StartExecution,
     SuspendExecution,
     UnparkExecution,
-    WithdrawApproval,
 )
 from domain.execution.state import Execution
-from domain.values import ExecutionState, Label, Principal
+from domain.values import ExecutionState, Label, ParentEnd, Principal
 from tests.domain.people import named
 
 EXECUTION = UUID("0190f1a6-0000-7000-8000-000000000001")
 PAYLOAD = {"trip": "Eindhoven", "cost": 120.5}
+AMENDED = {"trip": "Eindhoven", "cost": 90}
 HOUR = timedelta(hours=1)
 CURRENT = -1
 LATEST = 0
@@ -50,9 +62,9 @@ Ask = Callable[[Execution | None], Command]
 Asker = Callable[..., Ask]
 
 
-def needs(*groups: str, count: int = 1, users: tuple[str, ...] = ()) -> Requirement:
+def needs(*groups: str, count: int = 1, users: tuple[str, ...] = (), stage: int = 1) -> Requirement:
     """Return a requirement: ``count`` people out of the groups, or among the users."""
-    return Requirement(count=count, groups=groups, users=users)
+    return Requirement(count=count, groups=groups, users=users, stage=stage)
 
 
 def policy(*requirements: Requirement, **rest: Any) -> Policy:
@@ -78,8 +90,10 @@ def start(
     )
 
 
-def claim(by: Who = "engine", worker: str = "worker-1") -> Ask:
-    return lambda _state: ClaimExecution(by=named(by), execution_id=EXECUTION, worker=worker)
+def claim(by: Who = "engine", worker: str = "worker-1", *, cleans_up: bool = False) -> Ask:
+    return lambda _state: ClaimExecution(
+        by=named(by), execution_id=EXECUTION, worker=worker, cleans_up=cleans_up
+    )
 
 
 def step(
@@ -160,6 +174,79 @@ def reject(
     return _decide(Verdict.REJECTED, by, ordinal, digest, comment, **rest)
 
 
+def ask_changes(
+    by: Who = "ann",
+    ordinal: int = LATEST,
+    *,
+    digest: str | None = None,
+    comment: str | None = "take the train",
+    **rest: Any,
+) -> Ask:
+    return _decide(Verdict.CHANGES_REQUESTED, by, ordinal, digest, comment, **rest)
+
+
+def retract(by: Who = "ann", ordinal: int = LATEST, *, comment: str | None = None) -> Ask:
+    return lambda state: RetractDecision(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal), comment=comment
+    )
+
+
+def delegate(to: str, by: Who = "ann", ordinal: int = LATEST, *, comment: str | None = None) -> Ask:
+    return lambda state: DelegateApproval(
+        by=named(by),
+        execution_id=EXECUTION,
+        ordinal=_ordinal(state, ordinal),
+        to=to,
+        comment=comment,
+    )
+
+
+def take_back(by: Who = "ann", ordinal: int = LATEST) -> Ask:
+    return lambda state: TakeBackDelegation(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal)
+    )
+
+
+def revoke(by: Who = "ann", ordinal: int = LATEST, *, reason: str = "the trip is off") -> Ask:
+    return lambda state: RevokeApproval(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal), reason=reason
+    )
+
+
+def comment(
+    text: str = "which train?", by: Who = "ann", ordinal: int = LATEST, *, key: str | None = None
+) -> Ask:
+    return lambda state: CommentApproval(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal), text=text, key=key
+    )
+
+
+def claim_approval(by: Who = "ann", ordinal: int = LATEST) -> Ask:
+    return lambda state: ClaimApproval(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal)
+    )
+
+
+def unclaim_approval(by: Who = "ann", ordinal: int = LATEST) -> Ask:
+    return lambda state: UnclaimApproval(
+        by=named(by), execution_id=EXECUTION, ordinal=_ordinal(state, ordinal)
+    )
+
+
+def act_on_deadline(by: Who = SERVICE, ordinal: int = LATEST) -> Ask:
+    def command(state: Execution | None) -> Command:
+        number = _ordinal(state, ordinal)
+        approval = None if state is None else state.approvals.get(number)
+        return ActOnDeadline(
+            by=named(by),
+            execution_id=EXECUTION,
+            ordinal=number,
+            deadline_version=0 if approval is None else approval.deadline_version,
+        )
+
+    return command
+
+
 def redeem(
     ordinal: int = LATEST,
     by: Who = "engine",
@@ -230,6 +317,7 @@ def start_child(
     queue: str = "default",
     input: Any = None,  # noqa: A002 - the command's own word
     fence: int | None = CURRENT,
+    on_parent_end: ParentEnd | None = None,
 ) -> Ask:
     return lambda state: StartChild(
         by=named(by),
@@ -239,6 +327,7 @@ def start_child(
         workflow=workflow,
         queue=queue,
         input=input,
+        on_parent_end=on_parent_end,
     )
 
 
@@ -301,6 +390,10 @@ def fail(by: Who = "engine", *, error: str = "it broke", fence: int | None = CUR
 
 def cancel(by: Who = "olivia", *, reason: str = "no longer wanted") -> Ask:
     return lambda _state: CancelExecution(by=named(by), execution_id=EXECUTION, reason=reason)
+
+
+def end_cancellation(by: Who = SERVICE, *, why: str = "the clean-up took too long") -> Ask:
+    return lambda _state: EndCancellation(by=named(by), execution_id=EXECUTION, why=why)
 
 
 def retry(by: Who = "olivia", *, expected_version: int = CURRENT) -> Ask:

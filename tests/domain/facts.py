@@ -1,37 +1,55 @@
 """Events for tests: what has happened before, and who did it."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from domain.approvals.amendment import amend
+from domain.approvals.commands import Decide
 from domain.approvals.document import document_digest, document_of
-from domain.approvals.eligibility import counted_groups, rule_for
-from domain.approvals.policy import ExpiryAction, Policy
-from domain.approvals.state import Approval
-from domain.authorization import SERVICE
-from domain.execution.children import child_id
-from domain.execution.events import (
+from domain.approvals.eligibility import rule_for
+from domain.approvals.events import (
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    CommentContent,
+    Decided,
+    DecisionContent,
+    DecisionRetracted,
+    DelegationTakenBack,
+    RequestContent,
+)
+from domain.approvals.places import Place, place_of
+from domain.approvals.policy import ExpiryAction, Policy
+from domain.approvals.state import Approval, Verdict
+from domain.authorization import SERVICE
+from domain.execution.event import (
+    Event,
+    ReasonContent,
+)
+from domain.execution.events import (
+    CancellationRequested,
     Cancelled,
     ChildContent,
     ChildEnded,
     ChildStarted,
     Claimed,
+    CleanUpDeclared,
     Completed,
-    DecisionContent,
     ErrorContent,
-    Event,
     Failed,
     Parked,
-    ReasonContent,
-    RequestContent,
     ResultContent,
     Resumed,
     Retried,
@@ -49,11 +67,12 @@ from domain.execution.events import (
 )
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
+from domain.identifiers import child_id
 from domain.serialization.canonical_json import canonical, digest
-from domain.values import Actor, ExecutionState, Label
-from tests.domain.ask import EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy
+from domain.values import Actor, ExecutionState, Label, Principal
+from tests.domain.ask import AMENDED, EXECUTION, HOUR, LATEST, PAYLOAD, Who, policy
 from tests.domain.people import named
-from tests.domain.recording import recorded
+from tests.domain.recording import NOON, recorded
 
 
 class Happened(NamedTuple):
@@ -143,6 +162,22 @@ def granted(by: Who = "ann", ordinal: int = LATEST, *, resolves: bool = True) ->
     return _decided(ApprovalGranted, by, ordinal, resolves=resolves, comment=None)
 
 
+def amended(by: Who = "ann", ordinal: int = LATEST, *, payload: Any = AMENDED) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        approval, person = _approval(state, ordinal), named(by)
+        command = Decide(
+            by=person,
+            execution_id=EXECUTION,
+            ordinal=approval.ordinal,
+            verdict=Verdict.GRANTED,
+            digest=approval.digest,
+            amended_payload=payload,
+        )
+        return Happened(person.actor, amend(_present(state), approval, command))
+
+    return fact
+
+
 def rejected(by: Who = "ann", ordinal: int = LATEST, *, resolves: bool = True) -> Fact:
     return _decided(ApprovalRejected, by, ordinal, resolves=resolves, comment="too dear")
 
@@ -173,10 +208,84 @@ def delegated(to: str, by: Who = "ann", ordinal: int = LATEST) -> Fact:
     return fact
 
 
+def taken_back(by: Who = "ann", ordinal: int = LATEST) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        approval = _approval(state, ordinal)
+        event = DelegationTakenBack(
+            ordinal=approval.ordinal, delegation_version=approval.delegations[-1].version
+        )
+        return Happened(named(by).actor, event)
+
+    return fact
+
+
 def escalated(*groups: str, ordinal: int = LATEST) -> Fact:
     def fact(state: Execution | None) -> Happened:
         event = ApprovalEscalated(ordinal=_approval(state, ordinal).ordinal, groups=groups)
         return Happened(named("engine").actor, event)
+
+    return fact
+
+
+def changes_requested(by: Who = "ann", ordinal: int = LATEST, *, resolves: bool = True) -> Fact:
+    return _decided(
+        ApprovalChangesRequested, by, ordinal, resolves=resolves, comment="take the train"
+    )
+
+
+def retracted(by: Who = "ann", ordinal: int = LATEST) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        approval, actor = _approval(state, ordinal), named(by).actor
+        event = DecisionRetracted(
+            ordinal=approval.ordinal, decision_version=approval.decisions_of(actor.id)[-1].version
+        )
+        return Happened(actor, event)
+
+    return fact
+
+
+def revoked(by: Who = "ann", ordinal: int = LATEST, *, reason: str = "the trip is off") -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        event = ApprovalRevoked(
+            ordinal=_approval(state, ordinal).ordinal, content=ReasonContent(reason=reason)
+        )
+        return Happened(named(by).actor, event)
+
+    return fact
+
+
+def commented(text: str = "which train?", by: Who = "ann", ordinal: int = LATEST) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        event = ApprovalCommented(
+            ordinal=_approval(state, ordinal).ordinal,
+            text_digest=digest(canonical(text)),
+            content=CommentContent(text=text),
+        )
+        return Happened(named(by).actor, event)
+
+    return fact
+
+
+def unclaimed_approval(by: Who = "ann", ordinal: int = LATEST) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        return Happened(
+            named(by).actor, ApprovalUnclaimed(ordinal=_approval(state, ordinal).ordinal)
+        )
+
+    return fact
+
+
+def claimed_approval(by: Who = "ann", ordinal: int = LATEST) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        return Happened(named(by).actor, ApprovalClaimed(ordinal=_approval(state, ordinal).ordinal))
+
+    return fact
+
+
+def reminded(ordinal: int = LATEST, *, due_at: datetime = NOON) -> Fact:
+    def fact(state: Execution | None) -> Happened:
+        event = ApprovalReminded(ordinal=_approval(state, ordinal).ordinal, due_at=due_at)
+        return Happened(SERVICE.actor, event)
 
     return fact
 
@@ -247,6 +356,14 @@ def unparked() -> Fact:
     return happened("olivia", Unparked())
 
 
+def clean_up_declared() -> Fact:
+    return happened("engine", CleanUpDeclared())
+
+
+def cancellation_requested(*, reason: str = "no longer wanted") -> Fact:
+    return happened("olivia", CancellationRequested(content=ReasonContent(reason=reason)))
+
+
 def completed(*, result: Any = None) -> Fact:
     return happened("engine", Completed(content=ResultContent(result=result)))
 
@@ -264,7 +381,7 @@ def retried() -> Fact:
 
 
 def _decided(
-    event_type: type[ApprovalGranted | ApprovalRejected],
+    event_type: type[Decided],
     by: Who,
     ordinal: int,
     *,
@@ -276,14 +393,20 @@ def _decided(
         event = event_type(
             ordinal=approval.ordinal,
             digest=approval.digest,
-            rule=rule_for(person, approval),
-            groups=counted_groups(person, approval),
+            rule=rule_for(_place(person, state, approval), approval),
+            groups=tuple(sorted(person.groups)),
             resolves=resolves,
             content=DecisionContent(comment=comment),
         )
         return Happened(person.actor, event)
 
     return fact
+
+
+def _place(person: Principal, state: Execution | None, approval: Approval) -> Place:
+    place = place_of(person, _present(state), approval)
+    assert place is not None
+    return place
 
 
 def _present(state: Execution | None) -> Execution:

@@ -13,30 +13,64 @@ from uuid import UUID
 import msgspec
 from rpds import HashTrieMap
 
-from domain.approvals.policy import ExpiryAction, Policy, Requirement
-from domain.execution.events import (
+from domain.approvals.events import (
+    AmendmentContent,
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    CommentContent,
+    DecisionContent,
+    DecisionRetracted,
+    DelegationTakenBack,
+    RequestContent,
+)
+from domain.approvals.policy import ExpiryAction, Policy, Requirement
+from domain.directory.events import (
+    CalendarChanged,
+    PersonContent,
+    PersonDeactivated,
+    PersonReactivated,
+    PersonRecorded,
+    SubstituteContent,
+    SubstituteEnded,
+    SubstituteSet,
+)
+from domain.directory.key_events import (
+    ApiKeyAdopted,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    ApiKeyRotated,
+)
+from domain.directory.state import PersonSource
+from domain.execution.event import (
+    Event,
+    ReasonContent,
+)
+from domain.execution.events import (
+    CancellationRequested,
     Cancelled,
     ChildContent,
     ChildEnded,
     ChildStarted,
     Claimed,
+    CleanUpDeclared,
     Completed,
-    DecisionContent,
     ErrorContent,
-    Event,
     Failed,
     Parked,
-    ReasonContent,
     Recorded,
-    RequestContent,
     ResultContent,
     Resumed,
     Retried,
@@ -54,7 +88,14 @@ from domain.execution.events import (
 )
 from domain.execution.state import Execution
 from domain.serialization.event_codec import encode, hash_of
-from domain.values import Actor, ExecutionState, Label
+from domain.standing_grants.events import (
+    StandingGrantContent,
+    StandingGrantCreated,
+    StandingGrantRevoked,
+    StandingGrantUsed,
+    StandingGrantUseReturned,
+)
+from domain.values import Actor, ExecutionState, Label, ParentEnd, Role
 
 DIRECTORY = Path(__file__).parents[1] / "golden"
 STREAM = DIRECTORY / "stream-travel-permit.json"
@@ -86,6 +127,7 @@ SAMPLES: tuple[Event, ...] = (
         ),
     ),
     Claimed(worker="worker-1", fence=3),
+    CleanUpDeclared(),
     StepCompleted(
         key="book-1", name="book", attempt=2, content=ResultContent(result={"seat": "4A"})
     ),
@@ -105,6 +147,15 @@ SAMPLES: tuple[Event, ...] = (
             description="Three days by train",
             payload={"cost": 120.5},
             form={"type": "object"},
+        ),
+    ),
+    ApprovalAmended(
+        ordinal=2,
+        seen_digest="sha256:" + "5e" * 32,
+        digest=_DIGEST,
+        payload_digest=_PAYLOAD_DIGEST,
+        content=AmendmentContent(
+            payload={"cost": 90}, patch=[{"op": "replace", "path": "/cost", "value": 90}]
         ),
     ),
     ApprovalGranted(
@@ -129,10 +180,34 @@ SAMPLES: tuple[Event, ...] = (
             comment="Too dear", answers={"class": "first"}, on_behalf_of_name="Bob B."
         ),
     ),
+    ApprovalChangesRequested(
+        ordinal=2,
+        digest=_DIGEST,
+        rule="group:finance",
+        groups=("finance",),
+        resolves=True,
+        stage=2,
+        key="call-9",
+        content=DecisionContent(comment="By train, please"),
+    ),
+    DecisionRetracted(
+        ordinal=2, decision_version=7, content=DecisionContent(comment="I misread it")
+    ),
+    ApprovalRevoked(ordinal=2, content=ReasonContent(reason="The trip is off")),
+    ApprovalCommented(
+        ordinal=2,
+        text_digest=_PAYLOAD_DIGEST,
+        key="call-10",
+        content=CommentContent(text="Which train?"),
+    ),
+    ApprovalClaimed(ordinal=2),
+    ApprovalUnclaimed(ordinal=2),
     ApprovalExpired(ordinal=2, action=ExpiryAction.GRANT),
     ApprovalWithdrawn(ordinal=2, content=ReasonContent(reason="Plans have changed")),
     ApprovalDelegated(ordinal=2, to="bob", content=DecisionContent(comment="Please take this")),
+    DelegationTakenBack(ordinal=2, delegation_version=9),
     ApprovalEscalated(ordinal=2, groups=("board", "owners")),
+    ApprovalReminded(ordinal=2, due_at=datetime(2026, 4, 1, 11, 30, tzinfo=UTC)),
     Resumed(),
     ApprovalRedeemed(ordinal=2, payload_digest=_PAYLOAD_DIGEST, redemption_key="booking-9"),
     TimerSet(
@@ -150,6 +225,7 @@ SAMPLES: tuple[Event, ...] = (
         workflow="lodging",
         workflow_version="2026.1",
         queue="trips",
+        on_parent_end=ParentEnd.CANCEL,
         content=StartedContent(input={"nights": 2}, labels=(Label(name="team", value="maths"),)),
     ),
     ChildEnded(
@@ -163,8 +239,85 @@ SAMPLES: tuple[Event, ...] = (
     Unparked(),
     Completed(content=ResultContent(result={"booked": True})),
     Failed(content=ErrorContent(error="The train is cancelled")),
+    CancellationRequested(content=ReasonContent(reason="No longer wanted")),
     Cancelled(content=ReasonContent(reason="No longer wanted")),
     Retried(),
+    StandingGrantCreated(
+        workflow="travel",
+        key="permit",
+        max_uses=20,
+        expires_at=datetime(2026, 5, 1, tzinfo=UTC),
+        groups=("finance", "managers"),
+        roles=(Role.APPROVER, Role.AUDITOR),
+        idempotency_key="spring",
+        content=StandingGrantContent(
+            payload_schema={"properties": {"cost": {"maximum": 150}}}, comment="Short trips"
+        ),
+    ),
+    StandingGrantUsed(
+        approval_id="0190f1a6-0000-7000-8000-0000000000ac.2", digest=_DIGEST, asked_version=4
+    ),
+    StandingGrantUseReturned(
+        approval_id="0190f1a6-0000-7000-8000-0000000000ac.2",
+        asked_version=4,
+        content=ReasonContent(reason="The approval was withdrawn"),
+    ),
+    StandingGrantRevoked(content=ReasonContent(reason="Spring is over")),
+    PersonRecorded(
+        person="ann",
+        groups=("finance", "managers"),
+        roles=(Role.APPROVER,),
+        source=PersonSource.SCIM,
+        external_id="00u1",
+        provisioned_id=UUID("0190f1a6-0000-7000-8000-000000000009"),
+        content=PersonContent(
+            name="Ann", emails=("ann@example.org",), details={"title": "Tour guide"}
+        ),
+    ),
+    PersonDeactivated(content=ReasonContent(reason="She has left")),
+    PersonReactivated(content=ReasonContent(reason="She is back")),
+    SubstituteSet(
+        number=1,
+        substitute="bob",
+        groups=("finance",),
+        starts_at=datetime(2026, 8, 1, tzinfo=UTC),
+        ends_at=datetime(2026, 8, 15, tzinfo=UTC),
+        content=SubstituteContent(comment="Holidays"),
+    ),
+    ApiKeyCreated(
+        name="ci",
+        owner="ann",
+        roles=(Role.APPROVER,),
+        groups=("finance",),
+        queues=("default",),
+        expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+        token_hash="5e" * 32,
+    ),
+    ApiKeyAdopted(
+        name="old",
+        owner="ann",
+        roles=(Role.APPROVER,),
+        groups=("finance",),
+        queues=("default",),
+        expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+        token_hash="5e" * 32,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        created_by="adam",
+        generation=2,
+        rotated_at=datetime(2026, 2, 1, tzinfo=UTC),
+        rotated_by="adam",
+        previous_hash="6f" * 32,
+        previous_until=datetime(2026, 2, 2, tzinfo=UTC),
+    ),
+    ApiKeyRotated(
+        generation=2, token_hash="6f" * 32, previous_until=datetime(2026, 4, 1, tzinfo=UTC)
+    ),
+    ApiKeyRevoked(),
+    CalendarChanged(
+        name="office",
+        definition={"zone": "Europe/Berlin", "hours": {"monday": ["09:00-17:00"]}},
+    ),
+    SubstituteEnded(number=1, content=ReasonContent(reason="Back early")),
 )
 
 

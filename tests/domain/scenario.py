@@ -6,16 +6,22 @@ decided events can be stored and read back.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from domain.approvals.state import Approval
 from domain.execution.decide import decide
-from domain.execution.events import Event, Recorded
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    Recorded,
+)
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.refusals import Refusal, RefusalCode
 from domain.serialization.event_codec import GENESIS_HASH, decode, encode, hash_of
-from tests.domain.recording import recorded
+from tests.domain.recording import recorded, time_of
 
 if TYPE_CHECKING:
     from domain.values import Actor
@@ -29,11 +35,17 @@ class History:
     def __init__(self) -> None:
         self.state: Execution | None = None
         self.log: list[Recorded] = []
+        self.later = timedelta()
         self._hash = GENESIS_HASH
+
+    @property
+    def now(self) -> datetime:
+        """The time of the next event."""
+        return time_of(1 if self.state is None else self.state.version + 1) + self.later
 
     def record(self, actor: Actor, event: Event) -> None:
         """Store one event, read it back and fold it."""
-        written = recorded(self.state, actor, event, previous_hash=self._hash)
+        written = recorded(self.state, actor, event, previous_hash=self._hash, later=self.later)
         stored = encode(written)
         read = decode(written.execution_id, written.version, event.topic, stored)
         assert read == written
@@ -59,15 +71,25 @@ class Given:
         """All that was recorded."""
         return self._history.log
 
+    @property
+    def now(self) -> datetime:
+        """The time of the next event."""
+        return self._history.now
+
     def approval(self, ordinal: int) -> Approval:
         """The approval with this ordinal as it stands."""
         return self.state.approvals[ordinal]
+
+    def after(self, delay: timedelta) -> Given:
+        """Let this much time pass."""
+        self._history.later += delay
+        return self
 
     def when(self, ask: Ask) -> Asked:
         """Ask for something; see the ``then`` methods for what comes of it."""
         command = ask(self._history.state)
         try:
-            events = decide(self._history.state, command)
+            events = decide(self._history.state, command, self._history.now)
         except Refusal as refusal:
             return Asked(self._history, (), refusal)
         for event in events:

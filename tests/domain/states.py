@@ -1,6 +1,7 @@
 """One short history for each state, with an approval in it wherever the state allows one."""
 
 from domain.values import ExecutionState
+from tests.domain.ask import policy
 from tests.domain.facts import (
     Fact,
     cancelled,
@@ -13,13 +14,14 @@ from tests.domain.facts import (
     step_completed,
 )
 
-RUNNING = (started(), requested(), granted(), resumed(), step_completed("resume"))
+_ASKED = requested(policy=policy(amendable=True))
+RUNNING = (started(), _ASKED, granted(), resumed(), step_completed("resume"))
 
 HISTORIES: dict[ExecutionState | None, tuple[Fact, ...]] = {
     None: (),
     ExecutionState.RUNNING: RUNNING,
-    ExecutionState.WAITING_APPROVAL: (started(), requested()),
-    ExecutionState.RESUMED: (started(), requested(), granted(), resumed()),
+    ExecutionState.WAITING_APPROVAL: (started(), _ASKED),
+    ExecutionState.RESUMED: (started(), _ASKED, granted(), resumed()),
     ExecutionState.COMPLETED: (*RUNNING, completed()),
     ExecutionState.FAILED: (*RUNNING, failed()),
     ExecutionState.CANCELLED: (*RUNNING, cancelled()),

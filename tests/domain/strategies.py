@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from hypothesis import strategies as st
 
-from domain.execution.events import EVENT_TYPES, Recorded
+from domain.aggregates import ALL_EVENT_TYPES
+from domain.execution.events import Recorded
 from domain.serialization.canonical_json import MAX_SAFE_INTEGER
 
 json_values = st.recursive(
@@ -59,4 +60,4 @@ def recorded_of(event_type: type) -> st.SearchStrategy[Recorded]:
     return st.builds(Recorded, **fields)
 
 
-any_recorded = st.sampled_from(EVENT_TYPES).flatmap(recorded_of)
+any_recorded = st.sampled_from(ALL_EVENT_TYPES).flatmap(recorded_of)

@@ -11,6 +11,7 @@ from tests.domain.ask import (
     cancel,
     cancel_timer,
     claim,
+    claim_approval,
     complete,
     fail,
     grant,
@@ -18,6 +19,7 @@ from tests.domain.ask import (
     redeem,
     reject,
     request,
+    retract,
     retry,
     set_timer,
     signal,
@@ -25,6 +27,8 @@ from tests.domain.ask import (
     start_child,
     step,
     suspend,
+    take_back,
+    unclaim_approval,
     unpark,
     withdraw,
 )
@@ -43,14 +47,15 @@ WORK = (
     cancel_timer,
     start_child,
     suspend,
-    park,
     complete,
     fail,
 )
 MAY: dict[Asker, set[Role]] = {
     start: {OPERATOR, ENGINE, Role.ADMIN},
-    cancel: {OPERATOR, Role.ADMIN},
+    # An engine cancels children only, see tests/domain/execution/test_children.py.
+    cancel: {OPERATOR, ENGINE, Role.ADMIN},
     retry: {OPERATOR, Role.ADMIN},
+    park: {OPERATOR, ENGINE, Role.ADMIN},
     unpark: {OPERATOR, Role.ADMIN},
     signal: {OPERATOR, ENGINE, Role.ADMIN},
     grant: {APPROVER},
@@ -85,13 +90,33 @@ def test_the_reason_names_a_role(ask: Asker) -> None:
     assert any(role in reason for role in MAY[ask])
 
 
+@pytest.mark.parametrize(
+    ("ask", "doing"),
+    [
+        (grant, "deciding an approval"),
+        (retract, "taking back a decision"),
+        (claim_approval, "claiming an approval"),
+        (unclaim_approval, "giving up the claim of an approval"),
+        (take_back, "taking back a delegation"),
+    ],
+)
+def test_the_reason_says_what_needs_the_role_and_which_groups_were_held(
+    ask: Asker, doing: str
+) -> None:
+    auditor = principal("audrey", Role.AUDITOR, groups=("legal", "finance"))
+
+    given(started(), requested()).when(ask(by=auditor)).then_refused(
+        RefusalCode.FORBIDDEN, f"{doing} needs the role APPROVER; groups held: finance, legal"
+    )
+
+
 @pytest.mark.parametrize("other", [role for role in Role if role is not ENGINE])
 def test_an_engine_never_decides_whatever_other_role_it_has(other: Role) -> None:
     both = principal("both", ENGINE, APPROVER, other, groups=("finance",))
 
     for ask in (grant(by=both), reject(by=both)):
         given(started(), requested()).when(ask).then_refused(
-            RefusalCode.FORBIDDEN, "ENGINE never decides"
+            RefusalCode.FORBIDDEN, "is not for a token with the role ENGINE"
         )
 
 
@@ -142,3 +167,21 @@ def test_without_a_list_of_queues_an_engine_serves_them_all() -> None:
     engine = principal("engine", ENGINE)
 
     given(started(queue="any")).when(step(by=engine)).then(StepCompleted)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_only_a_worker_parks_under_a_fence(role: Role) -> None:
+    command = park(by=principal("someone", role), fence=1)(None)
+
+    assert (forbidden(command) is None) == (role is ENGINE)
+
+
+def test_an_engine_parks_only_on_its_queues_and_an_operator_on_all() -> None:
+    engine = principal("engine", ENGINE, Role.AUDITOR, queues=("elsewhere",))
+    both = principal("both", ENGINE, OPERATOR, queues=("elsewhere",))
+
+    given(started()).when(park(by=engine)).then_refused(RefusalCode.FORBIDDEN, "does not serve")
+    given(started()).when(park(by=both, fence=1)).then_refused(
+        RefusalCode.FORBIDDEN, "does not serve"
+    )
+    assert given(started()).when(park(by=both)).state.parked is not None

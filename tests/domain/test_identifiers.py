@@ -1,12 +1,19 @@
-"""An approval's id holds its execution's id and its ordinal."""
+"""An approval's id holds its execution's id and its ordinal, a child's a version of its own."""
 
-from uuid import UUID
+from uuid import RFC_4122, UUID, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.identifiers import MAX_ORDINAL, ApprovalId, parse_uuid
+from domain.identifiers import (
+    MAX_ORDINAL,
+    ApprovalId,
+    child_id,
+    is_id_of_child,
+    is_reserved_id,
+    parse_uuid,
+)
 
 ID = "0190f1a6-0000-7000-8000-0000000000ab"
 
@@ -82,3 +89,16 @@ def test_the_digits_of_a_uuid_may_be_in_either_case() -> None:
 )
 def test_other_forms_of_a_uuid_are_none(text: str) -> None:
     assert parse_uuid(text) is None
+
+
+@given(st.uuids(), st.text(min_size=1, max_size=20), st.integers(1, 50))
+def test_the_id_of_every_child_is_reserved_and_differs_by_key_and_round(
+    parent: UUID, key: str, round_: int
+) -> None:
+    id_ = child_id(parent, key, round_)
+
+    assert (id_.version, id_.variant) == (8, RFC_4122)
+    assert is_reserved_id(id_)
+    assert is_id_of_child(id_, parent, key, round_)
+    assert is_id_of_child(uuid5(parent, f"{round_}/{key}"), parent, key, round_)
+    assert len({id_, child_id(parent, key + "x", round_), child_id(parent, key, round_ + 1)}) == 3

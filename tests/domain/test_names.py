@@ -4,8 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from domain.approvals import eligibility, quorum
+from domain.approvals.events import (
+    ApprovalGranted,
+)
+from domain.approvals.places import place_of
 from domain.approvals.state import Decision, Verdict
-from domain.execution.events import ApprovalGranted, Resumed
+from domain.execution.events import (
+    Resumed,
+)
 from domain.names import folded, may_be_same_person, normal, same_name
 from domain.refusals import RefusalCode
 from domain.values import Actor, Principal, Role
@@ -110,10 +116,13 @@ def test_a_new_start_records_the_normal_name_of_its_beneficiary() -> None:
 
 
 def test_a_decision_records_the_groups_in_their_normal_form() -> None:
-    approval = given(started(), requested(policy=policy(needs(NFD), needs("legal")))).approval(1)
+    history = given(started(), requested(policy=policy(needs(NFD), needs("legal"))))
+    approval = history.approval(1)
     person = approver("ann", NFC, "legal", "gardeners")
     assert eligibility.counted_groups(person, approval) == ("legal", NFC)
-    assert eligibility.rule_for(person, approval) == f"group:{NFC}"
+    place = place_of(person, history.state, approval)
+    assert place is not None
+    assert eligibility.rule_for(place, approval) == f"group:{NFC}"
 
 
 def _decision(name: str) -> Decision:

@@ -6,10 +6,12 @@ from uuid import UUID
 import pytest
 
 from domain import validation
+from domain.approvals.events import (
+    ApprovalRequested,
+)
 from domain.approvals.policy import Requirement
 from domain.execution.commands import Command, StartExecution
 from domain.execution.events import (
-    ApprovalRequested,
     Cancelled,
     Completed,
     Failed,
@@ -222,19 +224,6 @@ def test_the_value_of_a_label_is_short_and_may_be_empty() -> None:
         "labels.1.value has 501 characters, the limit is 500"
     )
     assert problem(start(labels={"a": "\x00"})) == "labels.0.value holds a NUL character"
-
-
-@pytest.mark.parametrize(
-    ("ask", "field"),
-    [
-        (request(form={}), "form"),
-        (request(deadline="2030-01-01T00:00:00Z"), "deadline"),
-        (grant(answers={}), "answers"),
-        (grant(amended_payload=0), "amendedPayload"),
-    ],
-)
-def test_a_field_without_effect_yet_is_refused(ask: Ask, field: str) -> None:
-    assert problem(ask).startswith(f"{field} can't be given yet: ")
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 import pytest
 
-from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
-from domain.execution.events import (
+from domain.approvals.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
     ApprovalWithdrawn,
     DecisionContent,
+)
+from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
+from domain.execution.event import (
     ReasonContent,
+)
+from domain.execution.events import (
     Resumed,
 )
 from domain.identifiers import ApprovalId
@@ -73,7 +77,7 @@ def test_a_decision_says_who_when_what_and_by_which_rule() -> None:
                 ordinal=1,
                 digest=given(started(), requested()).approval(1).digest,
                 rule="group:finance",
-                groups=("finance",),
+                groups=("finance", "managers"),
                 resolves=True,
                 content=DecisionContent(comment="have fun"),
             ),
@@ -108,13 +112,15 @@ def test_the_rule_is_of_the_earliest_requirement_that_admits_the_person(
     assert outcome.approval(1).decisions[0].rule == rule
 
 
-def test_only_the_groups_that_the_policy_names_are_kept() -> None:
+def test_a_decision_records_all_groups_that_the_person_held() -> None:
     who = approver("dan", "managers", "finance", "chess-club")
     asked = policy(needs("finance"), needs("managers"))
 
     outcome = given(started(), requested(policy=asked)).when(grant(by=who)).then(ApprovalGranted)
 
-    assert outcome.approval(1).decisions[0].groups == ("finance", "managers")
+    decision = outcome.approval(1).decisions[0]
+    assert decision.groups == ("chess-club", "finance", "managers")
+    assert decision.all_groups_known
 
 
 def test_a_rejection_resolves_and_resumes_too() -> None:

@@ -6,7 +6,9 @@ import pytest
 import rfc8785
 
 from domain.approvals.document import document_digest, document_of, instant_json
-from domain.execution.events import ApprovalRequested
+from domain.approvals.events import (
+    ApprovalRequested,
+)
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 from domain.serialization.canonical_json import canonical

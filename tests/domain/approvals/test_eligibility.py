@@ -1,9 +1,19 @@
 """People with an interest in the outcome do not decide, unless the policy allows it."""
 
-import pytest
+from typing import Any
+from uuid import UUID
 
-from domain.approvals.eligibility import objections
-from domain.execution.events import ApprovalGranted, ApprovalRejected, Resumed
+import pytest
+from msgspec.structs import replace
+
+from domain.approvals.eligibility import explanation, objections
+from domain.approvals.events import (
+    ApprovalGranted,
+    ApprovalRejected,
+)
+from domain.execution.events import (
+    Resumed,
+)
 from domain.refusals import RefusalCode
 from domain.values import Principal, Role
 from tests.domain.ask import Ask, grant, needs, policy, reject
@@ -73,6 +83,12 @@ def test_an_approver_who_is_not_eligible_is_told_so() -> None:
     )
 
 
+@pytest.mark.parametrize(("facts", "rule"), INTERESTED)
+def test_a_refusal_by_four_eyes_names_the_groups_held(facts: tuple[Fact, ...], rule: str) -> None:
+    said = f"{rule}; groups held: finance"
+    given(*facts).when(grant(by=EVA)).then_refused(RefusalCode.NOT_ELIGIBLE, said)
+
+
 def test_every_objection_is_listed() -> None:
     engine = principal("eva", Role.OPERATOR, Role.ENGINE, groups=("gardeners",))
     history = given(started(by=EVA, on_behalf_of="eva"), requested(by=EVA))
@@ -81,5 +97,55 @@ def test_every_objection_is_listed() -> None:
 
     assert len(reasons) == 5
     assert len(set(reasons)) == 5
+    assert all(reason.endswith("; groups held: gardeners") for reason in reasons)
     for person in (ANN, BOB):
         assert list(objections(person, history.state, history.approval(1))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {},
+            (
+                "ann is a member of finance, which the policy asks, in stage 1; "
+                "groups held: finance, managers"
+            ),
+        ),
+        ({"rule": "user:ann", "groups": ()}, "the policy names ann, in stage 1; no groups held"),
+        (
+            {"rule": "escalation:managers"},
+            (
+                "ann is a member of managers, to which it was escalated, in stage 1; "
+                "groups held: finance, managers"
+            ),
+        ),
+        (
+            {"on_behalf_of": BOB.actor},
+            (
+                "in the place of bob: bob is a member of finance, which the policy asks, "
+                "in stage 1; groups held: finance, managers"
+            ),
+        ),
+        (
+            {"all_groups_known": False, "groups": ("finance",)},
+            (
+                "ann is a member of finance, which the policy asks, in stage 1; "
+                "groups held: finance that the policy names; others are not known"
+            ),
+        ),
+        (
+            {"standing_grant_id": UUID(int=1)},
+            (
+                "ann is a member of finance, which the policy asks, in stage 1, "
+                "allowed by a standing grant; groups held: finance, managers"
+            ),
+        ),
+    ],
+)
+def test_a_decision_is_explained_with_the_groups_of_then(
+    changes: dict[str, Any], said: str
+) -> None:
+    history = given(started(), requested(policy=policy(needs("finance", count=2))))
+    [decision] = history.when(grant(by=ANN)).approval(1).decisions
+    assert explanation(replace(decision, **changes)) == said

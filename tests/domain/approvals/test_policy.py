@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from domain.approvals.events import (
+    ApprovalRequested,
+)
 from domain.approvals.policy import (
     MAX_NAMED,
     MAX_PEOPLE,
@@ -13,7 +16,6 @@ from domain.approvals.policy import (
     Requirement,
 )
 from domain.execution.commands import Command
-from domain.execution.events import ApprovalRequested
 from tests.domain.ask import Ask, needs, policy, request
 from tests.domain.facts import started
 from tests.domain.scenario import given
@@ -72,12 +74,12 @@ def asked(**requirement: Any) -> Ask:
         ),
         pytest.param(
             request(policy=policy(on_expiry=ExpiryAction.GRANT)),
-            "policy.onExpiry can't be set yet",
+            "policy.onExpiry needs a deadline",
             id="expiry",
         ),
         pytest.param(
             request(policy=policy(escalate_to=("x",))),
-            "policy.escalateTo can't be set yet",
+            "policy.escalateTo is used only if",
             id="escalation",
         ),
     ],

@@ -2,10 +2,16 @@
 
 import pytest
 
+from domain.approvals.events import (
+    ApprovalGranted,
+    ApprovalRejected,
+)
 from domain.approvals.policy import Policy
 from domain.approvals.quorum import outstanding
 from domain.approvals.state import ApprovalStatus
-from domain.execution.events import ApprovalGranted, ApprovalRejected, Resumed
+from domain.execution.events import (
+    Resumed,
+)
 from domain.refusals import RefusalCode
 from domain.values import Principal
 from tests.domain.ask import grant, needs, policy, reject

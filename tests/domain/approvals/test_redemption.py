@@ -2,7 +2,9 @@
 
 import pytest
 
-from domain.execution.events import ApprovalRedeemed
+from domain.approvals.events import (
+    ApprovalRedeemed,
+)
 from domain.refusals import RefusalCode
 from domain.values import ExecutionState
 from tests.domain.ask import needs, policy, redeem

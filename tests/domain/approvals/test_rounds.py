@@ -2,8 +2,14 @@
 
 import pytest
 
+from domain.approvals.events import (
+    ApprovalGranted,
+    ApprovalRequested,
+)
 from domain.approvals.state import ApprovalStatus
-from domain.execution.events import ApprovalGranted, ApprovalRequested, Resumed
+from domain.execution.events import (
+    Resumed,
+)
 from domain.refusals import RefusalCode
 from tests.domain.ask import grant, request
 from tests.domain.facts import (

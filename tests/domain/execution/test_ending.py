@@ -2,14 +2,18 @@
 
 import pytest
 
-from domain.approvals.state import ApprovalStatus, ResolutionCause
-from domain.execution.events import (
+from domain.approvals.events import (
     ApprovalWithdrawn,
+)
+from domain.approvals.state import ApprovalStatus, ResolutionCause
+from domain.execution.event import (
+    ReasonContent,
+)
+from domain.execution.events import (
     Cancelled,
     Completed,
     ErrorContent,
     Failed,
-    ReasonContent,
     ResultContent,
 )
 from domain.refusals import RefusalCode

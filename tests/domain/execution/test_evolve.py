@@ -5,25 +5,40 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from domain.approvals.policy import ExpiryAction, Policy, Requirement
-from domain.approvals.state import ApprovalStatus, ResolutionCause
-from domain.execution.events import (
-    EVENT_TYPES,
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    DecisionContent,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.approvals.policy import ExpiryAction, Policy, Requirement
+from domain.approvals.state import ApprovalStatus, ResolutionCause
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    EVENT_TYPES,
+    CancellationRequested,
     Cancelled,
     ChildEnded,
     ChildStarted,
     Claimed,
+    CleanUpDeclared,
     Completed,
-    DecisionContent,
-    Event,
     Failed,
     Parked,
     Resumed,
@@ -43,11 +58,13 @@ from domain.execution.state import Execution
 from domain.execution.transitions import TRANSITIONS
 from domain.refusals import IllegalTransitionError
 from domain.values import Actor, ExecutionState
-from tests.domain.ask import HOUR
+from tests.domain.ask import HOUR, needs, policy
 from tests.domain.facts import (
     Fact,
     child_ended,
     child_started,
+    claimed_approval,
+    clean_up_declared,
     delegated,
     escalated,
     expired,
@@ -66,7 +83,7 @@ from tests.domain.facts import (
     unparked,
     withdrawn,
 )
-from tests.domain.recording import recorded
+from tests.domain.recording import NOON, recorded
 from tests.domain.scenario import given
 from tests.domain.states import HISTORIES
 
@@ -75,6 +92,7 @@ EVENTS: dict[type[Event], Event] = {
     for event in (
         Started(workflow="travel", queue="default"),
         Claimed(worker="w", fence=1),
+        CleanUpDeclared(),
         StepCompleted(key="new", name="new", attempt=1),
         StepFailed(key="new", name="new", attempt=1),
         ApprovalRequested(
@@ -85,12 +103,23 @@ EVENTS: dict[type[Event], Event] = {
             payload_digest="sha256:p",
             digest="sha256:d",
         ),
+        ApprovalAmended(
+            ordinal=1, seen_digest="sha256:d", digest="sha256:e", payload_digest="sha256:q"
+        ),
         ApprovalGranted(ordinal=1, digest="sha256:d", rule="group:g"),
         ApprovalRejected(ordinal=1, digest="sha256:d", rule="group:g"),
+        ApprovalChangesRequested(ordinal=1, digest="sha256:d", rule="group:g"),
+        DecisionRetracted(ordinal=1, decision_version=3),
+        ApprovalRevoked(ordinal=1),
+        ApprovalCommented(ordinal=1, text_digest="sha256:t"),
+        ApprovalClaimed(ordinal=1),
+        ApprovalUnclaimed(ordinal=1),
         ApprovalExpired(ordinal=1, action=ExpiryAction.REJECT),
         ApprovalWithdrawn(ordinal=1),
         ApprovalDelegated(ordinal=1, to="bob"),
+        DelegationTakenBack(ordinal=1, delegation_version=3),
         ApprovalEscalated(ordinal=1, groups=("chiefs",)),
+        ApprovalReminded(ordinal=1, due_at=NOON),
         Resumed(),
         ApprovalRedeemed(ordinal=1, payload_digest="sha256:p", redemption_key="k"),
         TimerSet(key="new", delay=HOUR),
@@ -104,12 +133,13 @@ EVENTS: dict[type[Event], Event] = {
         Unparked(),
         Completed(),
         Failed(),
+        CancellationRequested(),
         Cancelled(),
         Retried(),
     )
 }
 SOMEBODY = Actor(id="somebody")
-# These two are possible while an approval waits, but only once it is resolved or for another one.
+# These are possible while an approval waits, but only once it is resolved or for another one.
 NEEDS_OTHER_FACTS: dict[tuple[ExecutionState | None, type[Event]], tuple[Fact, ...]] = {
     (ExecutionState.WAITING_APPROVAL, Resumed): (requested(), granted()),
     (ExecutionState.WAITING_APPROVAL, ApprovalRedeemed): (
@@ -117,6 +147,17 @@ NEEDS_OTHER_FACTS: dict[tuple[ExecutionState | None, type[Event]], tuple[Fact, .
         requested("b"),
         granted(ordinal=1),
     ),
+    (ExecutionState.WAITING_APPROVAL, ApprovalRevoked): (
+        requested(),
+        requested("b"),
+        granted(ordinal=1),
+    ),
+    (ExecutionState.WAITING_APPROVAL, DecisionRetracted): (
+        requested(policy=policy(needs("finance", count=2))),
+        granted(resolves=False),
+    ),
+    (ExecutionState.WAITING_APPROVAL, DelegationTakenBack): (requested(), delegated("bob")),
+    (ExecutionState.WAITING_APPROVAL, ApprovalUnclaimed): (requested(), claimed_approval()),
 }
 # What must have gone before, right after the start.
 NEEDS_BEFORE: dict[type[Event], Fact] = {
@@ -124,6 +165,7 @@ NEEDS_BEFORE: dict[type[Event], Fact] = {
     TimerCancelled: timer_set(),
     ChildEnded: child_started(),
     Unparked: parked(),
+    CancellationRequested: clean_up_declared(),
 }
 
 
@@ -203,6 +245,11 @@ def test_a_start_at_a_later_version_is_an_error() -> None:
             ApprovalWithdrawn,
             ApprovalDelegated,
             ApprovalEscalated,
+            ApprovalChangesRequested,
+            DecisionRetracted,
+            DelegationTakenBack,
+            ApprovalClaimed,
+            ApprovalUnclaimed,
         )
     ],
     ids=lambda event: type(event).__name__,
@@ -303,7 +350,8 @@ def test_delegations_and_escalations_are_kept() -> None:
         started(), requested(), delegated("bob"), escalated("chiefs"), escalated("board", "owners")
     )
 
-    assert history.approval(1).delegations == (("ann", "bob"),)
+    [delegation] = history.approval(1).delegations
+    assert (delegation.by.id, delegation.to.id) == ("ann", "bob")
     assert history.approval(1).escalated_to == ("chiefs", "board", "owners")
     assert history.approval(1).pending
 

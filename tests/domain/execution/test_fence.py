@@ -1,10 +1,11 @@
 """A claimed execution accepts only commands with its current fence."""
 
+import msgspec
 import pytest
 
 from domain.execution.events import Claimed, StepCompleted
 from domain.refusals import RefusalCode
-from domain.values import ExecutionState
+from domain.values import ExecutionState, Role
 from tests.domain.ask import (
     Ask,
     cancel,
@@ -30,9 +31,11 @@ from tests.domain.facts import (
     started,
     step_completed,
 )
+from tests.domain.people import principal
 from tests.domain.scenario import given
 
 STALE, CURRENT, FUTURE = 1, 2, 3
+RIVAL = principal("rival", Role.ENGINE, queues=("default",))
 
 
 def sent_with(fence: int | None) -> list[Ask]:
@@ -62,6 +65,27 @@ def test_the_worker_with_the_current_fence_goes_on(kind: int) -> None:
     before = given(*HISTORY).state.version
 
     assert given(*HISTORY).when(sent_with(CURRENT)[kind]).state.version > before
+
+
+@pytest.mark.parametrize("kind", range(len(NAMES)), ids=NAMES)
+def test_another_owner_s_engine_is_refused_although_it_read_the_fence(kind: int) -> None:
+    history = given(*HISTORY)
+    command = msgspec.structs.replace(sent_with(CURRENT)[kind](history.state), by=RIVAL)
+
+    history.when(lambda _: command).then_refused(RefusalCode.FENCED, "another owner's worker")
+
+
+def test_another_owner_s_engine_goes_on_after_it_has_claimed() -> None:
+    taken = given(*HISTORY).when(claim(RIVAL)).then(Claimed)
+
+    taken.when(step("new", fence=3)).then_refused(RefusalCode.FENCED, "another owner's worker")
+    taken.when(step("new", by=RIVAL, fence=3)).then(StepCompleted)
+
+
+def test_two_tokens_of_one_owner_share_a_claim() -> None:
+    second = principal("engine", Role.ENGINE, queues=("default", "other"))
+
+    given(*HISTORY).when(step("new", by=second, fence=CURRENT)).then(StepCompleted)
 
 
 def test_the_message_says_what_is_missing_or_wrong() -> None:

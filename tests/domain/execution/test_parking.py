@@ -7,6 +7,7 @@ from domain.execution.events import (
     Parked,
     SignalReceived,
     StepCompleted,
+    StepFailed,
     Suspended,
     TimerFired,
     Unparked,
@@ -38,8 +39,11 @@ from tests.domain.facts import (
     child_started,
     claimed,
     failed,
+    granted,
     parked,
+    redeemed,
     requested,
+    resumed,
     started,
     suspended,
     timer_fired,
@@ -142,6 +146,37 @@ def test_a_fence_guards_what_a_worker_says_of_waiting() -> None:
         park(fence=1),
     ):
         history.when(ask).then_refused(RefusalCode.FENCED)
+
+
+@pytest.mark.parametrize("who", ["olivia", "adam"])
+def test_a_person_pauses_what_a_worker_holds_and_lets_it_go_on(who: str) -> None:
+    history = given(started(), claimed()).when(park(who, fence=None, reason="wait")).then(Parked)
+
+    assert history.state.parked == "wait"
+    history.when(step()).then_refused(RefusalCode.INVALID_TRANSITION, "wait")
+    history.when(unpark(who)).then(Unparked)
+    history.when(step()).then(StepCompleted)
+
+
+@pytest.mark.parametrize("who", ["olivia", "adam"])
+def test_the_reason_of_a_worker_is_not_replaced_by_that_of_a_person(who: str) -> None:
+    history = given(started(), claimed(), parked())
+
+    history.when(park(who, fence=None, reason="wait")).then_repeated()
+    assert history.state.parked != "wait"
+
+
+def test_a_worker_without_its_fence_parks_nothing() -> None:
+    given(started(), claimed()).when(park(fence=None)).then_refused(RefusalCode.FENCED)
+
+
+def test_what_was_approved_and_is_under_way_still_records_its_outcome() -> None:
+    under_way = (started(), claimed(), requested(), granted(), resumed(), redeemed(), parked())
+
+    given(*under_way).when(step("booking")).then(StepCompleted)
+    failed_once = given(*under_way).when(step("booking", error="no seat")).then(StepFailed)
+    assert failed_once.state.parked is not None
+    given(*under_way).when(step("other")).then_refused(RefusalCode.INVALID_TRANSITION)
 
 
 def test_parking_and_unparking_are_told_apart() -> None:

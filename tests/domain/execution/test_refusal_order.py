@@ -218,6 +218,18 @@ WRONG = "sha256:other"
             RefusalCode.NOT_ELIGIBLE,
             id="NOT_ELIGIBLE, DIGEST_MISMATCH",
         ),
+        pytest.param(
+            (started(), requested()),
+            grant(digest=WRONG, amended_payload=1),
+            RefusalCode.DIGEST_MISMATCH,
+            id="DIGEST_MISMATCH, INVALID_INPUT of an amendment",
+        ),
+        pytest.param(
+            (started(), requested(), granted(by="ann"), resumed()),
+            grant(by="ann", amended_payload=1),
+            RefusalCode.ALREADY_DECIDED,
+            id="ALREADY_DECIDED, INVALID_INPUT of an amendment",
+        ),
     ],
 )
 def test_the_first_applicable_refusal_is_returned(

@@ -2,17 +2,30 @@
 
 import pytest
 
-from domain.execution.events import (
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
+    ApprovalDelegated,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
     Cancelled,
     ChildStarted,
     Claimed,
     Completed,
-    Event,
     Failed,
     Parked,
     Resumed,
@@ -29,22 +42,33 @@ from domain.refusals import RefusalCode
 from domain.values import ExecutionState
 from tests.domain.ask import (
     Ask,
+    act_on_deadline,
+    ask_changes,
     cancel,
     claim,
+    claim_approval,
+    comment,
     complete,
+    delegate,
     fail,
     grant,
+    needs,
     park,
+    policy,
     redeem,
     reject,
     request,
+    retract,
     retry,
+    revoke,
     set_timer,
     signal,
     start,
     start_child,
     step,
     suspend,
+    take_back,
+    unclaim_approval,
     unpark,
     withdraw,
 )
@@ -66,7 +90,17 @@ COMMANDS: dict[str, Ask] = {
     "failed step": step("new", error="e"),
     "request": request("new"),
     "grant": grant(by="bob", ordinal=1),
+    "amend": grant(by="bob", ordinal=1, amended_payload=1),
     "reject": reject(by="bob", ordinal=1),
+    "request changes": ask_changes(by="bob", ordinal=1),
+    "retract": retract(by="bob", ordinal=1),
+    "delegate": delegate("dora", by="bob", ordinal=1),
+    "take back": take_back(by="bob", ordinal=1),
+    "revoke": revoke(by="olivia", ordinal=1),
+    "comment": comment(by="bob", ordinal=1, key="one"),
+    "claim approval": claim_approval(by="bob", ordinal=1),
+    "unclaim approval": unclaim_approval(by="bob", ordinal=1),
+    "act on deadline": act_on_deadline(ordinal=1),
     "withdraw": withdraw(1),
     "redeem": redeem(1),
     "set timer": set_timer(),
@@ -74,6 +108,7 @@ COMMANDS: dict[str, Ask] = {
     "start child": start_child(),
     "suspend": suspend(),
     "park": park(),
+    "pause": park("olivia", fence=None),
     "unpark": unpark(),
     "complete": complete(),
     "fail": fail(),
@@ -112,7 +147,58 @@ TABLE: dict[str, tuple[Outcome, ...]] = {
         ILLEGAL,
     ),
     "grant": (UNKNOWN, DECIDED, (ApprovalGranted, Resumed), DECIDED, DECIDED, DECIDED, DECIDED),
+    "amend": (
+        UNKNOWN,
+        DECIDED,
+        (ApprovalAmended, ApprovalGranted, Resumed),
+        DECIDED,
+        DECIDED,
+        DECIDED,
+        DECIDED,
+    ),
     "reject": (UNKNOWN, DECIDED, (ApprovalRejected, Resumed), DECIDED, DECIDED, DECIDED, DECIDED),
+    "request changes": (
+        UNKNOWN,
+        DECIDED,
+        (ApprovalChangesRequested, Resumed),
+        DECIDED,
+        DECIDED,
+        DECIDED,
+        DECIDED,
+    ),
+    "retract": (UNKNOWN, DECIDED, ILLEGAL, DECIDED, DECIDED, DECIDED, DECIDED),
+    "delegate": (UNKNOWN, DECIDED, (ApprovalDelegated,), DECIDED, DECIDED, DECIDED, DECIDED),
+    "take back": (UNKNOWN, DECIDED, ILLEGAL, DECIDED, DECIDED, DECIDED, DECIDED),
+    "revoke": (
+        UNKNOWN,
+        (ApprovalRevoked,),
+        ILLEGAL,
+        (ApprovalRevoked,),
+        ILLEGAL,
+        (ApprovalRevoked,),
+        ILLEGAL,
+    ),
+    "comment": (
+        UNKNOWN,
+        (ApprovalCommented,),
+        (ApprovalCommented,),
+        (ApprovalCommented,),
+        (ApprovalCommented,),
+        (ApprovalCommented,),
+        (ApprovalCommented,),
+    ),
+    "claim approval": (UNKNOWN, DECIDED, (ApprovalClaimed,), DECIDED, DECIDED, DECIDED, DECIDED),
+    # Who has not claimed it is told that they do not have it.
+    "unclaim approval": (UNKNOWN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN),
+    "act on deadline": (
+        UNKNOWN,
+        AGAIN,
+        RefusalCode.VERSION_CONFLICT,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+    ),
     "withdraw": (
         UNKNOWN,
         DECIDED,
@@ -152,6 +238,7 @@ TABLE: dict[str, tuple[Outcome, ...]] = {
     ),
     "suspend": (UNKNOWN, (Suspended,), ILLEGAL, (Suspended,), ILLEGAL, ILLEGAL, ILLEGAL),
     "park": (UNKNOWN, (Parked,), (Parked,), (Parked,), ILLEGAL, ILLEGAL, ILLEGAL),
+    "pause": (UNKNOWN, (Parked,), (Parked,), (Parked,), ILLEGAL, ILLEGAL, ILLEGAL),
     "unpark": (UNKNOWN, ILLEGAL, ILLEGAL, ILLEGAL, ILLEGAL, ILLEGAL, ILLEGAL),
     "complete": (UNKNOWN, (Completed,), ILLEGAL, (Completed,), AGAIN, ILLEGAL, ILLEGAL),
     "fail": (UNKNOWN, (Failed,), (ApprovalWithdrawn, Failed), (Failed,), ILLEGAL, AGAIN, ILLEGAL),
@@ -207,3 +294,20 @@ def test_what_was_carried_out_once_is_a_repeat_the_second_time(
 
     history.when(lambda _state: command)
     history.when(lambda _state: command).then_repeated()
+
+
+WHILE_PENDING: dict[str, tuple[Ask, Ask, type[Event]]] = {
+    "retract": (grant("ann"), retract("ann"), DecisionRetracted),
+    "take back": (delegate("dora", "ann"), take_back("ann"), DelegationTakenBack),
+    "unclaim": (claim_approval("ann"), unclaim_approval("ann"), ApprovalUnclaimed),
+}
+
+
+@pytest.mark.parametrize("name", WHILE_PENDING)
+def test_what_was_said_is_taken_back_while_it_is_pending(name: str) -> None:
+    said, back, event = WHILE_PENDING[name]
+    asked = given().when(start()).when(request(policy=policy(needs("finance", count=2))))
+    history = asked.when(said).when(back).then(event)
+
+    history.when(back).then_repeated()
+    assert history.state.state is WAIT

@@ -1,293 +1,103 @@
-"""The whole aggregate under commands of many people in any order, and what always holds.
-
-The scenario behind each rule stores, reads back and folds every event that was decided, so none
-is decided that can't be stored or folded.
-"""
+"""What always holds of the whole aggregate under commands of many people in any order."""
 
 from collections import Counter
-from typing import Any
+from itertools import permutations
 
+import jsonpatch
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant
 
 from domain.approvals import quorum
-from domain.approvals.state import Approval, ApprovalStatus, ResolutionCause, Verdict
-from domain.execution.commands import ClaimExecution
-from domain.execution.decide import decide
-from domain.execution.events import (
+from domain.approvals.document import document_digest, document_of
+from domain.approvals.events import (
+    ApprovalAmended,
+    ApprovalChangesRequested,
+    ApprovalClaimed,
+    ApprovalCommented,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalUnclaimed,
     ApprovalWithdrawn,
-    Cancelled,
-    ChildEnded,
-    ChildStarted,
-    Claimed,
-    Completed,
     Decided,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.approvals.policy import ExpiryAction, Requirement
+from domain.approvals.simulation import simulate
+from domain.approvals.state import Approval, ApprovalStatus, Decision, ResolutionCause, Verdict
+from domain.execution.event import (
     Event,
+)
+from domain.execution.events import (
+    ChildEnded,
+    Claimed,
+    CleanUpDeclared,
+    Completed,
     Failed,
     Parked,
     Resumed,
-    Retried,
     SignalReceived,
-    Started,
     StepCompleted,
     StepFailed,
-    Suspended,
-    TimerCancelled,
     TimerFired,
-    TimerSet,
-    Unparked,
 )
 from domain.execution.evolve import fold
-from domain.execution.idempotency import first_version
-from domain.execution.state import Execution
-from domain.values import ExecutionState, Role
-from tests.domain.ask import (
-    CURRENT,
-    Ask,
-    cancel,
-    cancel_timer,
-    claim,
-    complete,
-    end_child,
-    fail,
-    fire_timer,
-    grant,
-    needs,
-    park,
-    policy,
-    redeem,
-    reject,
-    request,
-    retry,
-    set_timer,
-    signal,
-    start,
-    start_child,
-    step,
-    suspend,
-    unpark,
-    withdraw,
+from domain.names import folded
+from domain.serialization.canonical_json import canonical, digest
+from domain.values import ExecutionState
+from tests.domain.execution.all_commands import AllCommands
+from tests.domain.execution.approval_commands import ApprovalCommands
+from tests.domain.execution.command_machine import (
+    ENDS,
+    FITTING,
+    GROUPS_OF_ABSENT,
+    PEOPLE,
+    Machine,
 )
-from tests.domain.people import ADAM, ENGINE, OLIVIA, OTHER_ENGINE, STRANGER, approver, principal
-from tests.domain.scenario import given
 
-EVA = principal("eva", Role.OPERATOR, Role.APPROVER, groups=("finance", "legal"))
-DECIDERS = (
-    EVA,
-    approver("ann", "finance", "legal"),
-    approver("bob", "finance"),
-    approver("cleo", "legal"),
-    approver("dora", "finance", "legal"),
-    STRANGER,
-    OLIVIA,
-)
-POLICIES = (
-    policy(),
-    policy(needs("finance"), needs("legal")),
-    policy(needs("finance", count=2), needs("legal"), rejections=2),
-    policy(needs("legal", users=("bob",)), allow_initiator=True),
-)
-ENDS: dict[type[Event], ExecutionState] = {
-    Completed: ExecutionState.COMPLETED,
-    Failed: ExecutionState.FAILED,
-    Cancelled: ExecutionState.CANCELLED,
+SAID_ABOUT_APPROVALS = {
+    ApprovalClaimed,
+    ApprovalUnclaimed,
+    ApprovalCommented,
+    ApprovalDelegated,
+    DelegationTakenBack,
+    ApprovalEscalated,
+    ApprovalReminded,
 }
-BEGINNINGS: dict[str, tuple[type[Event], ...]] = {
-    "StartExecution": (Started,),
-    "ClaimExecution": (Claimed,),
-    "RecordStep": (StepCompleted, StepFailed),
-    "RequestApproval": (ApprovalRequested,),
-    "Decide": (ApprovalGranted, ApprovalRejected),
-    "WithdrawApproval": (ApprovalWithdrawn,),
-    "RedeemApproval": (ApprovalRedeemed,),
-    "SetTimer": (TimerSet,),
-    "FireTimer": (TimerFired, TimerCancelled),
-    "CancelTimer": (TimerCancelled, TimerFired),
-    "SendSignal": (SignalReceived,),
-    "StartChild": (ChildStarted,),
-    "EndChild": (ChildEnded,),
-    "SuspendExecution": (Suspended,),
-    "ParkExecution": (Parked,),
-    "UnparkExecution": (Unparked,),
-    "CompleteExecution": (Completed,),
-    "FailExecution": (Failed,),
-    "CancelExecution": (Cancelled,),
-    "RetryExecution": (Retried,),
-}
-
-engines = st.sampled_from((*[ENGINE] * 9, OTHER_ENGINE))
-fences = st.sampled_from((*[CURRENT] * 9, None, 0, 1))
-deciders = st.sampled_from(DECIDERS)
-keys = st.sampled_from(("a", "b", "c"))
-back = st.sampled_from((0, 0, 0, 1, 2))
-digests = st.sampled_from((*[None] * 9, "sha256:other"))
-words = st.sampled_from(("one", "two"))
+RESOLUTIONS = (ApprovalWithdrawn, ApprovalExpired)
 
 
-class Aggregate(RuleBasedStateMachine):
-    """One execution, and the first results of its steps as the model remembers them."""
+def resolves(event: Event) -> bool:
+    return isinstance(event, RESOLUTIONS) or (isinstance(event, Decided) and event.resolves)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.history = given()
-        self.results: dict[str, Any] = {}
 
-    @property
-    def execution(self) -> Execution:
-        return self.history.state
-
-    @property
-    def approvals(self) -> list[Approval]:
-        return self.execution.approvals_in_order()
-
-    def ordinal(self, back: int) -> int:
-        """The ordinal of the latest approval, or of one before it."""
-        return max(1, len(self.execution.approvals) - back)
-
-    def ask(self, ask: Ask) -> tuple[Event, ...]:
-        """Ask, and check what holds of every answer."""
-        log = self.history.log
-        before, length = (self.history.state, len(log)) if log else (None, 0)
-        command = ask(before)
-        asked = self.history.when(lambda _state: command)
-        after = self.history.state
-        if asked.refusal is not None:
-            assert after == before
-            assert len(self.history.log) == length
-            return ()
-        expected = BEGINNINGS[type(command).__name__]
-        if not asked.recorded:
-            version = first_version(after, command)
-            assert type(self.history.log[version - 1].event) in expected
-            assert after == before
-        else:
-            assert any(isinstance(event, expected) for event in asked.recorded)
-            self.check_commit(asked.recorded)
-        if not isinstance(command, ClaimExecution):
-            assert decide(after, command) == ()
-        return asked.recorded
-
-    def check_commit(self, events: tuple[Event, ...]) -> None:
-        """Resolutions, Resumed and ends come together or not at all."""
-        types = [type(event) for event in events]
-        resolved = types.count(ApprovalWithdrawn) + sum(
-            isinstance(event, Decided) and event.resolves for event in events
-        )
-        ended = any(each in ENDS for each in types)
-        assert (Resumed in types) == (bool(resolved) and not ended and not self.execution.pending)
-        if ended:
-            assert types[-1] in ENDS
-            assert self.execution.pending == 0
-
-    @initialize(by=st.sampled_from((OLIVIA, EVA)), behalf=st.sampled_from((None, "ann")))
-    def begin(self, by: Any, behalf: str | None) -> None:
-        assert self.ask(start(by, on_behalf_of=behalf))
-
-    @rule(by=engines)
-    def claim(self, by: Any) -> None:
-        self.ask(claim(by))
-
-    @rule(by=engines, fence=fences, key=keys, attempt=st.integers(1, 3), result=words)
-    def succeed(self, by: Any, fence: int | None, key: str, attempt: int, result: str) -> None:
-        if self.ask(step(key, by, fence=fence, attempt=attempt, result=result)):
-            assert key not in self.results
-            self.results[key] = result
-
-    @rule(by=engines, fence=fences, key=keys, attempt=st.integers(1, 3), error=words)
-    def stumble(self, by: Any, fence: int | None, key: str, attempt: int, error: str) -> None:
-        self.ask(step(key, by, fence=fence, attempt=attempt, error=error))
-
-    @rule(
-        by=st.sampled_from((ENGINE, ENGINE, principal("eva", Role.ENGINE), OTHER_ENGINE)),
-        fence=fences,
-        key=keys,
-        payload=st.sampled_from((1, 1, 1, 2)),
-        wanted=st.sampled_from(POLICIES),
+def people_meet(approval: Approval, decisions: list[Decision]) -> bool:
+    """Whether each place of the policy can have its own person, by trying all ways."""
+    places = [r for r in approval.policy.requirements for _ in range(r.count)]
+    return any(
+        all(meets(approval, *pair) for pair in zip(chosen, places, strict=True))
+        for chosen in permutations(decisions, len(places))
     )
-    def request(self, by: Any, fence: int | None, key: str, payload: int, wanted: Any) -> None:
-        self.ask(request(key, by, fence=fence, payload=payload, policy=wanted))
 
-    @precondition(lambda self: self.execution.approvals)
-    @rule(by=deciders, back=back, digest=digests)
-    def grant(self, by: Any, back: int, digest: str | None) -> None:
-        self.ask(grant(by, self.ordinal(back), digest=digest))
 
-    @precondition(lambda self: self.execution.approvals)
-    @rule(by=deciders, back=back, digest=digests)
-    def reject(self, by: Any, back: int, digest: str | None) -> None:
-        self.ask(reject(by, self.ordinal(back), digest=digest))
+def meets(approval: Approval, decision: Decision, requirement: Requirement) -> bool:
+    person = (decision.on_behalf_of or decision.by).id
+    groups = GROUPS_OF_ABSENT[person] if decision.substitution else PEOPLE[person].groups
+    escalated = 0 < approval.escalated_version < decision.version and "chiefs" in groups
+    by_name = decision.substitution is None or not decision.substitution.only_groups
+    named = (by_name and person in requirement.users) or set(groups) & set(requirement.groups)
+    return decision.stage == requirement.stage and bool(named or escalated)
 
-    @precondition(lambda self: self.execution.approvals)
-    @rule(by=engines, fence=fences, back=back)
-    def withdraw(self, by: Any, fence: int | None, back: int) -> None:
-        self.ask(withdraw(self.ordinal(back), by, fence=fence))
 
-    @precondition(lambda self: self.execution.approvals)
-    @rule(by=engines, fence=fences, back=back, key=words, digest=digests)
-    def redeem(self, by: Any, fence: int | None, back: int, key: str, digest: str | None) -> None:
-        granted = [a.ordinal for a in self.approvals if a.status is ApprovalStatus.GRANTED]
-        ordinal = granted[back % len(granted)] if granted else self.ordinal(back)
-        self.ask(redeem(ordinal, by, fence=fence, key=key, digest=digest))
-
-    @rule(by=engines, fence=fences, key=keys)
-    def set_timer(self, by: Any, fence: int | None, key: str) -> None:
-        self.ask(set_timer(key, by, fence=fence))
-
-    @rule(key=keys, fires=st.booleans())
-    def end_timer(self, key: str, fires: bool) -> None:  # noqa: FBT001 - drawn
-        self.ask(fire_timer(key) if fires else cancel_timer(key))
-
-    @rule(name=words, key=keys, payload=words)
-    def signal(self, name: str, key: str, payload: str) -> None:
-        self.ask(signal(name, key=key, payload=payload))
-
-    @rule(by=engines, fence=fences, key=keys)
-    def start_child(self, by: Any, fence: int | None, key: str) -> None:
-        self.ask(start_child(key, by, fence=fence))
-
-    @rule(key=keys, outcome=st.sampled_from(list(ENDS.values())))
-    def end_child(self, key: str, outcome: ExecutionState) -> None:
-        child = self.execution.children.get(key)
-        self.ask(end_child(key, round=child.round if child else 1, outcome=outcome))
-
-    @rule(by=engines, fence=fences, seen=back)
-    def suspend(self, by: Any, fence: int | None, seen: int) -> None:
-        self.ask(suspend(by, fence=fence, seen=self.execution.woken_version - seen))
-
-    @rule(chance=st.integers(0, 3))
-    def park(self, chance: int) -> None:
-        if chance == 0:
-            self.ask(park())
-
-    @rule()
-    def unpark(self) -> None:
-        self.ask(unpark())
-
-    @rule(
-        end=st.sampled_from((fail(), fail(), fail(fence=1), complete(), cancel())),
-        chance=st.integers(0, 4),
-    )
-    def end(self, end: Ask, chance: int) -> None:
-        if chance == 0:
-            self.ask(end)
-
-    @rule(by=st.sampled_from((OLIVIA, ADAM, EVA, STRANGER)), back=st.integers(0, 3))
-    def retry(self, by: Any, back: int) -> None:
-        self.ask(retry(by, expected_version=self.execution.version - back))
-
-    @precondition(lambda self: self.execution.state is ExecutionState.FAILED)
-    @rule()
-    def retry_at_once(self) -> None:
-        self.ask(retry())
-
-    @rule(by=st.sampled_from((OLIVIA, EVA, STRANGER)), workflow=st.sampled_from(("travel", "x")))
-    def start_again(self, by: Any, workflow: str) -> None:
-        assert self.ask(start(by, workflow=workflow)) == ()
+class Invariants(Machine):
+    """What holds after each command."""
 
     @invariant()
     def folding_all_is_folding_one_by_one(self) -> None:
@@ -307,36 +117,176 @@ class Aggregate(RuleBasedStateMachine):
     @invariant()
     def an_end_is_recorded_as_such(self) -> None:
         if self.history.log:
-            last = type(self.history.log[-1].event)
+            last = next(
+                type(each.event)
+                for each in reversed(self.history.log)
+                # What is possible after the end, too.
+                if not isinstance(each.event, ApprovalCommented)
+                and not (
+                    isinstance(each.event, ApprovalRevoked)
+                    and self.execution.state is ExecutionState.FAILED
+                )
+            )
             assert self.execution.state.final == (last in ENDS)
             assert ENDS.get(last, self.execution.state) is self.execution.state
             assert (self.execution.ended_at is not None) == self.execution.state.final
 
     @invariant()
-    def each_person_decides_once_and_has_no_interest(self) -> None:
+    def each_person_and_each_place_decides_once(self) -> None:
         for approval in self.approvals if self.history.log else ():
-            people = [decision.by.id for decision in approval.decisions]
+            standing = approval.counting_decisions
+            people = [folded(decision.by.id) for decision in standing]
+            places = [folded((decision.on_behalf_of or decision.by).id) for decision in standing]
             assert len(people) == len(set(people))
-            assert all(decision.digest == approval.digest for decision in approval.decisions)
+            assert len(places) == len(set(places))
+            grants = [d for d in standing if d.verdict is Verdict.GRANTED]
+            assert all(decision.digest == approval.digest for decision in grants)
+
+    @invariant()
+    def nobody_counts_twice_through_a_substitution(self) -> None:
+        """Neither who decided nor who was absent has a part in another decision that counts."""
+        for approval in self.approvals if self.history.log else ():
+            standing = approval.counting_decisions
+            involved = [{folded(d.by.id), folded((d.on_behalf_of or d.by).id)} for d in standing]
+            for number, decision in enumerate(standing):
+                if decision.substitution is not None:
+                    assert decision.on_behalf_of is not None
+                    assert len(involved[number]) == 2
+                    for other, names in enumerate(involved):
+                        assert other == number or involved[number].isdisjoint(names)
+
+    @invariant()
+    def each_grant_answers_the_form_of_its_approval_and_no_expiry_does(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            for decision in approval.decisions:
+                granted = decision.verdict is Verdict.GRANTED and approval.form is not None
+                assert (decision.answers in FITTING) if granted else decision.answers is None
+            if approval.form is not None and approval.status is ApprovalStatus.GRANTED:
+                assert approval.resolution is ResolutionCause.DECISIONS
+
+    @invariant()
+    def the_document_is_the_requested_one_with_all_amendments(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            requested = self.history.log[approval.requested_version - 1].event
+            assert isinstance(requested, ApprovalRequested)
+            payload = requested.content.payload
+            for amendment in approval.amendments:
+                payload = jsonpatch.apply_patch(payload, amendment.patch)
+            assert payload == approval.payload
+            assert digest(canonical(payload)) == approval.payload_digest
+            document = document_of(self.execution, approval)
+            assert document_digest(document, canonical(payload)) == approval.digest
+            assert requested.payload_digest == approval.requested_payload_digest
+
+    @invariant()
+    def the_policy_in_force_makes_no_difference_when_it_is_simulated(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            if not approval.pending:
+                simulated = simulate(self.execution, approval, approval.policy)
+                assert simulated.status is approval.status
+
+    @invariant()
+    def nobody_with_an_interest_takes_part(self) -> None:
+        for approval in self.approvals if self.history.log else ():
             if not approval.policy.allow_initiator:
                 interested = {
                     self.execution.initiator.id,
                     self.execution.on_behalf_of,
                     approval.requested_by.id,
                 }
-                assert interested.isdisjoint(people)
+                took_part = [
+                    actor.id
+                    for decision in approval.decisions
+                    for actor in (decision.by, decision.on_behalf_of or decision.by)
+                ]
+                took_part += [each.by.id for each in approval.delegations]
+                took_part += [each.to.id for each in approval.delegations]
+                barred = {folded(name) for name in interested if name is not None}
+                assert barred.isdisjoint(map(folded, took_part))
 
     @invariant()
-    def decisions_resolve_exactly_when_a_threshold_is_reached(self) -> None:
+    def who_handed_the_decision_over_does_not_decide(self) -> None:
         for approval in self.approvals if self.history.log else ():
-            met = not quorum.outstanding(approval)
-            rejections = sum(d.verdict is Verdict.REJECTED for d in approval.decisions)
-            rejected = rejections >= approval.policy.rejections
-            assert not (met and rejected)
-            decided = approval.resolution is ResolutionCause.DECISIONS
-            assert (met or rejected) == decided
-            assert (approval.status is ApprovalStatus.GRANTED) == met
+            handed = {folded(each.by.id) for each in approval.delegations if each.stands}
+            standing = approval.counting_decisions
+            assert handed.isdisjoint(folded(decision.by.id) for decision in standing)
+            for decision in standing:
+                if decision.on_behalf_of is not None:
+                    by_substitute = decision.substitution is not None
+                    assert (folded(decision.on_behalf_of.id) in handed) != by_substitute
+
+    @invariant()
+    def delegations_have_no_circle_and_are_three_long_at_most(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            onward = {
+                folded(each.by.id): folded(each.to.id)
+                for each in approval.delegations
+                if each.stands
+            }
+            for start in onward:
+                at, seen = start, set[str]()
+                while at in onward:
+                    assert at not in seen
+                    seen.add(at)
+                    at = onward[at]
+            assert all(len(approval.chain_of(each)) <= 3 for each in approval.delegations)
+
+    @invariant()
+    def what_is_granted_has_its_quorum_or_the_rule_of_an_expiry(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            events = self.about(approval)
+            retracted = {
+                event.decision_version for event in events if isinstance(event, DecisionRetracted)
+            }
+            amended = max((each.version for each in approval.amendments), default=0)
+            grants = [
+                decision
+                for decision in approval.decisions
+                if decision.verdict is Verdict.GRANTED
+                and decision.version not in retracted
+                and decision.version > amended
+            ]
+            met = people_meet(approval, grants)
+            assert met == (not quorum.outstanding(approval))
+            decided = any(isinstance(event, Decided) and event.resolves for event in events)
+            granted = approval.status in (ApprovalStatus.GRANTED, ApprovalStatus.REVOKED)
+            by_expiry = any(
+                isinstance(event, ApprovalExpired) and event.action is ExpiryAction.GRANT
+                for event in events
+            )
+            assert granted == (met or by_expiry)
+            assert not by_expiry or approval.policy.on_expiry is ExpiryAction.GRANT
+            refused = [d for d in approval.counting_decisions if d.verdict is not Verdict.GRANTED]
+            over = len(refused) >= approval.policy.rejections
+            assert not (met and over)
+            assert decided == (met or over)
+            if over:
+                changes = any(d.verdict is Verdict.CHANGES_REQUESTED for d in refused)
+                assert approval.status is (
+                    ApprovalStatus.CHANGES_REQUESTED if changes else ApprovalStatus.REJECTED
+                )
+            if approval.resolution is ResolutionCause.DECISIONS:
+                assert decided
             assert (approval.resolved_at is None) == approval.pending
+
+    @invariant()
+    def nothing_follows_a_resolution_but_redemption_or_revocation(self) -> None:
+        for approval in self.approvals if self.history.log else ():
+            after: set[type[Event]] | None = None
+            for event in self.about(approval):
+                assert after is None or type(event) in {*after, ApprovalCommented}
+                if resolves(event):
+                    after = {ApprovalRedeemed, ApprovalRevoked}
+                elif isinstance(event, ApprovalRedeemed | ApprovalRevoked):
+                    after = set()
+
+    def about(self, approval: Approval) -> list[Event]:
+        """The events about this approval, in order."""
+        return [
+            each.event
+            for each in self.history.log[approval.requested_version - 1 :]
+            if getattr(each.event, "ordinal", 0) == approval.ordinal
+        ]
 
     @invariant()
     def a_granted_approval_is_redeemed_once_at_most(self) -> None:
@@ -358,8 +308,8 @@ class Aggregate(RuleBasedStateMachine):
             before = latest.get(approval.key)
             assert approval.round == (1 if before is None else before.round + 1)
             if before is not None:
-                assert before.status not in (ApprovalStatus.PENDING, ApprovalStatus.GRANTED)
-                assert before.retry < approval.retry
+                assert before.status is not ApprovalStatus.PENDING
+                assert before.retry <= approval.retry
             latest[approval.key] = approval
         if self.history.log:
             rounds = dict(self.execution.rounds.items())
@@ -372,13 +322,25 @@ class Aggregate(RuleBasedStateMachine):
             assert self.execution.woken_version < slept
             assert self.execution.state is ExecutionState.RUNNING
             since = {type(each.event) for each in self.history.log[slept:]}
-            assert since <= {Claimed, Parked}
+            assert since <= {Claimed, CleanUpDeclared, Parked} | SAID_ABOUT_APPROVALS
 
     @invariant()
     def nothing_of_a_worker_is_recorded_while_it_is_parked(self) -> None:
         if self.history.log and self.execution.parked is not None:
-            since = {type(each.event) for each in self.history.log[self.execution.parked_version :]}
-            assert since <= {
+            events = [each.event for each in self.history.log[self.execution.parked_version :]]
+            redeemed = {approval.redemption_key for approval in self.approvals}
+            since = {
+                type(event)
+                for event in events
+                # The outcome of what was approved is recorded all the same.
+                if not (isinstance(event, StepCompleted | StepFailed) and event.key in redeemed)
+            }
+            assert since <= SAID_ABOUT_APPROVALS | {
+                ApprovalAmended,
+                ApprovalChangesRequested,
+                ApprovalExpired,
+                ApprovalRevoked,
+                DecisionRetracted,
                 ApprovalGranted,
                 ApprovalRejected,
                 Resumed,
@@ -386,6 +348,24 @@ class Aggregate(RuleBasedStateMachine):
                 TimerFired,
                 ChildEnded,
             }
+
+    @invariant()
+    def nothing_is_asked_or_redeemed_once_a_cancellation_is_requested(self) -> None:
+        if self.history.log and self.execution.cancel_requested_version:
+            since = {
+                type(each.event)
+                for each in self.history.log[self.execution.cancel_requested_version :]
+            }
+            assert since.isdisjoint({ApprovalRequested, ApprovalRedeemed, Completed, Failed})
+            assert self.execution.pending == 0
+
+    @invariant()
+    def what_was_redeemed_before_a_cancellation_has_an_outcome(self) -> None:
+        if self.history.log and self.execution.state is ExecutionState.CANCELLED:
+            for approval in self.approvals:
+                if approval.redemption_key is not None:
+                    step = self.execution.steps[approval.redemption_key]
+                    assert step.completed_at is not None or step.failures
 
     @invariant()
     def a_child_is_started_anew_only_after_a_retry(self) -> None:
@@ -410,5 +390,15 @@ class Aggregate(RuleBasedStateMachine):
             assert completed == self.results
 
 
+class Aggregate(Invariants, AllCommands):
+    """All commands."""
+
+
+class Approvals(Invariants, ApprovalCommands):
+    """Only commands about approvals, which go deeper."""
+
+
 Aggregate.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestAggregate = Aggregate.TestCase
+Approvals.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+TestApprovals = Approvals.TestCase

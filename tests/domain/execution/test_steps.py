@@ -2,7 +2,15 @@
 
 import pytest
 
-from domain.execution.events import ErrorContent, ResultContent, StepCompleted, StepFailed
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    ErrorContent,
+    ResultContent,
+    StepCompleted,
+    StepFailed,
+)
 from domain.refusals import RefusalCode
 from domain.values import ExecutionState
 from tests.domain.ask import Ask, step
@@ -152,3 +160,23 @@ def test_completed_steps_keep_their_results_over_a_retry() -> None:
 
     history.when(step("book", result=2)).then_repeated()
     assert history.state.steps["book"].result == 1
+
+
+@pytest.mark.parametrize("error", [None, "no seat"])
+def test_the_digest_of_its_arguments_is_kept_in_the_event(error: str | None) -> None:
+    event: Event = StepCompleted(key="book", name="book", attempt=1, arguments_digest="sha256:a")
+    if error is not None:
+        event = StepFailed(
+            key="book",
+            name="book",
+            attempt=1,
+            arguments_digest="sha256:a",
+            content=ErrorContent(error=error),
+        )
+    given(started()).when(step("book", error=error, arguments_digest="sha256:a")).then(event)
+
+
+def test_a_digest_that_is_no_name_is_refused() -> None:
+    given(started()).when(step("book", arguments_digest=" ")).then_refused(
+        RefusalCode.INVALID_INPUT, "argumentsDigest must not be empty"
+    )

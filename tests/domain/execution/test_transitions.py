@@ -2,7 +2,19 @@
 
 import pytest
 
-from domain.execution.events import EVENT_TYPES, Completed, Event, Retried, Started
+from domain.approvals.events import (
+    ApprovalCommented,
+    ApprovalRevoked,
+)
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    EVENT_TYPES,
+    Completed,
+    Retried,
+    Started,
+)
 from domain.execution.transitions import TRANSITIONS, allowed, mermaid, target
 from domain.refusals import IllegalTransitionError
 from domain.values import ExecutionState
@@ -43,10 +55,11 @@ def test_every_state_can_be_reached() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in ExecutionState if state.final])
-def test_nothing_follows_an_end_but_the_retry_of_a_failure(state: ExecutionState) -> None:
+def test_after_an_end_come_only_comments_and_what_a_failure_allows(state: ExecutionState) -> None:
     following = {event for event in EVENT_TYPES if allowed(state, event)}
 
-    assert following == ({Retried} if state is ExecutionState.FAILED else set())
+    after_a_failure = {Retried, ApprovalRevoked} if state is ExecutionState.FAILED else set()
+    assert following == {ApprovalCommented} | after_a_failure
 
 
 def test_only_started_comes_before_everything() -> None:

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.execution.events import (
-    EVENT_TYPES,
+from domain.aggregates import ALL_EVENT_TYPES
+from domain.directory.events import DirectoryEvent
+from domain.execution.event import (
     Event,
+)
+from domain.execution.events import (
     Recorded,
     ResultContent,
     Resumed,
@@ -22,6 +25,7 @@ from domain.execution.events import (
 )
 from domain.refusals import DamagedEventError, UnknownTopicError
 from domain.serialization.event_codec import GENESIS_HASH, decode, encode, hash_of
+from domain.standing_grants.events import StandingGrantEvent
 from domain.values import Actor
 from tests.domain.golden import SAMPLES, in_envelope
 from tests.domain.strategies import any_recorded, recorded_of
@@ -30,7 +34,7 @@ STEP = in_envelope(StepCompleted(key="k", name="n", attempt=1, content=ResultCon
 TOPIC = StepCompleted.topic
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda event: event.__name__)
+@pytest.mark.parametrize("event_type", ALL_EVENT_TYPES, ids=lambda event: event.__name__)
 @settings(max_examples=25)
 @given(st.data())
 def test_every_event_is_read_back_as_it_was(event_type: type[Event], data: st.DataObject) -> None:
@@ -181,7 +185,15 @@ def test_the_hash_covers_the_place_the_topic_and_each_byte() -> None:
 
 
 def test_topics_are_named_after_the_events_and_have_a_version() -> None:
-    for event_type in EVENT_TYPES:
+    for event_type in ALL_EVENT_TYPES:
         kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", event_type.__name__).lower()
-        assert event_type.topic == f"execution.{kebab}.v1"
-    assert len({event_type.topic for event_type in EVENT_TYPES}) == len(EVENT_TYPES)
+        subject = (
+            "standing-grant"
+            if issubclass(event_type, StandingGrantEvent)
+            else "directory"
+            if issubclass(event_type, DirectoryEvent)
+            else "execution"
+        )
+        what = kebab.removeprefix(f"{subject}-")
+        assert re.fullmatch(rf"{subject}\.{what}\.v[1-9]", event_type.topic)
+    assert len({event_type.topic for event_type in ALL_EVENT_TYPES}) == len(ALL_EVENT_TYPES)

@@ -1,0 +1,1 @@
+"""Tests of standing grants, alone and together with executions."""
