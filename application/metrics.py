@@ -26,8 +26,33 @@ TIMER_SECONDS = Histogram(
     "Time from the moment at which a timer is due until it fires",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 60),
 )
-SKIPPED = Counter(
+CHILDREN_SKIPPED = Counter(
     "placet_children_skipped",
     "Commands to parents and children that failed permanently or could not be determined",
     ["what"],
+)
+GRANTS_SKIPPED = Counter(
+    "placet_standing_grants_skipped",
+    "Commands about standing grants that failed permanently or could not be determined",
+    ["what"],
+)
+UNSERVED = Gauge(
+    "placet_executions_unserved",
+    "Executions that wait for a minute already and whose workflow no connected worker knows",
+)
+TOO_FEW_PEOPLE = Counter(
+    "placet_requests_with_too_few_people",
+    "Requests for approval for which the directory knew fewer people who could decide than are "
+    "needed now, by the leader",
+)
+MESSAGES = Counter(
+    "placet_messages",
+    "Messages by channel: sent, skipped because they no longer mattered, tries that failed, dead",
+    ["channel", "outcome"],
+)
+MESSAGES_WAITING = Gauge(
+    "placet_messages_waiting", "Messages that are to be sent, by the leader", ["channel"]
+)
+EVENTS_NOT_TOLD = Counter(
+    "placet_events_not_told", "Events that could not be turned into messages", ["event"]
 )

@@ -19,16 +19,28 @@ from application.event_store.side_tables import (
     changed_hold,
     changed_timers,
 )
-from domain.execution.commands import (
+from domain.aggregates import Aggregate, decide, first_version
+from domain.approvals.commands import (
     ApprovalCommand,
+    RequestApproval,
+)
+from domain.approvals.rounds import requested_by, rounds_of
+from domain.execution.commands import (
     ClaimExecution,
     Command,
-    RequestApproval,
     StartExecution,
 )
-from domain.execution.decide import decide
-from domain.execution.events import Cancelled, Claimed, Completed, Event, Failed, Parked, Recorded
-from domain.execution.idempotency import first_version
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    Cancelled,
+    Claimed,
+    Completed,
+    Failed,
+    Parked,
+    Recorded,
+)
 from domain.execution.state import Execution
 from domain.refusals import Refusal, RefusalCode
 from domain.serialization.event_codec import GENESIS_HASH, encode, hash_of
@@ -66,9 +78,10 @@ class Repeat(NamedTuple):
 
 
 class EventPosition(NamedTuple):
-    """The position of an event in the log, and its time, None if it can't be read."""
+    """The position of an event in the log, its hash, and its time, None if it can't be read."""
 
     position: int
+    hash: str
     at: datetime | None
 
 
@@ -144,7 +157,10 @@ class CommandBatch:
             lost=[LostHoldRow(*lost) for lost in self.lost],
         )
         for id_ in self.touched:
-            before, after = self.before.get(id_), self.heads[id_].execution
+            before, after = self.before.get(id_), self.heads[id_].state
+            if not isinstance(after, Execution):
+                rows.add(None if before is None else before.state, after)
+                continue
             state = None if before is None else before.execution
             # The row of an ended execution is deleted first. A retry in the same batch inserts it.
             if hold := changed_hold(None if id_ in self.ended else state, after):
@@ -152,6 +168,10 @@ class CommandBatch:
             put, dropped = changed_timers(state, after)
             rows.timers += put
             rows.timers_dropped += dropped
+        # Rows are always locked in this order, so that no two transactions wait for each other.
+        rows.people.sort(key=lambda row: row.id)
+        rows.api_keys.sort(key=lambda row: row.name)
+        rows.calendars.sort(key=lambda row: row.name)
         return rows
 
     def _decide_group(self, group: RequestGroup) -> list["_Answer"]:
@@ -183,22 +203,24 @@ class CommandBatch:
                 RefusalCode.SKIPPED,
                 "an earlier command of this execution in the same request was refused or failed",
             ),
-            execution=None if head is None else head.execution,
+            state=None if head is None else head.state,
         )
 
     def _decide_one(self, execution_id: UUID, request: Request) -> "_Answer":
         command, head = request.command, self.heads.get(execution_id)
-        state = None if head is None else head.execution
+        state = None if head is None else head.state
         mark = len(self.appended)
         try:
             self._check_damage(execution_id)
-            events = decide(state, command)
-            if isinstance(command, ClaimExecution) and state is not None:
+            if isinstance(command, ClaimExecution) and self._is_abandoned(execution_id):
+                command = msgspec.structs.replace(command, takes_over=True)
+            events = decide(state, command, self._time_after(head))
+            if isinstance(command, ClaimExecution) and isinstance(state, Execution):
                 self._check_hold(state)
             for event in events:
                 head = self._append(execution_id, head, event, request)
         except Refusal as refusal:
-            return _Answer(refusal=refusal, execution=state, ordinal=_ordinal(state, command))
+            return _Answer(refusal=refusal, state=state, ordinal=_ordinal(state, command))
         except Exception as error:  # noqa: BLE001 - it is the caller's answer
             # A bug that one request runs into must not fail the others.
             _log.exception("decide_failed", command=type(command).__name__, id=str(execution_id))
@@ -210,14 +232,15 @@ class CommandBatch:
             assert state is not None
             repeat = Repeat(execution_id, first_version(state, command))
             self.repeats.add(repeat)
-            return _Answer(repeat=repeat, execution=state, ordinal=_ordinal(state, command))
+            return _Answer(repeat=repeat, state=state, ordinal=_ordinal(state, command))
         self.heads[execution_id] = head
         self.touched.add(execution_id)
         self._note_effects(execution_id, request, events)
         return _Answer(
             index=len(self.appended) - 1,
-            execution=head.execution,
-            ordinal=_ordinal(head.execution, command),
+            hash=head.hash,
+            state=head.state,
+            ordinal=_ordinal(head.state, command),
         )
 
     def _note_effects(
@@ -246,8 +269,7 @@ class CommandBatch:
         recorded = Recorded(
             execution_id=execution_id,
             version=1 if head is None else head.version + 1,
-            # The times of an execution never decrease, also if the clock was set back.
-            at=self.now if head is None else max(self.now, head.execution.updated_at),
+            at=self._time_after(head),
             actor=request.command.by.actor,
             command_id=request.command_id,
             correlation_id=execution_id,
@@ -268,6 +290,10 @@ class CommandBatch:
         self.folded.append(folded)
         return folded
 
+    def _time_after(self, head: Head | None) -> datetime:
+        """The times of a stream never decrease, also if the clock was set back."""
+        return self.now if head is None else max(self.now, head.state.updated_at)
+
     def _check_damage(self, execution_id: UUID) -> None:
         if damage := self._damaged.get(execution_id):
             raise damage
@@ -284,6 +310,10 @@ class CommandBatch:
             message = f"{state.id} is {state.state}: there is no work to do on it yet"
         raise Refusal(RefusalCode.INVALID_TRANSITION, message)
 
+    def _is_abandoned(self, execution_id: UUID) -> bool:
+        hold = self._holds.get(execution_id, _FREE)
+        return hold.worker is not None and not hold.alive
+
     def _note_claim(self, execution_id: UUID, owner: str, worker: str, fence: int) -> None:
         hold = self._holds.get(execution_id)
         if hold is not None and hold.owner is not None and hold.worker is not None:
@@ -294,11 +324,12 @@ class CommandBatch:
         self.claimed[execution_id] = (owner, worker, fence)
 
 
-def _ordinal(state: Execution | None, command: Command) -> int | None:
+def _ordinal(state: Aggregate | None, command: Command) -> int | None:
     if isinstance(command, ApprovalCommand):
         return command.ordinal
-    if isinstance(command, RequestApproval) and state is not None:
-        return state.rounds.get(command.key)
+    if isinstance(command, RequestApproval) and isinstance(state, Execution):
+        approval = requested_by(state, command) or next(rounds_of(state, command.key), None)
+        return None if approval is None else approval.ordinal
     return None
 
 
@@ -308,8 +339,9 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     fault: Exception | None = None
     index: int = -1
+    hash: str = ""
     repeat: Repeat | None = None
-    execution: Execution | None = None
+    state: Aggregate | None = None
     ordinal: int | None = None
 
     def outcome(self, positions: Sequence[int], repeats: dict[Repeat, EventPosition]) -> Outcome:
@@ -319,19 +351,20 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
             return Refused(
                 code=self.refusal.code,
                 message=self.refusal.message,
-                execution=self.execution,
+                state=self.state,
                 ordinal=self.ordinal,
             )
-        assert self.execution is not None
+        assert self.state is not None
         if self.repeat is None:
-            position, at = positions[self.index], self.execution.updated_at
+            position, hash_, at = positions[self.index], self.hash, self.state.updated_at
         else:
-            position, first_at = repeats[self.repeat]
-            at = first_at or self.execution.updated_at
+            position, hash_, first_at = repeats[self.repeat]
+            at = first_at or self.state.updated_at
         return Accepted(
             position=position,
+            hash=hash_,
             at=at,
             repeated=self.repeat is not None,
-            execution=self.execution,
+            state=self.state,
             ordinal=self.ordinal,
         )

@@ -10,7 +10,13 @@ from application.event_store.chained_events import DAMAGE, BrokenChainError, Hea
 from application.event_store.head_loader import LATEST, load_heads
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from application.event_store.state_cache import StateCache
-from domain.execution.commands import ClaimExecution, StartExecution
+from domain.approvals.commands import Decide, RedeemApproval
+from domain.execution.commands import (
+    ClaimExecution,
+    Command,
+    StartExecution,
+)
+from domain.execution.state import Execution
 
 LONG = 2 * SNAPSHOT_INTERVAL
 
@@ -53,6 +59,16 @@ class BatchLoader:
                 cold.add(id_)
         if cold:
             await self._load(cold)
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        """Check answers to forms now, so that nobody waits for the log's lock meanwhile."""
+        for command in self._commands:
+            if isinstance(command, Decide) and command.answers is not None and not command.problem:
+                head = self._heads.get(command.execution_id)
+                approval = None if head is None else head.execution.approvals.get(command.ordinal)
+                if approval is not None and approval.form is not None:
+                    command.check_answers_to(approval.form)
 
     @property
     def heads(self) -> dict[UUID, Head | None]:
@@ -65,21 +81,30 @@ class BatchLoader:
         Returns None if the decision needs the lock. This is so for a claim, unless the execution
         was never claimed: a release changes the holder without an event. It is also so for commands
         that need the exact time: the estimated time is a little behind, and a timer must not fire
-        early.
+        early, nor may a grant be redeemed that lapsed in between.
         """
         now = self._unit_of_work.clock.now()
         if now is None or self._damaged:
             return None
         for command in self._commands:
-            if command.needs_exact_time:
+            if command.needs_exact_time or self._may_have_lapsed(command):
                 return None
             if isinstance(command, ClaimExecution):
                 head = self._heads.get(command.execution_id)
-                if head is not None and head.execution.fence:
+                if head is not None and isinstance(head.state, Execution) and head.state.fence:
                     return None
         batch = CommandBatch(dict(self._heads), dict(self._started), {}, damaged={}, now=now)
         batch.decide_all(self._groups)
         return batch
+
+    def _may_have_lapsed(self, command: Command) -> bool:
+        if not isinstance(command, RedeemApproval):
+            return False
+        head = self._heads.get(command.execution_id)
+        if head is None or not isinstance(head.state, Execution):
+            return False
+        approval = head.state.approvals.get(command.ordinal)
+        return approval is not None and approval.valid_until is not None
 
     async def decide_under_lock(self) -> CommandBatch:
         """Take the lock, fold the events that other processes appended, and decide."""

@@ -2,9 +2,11 @@
 
 from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Callable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from opentelemetry.trace import Span
 
 from application.command_handling.outcomes import Outcome, Refused, UnavailableError
 from domain.execution.commands import Command
@@ -23,17 +25,32 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
 
 
+class Spans(Protocol):
+    """The spans of the requests of a group."""
+
+    @property
+    def open_spans(self) -> Sequence[Span]:
+        """The spans that have not ended."""
+
+    def end(self, outcomes: Sequence[Outcome]) -> None:
+        """End the spans, unless they have ended."""
+
+
 class RequestGroup:
     """Requests that are sent together and answered together.
 
     ``chained``: after a refusal, later requests for the same execution are skipped. ``taken`` is
-    set once the writer has begun to process the group.
+    set once the writer has begun to process the group. ``spans`` end with the answer; None without
+    traces.
     """
 
-    __slots__ = ("_timer", "chained", "future", "requests", "taken")
+    __slots__ = ("_timer", "chained", "future", "requests", "spans", "taken")
 
-    def __init__(self, requests: Sequence[Request], *, chained: bool) -> None:
+    def __init__(
+        self, requests: Sequence[Request], *, chained: bool, spans: "Spans | None" = None
+    ) -> None:
         self.requests = requests
+        self.spans = spans
         self.chained = chained
         self.taken = False
         self.future: Future[list[Outcome]] = get_running_loop().create_future()
@@ -47,6 +64,8 @@ class RequestGroup:
         """Answer the caller that waits."""
         if self._timer is not None:
             self._timer.cancel()
+        if self.spans is not None:
+            self.spans.end(outcomes)
         if not self.future.done():
             self.future.set_result(outcomes)
 

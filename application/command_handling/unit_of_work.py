@@ -12,13 +12,16 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
 from application.command_handling.batch import CommandBatch, EventPosition, Hold, Repeat, StartKey
-from application.event_store.chained_events import DAMAGE, Head, logged
+from application.event_store.chained_events import DAMAGE, Head, logged, logged_or_unreadable
 from application.event_store.database_clock import DatabaseClock
 from application.event_store.head_loader import Load, events_between, run
 from application.event_store.recorder import Appended, LogRecorder
 from domain.execution.events import Resumed
+from domain.serialization.event_codec import topics_of
 
 T = TypeVar("T")
+
+_RESUMED = topics_of(Resumed)
 
 _CLOCK = "SELECT clock_timestamp() AS now"
 # One statement for everything that each batch reads, because a statement costs the driver more than
@@ -39,7 +42,12 @@ _KEYS = """
 """
 _HOLDS = """
     SELECT execution_id, owner, worker, released_version,
-        coalesce(expires_at > clock_timestamp(), false) AS alive
+        coalesce(
+            expires_at > clock_timestamp() AND (
+                lasts IS NULL OR expires_at <= clock_timestamp() + lasts + interval '1 second'
+            ),
+            false
+        ) AS alive
     FROM execution_holds LEFT JOIN worker_leases USING (owner, worker)
     WHERE execution_id = ANY (%s)
 """
@@ -273,11 +281,12 @@ def _repeat_positions(batch: CommandBatch, rows: Sequence[DictRow]) -> dict[Repe
         after = by_version.get((repeat.execution_id, repeat.version + 1))
         same_command = (
             after is not None
-            and after["topic"] == Resumed.topic
+            and after["topic"] in _RESUMED
             and logged(after).recorded.command_id == logged(first).recorded.command_id
         )
         last = after if same_command and after is not None else first
-        found[repeat] = EventPosition(last["notification_id"], _time(first))
+        hash_ = logged_or_unreadable(last).hash
+        found[repeat] = EventPosition(last["notification_id"], hash_, _time(first))
     return found
 
 

@@ -9,7 +9,8 @@ commit, also refusals and repeats, because they depend on the state under the lo
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter
+from math import inf
+from time import monotonic, perf_counter
 from typing import NamedTuple
 
 import psycopg
@@ -25,7 +26,13 @@ from tenacity import (
 from application import metrics
 from application.command_handling.batch import CommandBatch
 from application.command_handling.batch_loader import BatchLoader
-from application.command_handling.outcomes import Accepted, Outcome, Refused
+from application.command_handling.command_spans import (
+    CommandSpans,
+    begin_commit,
+    end_commit,
+    outcome_name,
+)
+from application.command_handling.outcomes import Outcome, Refused
 from application.command_handling.requests import Request, RequestGroup
 from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
 from application.command_handling.write_refusals import WriteRefusals, refused_write, rolled_back
@@ -34,6 +41,8 @@ from application.event_store.recent_events import RecentEvents
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import snapshot_due
 from application.event_store.store import ExecutionEventStore
+from application.tracing import tracing
+from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +50,8 @@ _log = structlog.get_logger(__name__)
 DATABASE_ERRORS = (psycopg.Error, PersistenceError)
 LOOK_UP_SECONDS = 5.0
 CLOCK_INTERVAL = 5.0
+BUSY_SECONDS = 0.02
+"""For how long after a request others are expected."""
 NO_DATABASE = "the database can't be reached"
 NOTHING_RECORDED = "; nothing was recorded, try again later"
 UNKNOWN = "the database's answer was lost; repeat the command, which is idempotent"
@@ -101,6 +112,7 @@ class Writer:
         self._on_commit = on_commit
         self._queue: deque[RequestGroup] = deque()
         self._depth = 0
+        self._asked_at = -inf
         self._closing = False
         self._changed = asyncio.Event()
         self._clock_interval = clock_interval
@@ -113,6 +125,11 @@ class Writer:
     def depth(self) -> int:
         """The number of requests in the queue."""
         return self._depth
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits or came a moment ago. What is less urgent gives way then."""
+        return self._depth > 0 or monotonic() - self._asked_at < BUSY_SECONDS
 
     def start(self) -> None:
         """Start the task on the running event loop."""
@@ -140,10 +157,16 @@ class Writer:
         """
         if not requests:
             return []
-        group = RequestGroup(requests, chained=chained)
+        self._asked_at = monotonic()
+        if tracing.on:
+            spans = CommandSpans(requests)
+            group = RequestGroup(spans.requests, chained=chained, spans=spans)
+        else:
+            group = RequestGroup(requests, chained=chained)
         if self._closing or self._depth + len(requests) > self._queue_limit:
             outcomes = group.all_refused(RefusalCode.OVERLOADED, OVERLOADED)
             _count(group, outcomes)
+            group.answer(outcomes)
             return outcomes
         self._queue.append(group)
         self._depth += len(requests)
@@ -161,12 +184,15 @@ class Writer:
 
     async def _run(self) -> None:
         while groups := await self._take():
+            span = begin_commit(groups) if tracing.on else None
             try:
                 answers = await self._process(groups)
             except Exception as error:  # noqa: BLE001 - it is the callers' answer
                 _log.exception("batch_failed", requests=sum(len(c.requests) for c in groups))
                 await self._unit_of_work.drop()
                 answers = {group: [error for _ in group.requests] for group in groups}
+            if span is not None:
+                end_commit(span, answers.values())
             if not self._queue:
                 # Let the tasks run first that the commit has woken.
                 await asyncio.sleep(0)
@@ -303,7 +329,8 @@ class Writer:
             self._states.put(head)
             before = batch.before.get(execution_id)
             first = 0 if before is None else before.version
-            if snapshot_due(first, head.version):
+            # A standing grant has too few events for a snapshot.
+            if isinstance(head.state, Execution) and snapshot_due(first, head.version):
                 self._snapshots.offer(head)
 
     def _notify(self, batch: CommandBatch, committed: Committed) -> None:
@@ -336,12 +363,6 @@ async def _send(batch: CommandBatch, commit: Awaitable[Committed]) -> Committed:
 
 def _count(group: RequestGroup, outcomes: list[Outcome]) -> None:
     for request, outcome in zip(group.requests, outcomes, strict=True):
-        match outcome:
-            case Accepted():
-                name = "repeated" if outcome.repeated else "accepted"
-            case Refused():
-                name = "refused"
-                metrics.REFUSALS.labels(outcome.code).inc()
-            case _:
-                name = "failed"
-        metrics.COMMANDS.labels(type(request.command).__name__, name).inc()
+        if isinstance(outcome, Refused):
+            metrics.REFUSALS.labels(outcome.code).inc()
+        metrics.COMMANDS.labels(type(request.command).__name__, outcome_name(outcome)).inc()

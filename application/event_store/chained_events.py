@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import DictRow
 
+from domain.aggregates import Aggregate, evolve
 from domain.execution.events import Recorded
-from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError, IllegalTransitionError, UnknownTopicError
 from domain.serialization.event_codec import (
@@ -32,7 +32,7 @@ class ChainedEvent(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def originator_id(self) -> UUID:
-        """The execution's id, under the name that the event store uses."""
+        """The id of the stream, under the name that the event store uses."""
         return self.recorded.execution_id
 
     @property
@@ -48,25 +48,40 @@ class LoggedEvent(ChainedEvent, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """The state of an execution at a version, and the hash that its next event must name.
+    """The state of a stream at a version, and the hash that its next event must name.
+
+    The stream is an execution or a standing grant.
 
     ``size`` is the number of bytes of the events folded. The memory that the state takes is
     roughly proportional to it.
     """
 
-    execution: Execution
+    state: Aggregate
     hash: str
     size: int
 
     @property
     def id(self) -> UUID:
-        """The execution's id."""
-        return self.execution.id
+        """The id of the stream."""
+        return self.state.id
 
     @property
     def version(self) -> int:
         """The number of events folded."""
-        return self.execution.version
+        return self.state.version
+
+    @property
+    def execution(self) -> Execution:
+        """The state of a stream that is an execution. Raises TypeError for another one."""
+        return as_execution(self.state)
+
+
+def as_execution(state: Aggregate) -> Execution:
+    """Return the state of an execution. Raises TypeError if it is that of another aggregate."""
+    if not isinstance(state, Execution):
+        msg = f"{state.id} is a {type(state).__name__}, not an execution"
+        raise TypeError(msg)
+    return state
 
 
 class FoldedEvent(msgspec.Struct, gc=False):
@@ -137,7 +152,7 @@ def advance(head: Head | None, chained: ChainedEvent) -> Head:
         raise BrokenChainError(msg)
     if head is None:
         return Head(evolve(None, recorded), chained.hash, len(chained.stored))
-    return Head(evolve(head.execution, recorded), chained.hash, head.size + len(chained.stored))
+    return Head(evolve(head.state, recorded), chained.hash, head.size + len(chained.stored))
 
 
 def fold_heads(head: Head | None, events: Iterable[ChainedEvent]) -> Head | None:

@@ -6,6 +6,7 @@ works on the writer's connection, on the pool of the readers, and in the project
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Generic, LiteralString, NamedTuple, TypeVar
@@ -29,6 +30,9 @@ Rows = Sequence[DictRow]
 Load = Generator[Statement, Rows, T]
 Loaded = dict[UUID, Head | Exception]
 """The head of each execution, or the error if its events can't be read. Without unknown ones."""
+
+_FOLDING = ThreadPoolExecutor(1, "placet-fold")
+"""One thread: several would slow each other and the event loop down, because one runs at a time."""
 
 LATEST = 2**62
 """A version that no execution reaches. It asks for all events."""
@@ -93,7 +97,7 @@ async def run(load: Load[T], fetch: Callable[[Statement], Awaitable[Rows]]) -> T
         if len(rows) < SNAPSHOT_INTERVAL:
             step = _send(load, rows)
         else:
-            step = await asyncio.to_thread(_send, load, rows)
+            step = await asyncio.get_running_loop().run_in_executor(_FOLDING, _send, load, rows)
     return step.result
 
 

@@ -1,14 +1,12 @@
-"""Reads from the log itself: current states, past states, and the events as recorded."""
+"""Reads from the log itself: current states, and the events as recorded."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, LiteralString, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-from psycopg.rows import DictRow, dict_row
-from psycopg.sql import SQL, Composable, Composed
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Composable
 from psycopg_pool import AsyncConnectionPool
 
 from application.event_store.chained_events import (
@@ -16,172 +14,287 @@ from application.event_store.chained_events import (
     Head,
     LoggedEvent,
     advance,
+    as_execution,
     logged,
     logged_or_unreadable,
 )
-from application.event_store.head_loader import LATEST, Loaded, load_heads, run
+from application.event_store.head_loader import LATEST
+from application.event_store.histories import (
+    HISTORIES,
+    HistoryLimits,
+    histories,
+    parameters,
+)
+from application.event_store.log_rows import LogRows
+from application.event_store.past_states import PastStates
+from application.event_store.position_reader import PositionReader
+from application.event_store.reading import DECODED
 from application.event_store.recent_events import RecentEvents
-from domain.execution.events import EVENT_TYPES, Started
+from domain.aggregates import Aggregate
+from domain.directory.events import DirectoryEvent
+from domain.execution.event import Event
+from domain.execution.events import Started
 from domain.execution.state import Execution
+from domain.standing_grants.events import StandingGrantCreated
+from domain.standing_grants.state import StandingGrant
 
-MAX_QUEUES = 100_000
-TOPICS = {event_type.__name__: event_type.topic for event_type in EVENT_TYPES}
+MAX_ORIGINS = 100_000
+PAGE_BYTES = 1024 * 1024
+"""Bytes of stored events after which a page of events ends. It has one event at least."""
 
-_ENVELOPE = SQL("convert_from(e.state, 'UTF8')::json")
-_QUEUE = SQL("convert_from(s.state, 'UTF8')::json -> 'data' ->> 'queue'")
+# The sizes are read without the events themselves, so only those that are returned are loaded.
+_PAGE = SQL("""
+    SELECT * FROM (
+        SELECT *, count(*) OVER () AS found,
+            sum(octet_length(state)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS so_far
+        FROM (
+            SELECT * FROM execution_events WHERE {where} ORDER BY {order} LIMIT %s
+        ) AS limited
+    ) AS sized
+    WHERE so_far - octet_length(state) < %s ORDER BY {order}
+""")
 
 
-class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events are wanted. None means any.
+_VERSIONS = SQL("""
+    SELECT given.id, last.originator_version AS version
+    FROM unnest(%s::uuid[]) AS given (id), LATERAL (
+        SELECT originator_version FROM execution_events WHERE originator_id = given.id
+        ORDER BY originator_version DESC LIMIT 1
+    ) AS last
+""")
 
-    ``types`` are names of event types (``Started``), ``actors`` are ids. ``since`` and ``until``
-    are inclusive. ``queues`` limits the query to executions of these queues.
-    """
 
-    execution_id: UUID | None = None
-    types: frozenset[str] | None = None
-    actors: frozenset[str] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    queues: frozenset[str] | None = None
+class LogPage(NamedTuple):
+    """Events, and whether there are more in the range that was asked for."""
 
-    def matches(self, event: LoggedEvent, queue: str | None) -> bool:
-        """Whether an event is wanted. ``queue`` is its execution's, needed only for ``queues``."""
-        recorded = event.recorded
-        return (
-            (self.execution_id is None or recorded.execution_id == self.execution_id)
-            and (self.types is None or type(recorded.event).__name__ in self.types)
-            and (self.actors is None or recorded.actor.id in self.actors)
-            and (self.since is None or recorded.at >= self.since)
-            and (self.until is None or recorded.at <= self.until)
-            and (self.queues is None or queue in self.queues)
-        )
+    events: list[LoggedEvent]
+    more: bool
 
-    @property
-    def impossible(self) -> bool:
-        """Whether no event can match, so that the log need not be read."""
-        return (
-            self.queues == frozenset()
-            or self.actors == frozenset()
-            or (self.types is not None and self.types.isdisjoint(TOPICS))
-        )
 
-    def conditions(self) -> tuple[list[Composable], list[Any]]:
-        """Return the same conditions as SQL, for events under the alias ``e``."""
-        conditions: list[Composable] = []
-        params: list[Any] = []
-        if self.execution_id is not None:
-            conditions.append(SQL("e.originator_id = %s"))
-            params.append(self.execution_id)
-        if self.types is not None:
-            conditions.append(SQL("e.topic = ANY (%s)"))
-            params.append([TOPICS[name] for name in self.types if name in TOPICS])
-        if self.actors is not None:
-            conditions.append(SQL("{} ->> 'actor' = ANY (%s)").format(_ENVELOPE))
-            params.append(list(self.actors))
-        for operator, instant in ((SQL(">="), self.since), (SQL("<="), self.until)):
-            if instant is not None:
-                conditions.append(
-                    SQL("({} ->> 'at')::timestamptz {} %s").format(_ENVELOPE, operator)
-                )
-                params.append(instant)
-        if self.queues is not None:
-            conditions.append(
-                SQL(
-                    "EXISTS (SELECT FROM execution_events AS s WHERE"
-                    " s.originator_id = e.originator_id AND s.originator_version = 1"
-                    " AND {} = ANY (%s))"
-                ).format(_QUEUE)
-            )
-            params.append(list(self.queues))
-        return conditions, params
+NO_QUEUE = ""
+"""The queue of a stream that is no execution. No execution has it."""
+NO_WORKFLOW = ""
+"""The workflow of a person. No execution has it."""
+
+
+class Origin(NamedTuple):
+    """What never changes of a stream, and tells whether somebody wants its events."""
+
+    workflow: str
+    queue: str
+
+
+_OF_DIRECTORY = Origin(NO_WORKFLOW, NO_QUEUE)
+
+
+def origin_of(state: Aggregate) -> Origin:
+    """Return the origin of a stream."""
+    match state:
+        case Execution():
+            return Origin(state.workflow, state.queue)
+        case StandingGrant():
+            return Origin(state.workflow, NO_QUEUE)
+        case _:
+            return _OF_DIRECTORY
+
+
+def _origin_by(first: Event) -> Origin | None:
+    """Return the origin of the stream that begins with an event, None if none can begin with it."""
+    match first:
+        case Started():
+            return Origin(first.workflow, first.queue)
+        case StandingGrantCreated():
+            return Origin(first.workflow, NO_QUEUE)
+        case DirectoryEvent():
+            return _OF_DIRECTORY
+        case _:
+            return None
 
 
 class Transition(NamedTuple):
     """The states right before and right after an event. Before the first event there is none."""
 
-    before: Execution | None
-    after: Execution
+    before: Aggregate | None
+    after: Aggregate
 
 
 class Reader:
-    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is unavailable."""
+    """Asynchronous reads. Raises psycopg errors or PoolTimeout if the database is unavailable.
+
+    ``positions`` knows which positions the log has, ``past`` the states of before.
+    """
 
     def __init__(self, recent: RecentEvents, pool: AsyncConnectionPool) -> None:
         self._recent = recent
-        self._pool = pool
-        self._queues: OrderedDict[UUID, str] = OrderedDict()
+        self._log = LogRows(pool)
+        self.positions = PositionReader(self._log, recent)
+        self.past = PastStates(self._log, recent)
+        self._origins: OrderedDict[UUID, Origin] = OrderedDict()
 
     async def execution(self, execution_id: UUID) -> Execution | None:
         """Return the current state of an execution, None if there is no such execution."""
-        head = self._recent.states.get(execution_id)
+        state = await self.aggregate(execution_id)
+        return state if isinstance(state, Execution) else None
+
+    async def standing_grant(self, grant_id: UUID) -> StandingGrant | None:
+        """Return the current state of a standing grant, None if there is no such grant."""
+        state = await self.aggregate(grant_id)
+        return state if isinstance(state, StandingGrant) else None
+
+    async def aggregate(self, stream_id: UUID) -> Aggregate | None:
+        """Return the current state of a stream, None if it has no event."""
+        head = self._recent.states.get(stream_id)
         if head is None:
-            head = await self._load_one(execution_id)
+            head = await self._log.load_one(stream_id)
         else:
-            for event in await self._history(execution_id, head.version, None):
+            for event in await self._log.history(stream_id, head.version, None):
                 head = advance(head, event)
         if head is None:
             return None
         self._recent.states.put(head)
-        return head.execution
+        return head.state
 
-    async def at_version(self, execution_id: UUID, version: int) -> Execution | None:
-        """Return the state at a version, None if the execution has not reached it."""
-        head = await self._head_at(execution_id, version)
-        return None if head is None else head.execution
+    async def aggregates(self, ids: Iterable[UUID]) -> list[Aggregate]:
+        """Return the states of streams, in this order. Those that can't be read are left out.
 
-    async def at_moment(self, execution_id: UUID, as_of: datetime) -> Execution | None:
-        """Return the state at a moment, None if the execution had not started.
-
-        An event of exactly that moment is included. The times of an execution's events never
-        decrease, so a binary search finds the last one.
+        They are as they are in memory, or else in the log. So they may be behind the log.
         """
-        low, high = 0, await self._last_version(execution_id)
-        while low < high:
-            middle = (low + high + 1) // 2
-            [event] = await self._history(execution_id, middle - 1, 1)
-            if event.recorded.at <= as_of:
-                low = middle
+        heads = {id_: self._recent.states.get(id_) for id_ in ids}
+        if missing := [id_ for id_, head in heads.items() if head is None]:
+            for id_, loaded in (await self._log.load(dict.fromkeys(missing, LATEST))).items():
+                if isinstance(loaded, Head):
+                    heads[id_] = loaded
+                    self._recent.states.put(loaded)
+        return [head.state for head in heads.values() if head is not None]
+
+    async def current(self, ids: Iterable[UUID]) -> dict[UUID, Aggregate]:
+        """Return the current states of streams by their ids. Those that can't be read are left out.
+
+        It takes two statements at most, however many they are.
+        """
+        wanted = list(dict.fromkeys(ids))
+        rows = await self._log.rows(_VERSIONS, [wanted]) if wanted else []
+        heads: dict[UUID, Head] = {}
+        behind: dict[UUID, int] = {}
+        for row in rows:
+            head = self._recent.states.get(row["id"])
+            if head is not None and head.version == row["version"]:
+                heads[row["id"]] = head
             else:
-                high = middle - 1
-        return await self.at_version(execution_id, low) if low else None
+                behind[row["id"]] = LATEST
+        if behind:
+            for id_, loaded in (await self._log.load(behind)).items():
+                if isinstance(loaded, Head):
+                    heads[id_] = loaded
+                    self._recent.states.put(loaded)
+        return {id_: head.state for id_, head in heads.items()}
 
     async def history(
         self, execution_id: UUID, *, after: int = 0, limit: int = 100
     ) -> list[LoggedEvent]:
         """Return the events of an execution after a version, in order."""
-        return await self._history(execution_id, after, limit)
+        return (await self.history_page(execution_id, after=after, limit=limit)).events
+
+    async def history_page(self, execution_id: UUID, *, after: int = 0, limit: int) -> LogPage:
+        """Return up to ``limit`` events of an execution after a version, in order.
+
+        There are fewer if they are large: a page ends after PAGE_BYTES.
+        """
+        of_one = SQL("originator_id = %s AND originator_version > %s")
+        order = SQL("originator_version")
+        rows, more = await self._page(of_one, [execution_id, after], order, limit)
+        return LogPage([logged(row) for row in rows], more)
+
+    async def histories(
+        self, versions: Mapping[UUID, int], limits: HistoryLimits
+    ) -> dict[UUID, list[LoggedEvent]]:
+        """Return the events of executions up to these versions.
+
+        Those that are larger than the limits are left out, and those that can't be read.
+        """
+        return histories(await self._log.rows(HISTORIES, parameters(versions, limits)))
+
+    async def versions(self, execution_id: UUID, versions: Sequence[int]) -> list[LoggedEvent]:
+        """Return these events of an execution, in order."""
+        if not versions:
+            return []
+        statement = SQL(
+            "SELECT * FROM execution_events WHERE originator_id = %s"
+            " AND originator_version = ANY (%s) ORDER BY originator_version"
+        )
+        rows = await self._log.rows(statement, [execution_id, list(versions)])
+        self._log.charge(DECODED * sum(len(row["state"]) for row in rows))
+        return [logged(row) for row in rows]
 
     async def events(
-        self, query: EventQuery, *, after: int = 0, upto: int | None = None, limit: int = 100
+        self,
+        *,
+        execution_id: UUID | None = None,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int = 100,
     ) -> list[LoggedEvent]:
+        """Return the events of :meth:`page`."""
+        page = await self.page(execution_id=execution_id, after=after, upto=upto, limit=limit)
+        return page.events
+
+    async def page(
+        self,
+        *,
+        execution_id: UUID | None = None,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int,
+        max_bytes: int = PAGE_BYTES,
+        newest_first: bool = False,
+    ) -> LogPage:
         """Return events after a position, up to ``upto`` inclusive, in the order of the log.
 
-        An event that can't be read is returned as Unreadable.
+        There are up to ``limit``, or fewer if they are large: a page ends after ``max_bytes``.
+        ``execution_id``: only those of one execution. ``newest_first``: from ``upto`` backwards. An
+        event that can't be read is returned as Unreadable.
         """
-        if query.impossible:
-            return []
-        conditions, params = query.conditions()
-        conditions.insert(0, SQL("e.notification_id > %s"))
-        params.insert(0, after)
+        conditions = [SQL("notification_id > %s")]
+        params: list[Any] = [after]
         if upto is not None:
-            conditions.append(SQL("e.notification_id <= %s"))
+            conditions.append(SQL("notification_id <= %s"))
             params.append(upto)
-        statement = SQL(
-            "SELECT e.* FROM execution_events AS e WHERE {} ORDER BY e.notification_id LIMIT %s"
-        ).format(SQL(" AND ").join(conditions))
-        rows = await self._rows(statement, [*params, limit])
-        return [logged_or_unreadable(row) for row in rows]
+        if execution_id is not None:
+            conditions.append(SQL("originator_id = %s"))
+            params.append(execution_id)
+        where = SQL(" AND ").join(conditions)
+        order = SQL("notification_id DESC" if newest_first else "notification_id")
+        rows, more = await self._page(where, params, order, limit, max_bytes)
+        return LogPage([logged_or_unreadable(row) for row in rows], more)
+
+    async def _page(
+        self,
+        where: Composable,
+        params: list[Any],
+        order: SQL,
+        limit: int,
+        max_bytes: int = PAGE_BYTES,
+    ) -> tuple[list[DictRow], bool]:
+        """Return the rows of a page. One more is looked for, to know whether there are more."""
+        found = await self._log.rows(
+            _PAGE.format(where=where, order=order), [*params, limit + 1, max_bytes]
+        )
+        rows = found[:limit]
+        self._log.charge(DECODED * sum(len(row["state"]) for row in rows))
+        return rows, bool(found) and len(rows) < found[0]["found"]
 
     async def after(self, event: LoggedEvent) -> Execution:
-        """Return the state right after an event. Raises one of DAMAGE if it can't be read."""
+        """Return the state of an execution right after an event.
+
+        Raises one of DAMAGE if it can't be read, and TypeError for an event of another stream.
+        """
         head = self._recent.head_after(event)
         if head is not None:
             return head.execution
         [transition] = await self.transitions([event])
         if isinstance(transition, Exception):
             raise transition
-        return transition.after
+        return as_execution(transition.after)
 
     async def transitions(self, events: Sequence[LoggedEvent]) -> list[Transition | Exception]:
         """Return the states before and after each event, or the error if they can't be read.
@@ -202,8 +315,8 @@ class Reader:
                 found.append(error)
             else:
                 heads[event.recorded.execution_id] = after
-                state = None if before is None else before.execution
-                found.append(Transition(state, after.execution))
+                state = None if before is None else before.state
+                found.append(Transition(state, after.state))
         return found
 
     async def _heads_before(
@@ -219,84 +332,27 @@ class Reader:
                 if heads[execution_id] is None and version > 1:
                     missing[execution_id] = version - 1
         if missing:
-            heads |= await self._load(missing)
+            heads |= await self._log.load(missing)
         return heads
 
-    async def queue_of(self, event: LoggedEvent) -> str | None:
-        """Return the queue of the event's execution, None if its first event can't be read.
-
-        The queue of an execution never changes.
-        """
-        execution_id, started = event.recorded.execution_id, event.recorded.event
-        if isinstance(started, Started):
-            queue = started.queue
-        elif (known := self._queues.get(execution_id)) is not None:
+    async def origin_of(self, event: LoggedEvent) -> Origin | None:
+        """Return the origin of the event's stream, None if its first event can't be read."""
+        execution_id = event.recorded.execution_id
+        origin = _origin_by(event.recorded.event)
+        if origin is not None:
+            pass
+        elif (known := self._origins.get(execution_id)) is not None:
             return known
         elif (head := self._recent.states.get(execution_id)) is not None:
-            queue = head.execution.queue
+            origin = origin_of(head.state)
         else:
             try:
-                [first] = await self._history(execution_id, 0, 1)
+                [first] = await self._log.history(execution_id, 0, 1)
             except DAMAGE:
                 return None
-            assert isinstance(first.recorded.event, Started)
-            queue = first.recorded.event.queue
-        self._queues[execution_id] = queue
-        if len(self._queues) > MAX_QUEUES:
-            self._queues.popitem(last=False)
-        return queue
-
-    async def end(self) -> tuple[int, str]:
-        """Give the position and the hash of the log's last event; 0 and "" if there is none."""
-        statement = SQL("SELECT * FROM execution_events ORDER BY notification_id DESC LIMIT 1")
-        rows = await self._rows(statement, [])
-        return (rows[0]["notification_id"], logged_or_unreadable(rows[0]).hash) if rows else (0, "")
-
-    async def position(self) -> int:
-        """Return the position of the last event in the log, 0 if the log is empty."""
-        statement = SQL("SELECT coalesce(max(notification_id), 0) AS p FROM execution_events")
-        [row] = await self._rows(statement, [])
-        return int(row["p"])
-
-    async def _head_at(self, execution_id: UUID, version: int) -> Head | None:
-        if version < 1:
-            return None
-        head = self._recent.states.get(execution_id)
-        if head is None or head.version != version:
-            head = await self._load_one(execution_id, version)
-        return head if head is not None and head.version == version else None
-
-    async def _load_one(self, execution_id: UUID, version: int = LATEST) -> Head | None:
-        head = (await self._load({execution_id: version})).get(execution_id)
-        if isinstance(head, Exception):
-            raise head
-        return head
-
-    async def _load(self, upto: Mapping[UUID, int]) -> Loaded:
-        return await run(load_heads(upto), lambda statement: self._rows(*statement))
-
-    async def _last_version(self, execution_id: UUID) -> int:
-        statement = SQL(
-            "SELECT coalesce(max(originator_version), 0) AS v FROM execution_events"
-            " WHERE originator_id = %s"
-        )
-        [row] = await self._rows(statement, [execution_id])
-        return int(row["v"])
-
-    async def _history(
-        self, execution_id: UUID, after: int, limit: int | None
-    ) -> list[LoggedEvent]:
-        statement = SQL(
-            "SELECT * FROM execution_events WHERE originator_id = %s AND originator_version > %s"
-            " ORDER BY originator_version LIMIT %s"
-        )
-        rows = await self._rows(statement, [execution_id, after, limit])
-        return [logged(row) for row in rows]
-
-    async def _rows(
-        self, statement: LiteralString | SQL | Composed, params: list[Any]
-    ) -> list[DictRow]:
-        async with self._pool.connection() as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(statement, params, prepare=True)
-            return await cursor.fetchall()
+            origin = _origin_by(first.recorded.event)
+            assert origin is not None
+        self._origins[execution_id] = origin
+        if len(self._origins) > MAX_ORIGINS:
+            self._origins.popitem(last=False)
+        return origin

@@ -79,6 +79,16 @@ class RecentEvents:
         found.reverse()
         return found if limit is None else found[:limit]
 
+    def hash_at(self, position: int) -> str | None:
+        """Return the hash of the event at a position, None if it is not in the ring."""
+        with self._lock:
+            if position == self.position:
+                return self.hash or None
+            for entry in reversed(self._entries):
+                if entry.event.position <= position:
+                    return entry.event.hash if entry.event.position == position else None
+        return None
+
     def head_after(self, event: LoggedEvent) -> Head | None:
         """Return the head right after an event, None if it must be read from the log.
 

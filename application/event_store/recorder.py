@@ -36,7 +36,7 @@ HAS_TRANSACTION_TIMEOUT = 170_000
 # is read after the lock stays true until the commit. There is one call with two parameters and one
 # result, because each statement, array and column costs the driver more than the server. The bytes
 # of the events are one value, because jsonb is slow with large ones and limited to 256 MB.
-_APPEND = SQL("""
+APPEND = SQL("""
     CREATE OR REPLACE FUNCTION {function}(batch jsonb, states bytea)
     RETURNS json LANGUAGE plpgsql AS $$
     DECLARE
@@ -75,7 +75,7 @@ _APPEND = SQL("""
             ) SELECT array_agg(notification_id ORDER BY notification_id) INTO positions
             FROM inserted;
         END IF;
-        PERFORM write_side_tables_v2(batch -> 'side_tables');
+        PERFORM write_side_tables_v8(batch -> 'side_tables');
         RETURN json_build_object('at', at, 'last', last, 'positions', positions);
     END $$
 """)
@@ -134,9 +134,9 @@ class LogRecorder(_Recorder, PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=events_table_name)
         lock = lock_statement(datastore.schema, events_table_name)
         self.lock_table_statements = [self.lock_table_statements[0], lock]
-        append = Identifier(datastore.schema, f"{events_table_name}_append_v2")
+        append = Identifier(datastore.schema, f"{events_table_name}_append_v8")
         self.sql_create_statements.append(
-            _APPEND.format(
+            APPEND.format(
                 function=append,
                 lock=lock,
                 log=Identifier(datastore.schema, events_table_name),

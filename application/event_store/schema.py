@@ -5,6 +5,7 @@ from importlib.resources import files
 import psycopg
 from psycopg.sql import SQL
 
+from application.event_store.recorder import APPEND
 from application.event_store.store import ExecutionEventStore
 
 # Any number that no other advisory lock of this database has.
@@ -13,9 +14,20 @@ _MIGRATION_LOCK = 0x706C6163
 
 def create_tables(conninfo: str) -> None:
     """Create what is missing. It is safe to run again, and from two processes at once."""
-    statements = files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
         ExecutionEventStore(conninfo, create_table=True).close()
-        connection.execute(SQL(statements))
+        connection.execute(SQL(_statements()))
+
+
+def definition() -> str:
+    """Return all statements that create the tables, which identify this version of them.
+
+    Those of the eventsourcing library are left out: it adds columns by itself.
+    """
+    return f"{_statements()}\n{APPEND.as_string()}"
+
+
+def _statements() -> str:
+    return files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")

@@ -43,7 +43,7 @@ def snapshot_due(before: int, version: int) -> bool:
 
 
 def encode_snapshot(head: Head, secret: bytes) -> bytes:
-    """Encode the snapshot of a head."""
+    """Encode the snapshot of the head of an execution."""
     state = encode_state(head.execution)
     mac = _mac(head.id, head.version, head.hash, state, secret)
     return msgspec.json.encode(Snapshot(head.hash, mac, msgspec.Raw(state)))

@@ -1,7 +1,8 @@
-"""The process manager of timers: fires timers that are due by the database's time, never earlier.
+"""The process manager of timers and deadlines: acts on what is due by the database's time.
 
-It sends the command FireTimer for each, so that the event, the deletion of the timer's row and the
-wake-up of the worker are one commit. Only the leader does this.
+It is never early. It sends the command FireTimer for each timer, and ActOnDeadline for each
+approval whose deadline or reminder is due, so that the event, the change of the row and the wake-up
+of the worker are one commit. Only the leader does this.
 """
 
 import asyncio
@@ -19,12 +20,29 @@ from application.background_tasks import stop
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
+from application.event_store.clock_guard import ClockGuard
+from application.event_store.side_tables import ordinal_of
 from application.metrics import TIMER_SECONDS
 from application.process_managers.leader_election import LeaderElection
 from application.subscriptions.event_tail import EventTail
+from domain.approvals.commands import (
+    ActOnDeadline,
+)
+from domain.approvals.events import (
+    ApprovalEscalated,
+    ApprovalRequested,
+)
 from domain.authorization import SERVICE
-from domain.execution.commands import FireTimer
-from domain.execution.events import TimerSet
+from domain.execution.commands import (
+    Command,
+    FireTimer,
+)
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    TimerSet,
+)
 from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
@@ -34,16 +52,17 @@ PAUSE = 0.1
 LIMIT = 256
 SKIP_SECONDS = 60.0
 
+_CLOCK = "SELECT clock_timestamp()"
 _DUE = """
     SELECT execution_id, key, fires_at, set_version,
-        extract(epoch FROM clock_timestamp() - fires_at)::float8
+        extract(epoch FROM %(now)s::timestamptz - fires_at)::float8
     FROM execution_timers
-    WHERE fires_at <= clock_timestamp() AND execution_id <> ALL (%s::uuid[])
-    ORDER BY fires_at LIMIT %s
+    WHERE fires_at <= %(now)s AND execution_id <> ALL (%(skipped)s::uuid[])
+    ORDER BY fires_at LIMIT %(limit)s
 """
 _NEXT = """
-    SELECT extract(epoch FROM min(fires_at) - clock_timestamp())::float8 FROM execution_timers
-    WHERE execution_id <> ALL (%s::uuid[])
+    SELECT extract(epoch FROM min(fires_at) - %(now)s::timestamptz)::float8 FROM execution_timers
+    WHERE execution_id <> ALL (%(skipped)s::uuid[])
 """
 _DELETE = """
     DELETE FROM execution_timers WHERE (execution_id, key, fires_at) = (%s, %s, %s)
@@ -59,6 +78,30 @@ class _Due(NamedTuple):
     fires_at: datetime
     set_version: int | None
     late: float
+
+
+def _command_for(timer: _Due) -> Command:
+    ordinal = ordinal_of(timer.key)
+    if ordinal is None:
+        return FireTimer(
+            by=SERVICE,
+            execution_id=timer.execution_id,
+            key=timer.key,
+            set_version=timer.set_version,
+        )
+    return ActOnDeadline(
+        by=SERVICE,
+        execution_id=timer.execution_id,
+        ordinal=ordinal,
+        deadline_version=timer.set_version or 0,
+    )
+
+
+def _sets_a_time(event: Event) -> bool:
+    """Whether something may be due earlier than before, because of this event."""
+    if isinstance(event, ApprovalRequested):
+        return event.deadline is not None
+    return isinstance(event, TimerSet | ApprovalEscalated)
 
 
 class TimerProcessManager:
@@ -78,6 +121,7 @@ class TimerProcessManager:
         self._tasks: list[asyncio.Task[None]] = []
         self._timer_set = asyncio.Event()
         self._skipped: dict[UUID, float] = {}
+        self._guard = ClockGuard()
 
     async def start(self) -> None:
         """Start to look for timers that are due."""
@@ -97,7 +141,7 @@ class TimerProcessManager:
             try:
                 async for page in self._tail.follow(position):
                     position = page.position
-                    if any(isinstance(each.recorded.event, TimerSet) for each in page.events):
+                    if any(_sets_a_time(each.recorded.event) for each in page.events):
                         self._timer_set.set()
             except Exception:  # noqa: BLE001 - logged; timers are at most MAX_PAUSE late
                 _log.exception("timers_watch_failed")
@@ -106,7 +150,9 @@ class TimerProcessManager:
 
     async def _run(self) -> None:
         while True:
-            await self._election.elected()
+            if not self._election.leads:
+                await self._election.elected()
+                self._guard.forget()
             pause = MAX_PAUSE
             try:
                 pause = await self._fire_due()
@@ -125,27 +171,17 @@ class TimerProcessManager:
         self._skipped = {id_: until for id_, until in self._skipped.items() if until > now}
         skipped = list(self._skipped)
         async with self._pool.connection() as connection:
-            found = await (
-                await connection.execute(_DUE, (skipped, LIMIT), prepare=True)
-            ).fetchall()
+            clock = await (await connection.execute(_CLOCK, prepare=True)).fetchone()
+            assert clock is not None
+            params = {"now": self._guard.time(clock[0]), "skipped": skipped, "limit": LIMIT}
+            found = await (await connection.execute(_DUE, params, prepare=True)).fetchall()
             due = [_Due(*row) for row in found]
             if not due:
-                row = await (await connection.execute(_NEXT, (skipped,), prepare=True)).fetchone()
+                row = await (await connection.execute(_NEXT, params, prepare=True)).fetchone()
                 seconds = None if row is None else row[0]
                 return MAX_PAUSE if seconds is None else min(max(seconds, 0.0), MAX_PAUSE)
         outcomes = await self._writer.handle(
-            [
-                Request(
-                    command=FireTimer(
-                        by=SERVICE,
-                        execution_id=timer.execution_id,
-                        key=timer.key,
-                        set_version=timer.set_version,
-                    ),
-                    command_id=uuid4(),
-                )
-                for timer in due
-            ]
+            [Request(command=_command_for(timer), command_id=uuid4()) for timer in due]
         )
         done = [
             await self._handle_outcome(timer, outcome)

@@ -18,7 +18,9 @@ from application import metrics
 from application.background_tasks import stop
 from application.command_handling.writer import Commit
 from application.event_store.chained_events import FoldedEvent, LoggedEvent
-from application.event_store.reader import EventQuery, Reader
+from application.event_store.positions import LogPosition, PositionUnknownError
+from application.event_store.reader import Reader
+from application.event_store.reading import READING
 from application.event_store.recent_events import RecentEvents
 from application.subscriptions.notifications import RECONNECT_AFTER, NotificationListener
 from domain.serialization.event_codec import Unreadable
@@ -26,26 +28,31 @@ from domain.serialization.event_codec import Unreadable
 _log = structlog.get_logger(__name__)
 
 PAGE = 500
+CLIENT_PAGE = 100
+CLIENT_PAGE_BYTES = 128 * 1024
+"""The page of a client. While it does not read, the server keeps the page for it."""
 CALL_DELAY = 0.003
-_ANY = EventQuery()
 
 EventListener = Callable[[Sequence[FoldedEvent]], None]
 """A function that gets new events. Events of other processes may have no head yet."""
 
 
-class PositionUnknownError(Exception):
-    """The log does not have this position, or no longer has it."""
-
-
 class EventPage(NamedTuple):
-    """Events in the order of the log: all that match, up to and including ``position``."""
+    """Events in the order of the log: all that match, up to and including ``position``.
+
+    ``hash`` is the hash of the event at the position, "" if it is not known.
+    """
 
     events: tuple[LoggedEvent, ...]
     position: int
+    hash: str
 
 
 class EventTail:
     """Adds new events to ``recent``, and passes them to the followers of the log.
+
+    ``reader`` reads for the tail itself, and for process managers that follow. ``client_reader``
+    reads for followers on behalf of clients, by default the same.
 
     ``poll`` is after how many seconds the log is read if a notification was missed. ``on_events``
     is called on the event loop shortly after new events, so that its work does not delay followers.
@@ -57,10 +64,12 @@ class EventTail:
         reader: Reader,
         recent: RecentEvents,
         *,
+        client_reader: Reader | None = None,
         poll: float = 1.0,
         on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self._reader = reader
+        self._client_reader = client_reader or reader
         self.recent = recent
         self._poll = poll
         self._on_events = on_events
@@ -75,7 +84,7 @@ class EventTail:
 
     async def start(self) -> None:
         """Start at the end of the log. Raises psycopg errors if the database is unavailable."""
-        self.recent.begin(*await self._reader.end())
+        self.recent.begin(*await self._reader.positions.end())
         self._tasks = [
             asyncio.create_task(self._notifications.run(), name="placet-tail-listen"),
             asyncio.create_task(self._read(), name="placet-tail-read"),
@@ -127,11 +136,14 @@ class EventTail:
         """
         generation = self._generation
         position = self.position if after is None else after
-        await self._check(position)
+        await self._reader.positions.check_position(LogPosition(position))
         while True:
             if self._generation != generation:
                 msg = f"the log was replaced by one without the events up to position {position}"
                 raise PositionUnknownError(msg)
+            if (reading := READING.get()) is not None:
+                # The page before has been handled.
+                reading.let_go()
             idled = position >= self.position and not await self._wait(execution_id, idle)
             # Also after a timeout, because an event may have come at its very end.
             page = self._from_memory(position, execution_id)
@@ -145,12 +157,6 @@ class EventTail:
     def position(self) -> int:
         """The position of the last known event."""
         return self.recent.position
-
-    async def _check(self, position: int) -> None:
-        """Raise PositionUnknownError for a position beyond the end of the log."""
-        if position > self.position and position > (end := await self._reader.position()):
-            msg = f"the log ends at {end}, before the position {position}"
-            raise PositionUnknownError(msg)
 
     @property
     def draining(self) -> bool:
@@ -206,13 +212,26 @@ class EventTail:
         events = [entry.event for entry in entries]
         if execution_id is not None:
             events = [event for event in events if event.recorded.execution_id == execution_id]
-        return EventPage(tuple(events), max(after, self.position))
+        position, hash_ = self.recent.position, self.recent.hash
+        return EventPage(tuple(events), max(after, position), hash_ if position >= after else "")
 
     async def _from_log(self, after: int, execution_id: UUID | None) -> EventPage:
-        upto = self.position
-        query = _ANY if execution_id is None else EventQuery(execution_id=execution_id)
-        events = await self._reader.events(query, after=after, upto=upto, limit=PAGE)
-        return EventPage(tuple(events), events[-1].position if len(events) == PAGE else upto)
+        upto, hash_ = self.recent.position, self.recent.hash
+        if READING.get() is None:
+            events, more = await self._reader.page(
+                execution_id=execution_id, after=after, upto=upto, limit=PAGE
+            )
+        else:
+            events, more = await self._client_reader.page(
+                execution_id=execution_id,
+                after=after,
+                upto=upto,
+                limit=CLIENT_PAGE,
+                max_bytes=CLIENT_PAGE_BYTES,
+            )
+        if more:
+            return EventPage(tuple(events), events[-1].position, events[-1].hash)
+        return EventPage(tuple(events), upto, hash_)
 
     async def _wait(self, execution_id: UUID | None, idle: float) -> bool:
         future = asyncio.get_running_loop().create_future()
@@ -253,7 +272,7 @@ class EventTail:
 
         Followers get PositionUnknownError, and for listeners ``on_gap`` is called.
         """
-        end, hash_ = await self._reader.end()
+        end, hash_ = await self._reader.positions.end()
         _log.error("log_diverged", position=position, end=end)
         self.recent.forget()
         self.recent.begin(end, hash_)
@@ -291,7 +310,7 @@ class EventTail:
         while True:
             position, hash_ = self.recent.position, self.recent.hash
             # Read the last known event again: the log may have another in its place, or end before.
-            events = await self._reader.events(_ANY, after=max(position - 1, 0), limit=PAGE)
+            events, more = await self._reader.page(after=max(position - 1, 0), limit=PAGE)
             if position and (
                 not events or (events[0].position, events[0].hash) != (position, hash_)
             ):
@@ -303,7 +322,7 @@ class EventTail:
                 if isinstance(event.recorded.event, Unreadable):
                     _log.error("event_unreadable", reason=event.recorded.event.reason)
             self._publish(new)
-            if len(events) < PAGE:
+            if not more:
                 return
 
 

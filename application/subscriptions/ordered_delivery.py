@@ -15,6 +15,7 @@ import structlog
 from application.event_store.chained_events import DAMAGE, FoldedEvent, LoggedEvent
 from application.event_store.reader import Reader
 from application.subscriptions.event_tail import EventTail
+from domain.aggregates import Aggregate
 from domain.execution.state import Execution
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +40,8 @@ class DeliveryTarget(Protocol):
     def deliver(self, events: Events, states: States) -> None:
         """Receive events with the state after each of them.
 
-        A state is None if the execution is damaged, or if the state is neither needed nor known.
+        A state is None if the execution is damaged, if the state is neither needed nor known, or if
+        the event is of another stream than an execution.
         """
 
     def events_missed(self) -> None:
@@ -118,7 +120,7 @@ class OrderedDelivery:
                 if isinstance(transition, Exception):
                     _note_damage(event, transition)
                 else:
-                    states[event.position] = transition.after
+                    states[event.position] = _execution(transition.after)
             loaded |= missing
         # The waiting events may have been dropped meanwhile.
         if self._waiting and self._waiting[0] is entries:
@@ -128,7 +130,7 @@ class OrderedDelivery:
     def _known(self, entries: Sequence[FoldedEvent]) -> States | None:
         """Return the state after each event, None if a needed one must be loaded."""
         if all(entry.head is not None for entry in entries):
-            return [None if entry.head is None else entry.head.execution for entry in entries]
+            return [None if each.head is None else _execution(each.head.state) for each in entries]
         events = [entry.event for entry in entries]
         states: list[Execution | None] = []
         for event, needed in zip(events, self._target.needs_state(events), strict=True):
@@ -140,7 +142,7 @@ class OrderedDelivery:
             else:
                 if needed and head is None:
                     return None
-            states.append(None if head is None else head.execution)
+            states.append(None if head is None else _execution(head.state))
         return states
 
     def _needed(self, events: Events) -> set[UUID]:
@@ -158,6 +160,10 @@ class OrderedDelivery:
     def _drop_waiting(self) -> None:
         self._waiting.clear()
         self._target.events_missed()
+
+
+def _execution(state: Aggregate) -> Execution | None:
+    return state if isinstance(state, Execution) else None
 
 
 def _note_damage(event: LoggedEvent, error: Exception) -> None:

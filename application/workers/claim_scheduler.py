@@ -6,7 +6,8 @@ workers.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from uuid import UUID
 
@@ -15,13 +16,19 @@ import structlog
 
 from application.command_handling.outcomes import UnavailableError
 from application.event_store.chained_events import LoggedEvent
+from application.workers.known_workflows import Candidate, KnownWorkflows
 from application.workers.leases import Leases, OverloadedError
 from application.workers.worker_stream import WorkerStream
-from domain.execution.events import (
+from domain.approvals.events import (
+    ApprovalChangesRequested,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalRevoked,
     ApprovalWithdrawn,
+)
+from domain.execution.events import (
+    CancellationRequested,
     ChildEnded,
     Claimed,
     Resumed,
@@ -49,12 +56,15 @@ CLAIMABLE_AFTER = (
     Resumed,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalChangesRequested,
+    ApprovalRevoked,
     ApprovalExpired,
     ApprovalWithdrawn,
     Unparked,
     TimerFired,
     SignalReceived,
     ChildEnded,
+    CancellationRequested,
 )
 
 
@@ -64,8 +74,8 @@ class ClaimScheduler:
     def __init__(self, leases: Leases, streams: Mapping[tuple[str, str], WorkerStream]) -> None:
         self._leases = leases
         self._streams = streams
-        # Executions that can be claimed, with their queues, and those that may be claimable.
-        self._claimable: dict[UUID, str] = {}
+        # Executions that can be claimed, and those that may be claimable.
+        self._claimable: dict[UUID, Candidate] = {}
         self._maybe_claimable: set[UUID] = set()
         # Whether more executions may be claimable than the streams had capacity for.
         self._more_claimable = False
@@ -100,7 +110,9 @@ class ClaimScheduler:
         elif after is None:
             self._maybe_claimable.add(id_)
         elif after.workable and after.worker is None:
-            self._claimable[id_] = after.queue
+            self._claimable[id_] = Candidate(
+                id_, after.queue, after.workflow, after.workflow_version
+            )
         elif after.workable or after.woken_version == after.version:
             # It was claimed before. The worker has released it, or has its stream elsewhere.
             self._maybe_claimable.add(id_)
@@ -118,43 +130,47 @@ class ClaimScheduler:
             free, self._claimable = self._claimable, {}
             unsure, self._maybe_claimable = self._maybe_claimable, set()
             try:
-                await self._assign(free)
+                await self._assign(free.values())
                 if unsure:
-                    await self._assign(dict(await self._leases.claimable(list(unsure))))
+                    await self._assign(await self._leases.claimable(list(unsure)))
             except psycopg.Error as error:
                 _log.debug("assign_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and the sweep finds it again
                 _log.exception("assign_failed")
 
-    async def _assign(self, free: dict[UUID, str]) -> None:
-        """Claim these executions, each for the least busy stream with capacity.
+    async def _assign(self, free: Iterable[Candidate]) -> None:
+        """Claim these executions, each for the least busy stream with capacity that takes it.
 
         The stream gets the claim from the tail, so in the order of the log.
         """
-        chosen: dict[tuple[str, str], list[UUID]] = {}
-        for execution_id, queue in free.items():
-            stream = self._pick(queue, chosen)
+        chosen: dict[tuple[str, str], list[Candidate]] = {}
+        for candidate in free:
+            stream = self._pick(candidate, chosen)
             if stream is not None:
-                chosen.setdefault(stream.key, []).append(execution_id)
-            elif any(queue in each.queues for each in self._streams.values()):
+                chosen.setdefault(stream.key, []).append(candidate)
+            elif any(each.takes(candidate) for each in self._streams.values()):
                 self._more_claimable = True
-        for key, ids in chosen.items():
+        for key, candidates in chosen.items():
             stream = self._streams.get(key)
             if stream is None or stream.closed:
                 continue
             try:
-                await self._leases.claim_these(stream.principal, stream.worker, ids)
+                await self._leases.claim_these(
+                    stream.principal, stream.worker, candidates, known=stream.known
+                )
             except (UnavailableError, OverloadedError) as error:
                 _log.warning("claims_failed", worker=stream.worker, error=str(error))
 
-    def _pick(self, queue: str, chosen: dict[tuple[str, str], list[UUID]]) -> WorkerStream | None:
+    def _pick(
+        self, candidate: Candidate, chosen: dict[tuple[str, str], list[Candidate]]
+    ) -> WorkerStream | None:
         def load(stream: WorkerStream) -> int:
             return stream.busy + len(chosen.get(stream.key, ()))
 
         fit = [
             stream
             for stream in self._streams.values()
-            if queue in stream.queues and not stream.closed and load(stream) < stream.capacity
+            if not stream.closed and load(stream) < stream.capacity and stream.takes(candidate)
         ]
         return min(fit, key=load, default=None)
 
@@ -182,14 +198,16 @@ class ClaimScheduler:
         return SWEEP_EVERY if ends_in is None else min(SWEEP_EVERY, ends_in + AFTER_LEASE)
 
     async def _sweep(self) -> None:
-        room: dict[frozenset[str], int] = {}
+        room: Counter[tuple[frozenset[str], KnownWorkflows | None]] = Counter()
         for stream in self._streams.values():
-            room[stream.queues] = room.get(stream.queues, 0) + stream.room
+            room[stream.queues, stream.known] += stream.room
         self._more_claimable = False
-        for queues, wanted in room.items():
+        for (queues, known), wanted in room.items():
             limit = min(wanted, SWEEP_LIMIT)
-            found = await self._leases.candidates(sorted(queues), limit) if limit else []
-            self._claimable.update(found)
+            found: list[Candidate] = []
+            if limit:
+                found = await self._leases.candidates(sorted(queues), limit, known=known)
+            self._claimable.update((each.execution_id, each) for each in found)
             if found:
                 self._assign_now.set()
             if len(found) == SWEEP_LIMIT:

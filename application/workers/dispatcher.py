@@ -25,8 +25,10 @@ from application.event_store.reader import Reader
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.ordered_delivery import OrderedDelivery
 from application.workers.claim_scheduler import ClaimScheduler
+from application.workers.known_workflows import KnownWorkflows
 from application.workers.lease_renewal import keep_lease, shorten_lease
 from application.workers.leases import Grant, Leases
+from application.workers.transcripts import with_transcripts
 from application.workers.worker_stream import (
     Claim,
     Ended,
@@ -34,9 +36,11 @@ from application.workers.worker_stream import (
     Lost,
     Message,
     Resolved,
+    Stopped,
     WorkerStream,
 )
 from domain.execution.events import (
+    CancellationRequested,
     ChildEnded,
     Claimed,
     Completed,
@@ -53,7 +57,7 @@ _log = structlog.get_logger(__name__)
 CHUNK = 64
 
 # What a worker can wait for besides people.
-_WAKE_UPS = (TimerFired, SignalReceived, ChildEnded)
+_WAKE_UPS = (TimerFired, SignalReceived, ChildEnded, CancellationRequested)
 
 
 class Dispatcher:
@@ -96,6 +100,9 @@ class Dispatcher:
         lease: timedelta,
         grace: timedelta | None = None,
         cut: Callable[[], Awaitable[bool]] | None = None,
+        known: KnownWorkflows | None = None,
+        *,
+        transcripts: bool = False,
     ) -> AsyncGenerator[Message, None]:
         """Yield what the worker holds, then news of it and new claims for the worker.
 
@@ -103,12 +110,14 @@ class Dispatcher:
         or polls, when its messages are not read, and when the process ends. ``cut`` is called when
         the stream is closed by the other side, and returns whether the connection broke. If it did,
         the lease ends after ``grace`` at the latest, unless the worker is heard of again. If
-        ``grace`` is None, the lease runs its full time.
+        ``grace`` is None, the lease runs its full time. ``known``: the workflows that the worker
+        knows; it is given no other. None: it knows all. ``transcripts``: new claims come with
+        the histories of their executions.
         """
         id_ = uuid4()
-        expires_at = await self._leases.take_over(principal.id, worker, lease, id_)
+        expires_at = await self._leases.take_over(principal.id, worker, lease, id_, queues, known)
         stream = WorkerStream(
-            id_, principal, worker, queues, capacity, lease, expires_at, self._holders
+            id_, principal, worker, queues, capacity, lease, expires_at, self._holders, known
         )
         earlier = self._streams.get(stream.key)
         if earlier is not None:
@@ -120,8 +129,12 @@ class Dispatcher:
             async for already in self._send_held(stream):
                 yield already
             self._claims.sweep_soon()
-            while (message := await stream.mailbox.get()) is not None:
-                yield message
+            while True:
+                messages = await stream.messages(CHUNK)
+                for message in await self._complete(messages) if transcripts else messages:
+                    if message is None:
+                        return
+                    yield message
         finally:
             ended_here = stream.closed
             stream.close()
@@ -136,6 +149,14 @@ class Dispatcher:
                 )
                 self._ending.add(ending)
                 ending.add_done_callback(self._ending.discard)
+
+    async def _complete(self, messages: Sequence[Message | None]) -> list[Message | None]:
+        """Return the messages, in their order, with the histories of what is claimed."""
+        claims = [message for message in messages if isinstance(message, Claim)]
+        grants = iter(await with_transcripts(self._reader, [claim.grant for claim in claims]))
+        return [
+            Claim(next(grants)) if isinstance(message, Claim) else message for message in messages
+        ]
 
     async def _after_close(
         self, stream: WorkerStream, grace: timedelta, cut: Callable[[], Awaitable[bool]]
@@ -250,6 +271,8 @@ class Dispatcher:
                 holder.send(Ended(after.id))
         elif isinstance(recorded.event, Parked):
             holder.drop(after.id)
+            # Also if its own worker parked it, because an operator may have the same owner.
+            holder.send(Stopped(after.id))
         elif after.id not in over:
             holder.keep(after)
             if isinstance(recorded.event, _WAKE_UPS):

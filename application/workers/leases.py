@@ -11,100 +11,21 @@ from uuid import UUID, uuid4
 
 import msgspec
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
+from application.event_store.chained_events import LoggedEvent
+from application.event_store.clock_guard import ClockGuard
 from application.event_store.reader import Reader
+from application.workers import lease_statements
+from application.workers.known_workflows import Candidate, KnownWorkflows
 from domain.execution.commands import ClaimExecution
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 from domain.values import Principal
-
-_RENEW = """
-    INSERT INTO worker_leases (owner, worker, expires_at)
-    VALUES (%s, %s, clock_timestamp() + %s)
-    ON CONFLICT (owner, worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
-    RETURNING expires_at
-"""
-_TAKE_OVER = """
-    INSERT INTO worker_leases (owner, worker, expires_at, stream)
-    VALUES (%s, %s, clock_timestamp() + %s, %s)
-    ON CONFLICT (owner, worker) DO UPDATE
-    SET expires_at = EXCLUDED.expires_at, stream = EXCLUDED.stream
-    RETURNING expires_at
-"""
-_KEEP = """
-    UPDATE worker_leases SET expires_at = clock_timestamp() + %s
-    WHERE owner = %s AND worker = %s AND stream = %s
-    RETURNING expires_at
-"""
-# Not if the lease was renewed meanwhile, because then the worker is alive.
-_SHORTEN = """
-    UPDATE worker_leases SET expires_at = clock_timestamp() + %(grace)s
-    WHERE owner = %(owner)s AND worker = %(worker)s AND expires_at = %(expires_at)s
-        AND expires_at > clock_timestamp() + %(grace)s
-    RETURNING 1
-"""
-# First the executions of dead workers, then those that have waited longest. So all get their turn.
-_CANDIDATES = """
-    SELECT execution_id, queue FROM (
-        (SELECT h.execution_id, h.queue, 0 AS free, h.sequence FROM worker_leases AS l
-         JOIN execution_holds AS h USING (owner, worker)
-         WHERE l.expires_at <= clock_timestamp() AND h.worker IS NOT NULL
-            AND h.queue = ANY (%(queues)s) AND h.execution_id <> ALL (%(exclude)s::uuid[])
-         LIMIT %(limit)s)
-        UNION ALL
-        (SELECT h.execution_id, h.queue, 1, h.sequence
-         FROM unnest(%(queues)s::text[]) AS wanted (queue) CROSS JOIN LATERAL (
-            SELECT execution_id, queue, sequence FROM execution_holds
-            WHERE queue = wanted.queue AND worker IS NULL
-                AND (progress OR woken_version > released_version)
-                AND execution_id <> ALL (%(exclude)s::uuid[])
-            ORDER BY sequence LIMIT %(limit)s
-         ) AS h)
-    ) AS found ORDER BY free, sequence LIMIT %(limit)s
-"""
-_CLAIMABLE = """
-    SELECT execution_id, queue FROM execution_holds
-    WHERE execution_id = ANY (%s) AND worker IS NULL
-        AND (progress OR woken_version > released_version)
-"""
-_HELD = "SELECT execution_id FROM execution_holds WHERE owner = %s AND worker = %s"
-_WOKEN = "SELECT execution_id, woken_version FROM execution_holds WHERE owner = %s AND worker = %s"
-_COUNT = "SELECT count(*) FROM execution_holds WHERE owner = %s AND worker = %s"
-# An execution that the worker has claimed again meanwhile is not lost.
-_LOST = """
-    DELETE FROM lost_holds AS l WHERE owner = %s AND worker = %s
-    RETURNING execution_id, EXISTS (
-        SELECT FROM execution_holds AS h
-        WHERE (h.execution_id, h.owner, h.worker) = (l.execution_id, l.owner, l.worker)
-    )
-"""
-_RELEASE = "SELECT release_holds_v1(%(owner)s, %(worker)s, %(ids)s)"
-_RELEASE_AT = """
-    SELECT release_holds_at_v1(
-        %(owner)s, %(worker)s, %(ids)s, %(seen)s, %(fences)s, %(unfinished)s, %(others)s
-    )
-"""
-_NEXT_EXPIRY = """
-    SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM worker_leases AS l
-    WHERE expires_at > clock_timestamp() AND EXISTS (
-        SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
-    )
-"""
-_DELETE_EXPIRED = """
-    DELETE FROM worker_leases AS l
-    WHERE expires_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
-        SELECT FROM execution_holds AS h WHERE (h.owner, h.worker) = (l.owner, l.worker)
-    )
-"""
-_DELETE_LOST = """
-    DELETE FROM lost_holds AS l WHERE NOT EXISTS (
-        SELECT FROM worker_leases AS w WHERE (w.owner, w.worker) = (l.owner, l.worker)
-    )
-"""
 
 # Lower than every woken version, also that of an execution that was never woken.
 UNFINISHED = -1
@@ -113,11 +34,15 @@ CLAIM_ATTEMPTS = 5
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """An execution that a worker holds, with the fence of the claim."""
+    """An execution that a worker holds, with the fence of the claim.
+
+    ``history``: its events up to the version of the execution, if they were read.
+    """
 
     execution: Execution
     fence: int
     lease_expires_at: datetime
+    history: Sequence[LoggedEvent] | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -133,6 +58,10 @@ class Heartbeat(msgspec.Struct, frozen=True):
     lost: tuple[UUID, ...]
 
 
+_TOLERANCE = timedelta(seconds=5)
+"""By how much the database's clock may be set while leases go on as if it were not."""
+
+
 class OverloadedError(Exception):
     """The writer's queue is full. Nothing was claimed."""
 
@@ -144,6 +73,7 @@ class Leases:
         self._pool = pool
         self._writer = writer
         self._reader = reader
+        self._guard = ClockGuard(_TOLERANCE)
 
     async def claim(
         self,
@@ -153,23 +83,26 @@ class Leases:
         limit: int,
         lease: timedelta,
         trace: str | None = None,
+        *,
+        known: KnownWorkflows | None = None,
     ) -> list[Grant]:
         """Claim up to ``limit`` executions of these queues, and renew the lease.
 
-        Raises UnavailableError or OverloadedError.
+        ``known``: the workflows that the worker knows; None: all. Raises UnavailableError or
+        OverloadedError.
         """
-        expires_at = await self.renew(principal.id, worker, lease)
+        expires_at = await self.renew(principal.id, worker, lease, queues, known)
         claimed: list[Execution] = []
         tried: set[UUID] = set()
         for _ in range(CLAIM_ATTEMPTS):
             wanted = limit - len(claimed)
-            found = await self.candidates(queues, wanted, tried) if wanted else []
+            found = await self.candidates(queues, wanted, tried, known) if wanted else []
             if not found:
                 break
-            ids = [execution_id for execution_id, _ in found]
+            ids = [each.execution_id for each in found]
             tried.update(ids)
             try:
-                outcomes = await self.claim_these(principal, worker, ids, trace)
+                outcomes = await self.claim_these(principal, worker, found, trace, known=known)
             except OverloadedError:
                 if claimed:
                     break
@@ -190,7 +123,13 @@ class Leases:
         return [execution for execution in found if execution is not None]
 
     async def claim_these(
-        self, principal: Principal, worker: str, ids: Sequence[UUID], trace: str | None = None
+        self,
+        principal: Principal,
+        worker: str,
+        candidates: Sequence[Candidate],
+        trace: str | None = None,
+        *,
+        known: KnownWorkflows | None = None,
     ) -> list[Outcome]:
         """Send a claim for each. A refusal means that another worker was first.
 
@@ -199,11 +138,16 @@ class Leases:
         outcomes = await self._writer.handle(
             [
                 Request(
-                    command=ClaimExecution(by=principal, execution_id=id_, worker=worker),
+                    command=ClaimExecution(
+                        by=principal,
+                        execution_id=each.execution_id,
+                        worker=worker,
+                        cleans_up=known is not None and known.cleans_up(each),
+                    ),
                     command_id=uuid4(),
                     trace=trace,
                 )
-                for id_ in ids
+                for each in candidates
             ]
         )
         for outcome in outcomes:
@@ -225,15 +169,19 @@ class Leases:
         self, principal: Principal, worker: str, lease: timedelta, stream: UUID
     ) -> Heartbeat | None:
         """Renew the lease like a heartbeat. None if another stream renews it now."""
-        kept = await self._rows(_KEEP, (lease, principal.id, worker, stream))
+        kept = await self._rows(lease_statements.KEEP, (lease, principal.id, worker, stream))
         return await self._heartbeat(principal, worker, _moment(kept)) if kept else None
 
     async def _heartbeat(
         self, principal: Principal, worker: str, expires_at: datetime
     ) -> Heartbeat:
         async with self._pool.connection() as connection:
-            count = await (await connection.execute(_COUNT, (principal.id, worker))).fetchall()
-            lost = await (await connection.execute(_LOST, (principal.id, worker))).fetchall()
+            count = await (
+                await connection.execute(lease_statements.COUNT, (principal.id, worker))
+            ).fetchall()
+            lost = await (
+                await connection.execute(lease_statements.LOST, (principal.id, worker))
+            ).fetchall()
         return Heartbeat(
             worker, expires_at, count[0][0], tuple(id_ for id_, back in lost if not back)
         )
@@ -247,7 +195,7 @@ class Leases:
             "worker": worker,
             "ids": None if execution_ids is None else list(execution_ids),
         }
-        return [row[0] for row in await self._rows(_RELEASE, params)]
+        return [row[0] for row in await self._rows(lease_statements.RELEASE, params)]
 
     async def release_at(
         self,
@@ -276,20 +224,45 @@ class Leases:
             "unfinished": UNFINISHED,
             "others": others,
         }
-        return [row[0] for row in await self._rows(_RELEASE_AT, params)]
+        return [row[0] for row in await self._rows(lease_statements.RELEASE_AT, params)]
 
-    async def renew(self, owner: str, worker: str, lease: timedelta) -> datetime:
-        """Let the worker's lease end after this time from now. Returns its end, in UTC."""
-        return _moment(await self._rows(_RENEW, (owner, worker, lease)))
+    async def renew(
+        self,
+        owner: str,
+        worker: str,
+        lease: timedelta,
+        queues: Sequence[str] | None = None,
+        known: KnownWorkflows | None = None,
+    ) -> datetime:
+        """Let the worker's lease end after this time from now. Returns its end, in UTC.
+
+        With ``queues``, it is also noted what the worker takes.
+        """
+        if queues is None:
+            rows = await self._rows(lease_statements.HEARTBEAT, (owner, worker, lease))
+        else:
+            params = (owner, worker, list(queues), _pairs(known), lease)
+            rows = await self._rows(lease_statements.RENEW, params)
+        expires_at = _moment(rows)
+        self._guard.trusts(expires_at - lease)
+        return expires_at
 
     async def take_over(
-        self, owner: str, worker: str, lease: timedelta, stream: UUID | None
+        self,
+        owner: str,
+        worker: str,
+        lease: timedelta,
+        stream: UUID | None,
+        queues: Sequence[str],
+        known: KnownWorkflows | None,
     ) -> datetime:
         """Renew the lease, and let this stream renew it from now on. None: no stream, it polls.
 
-        The stream before finds out at its next :meth:`keep`. Returns the end of the lease, in UTC.
+        Also notes what the worker takes. The stream before finds out at its next :meth:`keep`.
+        Returns the end of the lease, in UTC.
         """
-        return _moment(await self._rows(_TAKE_OVER, (owner, worker, lease, stream)))
+        params = (owner, worker, list(queues), _pairs(known), stream, lease)
+        return _moment(await self._rows(lease_statements.TAKE_OVER, params))
 
     async def shorten(
         self, owner: str, worker: str, expires_at: datetime, grace: timedelta
@@ -304,49 +277,78 @@ class Leases:
             "expires_at": expires_at,
             "grace": grace,
         }
-        return bool(await self._rows(_SHORTEN, params))
+        return bool(await self._rows(lease_statements.SHORTEN, params))
 
     async def candidates(
-        self, queues: Sequence[str], limit: int, exclude: Iterable[UUID] = ()
-    ) -> list[tuple[UUID, str]]:
-        """Return executions that can probably be claimed, with their queues.
+        self,
+        queues: Sequence[str],
+        limit: int,
+        exclude: Iterable[UUID] = (),
+        known: KnownWorkflows | None = None,
+    ) -> list[Candidate]:
+        """Return executions that can probably be claimed, by a worker that knows these workflows.
 
-        Those in ``exclude`` are left out.
+        Those in ``exclude`` are left out. ``known`` None: the worker knows all.
         """
-        params = {"queues": list(queues), "limit": limit, "exclude": list(exclude)}
-        return [(row[0], row[1]) for row in await self._rows(_CANDIDATES, params)]
+        named, versions = ([], []) if known is None else known.versions
+        params = {
+            "queues": list(queues),
+            "limit": limit,
+            "exclude": list(exclude),
+            "all": known is None,
+            "names": [] if known is None else known.of_any_version,
+            "named": named,
+            "versions": versions,
+        }
+        rows = await self._rows(lease_statements.CANDIDATES, params)
+        if not rows:
+            return []
+        # While the clock is wrong, all leases may seem to be over.
+        trusted = self._guard.trusts(rows[0][-1])
+        return [Candidate(*each) for *each, dead, _ in rows if trusted or not dead]
 
-    async def claimable(self, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
-        """Return those that no worker holds and that have work to do, with their queues."""
-        return [(row[0], row[1]) for row in await self._rows(_CLAIMABLE, (list(ids),))]
+    async def claimable(self, ids: Sequence[UUID]) -> list[Candidate]:
+        """Return those that no worker holds and that have work to do."""
+        return [
+            Candidate(*row) for row in await self._rows(lease_statements.CLAIMABLE, (list(ids),))
+        ]
+
+    async def parked(self, ids: Sequence[UUID]) -> list[UUID]:
+        """Return those of these executions, which a worker held before, that are parked."""
+        return [row[0] for row in await self._rows(lease_statements.PARKED, (list(ids),))]
 
     async def held(self, owner: str, worker: str) -> list[UUID]:
         """Return the executions that the worker holds."""
-        return [row[0] for row in await self._rows(_HELD, (owner, worker))]
+        return [row[0] for row in await self._rows(lease_statements.HELD, (owner, worker))]
 
     async def woken_versions(self, owner: str, worker: str) -> dict[UUID, int]:
         """Return the executions that the worker holds, with their woken versions."""
-        return dict(await self._rows(_WOKEN, (owner, worker)))
+        return dict(await self._rows(lease_statements.WOKEN, (owner, worker)))
 
     async def next_expiry(self) -> float | None:
         """Return the seconds until the next lease of a worker with executions ends, if any.
 
         The lease is usually renewed before that.
         """
-        [[seconds]] = await self._rows(_NEXT_EXPIRY, ())
+        [[seconds, now]] = await self._rows(lease_statements.NEXT_EXPIRY, ())
+        self._guard.trusts(now)
         return None if seconds is None else float(seconds)
 
     async def delete_expired(self) -> None:
         """Delete leases without executions that ended an hour ago, and their lost holds."""
         async with self._pool.connection() as connection:
-            await connection.execute(_DELETE_EXPIRED)
-            await connection.execute(_DELETE_LOST)
+            await connection.execute(lease_statements.DELETE_EXPIRED)
+            await connection.execute(lease_statements.DELETE_LOST)
 
     async def _rows(self, statement: LiteralString, params: Any) -> list[Any]:
         connection: AsyncConnection[Any]
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement, params, prepare=True)
             return await cursor.fetchall()
+
+
+def _pairs(known: KnownWorkflows | None) -> Jsonb | None:
+    return None if known is None else Jsonb(known.pairs)
 
 
 def _moment(rows: Sequence[Any]) -> datetime:

@@ -12,7 +12,9 @@ from application.event_store.chained_events import DAMAGE, LoggedEvent
 from application.event_store.reader import Reader
 from application.subscriptions.event_tail import EventTail
 from application.workers.claim_scheduler import CLAIMABLE_AFTER
+from application.workers.known_workflows import KnownWorkflows
 from application.workers.leases import Grant, Leases
+from application.workers.transcripts import with_transcripts
 from domain.values import Principal
 
 _log = structlog.get_logger(__name__)
@@ -24,10 +26,14 @@ MAX_WAKE_UPS = 500
 
 
 class PollResult(NamedTuple):
-    """``lost``: executions that the worker believes it holds, and no longer holds."""
+    """``lost``: executions that the worker believes it holds, and no longer holds.
+
+    ``parked``: those of them that were parked.
+    """
 
     grants: list[Grant]
     lost: list[UUID]
+    parked: list[UUID]
 
 
 class LongPolling:
@@ -49,6 +55,8 @@ class LongPolling:
         wait: timedelta,
         holding: Mapping[UUID, int | None] | None,
         trace: str | None = None,
+        known: KnownWorkflows | None = None,
+        transcripts: bool = False,
     ) -> PollResult:
         """Claim up to ``limit`` executions. Waits for the first of them, and renews the lease.
 
@@ -58,17 +66,20 @@ class LongPolling:
         name, because an earlier answer was lost. Those that it no longer holds are ``lost``.
 
         Woken executions do not count towards the limit, so a worker without capacity can poll with
-        a limit of 0. A server that is ending answers at once. Raises UnavailableError or
-        OverloadedError.
+        a limit of 0. ``known``: the workflows that the worker knows; None: all. ``transcripts``:
+        the grants come with the histories of their executions. A server that is ending answers at
+        once. Raises UnavailableError or OverloadedError.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + wait.total_seconds()
         third = lease.total_seconds() / 3
         if holding is None:
-            expires_at = await self._leases.renew(principal.id, worker, lease)
+            expires_at = await self._leases.renew(principal.id, worker, lease, queues, known)
         else:
             # A worker that polls no longer uses a stream, so one that is still open ends.
-            expires_at = await self._leases.take_over(principal.id, worker, lease, None)
+            expires_at = await self._leases.take_over(
+                principal.id, worker, lease, None, queues, known
+            )
         renewed_at = clock()
         while True:
             # Read before the database is queried, so that no event is missed in between.
@@ -77,16 +88,22 @@ class LongPolling:
                 principal.id, worker, limit, holding, expires_at
             )
             wanted = limit - len(grants)
-            if wanted and await self._leases.candidates(queues, 1):
-                grants += await self._leases.claim(principal, worker, queues, wanted, lease, trace)
+            if wanted and await self._leases.candidates(queues, 1, known=known):
+                grants += await self._leases.claim(
+                    principal, worker, queues, wanted, lease, trace, known=known
+                )
             left = until - clock()
             if wake_ups or grants or lost or left <= 0 or self._tail.draining:
-                return PollResult(wake_ups + grants, lost)
+                parked = await self._leases.parked(lost) if lost else []
+                grants = wake_ups + grants
+                if transcripts:
+                    grants = await with_transcripts(self._reader, grants)
+                return PollResult(grants, lost, parked)
             longest = min(left, CHECK_EVERY, third)
             await self._tail.wait_for(_may_be_claimable, after=position, seconds=longest)
             await asyncio.sleep(MIN_CHECK_INTERVAL)
             if clock() - renewed_at >= third:
-                expires_at = await self._leases.renew(principal.id, worker, lease)
+                expires_at = await self._leases.renew(principal.id, worker, lease, queues, known)
                 renewed_at = clock()
 
     async def _changes(

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from application.event_store.chained_events import LoggedEvent
+from application.workers.known_workflows import Candidate, KnownWorkflows
 from application.workers.leases import Grant
 from domain.execution.state import Execution
 from domain.values import Principal
@@ -51,7 +52,13 @@ class Lost(msgspec.Struct, frozen=True):
     execution_id: UUID
 
 
-Message = Claim | Resolved | Happened | Ended | Lost
+class Stopped(msgspec.Struct, frozen=True):
+    """A held execution was parked by somebody else. The worker no longer holds it."""
+
+    execution_id: UUID
+
+
+Message = Claim | Resolved | Happened | Ended | Lost | Stopped
 
 
 class Held(NamedTuple):
@@ -74,12 +81,14 @@ class WorkerStream:
         lease: timedelta,
         expires_at: datetime,
         holders: dict[UUID, "WorkerStream"],
+        known: KnownWorkflows | None = None,
     ) -> None:
         self._holders = holders
         self.id = id_
         self.principal = principal
         self.worker = worker
         self.queues = frozenset(queues)
+        self.known = known
         self.capacity = capacity
         self.lease = lease
         self.expires_at = expires_at
@@ -98,6 +107,11 @@ class WorkerStream:
         """How many more busy executions the worker can take."""
         return max(self.capacity - self.busy, 0)
 
+    def takes(self, candidate: Candidate) -> bool:
+        """Whether the worker works on the execution's queue and knows its workflow."""
+        knows = self.known is None or self.known.knows(candidate)
+        return knows and candidate.queue in self.queues
+
     def send(self, message: Message) -> None:
         """Put a message into the mailbox. If the mailbox is full, the stream is closed."""
         if self.mailbox.qsize() >= MAILBOX:
@@ -106,6 +120,13 @@ class WorkerStream:
             self.close()
         elif not self.closed:
             self.mailbox.put_nowait(message)
+
+    async def messages(self, limit: int) -> list[Message | None]:
+        """Wait for a message, and return it with those after it, so many at most. None: the end."""
+        messages = [await self.mailbox.get()]
+        while len(messages) < limit and not self.mailbox.empty():
+            messages.append(self.mailbox.get_nowait())
+        return messages
 
     def close(self) -> None:
         """Let the stream end after the messages in the mailbox."""

@@ -1,8 +1,9 @@
 """One server process without GraphQL, and the commands that tests of the application send."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -17,31 +18,43 @@ from application.event_store.reader import Reader
 from application.event_store.recent_events import RecentEvents
 from application.event_store.recorder import lock_statement
 from application.event_store.store import ExecutionEventStore
+from application.process_managers.cancellations import CancellationProcessManager
 from application.process_managers.children import ChildProcessManager
 from application.process_managers.leader_election import LeaderElection
+from application.process_managers.standing_grants import StandingGrantProcessManager
 from application.process_managers.timers import TimerProcessManager
+from application.process_managers.unserved_workflows import UnservedWorkflows
 from application.subscriptions.event_tail import EventTail
 from application.workers.dispatcher import Dispatcher
 from application.workers.leases import Leases
 from application.workers.long_polling import LongPolling
+from domain.approvals.commands import (
+    Decide,
+    RequestApproval,
+)
 from domain.approvals.policy import Policy, Requirement
 from domain.approvals.state import Approval, Verdict
 from domain.execution.commands import (
     ClaimExecution,
     Command,
     CompleteExecution,
-    Decide,
     RecordStep,
-    RequestApproval,
     StartExecution,
 )
-from domain.execution.events import Event, Recorded
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    Recorded,
+)
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
 # A wait that takes longer than this has failed.
 HANGS = 30.0
+# How long a clean-up may take. The tests that need an end of it set the clock of its request back.
+CLEAN_UP = timedelta(hours=1)
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
 
 
@@ -71,6 +84,13 @@ def locked(url: str) -> Iterator[None]:
         yield
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(HANGS):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
 class ServerProcess:
     """All parts of a server process below the API, on a database that has the tables.
 
@@ -90,7 +110,15 @@ class ServerProcess:
         self.dispatcher = Dispatcher(self.tail, self.reader, self.leases)
         self.election = LeaderElection(url)
         self.timers = TimerProcessManager(self.pool, self.writer, self.tail, self.election)
+        self.cancellations = CancellationProcessManager(
+            self.pool, self.writer, self.election, CLEAN_UP
+        )
+        self.unserved = UnservedWorkflows(self.pool, self.election)
         self.children = ChildProcessManager(
+            self.pool, self.writer, self.reader, self.tail, self.election
+        )
+
+        self.standing_grants = StandingGrantProcessManager(
             self.pool, self.writer, self.reader, self.tail, self.election
         )
 
@@ -105,9 +133,13 @@ class ServerProcess:
         await process.election.start()
         await process.timers.start()
         await process.children.start()
+        await process.standing_grants.start()
+        await process.cancellations.start()
         try:
             yield process
         finally:
+            await process.cancellations.close()
+            await process.standing_grants.close()
             await process.children.close()
             await process.timers.close()
             await process.election.close()
@@ -158,15 +190,19 @@ class ServerProcess:
 
     async def ask(self, execution_id: UUID, **rest: Any) -> Approval:
         """Request the approval of one person of the group finance."""
-        fields = {"key": "permit", "title": "Trip", "payload": {"cost": 1}, **rest}
-        outcome = await self.do(
-            RequestApproval(by=ENGINE, execution_id=execution_id, policy=FINANCE, **fields)
-        )
+        fields = {
+            "key": "permit",
+            "title": "Trip",
+            "payload": {"cost": 1},
+            "policy": FINANCE,
+            **rest,
+        }
+        outcome = await self.do(RequestApproval(by=ENGINE, execution_id=execution_id, **fields))
         assert outcome.ordinal is not None
         return outcome.execution.approvals[outcome.ordinal]
 
 
-def grant(approval: Approval, by: Any = ANN) -> Decide:
+def grant(approval: Approval, by: Any = ANN, **rest: Any) -> Decide:
     """Return the command that grants an approval."""
     return Decide(
         by=by,
@@ -174,6 +210,7 @@ def grant(approval: Approval, by: Any = ANN) -> Decide:
         ordinal=approval.ordinal,
         verdict=Verdict.GRANTED,
         digest=approval.digest,
+        **rest,
     )
 
 

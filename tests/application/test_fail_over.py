@@ -7,10 +7,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from application.event_store.verification.log_audit import Verification
-from application.subscriptions.event_tail import PositionUnknownError
+from application.event_store.positions import PositionUnknownError
 from domain.execution.events import StepCompleted
 from tests.application.server_process import ServerProcess, step
+from tests.support.audit import findings_of_streams
 
 
 def lose_from(url: str, execution_id: UUID, version: int) -> None:
@@ -35,7 +35,7 @@ async def test_a_command_is_not_decided_on_events_that_were_lost(log_url: str) -
         lose_from(log_url, execution.id, 2)
         done = await process.do(step(execution.id, "kept"))
         assert set(done.execution.steps) == {"kept"}
-    assert list(Verification(log_url).findings()) == []
+    assert findings_of_streams(log_url) == []
 
 
 @pytest.mark.parametrize("more", [0, 2], ids=["as many", "more"])
@@ -54,7 +54,7 @@ async def test_a_command_is_decided_on_the_events_that_came_in_place_of_lost_one
         done = await seen.do(step(execution.id, "kept"))
         assert "lost" not in done.execution.steps
         assert {"another", "kept"} <= set(done.execution.steps)
-    assert list(Verification(log_url).findings()) == []
+    assert findings_of_streams(log_url) == []
 
 
 async def test_whoever_follows_the_log_is_told_that_it_is_another(log_url: str) -> None:

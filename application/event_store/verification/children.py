@@ -14,17 +14,19 @@ from application.event_store.verification.audit import NOTHING, Audit, Step, Str
 from application.event_store.verification.database import Database
 from application.event_store.verification.findings import Finding
 from domain.authorization import SERVICE
-from domain.execution.children import child_id
+from domain.execution.event import (
+    Event,
+)
 from domain.execution.events import (
     Cancelled,
     ChildEnded,
     ChildStarted,
     Completed,
-    Event,
     Recorded,
     Started,
 )
 from domain.execution.state import Execution
+from domain.identifiers import is_id_of_child
 from domain.serialization.canonical_json import same
 from domain.serialization.event_codec import decode
 from domain.values import ExecutionState
@@ -99,7 +101,7 @@ class ChildrenAudit(Audit):
         if isinstance(event, ChildStarted):
             born = _Born(step, event, step.head.execution)
             self._born[event.key, event.round] = born
-            if event.child_id != child_id(step.head.id, event.key, event.round):
+            if not is_id_of_child(event.child_id, step.head.id, event.key, event.round):
                 message = (
                     f"the id of the child {event.key!r} is not the one that follows from its key"
                 )
@@ -208,6 +210,6 @@ def _parent_flaws(child: _Child, ends: dict[UUID, _Ends | None]) -> Iterator[Fin
     if parent.execution_id not in ends:
         message = f"its parent, execution {parent.execution_id}, has no events"
         yield child.stream.finding(KIND, message, "the parent was removed")
-    if child.execution.id != child_id(parent.execution_id, parent.key, parent.round):
+    if not is_id_of_child(child.execution.id, parent.execution_id, parent.key, parent.round):
         message = f"its id does not follow from its parent, {parent.execution_id}, and its key"
         yield child.stream.finding(KIND, message, _LINK)

@@ -1,8 +1,9 @@
 """Claims: the fences in the log, and the table ``execution_holds``."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from application.event_store.side_tables import hold_of
+from application.event_store.side_tables import HoldRow, hold_of
 from application.event_store.verification.audit import NOTHING, Audit, Step, Stream
 from application.event_store.verification.database import Database, Row
 from application.event_store.verification.findings import Finding
@@ -13,7 +14,11 @@ from domain.execution.state import Execution
 TABLE = "execution_holds"
 
 _ROWS = """
-    SELECT execution_id, queue, progress, woken_version, released_version, owner, worker, fence
+    SELECT execution_id, queue, progress, woken_version, released_version, owner, worker, fence,
+        workflow, workflow_version,
+        CASE WHEN cancel_requested_at >= '0001-01-01' AND cancel_requested_at < '10000-01-01'
+            THEN cancel_requested_at END,
+        cancel_requested_at IS NOT NULL
     FROM execution_holds ORDER BY execution_id
 """
 _LOST = """
@@ -75,7 +80,7 @@ class ClaimsAudit(Audit):
         yield f"{self._claims} claims: each has the next fence"
         yield (
             f"{self._rows.count} rows of {TABLE}: one for each execution that is not final, with "
-            "queue, progress, woken version, worker and fence"
+            "queue, workflow, progress, woken version, cancellation, worker and fence"
         )
 
     def _flaws(self, execution: Execution, row: Row | None) -> Iterator[str]:
@@ -86,8 +91,9 @@ class ClaimsAudit(Audit):
         if row is None:
             yield f"there is no row, but the execution is {execution.state}"
             return
-        _, queue, progress, woken, released, owner, worker, fence = row
+        _, queue, progress, woken, released, owner, worker, fence, *rest = row
         expected = hold_of(execution)
+        yield from _other_flaws(expected, *rest)
         if queue != expected.queue:
             yield f"the queue is {queue!r}, not {expected.queue!r}"
         if progress is not expected.progress:
@@ -102,3 +108,19 @@ class ClaimsAudit(Audit):
         if (owner, worker) not in {(None, None), self._holder}:
             holder = "nobody" if self._holder is None else "{1!r} of {0!r}".format(*self._holder)
             yield f"the worker {worker!r} of {owner!r} holds it, but {holder} claimed it last"
+
+
+def _other_flaws(
+    expected: HoldRow,
+    workflow: str | None,
+    workflow_version: str | None,
+    cancel_requested_at: datetime | None,
+    cancelling: bool,  # noqa: FBT001 - a column
+) -> Iterator[str]:
+    known = (expected.workflow, expected.workflow_version)
+    # NULL if a server of before the column wrote the row.
+    if workflow is not None and (workflow, workflow_version) != known:
+        yield f"the workflow and its version are {(workflow, workflow_version)}, not {known}"
+    wanted = expected.cancel_requested_at
+    if (cancel_requested_at, cancelling) != (wanted, wanted is not None):
+        yield f"the cancellation was requested at {cancel_requested_at}, not at {wanted}"

@@ -7,33 +7,44 @@ group is not in the log; what counts is the groups that the decision recorded.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
+from application.event_store.verification import deadlines
 from application.event_store.verification.audit import NOTHING, Audit, Step, Stream
+from application.event_store.verification.deadlines import KIND, POLICY
 from application.event_store.verification.findings import Finding
-from domain.approvals import eligibility, quorum
+from domain.approvals import amendment, delegation, eligibility, quorum, step_up
 from domain.approvals.document import document_digest, document_of
-from domain.approvals.policy import ExpiryAction
-from domain.approvals.state import Approval, ApprovalStatus
-from domain.execution.events import (
+from domain.approvals.events import (
+    ApprovalChangesRequested,
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRedeemed,
     ApprovalRejected,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalRevoked,
+    Decided,
+    DecisionRetracted,
+    DelegationTakenBack,
+)
+from domain.approvals.forms import check_answers, check_form
+from domain.approvals.places import place_of
+from domain.approvals.rounds import opens_new_round
+from domain.approvals.state import Approval
+from domain.execution.events import (
     Cancelled,
     Failed,
     Resumed,
 )
 from domain.execution.state import Execution
-from domain.names import normal, same_name
+from domain.names import normal, normal_set, same_name
 from domain.serialization.canonical_json import canonical, digest
-from domain.values import ExecutionState, Principal, Role
-
-KIND = "decision"
+from domain.values import Absence, Actor, ExecutionState, Principal, Role
 
 _DIGEST = "what people saw and what was recorded are not the same"
-_POLICY = "the policy that was frozen in the request does not allow it"
 _AFTER_THE_LAST = (Resumed, Failed, Cancelled)
 
 
@@ -46,10 +57,15 @@ class DecisionsAudit(Audit):
             ApprovalRequested: self._requested,
             ApprovalGranted: self._decided,
             ApprovalRejected: self._decided,
+            ApprovalChangesRequested: self._decided,
+            DecisionRetracted: _retracted,
+            ApprovalRevoked: _revoked,
             ApprovalRedeemed: self._redeemed,
-            ApprovalExpired: _expired,
+            ApprovalExpired: deadlines.expired,
             ApprovalDelegated: _delegated,
-            ApprovalEscalated: _escalated,
+            DelegationTakenBack: _taken_back,
+            ApprovalEscalated: deadlines.escalated,
+            ApprovalReminded: deadlines.reminded,
             Failed: _ended,
             Cancelled: _ended,
         }
@@ -78,8 +94,9 @@ class DecisionsAudit(Audit):
         )
         yield (
             f"{self._decisions} decisions against the frozen policy: digest, eligibility by user "
-            "or recorded group, four eyes, one decision a person, quorum; and that the execution "
-            "resumes exactly when its last approval is resolved"
+            "or recorded group, stage, delegation, four eyes, the login that it asks for, one "
+            "decision a person, quorum, the answers to the form; and that the execution resumes "
+            "exactly when its last approval is resolved"
         )
         yield f"{self._redemptions} redemptions: once, with the payload that was granted"
 
@@ -104,33 +121,45 @@ class DecisionsAudit(Audit):
         if policy.rejections < 1 or not policy.requirements or _asks_nobody(approval):
             message = "the policy asks for nobody's agreement"
             yield step.finding(KIND, message, "no server takes such a policy")
+        if approval.form is not None and (problem := check_form(approval.form)):
+            yield step.finding(KIND, problem, "no server takes such a form")
         yield from _round_flaws(step, step.before, approval)
+        yield from deadlines.requested(step, approval)
 
     def _decided(self, step: Step) -> Iterator[Finding]:
         self._decisions += 1
-        event, actor = step.event.recorded.event, step.event.recorded.actor
-        assert isinstance(event, ApprovalGranted | ApprovalRejected)
+        event = step.event.recorded.event
+        assert isinstance(event, Decided)
         execution = step.before
         assert execution is not None
         approval = execution.approvals[event.ordinal]
+        decision = step.head.execution.approvals[event.ordinal].decisions[-1]
+        actor = decision.by
         if event.digest != approval.digest:
             message = "the decision names another document than the requested one"
             yield step.finding(KIND, message, _DIGEST)
-        earlier = approval.decision_that_bars(actor.id)
+        decision = step.head.execution.approvals[event.ordinal].decisions[-1]
+        asked = amendment.as_asked(approval, decision)
+        earlier = asked.decision_that_bars(actor.id)
         if earlier is not None:
             message = (
                 f"{actor.id!r} decided already, as {earlier.by.id!r} at version {earlier.version}"
             )
             yield step.finding(KIND, message, "each person decides once")
-        yield from _eligibility_flaws(step, execution, approval, event)
-        decision = step.head.execution.approvals[event.ordinal].decisions[-1]
-        if quorum.resolves(approval, decision) is not event.resolves:
+        yield from _eligibility_flaws(step, execution, asked, event, actor)
+        yield from _login_flaws(step, approval, event)
+        if event.decided_by is not None and event.standing_grant_id is None:
+            message = f"{step.event.recorded.actor.id!r} decided for {actor.id!r}"
+            yield step.finding(KIND, message, "only a standing grant decides for its owner")
+        if problem := _answers_flaw(approval, event):
+            yield step.finding(KIND, problem, "the form that was frozen in the request is another")
+        if (quorum.outcome(approval, decision) is not None) is not event.resolves:
             message = (
                 "it resolves the approval, but the policy asks for more"
                 if event.resolves
                 else "it does not resolve the approval, but the policy asks for no more"
             )
-            yield step.finding(KIND, message, _POLICY)
+            yield step.finding(KIND, message, POLICY)
 
     def _redeemed(self, step: Step) -> Iterator[Finding]:
         self._redemptions += 1
@@ -139,6 +168,21 @@ class DecisionsAudit(Audit):
         if event.payload_digest != step.head.execution.approvals[event.ordinal].payload_digest:
             message = "the redeemed payload is not the granted one"
             yield step.finding(KIND, message, "what was done is not what people agreed to")
+        assert step.before is not None
+        before = step.before.approvals[event.ordinal]
+        if before.lapsed(step.event.recorded.at):
+            message = f"it is redeemed, but the grant was valid until {before.valid_until}"
+            yield step.finding(KIND, message, POLICY)
+
+
+def _answers_flaw(approval: Approval, event: Decided) -> str | None:
+    answers = event.content.answers
+    asked = approval.form is not None and isinstance(event, ApprovalGranted)
+    if asked and answers is not None:
+        return check_answers(approval.form, answers)
+    if asked:
+        return "the approval has a form, and the grant does not answer it"
+    return None if answers is None else "the decision has answers, but none were asked for"
 
 
 def _asks_nobody(approval: Approval) -> bool:
@@ -155,68 +199,147 @@ def _round_flaws(step: Step, before: Execution, approval: Approval) -> Iterator[
     if approval.round != expected:
         message = f"it is round {approval.round} of {approval.key!r}, not round {expected}"
         yield step.finding(KIND, message, "rounds count from 1 without a gap")
-    if last is not None and (
-        last.status is ApprovalStatus.GRANTED or not before.retried_since(last.retry)
-    ):
+    if last is not None and not opens_new_round(before, last, step.event.recorded.at):
         message = f"{approval.key!r} is asked for again, but its last round is {last.status}"
-        meaning = "a new round needs a retry of the execution, and follows no granted one"
+        meaning = "a new round needs a retry of the execution, or an end that invites another"
         yield step.finding(KIND, message, meaning)
 
 
 def _eligibility_flaws(
-    step: Step, execution: Execution, approval: Approval, event: ApprovalGranted | ApprovalRejected
+    step: Step, execution: Execution, approval: Approval, event: Decided, actor: Actor
 ) -> Iterator[Finding]:
-    actor = step.event.recorded.actor
-    person = Principal(
-        id=actor.id,
-        name=actor.name or actor.id,
-        roles=frozenset({Role.APPROVER}),
-        groups=frozenset(event.groups),
-    )
-    by_other_means = any(same_name(to, actor.id) for _, to in approval.delegations) or any(
-        normal(group) in person.groups for group in approval.escalated_to
-    )
+    # The groups in the event are those of the person for whom the decision counts.
+    person = _decider(actor, event)
+    objected = False
     for objection in eligibility.objections(person, execution, approval):
-        if objection != eligibility.NOT_NAMED or not by_other_means:
-            yield step.finding(KIND, f"{actor.id!r} may not decide: {objection}", _POLICY)
-    if eligibility.named_by_policy(person, execution, approval) is not None:
+        objected = True
+        yield step.finding(KIND, f"{actor.id!r} may not decide: {objection}", POLICY)
+    if event.stage != (stage := quorum.current_stage(approval)):
+        message = f"it counts in stage {event.stage}, but stage {stage} is asked"
+        yield step.finding(KIND, message, POLICY)
+    if not event.all_groups_known and step.event.topic == event.topic:
+        message = "it says that it has only some of the person's groups"
+        yield step.finding(KIND, message, "no server of this version records that")
+    place = place_of(person, execution, approval)
+    if objected or place is None:
+        return
+    stood_in_for = None if place.on_behalf_of is None else place.on_behalf_of.id
+    if (
+        not same_name(event.on_behalf_of, stood_in_for)
+        or place.groups != normal_set(event.groups)
+        or place.substitution != event.substitution
+    ):
+        message = (
+            f"it counts for {event.on_behalf_of or actor.id!r} with the groups {event.groups!r}, "
+            f"but the delegations and the substitution say {place.person!r}"
+        )
+        yield step.finding(KIND, message, POLICY)
         return
     counted = eligibility.counted_groups(person, approval)
-    if len(counted) != len(event.groups) and not by_other_means:
+    by_escalation = bool(approval.escalation_groups(event.groups))
+    if not event.all_groups_known and len(counted) != len(event.groups) and not by_escalation:
         message = f"it counts the groups {event.groups!r}, of which the policy names {counted!r}"
-        yield step.finding(KIND, message, _POLICY)
-    rule = eligibility.rule_for(person, approval)
+        yield step.finding(KIND, message, POLICY)
+    rule = eligibility.rule_for(place, approval)
     kind, _, name = event.rule.partition(":")
     if f"{kind}:{normal(name)}" != rule:
         message = f"it says that {event.rule!r} makes {actor.id!r} eligible, but {rule!r} does"
-        yield step.finding(KIND, message, _POLICY)
+        yield step.finding(KIND, message, POLICY)
 
 
-def _expired(step: Step) -> Iterator[Finding]:
-    event, at = step.event.recorded.event, step.event.recorded.at
-    assert isinstance(event, ApprovalExpired)
-    approval = step.head.execution.approvals[event.ordinal]
-    if approval.deadline is None or at < approval.deadline:
-        message = f"approval {event.ordinal} expires, but its deadline is {approval.deadline}"
-        yield step.finding(KIND, message, _POLICY)
-    if event.action is not approval.policy.on_expiry:
-        message = f"expiry does {event.action}, but the policy says {approval.policy.on_expiry}"
-        yield step.finding(KIND, message, _POLICY)
+def _login_flaws(step: Step, approval: Approval, event: Decided) -> Iterator[Finding]:
+    policy = approval.policy
+    if policy.asks_for_login:
+        at = step.event.recorded.at
+        if flaw := step_up.login_flaw(policy, event.acr, event.auth_time, at):
+            yield step.finding(KIND, flaw, POLICY)
+    elif event.acr is not None or event.auth_time is not None:
+        message = "it records a login, but the policy asks for none"
+        yield step.finding(KIND, message, "no server records that")
+
+
+def _approver(actor: Actor, groups: Iterable[str]) -> Principal:
+    return Principal(
+        id=actor.id,
+        name=actor.name or actor.id,
+        roles=frozenset({Role.APPROVER}),
+        groups=frozenset(groups),
+    )
+
+
+def _decider(actor: Actor, event: Decided) -> Principal:
+    if event.on_behalf_of is None:
+        return _approver(actor, event.groups)
+    if event.substitution is None:
+        return _approver(actor, ())
+    absence = Absence(
+        id=event.on_behalf_of,
+        name=event.content.on_behalf_of_name,
+        groups=frozenset(event.groups),
+        only_groups=event.substitution.only_groups,
+        since=event.substitution.since,
+        number=event.substitution.number,
+    )
+    return replace(_approver(actor, ()), stands_in_for=(absence,))
+
+
+def _retracted(step: Step) -> Iterator[Finding]:
+    recorded = step.event.recorded
+    event = recorded.event
+    assert isinstance(event, DecisionRetracted)
+    decisions = step.head.execution.approvals[event.ordinal].decisions
+    if not any(
+        decision.version == event.decision_version and same_name(decision.by.id, recorded.actor.id)
+        for decision in decisions
+    ):
+        message = f"{recorded.actor.id!r} takes back the decision of somebody else"
+        yield step.finding(KIND, message, "each person takes back their own decision only")
+
+
+def _revoked(step: Step) -> Iterator[Finding]:
+    event = step.event.recorded.event
+    assert isinstance(event, ApprovalRevoked)
+    if step.head.execution.approvals[event.ordinal].redeemed_version:
+        message = "the grant is revoked, but it was redeemed before"
+        yield step.finding(KIND, message, "what was redeemed can't be revoked")
 
 
 def _delegated(step: Step) -> Iterator[Finding]:
-    # Only who was eligible could hand the right over. The groups of who did are not recorded.
-    message = "the right to decide is handed to another person"
-    yield step.finding(KIND, message, "no server of this version takes that")
+    event, actor = step.event.recorded.event, step.event.recorded.actor
+    assert isinstance(event, ApprovalDelegated)
+    execution = step.before
+    assert execution is not None
+    approval = execution.approvals[event.ordinal]
+    person = _approver(actor, () if event.source else event.groups)
+    for objection in eligibility.objections(person, execution, approval):
+        message = f"{actor.id!r} may not hand the decision over: {objection}"
+        yield step.finding(KIND, message, POLICY)
+    if approval.decision_that_bars(actor.id) is not None:
+        message = f"{actor.id!r} hands the decision over, but has decided already"
+        yield step.finding(KIND, message, POLICY)
+    if problem := delegation.problem_with(execution, approval, actor.id, event.to, event.source):
+        message = f"the decision is handed to {event.to!r}: {problem}"
+        yield step.finding(KIND, message, POLICY)
+    place = place_of(person, execution, approval)
+    if place is not None and (place.source, place.groups) != (
+        event.source,
+        normal_set(event.groups),
+    ):
+        message = f"the decision is handed over with the groups {event.groups!r} of somebody else"
+        yield step.finding(KIND, message, POLICY)
 
 
-def _escalated(step: Step) -> Iterator[Finding]:
-    event = step.event.recorded.event
-    assert isinstance(event, ApprovalEscalated)
-    policy = step.head.execution.approvals[event.ordinal].policy
-    if policy.on_expiry is not ExpiryAction.ESCALATE or event.groups != policy.escalate_to:
-        message = f"{event.groups!r} may decide, but the policy says {policy.escalate_to!r}"
-        yield step.finding(KIND, message, _POLICY)
+def _taken_back(step: Step) -> Iterator[Finding]:
+    recorded = step.event.recorded
+    event = recorded.event
+    assert isinstance(event, DelegationTakenBack)
+    delegations = step.head.execution.approvals[event.ordinal].delegations
+    if not any(
+        each.version == event.delegation_version and same_name(each.by.id, recorded.actor.id)
+        for each in delegations
+    ):
+        message = f"{recorded.actor.id!r} takes back the delegation of somebody else"
+        yield step.finding(KIND, message, "each person takes back their own delegation only")
 
 
 def _ended(step: Step) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The events of one execution: their rows, bytes, hashes, order, and whether each may follow."""
+"""The events of one stream: their rows, bytes, hashes, order, and whether each may follow."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,8 +7,16 @@ from application.event_store.chained_events import DAMAGE, Head, LoggedEvent, ad
 from application.event_store.verification.audit import Step, Stream
 from application.event_store.verification.database import Row
 from application.event_store.verification.findings import Finding
+from domain.aggregates import Aggregate, kind_of
 from domain.execution.events import Recorded, Resumed
-from domain.serialization.event_codec import GENESIS_HASH, decode, encode, hash_of
+from domain.execution.state import Execution
+from domain.serialization.event_codec import (
+    GENESIS_HASH,
+    decode_as_stored,
+    encode,
+    hash_of,
+    present,
+)
 
 _UTC = timedelta(0)
 
@@ -32,6 +40,7 @@ class EventChain:
         self._previous: Recorded | None = None
         self._head: Head | None = None
         self._sound = True
+        self._kind: type[Aggregate] = Execution
 
     def read(self, row: Row) -> Step | None:
         """Read the next row: id, version, topic, bytes and position.
@@ -50,9 +59,9 @@ class EventChain:
 
     @property
     def stream(self) -> Stream:
-        """The execution, after its last row."""
+        """The stream, after its last row."""
         head = self._head if self._sound else None
-        return Stream(self.execution_id, self._version, self._position, head)
+        return Stream(self.execution_id, self._version, self._position, head, self._kind)
 
     def _read(self, version: int, topic: str, stored: bytes, position: int) -> Step | None:
         before_hash, follows = self._hash, version == self._version + 1
@@ -67,11 +76,14 @@ class EventChain:
                 message = "positions begin with 1"
             self._find(version, position, message, "the position was changed")
         try:
-            recorded = decode(self.execution_id, version, topic, stored)
+            as_stored = decode_as_stored(self.execution_id, version, topic, stored)
+            recorded = present(as_stored)
         except DAMAGE as error:
             self._sound = False
             self._find(version, position, f"the stored bytes can't be read: {error}", CHANGED)
             return None
+        if version == 1 or self._kind is Execution:
+            self._kind = kind_of(recorded.event)
         if recorded.at.utcoffset() != _UTC:
             self._sound = False
             self._find(version, position, "its time is not in UTC", CHANGED)
@@ -83,7 +95,7 @@ class EventChain:
             )
             meaning = f"version {version - 1} or this one was changed after it was recorded"
             self._find(version, position, message, meaning)
-        if encode(recorded) != stored:
+        if encode(as_stored) != stored:
             message = "these are not the bytes that a server writes for this event"
             self._find(version, position, message, CHANGED)
         if not self._sound:
@@ -101,12 +113,12 @@ class EventChain:
             return None
         self._check_fields(event, previous)
         self._previous = recorded
-        return Step(event, previous, None if head is None else head.execution, after)
+        return Step(event, previous, None if head is None else head.state, after)
 
     def _check_fields(self, event: LoggedEvent, previous: Recorded | None) -> None:
         recorded = event.recorded
         if recorded.correlation_id != self.execution_id:
-            self._say(event, "its correlation id is not the id of the execution", FORGED)
+            self._say(event, "its correlation id is not the id of its stream", FORGED)
         if not recorded.actor.id:
             self._say(event, "it has no actor", FORGED)
         if previous is None:

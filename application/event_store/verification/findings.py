@@ -9,7 +9,7 @@ class Finding(NamedTuple):
 
     ``execution_id`` is None for a finding about the log as a whole. ``version`` and ``position``
     are 0 if the finding is about no single event. ``meaning`` says what follows from it, or what
-    to do.
+    to do. ``what`` is what has the id: the execution, or a standing grant.
     """
 
     kind: str
@@ -18,9 +18,10 @@ class Finding(NamedTuple):
     position: int
     message: str
     meaning: str
+    what: str = "execution"
 
     def __str__(self) -> str:
-        where = "the log" if self.execution_id is None else f"execution {self.execution_id}"
+        where = "the log" if self.execution_id is None else f"{self.what} {self.execution_id}"
         if self.version:
             where += f" version {self.version}"
         if self.position:

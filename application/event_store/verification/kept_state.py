@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from application.event_store.verification.audit import NOTHING, Audit, Step, Stream
+from application.event_store.verification.audit import NAMES, NOTHING, Audit, Step, Stream
 from application.event_store.verification.database import Database
 from application.event_store.verification.findings import Finding
 
@@ -54,6 +54,8 @@ class KeptState(Audit):
 
     Raises ValueError for a file that is not a complete state.
     """
+
+    streams: ClassVar[tuple[type, ...]] = tuple(NAMES)
 
     def __init__(self, path: Path) -> None:
         if not path.parent.is_dir():

@@ -8,17 +8,25 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from application.event_store.verification.audit import Audit, Stream
+from application.event_store.verification.amendments import AmendmentsAudit
+from application.event_store.verification.api_keys import ApiKeysAudit
+from application.event_store.verification.audit import NAMES, Audit, Stream
 from application.event_store.verification.children import ChildrenAudit
 from application.event_store.verification.claims import ClaimsAudit
 from application.event_store.verification.database import Database
 from application.event_store.verification.decisions import DecisionsAudit
+from application.event_store.verification.directory import DirectoryAudit
 from application.event_store.verification.event_chain import EventChain
 from application.event_store.verification.findings import Finding
 from application.event_store.verification.positions import PositionsAudit
+from application.event_store.verification.standing_grants import StandingGrantsAudit
 from application.event_store.verification.start_keys import StartKeysAudit
 from application.event_store.verification.stored_snapshots import SnapshotsAudit
+from application.event_store.verification.substitutions import SubstitutionsAudit
 from application.event_store.verification.timers import TimersAudit
+from domain.directory.state import Person
+from domain.execution.state import Execution
+from domain.standing_grants.state import StandingGrant
 
 _ALL = """
     SELECT originator_id, originator_version, topic, state, notification_id
@@ -30,30 +38,46 @@ _CHUNK = 1_000
 class Verification:
     """An audit of the log, of the side tables, and by ``also`` of what else follows from it.
 
-    ``executions`` and ``events`` count what :meth:`findings` has read. Only one execution at a time
-    is in memory.
+    ``executions``, ``standing_grants``, ``people`` and ``events`` count what :meth:`findings` has
+    read. Only one stream at a time is in memory.
     """
 
     def __init__(self, conninfo: str, also: Iterable[Audit] = ()) -> None:
         self._conninfo = conninfo
         self.executions = 0
+        self.standing_grants = 0
+        self.people = 0
         self.events = 0
         self._unknown = 0
         self._positions = PositionsAudit()
         self._audits: list[Audit] = [
             DecisionsAudit(),
+            AmendmentsAudit(),
             ClaimsAudit(),
             TimersAudit(),
             ChildrenAudit(),
             StartKeysAudit(),
             SnapshotsAudit(),
+            StandingGrantsAudit(),
+            DirectoryAudit(),
+            SubstitutionsAudit(),
+            ApiKeysAudit(),
             *also,
             self._positions,
         ]
 
         # Most audits are not interested in both, and there are many events.
-        self._of_events = [a.event for a in self._audits if type(a).event is not Audit.event]
-        self._at_end = [a.ended for a in self._audits if type(a).ended is not Audit.ended]
+        self._of_events = {
+            kind: [a.event for a in self._those_of(kind) if type(a).event is not Audit.event]
+            for kind in NAMES
+        }
+        self._at_end = {
+            kind: [a.ended for a in self._those_of(kind) if type(a).ended is not Audit.ended]
+            for kind in NAMES
+        }
+
+    def _those_of(self, kind: type) -> list[Audit]:
+        return [audit for audit in self._audits if kind in audit.streams]
 
     @property
     def position(self) -> int:
@@ -82,9 +106,9 @@ class Verification:
     def checked(self) -> Iterator[str]:
         """Say what was checked, one line for each subject."""
         yield (
-            f"{self.events} events of {self.executions} executions: bytes, the hash of the event "
-            "before, order of versions, positions and times, actor and command, and whether each "
-            "may follow"
+            f"{self.events} events of {self.executions} executions, {self.standing_grants} "
+            f"standing grants and {self.people} people: bytes, the hash of the event before, order "
+            "of versions, positions and times, actor and command, and whether each may follow"
         )
         for audit in self._audits:
             yield from audit.checked()
@@ -108,18 +132,20 @@ class Verification:
                     yield from self._ended(chain.stream)
                 execution_id = row[0]
                 chain = EventChain(row[0])
-                self.executions += 1
             self.events += 1
             step = chain.read(row)
             if chain.found:
                 yield from chain.found
             if step is not None:
-                for follow in self._of_events:
+                for follow in self._of_events[type(step.head.state)]:
                     yield from follow(step)
         if chain is not None:
             yield from self._ended(chain.stream)
 
     def _ended(self, stream: Stream) -> Iterator[Finding]:
+        self.executions += stream.kind is Execution
+        self.standing_grants += stream.kind is StandingGrant
+        self.people += stream.kind is Person
         self._unknown += stream.head is None
-        for ended in self._at_end:
+        for ended in self._at_end[stream.kind]:
             yield from ended(stream)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from application.event_store.verification.log_audit import Verification
 
 LIMITS = (
-    "not checked: leases, releases, API keys, and who was in which group",
+    "not checked: leases, releases, and who was in which group",
     (
         "not found without --state: a removed execution of which no other table or execution says "
         "anything; events that were all written anew, with new hashes and in agreement with "

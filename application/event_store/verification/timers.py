@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from application.event_store.side_tables import pending_rows
 from application.event_store.verification.audit import NOTHING, Audit, Step, Stream
 from application.event_store.verification.database import Database
 from application.event_store.verification.findings import Finding
@@ -40,7 +41,7 @@ class TimersAudit(Audit):
         rows, strays = self._rows.of(stream)
         if stream.head is None:
             return strays
-        pending = stream.head.execution.pending_timers()
+        pending = pending_rows(stream.head.execution).values()
         if not rows and not pending:
             return strays
         stored: _Timers = {key: (fires_at, version) for _, key, version, fires_at in rows}

@@ -13,8 +13,10 @@ import pytest
 
 from application import metrics
 from application.command_handling.batch import CommandBatch
+from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
-from application.command_handling.unit_of_work import Committed
+from application.command_handling.requests import Request, RequestGroup
+from application.command_handling.unit_of_work import Committed, UnitOfWork
 from application.event_store import database_clock
 from application.event_store.database_clock import FRESH_SECONDS, DatabaseClock
 from domain.execution.commands import CancelExecution, Command, SetTimer, StartExecution
@@ -281,3 +283,23 @@ async def test_an_execution_that_the_log_has_lost_is_not_continued(log_url: str)
             connection.execute("DELETE FROM execution_events")
         [outcome] = await process.send(step(execution.id, "one"))
         refused(outcome, RefusalCode.NOT_FOUND)
+
+
+async def test_answers_to_a_form_are_checked_before_the_log_is_locked(log_url: str) -> None:
+    form = {"properties": {"risk": {"enum": ["low", "high"]}}}
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as other:
+        execution = await one.start()
+        approval = await one.ask(execution.id, form=form)
+        # The other process has to read the execution from the log first.
+        answered = grant(approval, answers={"risk": "none"})
+        group = RequestGroup([Request(command=answered, command_id=uuid4())], chained=False)
+        # Not the writer's own unit of work: the writer uses that one while it is idle, too.
+        unit_of_work = UnitOfWork(other.log.log_recorder)
+        loader = BatchLoader(unit_of_work, other.writer._states, [group])
+        await loader.gather()
+        await unit_of_work.drop()
+        assert answered.answers_problem == "answers/risk must be one of low, high"
+        assert answered.checked_form == form
+        [outcome] = await other.send(answered)
+        refused(outcome, RefusalCode.INVALID_INPUT)
+        assert not accepted(await other.do(grant(approval, answers={"risk": "low"}))).repeated

@@ -11,13 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from application.event_store.chained_events import FoldedEvent, Head
-from application.event_store.reader import EventQuery, Transition
+from application.event_store.reader import Transition
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
 from domain.execution.evolve import fold
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError
 from tests.application.server_process import ServerProcess, claim, complete, grant, step
-from tests.domain.people import ANN, ENGINE
 
 SNAPSHOTS = "SELECT originator_version FROM execution_snapshots"
 
@@ -42,10 +41,10 @@ async def test_every_version_is_the_fold_of_the_events_up_to_it(process: ServerP
     execution_id, last = await story(process)
     events = [e.recorded for e in await process.reader.history(execution_id)]
     for version in range(1, last + 1):
-        past = await process.reader.at_version(execution_id, version)
+        past = await process.reader.past.at_version(execution_id, version)
         assert past == fold(None, events[:version])
-    assert await process.reader.at_version(execution_id, last + 1) is None
-    assert await process.reader.at_version(execution_id, 0) is None
+    assert await process.reader.past.at_version(execution_id, last + 1) is None
+    assert await process.reader.past.at_version(execution_id, 0) is None
     assert await process.reader.execution(execution_id) == fold(None, events)
 
 
@@ -56,10 +55,10 @@ async def test_a_moment_includes_the_events_of_that_very_instant(process: Server
     events = await process.reader.history(execution.id)
     for event in events:
         at = event.recorded.at
-        state = await process.reader.at_moment(execution.id, at)
+        state = await process.reader.past.at_moment(execution.id, at)
         assert state is not None
         assert state.version == event.recorded.version
-        earlier = await process.reader.at_moment(execution.id, at - timedelta(microseconds=1))
+        earlier = await process.reader.past.at_moment(execution.id, at - timedelta(microseconds=1))
         assert (earlier.version if earlier else 0) == event.recorded.version - 1
 
 
@@ -68,9 +67,9 @@ async def test_there_is_no_state_before_the_start_or_of_an_unknown_execution(
 ) -> None:
     execution = await process.start()
     before = execution.started_at - timedelta(seconds=1)
-    assert await process.reader.at_moment(execution.id, before) is None
+    assert await process.reader.past.at_moment(execution.id, before) is None
     assert await process.reader.execution(uuid4()) is None
-    assert await process.reader.at_moment(uuid4(), before) is None
+    assert await process.reader.past.at_moment(uuid4(), before) is None
     assert await process.reader.history(uuid4()) == []
 
 
@@ -127,46 +126,10 @@ async def test_a_snapshot_that_no_server_of_this_fold_wrote_is_not_used(
             assert done.execution.version == expected.version + 1
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        (EventQuery(), 6),
-        (EventQuery(types=frozenset({"Claimed", "Resumed"})), 2),
-        (EventQuery(types=frozenset({"Nonsense"})), 0),
-        (EventQuery(actors=frozenset({ANN.id})), 2),
-        (EventQuery(actors=frozenset({ENGINE.id}), types=frozenset({"Completed"})), 1),
-        (EventQuery(queues=frozenset({"default"})), 6),
-        (EventQuery(queues=frozenset({"day"})), 0),
-    ],
-)
-async def test_events_are_filtered_alike_in_the_log_and_in_memory(
-    process: ServerProcess, query: EventQuery, expected: int
-) -> None:
-    await story(process)
-    found = await process.reader.events(query)
-    every = await process.reader.events(EventQuery())
-    assert [event.position for event in found] == [
-        event.position
-        for event in every
-        if query.matches(event, await process.reader.queue_of(event))
-    ]
-    assert len(found) == expected
-
-
-async def test_events_are_filtered_by_time(process: ServerProcess) -> None:
-    await story(process)
-    every = await process.reader.events(EventQuery())
-    third = every[2].recorded.at
-    since = await process.reader.events(EventQuery(since=third))
-    until = await process.reader.events(EventQuery(until=third))
-    assert [e.position for e in since] == [e.position for e in every[2:]]
-    assert [e.position for e in until] == [e.position for e in every[:3]]
-
-
 async def test_events_come_in_pages(process: ServerProcess) -> None:
     await story(process)
-    first = await process.reader.events(EventQuery(), limit=4)
-    rest = await process.reader.events(EventQuery(), after=first[-1].position, limit=4)
+    first = await process.reader.events(limit=4)
+    rest = await process.reader.events(after=first[-1].position, limit=4)
     assert len(first) == 4
     assert len(rest) == 2
 
@@ -224,3 +187,17 @@ async def test_a_state_of_commits_that_were_lost_is_forgotten(process: ServerPro
     process.recent.states.put(lost)
     process.recent.append([FoldedEvent(event, lost)])
     assert await process.reader.after(event) == right
+
+
+async def test_the_current_states_of_many_streams_are_read_together(log_url: str) -> None:
+    async with ServerProcess.open(log_url) as one, ServerProcess.open(log_url) as other:
+        ids = [(await one.start()).id for _ in range(3)]
+        await other.reader.current(ids)
+        # What another process has changed since is seen too.
+        await one.ask(ids[0])
+        one.damage(ids[2])
+        other.recent.states.clear()
+        await other.reader.current(ids[:2])
+        await one.ask(ids[1])
+        states = await other.reader.current([*ids, ids[0], uuid4()])
+    assert {id_: state.version for id_, state in states.items()} == {ids[0]: 2, ids[1]: 2}

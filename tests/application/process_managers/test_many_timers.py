@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from threading import Event, Thread
+from time import monotonic
 from uuid import UUID
 
 import psycopg
@@ -81,15 +83,36 @@ async def busy(process: ServerProcess) -> AsyncIterator[None]:
         await asyncio.wait([working])
 
 
+@contextmanager
+def lags() -> Iterator[list[float]]:
+    """Collect by how many seconds the machine, which runs other tests too, wakes a thread late."""
+    found, ended = [0.0], Event()
+
+    def measure() -> None:
+        before = monotonic()
+        while not ended.wait(0.01):
+            found.append(monotonic() - before - 0.01)
+            before = monotonic()
+
+    thread = Thread(target=measure)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
 async def test_under_load_none_fires_early_and_none_more_than_a_second_late(
     process: ServerProcess,
 ) -> None:
     due = await many(process)
-    async with busy(process):
-        times = await fired(process, due)
+    with lags() as machine:
+        async with busy(process):
+            times = await fired(process, due)
     late = [at - max(due[id_], was_set) for id_, (was_set, at) in times.items()]
     assert min(at - due[id_] for id_, (_, at) in times.items()) >= timedelta(0)
-    assert max(late) < LATEST
+    assert max(late) < LATEST + timedelta(seconds=max(machine))
 
 
 def count(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> Counter[UUID]:

@@ -9,10 +9,10 @@ import pytest
 
 from application.event_store.chained_events import LoggedEvent
 from application.event_store.recorder import lock_statement
-from domain.execution.children import child_id
 from domain.execution.commands import StartChild
 from domain.execution.events import Started
 from domain.execution.state import Execution
+from domain.identifiers import child_id
 from domain.refusals import UnknownTopicError
 from domain.serialization.event_codec import Unreadable
 from tests.application.server_process import ServerProcess, step

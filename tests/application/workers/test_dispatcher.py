@@ -5,28 +5,33 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NoReturn
-from uuid import UUID
 
 import pytest
 
 from application.event_store.chained_events import LoggedEvent
 from application.event_store.reader import Transition
-from application.workers.worker_stream import Claim, Ended, Happened, Lost, Message, Resolved
-from domain.execution.children import child_id
+from application.workers.known_workflows import KnownWorkflows
+from application.workers.worker_stream import (
+    Claim,
+    Ended,
+    Happened,
+    Lost,
+    Message,
+    Resolved,
+    Stopped,
+)
 from domain.execution.commands import (
     CancelExecution,
-    ClaimExecution,
     FailExecution,
     ParkExecution,
     RetryExecution,
     SendSignal,
     SetTimer,
     StartChild,
-    SuspendExecution,
     UnparkExecution,
 )
 from domain.execution.events import ChildEnded, Resumed, SignalReceived, Started, TimerFired
-from domain.values import Principal
+from domain.identifiers import child_id
 from tests.application.server_process import ServerProcess, claim, complete, grant, step
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
@@ -59,11 +64,14 @@ async def worker(
     grace: timedelta | None = None,
     *,
     cut: bool = False,
+    known: KnownWorkflows | None = None,
 ) -> AsyncIterator[Worker]:
     async def was_cut() -> bool:
         return cut
 
-    stream = process.dispatcher.follow(ENGINE, name, ["default"], capacity, lease, grace, was_cut)
+    stream = process.dispatcher.follow(
+        ENGINE, name, ["default"], capacity, lease, grace, was_cut, known
+    )
     try:
         yield Worker(stream)
     finally:
@@ -130,36 +138,6 @@ async def test_a_commit_of_this_process_is_delivered_with_its_states(
         assert (message.event.recorded.version, message.execution.version) == (
             granted.execution.version - 1, granted.execution.version - 1,
         )  # fmt: skip
-
-
-async def test_waiting_executions_do_not_count_towards_the_capacity(process: ServerProcess) -> None:
-    async with worker(process, capacity=1) as one:
-        first, second = await process.start(), await process.start()
-        granted = await one.claimed()
-        waits = first if granted.execution.id == first.id else second
-        await process.ask(waits.id, fence=1)
-        assert (await one.claimed()).execution.id == (second if waits is first else first).id
-
-
-async def test_an_end_frees_capacity(
-    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Not found by chance: a regular sweep does not come in time.
-    monkeypatch.setattr("application.workers.claim_scheduler.SWEEP_EVERY", 600)
-    async with worker(process, capacity=1) as one:
-        for _ in range(3):
-            await process.start()
-        for _ in range(3):
-            granted = await one.claimed()
-            await process.do(complete(granted.execution.id, fence=granted.fence))
-
-
-async def test_work_is_spread_over_the_streams(process: ServerProcess) -> None:
-    async with worker(process, "one") as one, worker(process, "two") as two:
-        firsts = [asyncio.create_task(w.claimed()) for w in (one, two)]
-        await asyncio.sleep(0)
-        started = {(await process.start()).id for _ in range(2)}
-        assert {grant.execution.id for grant in await asyncio.gather(*firsts)} == started
 
 
 async def test_the_holder_is_told_when_somebody_else_ends_the_execution(
@@ -243,26 +221,6 @@ async def test_events_of_another_process_are_sent_although_no_state_is_in_memory
     # If the grant and the end are delivered together, only the end is sent.
     ids = [each.id for each in executions]
     assert resolved in (ids, ids[1:])
-
-
-async def test_an_execution_that_ends_with_its_claim_takes_no_capacity(
-    process: ServerProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claim_these = process.leases.claim_these
-
-    async def claimed_and_cancelled(by: Principal, worker: str, ids: list[UUID]) -> object:
-        monkeypatch.setattr(process.leases, "claim_these", claim_these)
-        commands = [ClaimExecution(by=by, execution_id=id_, worker=worker) for id_ in ids]
-        ends = [CancelExecution(by=OLIVIA, execution_id=id_, reason="no") for id_ in ids]
-        return (await process.send(*commands, *ends))[: len(ids)]
-
-    monkeypatch.setattr(process.leases, "claim_these", claimed_and_cancelled)
-    execution = await process.start()
-    async with worker(process, capacity=1) as one:
-        assert (await one.claimed()).execution.id == execution.id
-        assert await one.next() == Ended(execution.id)
-        another = await process.start()
-        assert (await one.claimed()).execution.id == another.id
 
 
 async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
@@ -385,32 +343,6 @@ async def test_a_worker_is_told_of_timers_signals_and_children(process: ServerPr
     ]
 
 
-async def test_sleeping_executions_do_not_count_towards_the_capacity(
-    process: ServerProcess,
-) -> None:
-    sleeper = await process.start()
-    async with worker(process, capacity=1) as one:
-        await one.claimed()
-        await process.do(SuspendExecution(by=ENGINE, execution_id=sleeper.id, fence=1, seen=0))
-        second = await process.start()
-        assert (await one.claimed()).execution.id == second.id
-
-
-async def test_a_sleeping_execution_is_claimed_when_something_happens(
-    process: ServerProcess,
-) -> None:
-    execution = await process.start()
-    async with worker(process) as one:
-        await one.claimed()
-        await process.do(SuspendExecution(by=ENGINE, execution_id=execution.id, fence=1, seen=0))
-    await process.leases.release(ENGINE, "one", None)
-    async with worker(process, "two") as two:
-        other = await process.start()
-        assert (await two.claimed()).execution.id == other.id
-        await process.do(SendSignal(by=OLIVIA, execution_id=execution.id, key="a", name="go"))
-        assert (await two.claimed()).execution.id == execution.id
-
-
 async def test_a_parked_execution_is_not_claimed_until_it_is_unparked(
     process: ServerProcess,
 ) -> None:
@@ -419,6 +351,7 @@ async def test_a_parked_execution_is_not_claimed_until_it_is_unparked(
     async with worker(process) as one:
         await one.claimed()
         await process.do(ParkExecution(by=ENGINE, fence=1, reason="changed code", **about))
+        assert await one.next() == Stopped(execution.id)
         run_out(process, "one")
         await process.do(SendSignal(by=OLIVIA, key="a", name="go", **about))
         other = await process.start()
@@ -427,6 +360,17 @@ async def test_a_parked_execution_is_not_claimed_until_it_is_unparked(
         await process.do(UnparkExecution(by=OLIVIA, **about))
         granted = await one.claimed()
         assert (granted.execution.id, granted.fence) == (execution.id, 2)
+
+
+async def test_a_worker_is_told_that_a_person_has_parked_what_it_holds(
+    process: ServerProcess,
+) -> None:
+    execution = await process.start()
+    async with worker(process) as one:
+        await one.claimed()
+        await process.do(ParkExecution(by=OLIVIA, execution_id=execution.id, reason="wait"))
+        assert await one.next() == Stopped(execution.id)
+        assert await process.leases.held(ENGINE.id, "one") == []
 
 
 async def test_a_decision_while_a_worker_reconnects_is_not_lost(

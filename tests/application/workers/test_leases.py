@@ -2,14 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from application.command_handling.outcomes import Accepted
 from application.event_store.schema import create_tables
+from application.workers.known_workflows import Candidate
 from domain.execution.commands import CancelExecution
+from domain.execution.events import Claimed
 from domain.refusals import RefusalCode
+from domain.serialization.event_codec import decode
 from tests.application.server_process import (
     ServerProcess,
     claim,
@@ -76,6 +80,34 @@ async def test_after_the_lease_another_takes_over_and_the_first_is_told(
     assert beat.lost == (execution.id,)
     assert beat.executions == 0
     assert (await process.leases.heartbeat(ENGINE, "one", LEASE)).lost == ()
+
+
+def taken_over(process: ServerProcess, execution_id: UUID) -> list[bool]:
+    """Return of each claim whether the worker before was gone, with work left to do."""
+    with psycopg.connect(process.url) as connection:
+        rows = connection.execute(
+            "SELECT originator_version, topic, state FROM execution_events"
+            " WHERE originator_id = %s ORDER BY originator_version",
+            (execution_id,),
+        ).fetchall()
+    events = [decode(execution_id, *row).event for row in rows]
+    return [event.taken_over for event in events if isinstance(event, Claimed)]
+
+
+async def test_a_claim_says_whether_the_worker_before_was_gone_with_work_to_do(
+    process: ServerProcess,
+) -> None:
+    working, waiting = await process.start(), await process.start()
+    await take(process, "one")
+    await process.leases.release(ENGINE, "one", [working.id])
+    await take(process, "two")
+    await process.ask(waiting.id, fence=1)
+    for worker in ("one", "two"):
+        run_out(process, worker)
+    assert await take(process, "three") == {working.id: 3, waiting.id: 2}
+    # Given back, taken over; and nothing that waits is counted.
+    assert taken_over(process, working.id) == [False, False, True]
+    assert taken_over(process, waiting.id) == [False, False]
 
 
 async def test_a_heartbeat_keeps_all_that_is_held(process: ServerProcess) -> None:
@@ -163,7 +195,8 @@ async def test_old_leases_without_executions_are_deleted(process: ServerProcess)
 
 async def test_a_claim_that_was_refused_does_not_hold(process: ServerProcess) -> None:
     execution = await process.start()
-    results = await process.leases.claim_these(ENGINE, "one", [execution.id, execution.id])
+    candidate = Candidate(execution.id, "default", "travel", None)
+    results = await process.leases.claim_these(ENGINE, "one", [candidate, candidate])
     assert [isinstance(outcome, Accepted) for outcome in results] == [True, False]
 
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from application.workers.long_polling import PollResult
-from domain.execution.commands import CancelExecution
+from domain.execution.commands import CancelExecution, ParkExecution
 from tests.application.server_process import ServerProcess, complete, grant
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
@@ -37,7 +37,7 @@ def ids(answer: PollResult) -> list[UUID]:
 
 
 async def test_a_poll_without_a_wait_answers_at_once(process: ServerProcess) -> None:
-    assert await poll(process) == ([], [])
+    assert await poll(process) == ([], [], [])
 
 
 async def test_an_execution_started_during_the_poll_is_claimed(process: ServerProcess) -> None:
@@ -113,7 +113,7 @@ async def test_a_server_that_is_ending_answers_at_once(
     await asyncio.sleep(0)
     if ends:
         process.tail.drain()
-        assert await waiting == ([], [])
+        assert await waiting == ([], [], [])
     else:
         execution = await process.start()
         assert ids(await waiting) == [execution.id]
@@ -123,7 +123,7 @@ async def test_an_ended_execution_is_not_sent(process: ServerProcess) -> None:
     execution = await process.start()
     await poll(process)
     await process.do(complete(execution.id, fence=1))
-    assert await poll(process, holding={}) == ([], [])
+    assert await poll(process, holding={}) == ([], [], [])
 
 
 async def test_a_held_execution_is_sent_again_if_it_was_woken_since(process: ServerProcess) -> None:
@@ -137,8 +137,8 @@ async def test_a_held_execution_is_sent_again_if_it_was_woken_since(process: Ser
     [told] = (await waiting).grants
     assert (told.execution.id, told.fence) == (execution.id, 1)
     known[execution.id] = told.execution.woken_version
-    assert await poll(process, holding=known) == ([], [])
-    assert await poll(process, holding={execution.id: None, quiet.id: None}) == ([], [])
+    assert await poll(process, holding=known) == ([], [], [])
+    assert await poll(process, holding={execution.id: None, quiet.id: None}) == ([], [], [])
 
 
 async def test_a_worker_without_capacity_gets_woken_executions(
@@ -157,7 +157,7 @@ async def test_a_worker_without_capacity_gets_woken_executions(
     waiting = asyncio.create_task(poll(process, limit=0, wait=LONG, holding=known))
     await asyncio.sleep(0)
     await process.do(CancelExecution(by=OLIVIA, execution_id=ended.id, reason="no"))
-    assert await waiting == ([], [ended.id])
+    assert await waiting == ([], [ended.id], [])
     assert ids(await poll(process, limit=2, holding={})) == [execution.id, free.id]
 
 
@@ -167,3 +167,13 @@ async def test_woken_executions_do_not_count_towards_the_limit(process: ServerPr
     free, approval = await process.start(), await process.ask(execution.id, fence=1)
     await process.do(grant(approval))
     assert ids(await poll(process, limit=1, holding={execution.id: 0})) == [execution.id, free.id]
+
+
+async def test_a_poll_says_which_of_the_lost_executions_are_parked(process: ServerProcess) -> None:
+    executions = [await process.start(), await process.start()]
+    held = ids(await poll(process))
+    assert set(held) == {each.id for each in executions}
+    await process.do(CancelExecution(by=OLIVIA, execution_id=held[0], reason="no"))
+    await process.do(ParkExecution(by=OLIVIA, execution_id=held[1], reason="wait"))
+    answer = await poll(process, holding=dict.fromkeys(held))
+    assert (set(answer.lost), answer.parked) == (set(held), [held[1]])

@@ -4,11 +4,18 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec.structs import fields as fields_of
 from msgspec.structs import replace
 from psycopg import Connection
 
-from domain.execution.events import Event, Recorded
+from domain.execution.event import (
+    Event,
+)
+from domain.execution.events import (
+    Recorded,
+)
 from domain.serialization.event_codec import GENESIS_HASH, decode, encode, hash_of
+from domain.serialization.upcasters import UPCASTERS
 
 Rewrite = Callable[[list[Recorded]], list[Recorded]]
 
@@ -49,6 +56,18 @@ def record(version: int, **fields: Any) -> Rewrite:
 def alter(version: int, **fields: Any) -> Rewrite:
     """Change fields of an event."""
     return _at(version, lambda recorded: replace(recorded, event=replace(recorded.event, **fields)))
+
+
+def in_older_shape(version: int, **fields: Any) -> Rewrite:
+    """Record a decision under the first topic of its type, with changes to its fields."""
+
+    def older(recorded: Recorded) -> Recorded:
+        event = recorded.event
+        shape = UPCASTERS[f"{event.topic.removesuffix('.v2')}.v1"].shape
+        known = {field.name: getattr(event, field.name) for field in fields_of(shape)}
+        return replace(recorded, event=shape(**{**known, **fields}))
+
+    return _at(version, older)
 
 
 def drop(version: int) -> Rewrite:

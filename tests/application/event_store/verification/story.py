@@ -2,35 +2,60 @@
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 
+from application.directory import Directory, KnownPerson
 from application.event_store.snapshots import SNAPSHOT_INTERVAL
-from domain.approvals.state import Approval, Verdict
-from domain.execution.children import child_id
-from domain.execution.commands import (
-    CancelExecution,
+from application.substitutes import Substitutes
+from domain.approvals.commands import (
     Decide,
-    FailExecution,
-    ParkExecution,
     RedeemApproval,
     RequestApproval,
+)
+from domain.approvals.policy import ExpiryAction
+from domain.approvals.state import Approval, Verdict
+from domain.approvals.working_hours import Hours, WorkingHours
+from domain.directory.commands import EndSubstitute, SetSubstitute
+from domain.directory.state import PersonSource
+from domain.execution.commands import (
+    CancelExecution,
+    FailExecution,
+    ParkExecution,
     RetryExecution,
     SetTimer,
     StartChild,
 )
-from domain.execution.events import ChildEnded, Started, TimerFired
+from domain.execution.events import ChildEnded, Resumed, Started, TimerFired
+from domain.identifiers import child_id, person_stream_id, standing_grant_id
+from domain.standing_grants.commands import CreateStandingGrant
 from domain.values import Label
-from tests.application.server_process import HANGS, ServerProcess, claim, complete, grant, step
+from tests.application.server_process import (
+    HANGS,
+    ServerProcess,
+    accepted,
+    claim,
+    complete,
+    grant,
+    step,
+)
 from tests.domain.ask import needs, policy
-from tests.domain.people import ANN, BOB, CLEO, ENGINE, OLIVIA
+from tests.domain.people import ADAM, ANN, BOB, CLEO, ENGINE, OLIVIA, approver
 from tests.projections.tables import project
 
 Story = dict[str, UUID]
-"""The id of each execution, by its name in the story."""
+"""The id of each execution, and of other streams, by its name in the story."""
+
+
+FORM = {
+    "type": "object",
+    "properties": {"risk": {"enum": ["low", "high"]}},
+    "required": ["risk"],
+}
 
 
 class Told(NamedTuple):
@@ -43,15 +68,20 @@ async def write(process: ServerProcess) -> Story:
     story = {
         "permit": await _permit(process),
         "waiting": await _waiting(process),
+        "amended": await _amended(process),
         "retried": await _retried(process),
         "cancelled": await _cancelled(process),
         "parked": await _parked(process),
         "released": await _released(process),
         "fired": await _fired(process),
         "long": await _long(process),
+        "timed": await _timed(process),
         "new": (await process.start()).id,
     }
     story["parent"], story["child"] = await _family(process)
+    story["standing"], story["allowed"] = await _allowed(process)
+    story["person"] = await _person(process)
+    story["substituted"] = await _substituted(process)
     return story
 
 
@@ -102,12 +132,31 @@ async def _permit(process: ServerProcess) -> UUID:
 
 
 async def _waiting(process: ServerProcess) -> UUID:
-    """1 start, 2 claim, 3 timer, 4 request of two people, 5 bob."""
+    """1 start, 2 claim, 3 timer, 4 request with a form of two people, 5 bob."""
     execution = await process.start(key="trip-2")
     await process.do(claim(execution.id))
     await process.do(_timer(execution.id, timedelta(days=90), fence=1))
-    approval = await _asked(process, execution.id, policy=policy(needs("finance", count=2)))
-    await process.do(grant(approval, by=BOB))
+    both = policy(needs("finance", count=2))
+    approval = await _asked(process, execution.id, policy=both, form=FORM)
+    await process.do(grant(approval, by=BOB, answers={"risk": "low"}))
+    return execution.id
+
+
+async def _amended(process: ServerProcess) -> UUID:
+    """1 start, 2 request of two people, 3 ann, 4 an amendment by bob, 5 bob."""
+    execution = await process.start()
+    asks = policy(needs("finance", count=2), amendable=True)
+    approval = await _asked(process, execution.id, fence=None, policy=asks)
+    await process.do(grant(approval, by=ANN))
+    amending = Decide(
+        by=BOB,
+        execution_id=execution.id,
+        ordinal=1,
+        verdict=Verdict.GRANTED,
+        digest=approval.digest,
+        amended_payload={"cost": 90},
+    )
+    await process.do(amending)
     return execution.id
 
 
@@ -176,6 +225,23 @@ async def _long(process: ServerProcess) -> UUID:
     return execution.id
 
 
+async def _timed(process: ServerProcess) -> UUID:
+    """1 start, 2 request that is escalated after a hundred hours of a calendar."""
+    execution = await process.start()
+    counted = policy(
+        needs("finance"),
+        within=timedelta(hours=100),
+        calendar="office",
+        remind_before=(timedelta(hours=2),),
+        on_expiry=ExpiryAction.ESCALATE,
+        escalate_to=("chiefs",),
+    )
+    week = [[Hours(timedelta(hours=9), timedelta(hours=17))]] * 7
+    office = WorkingHours(ZoneInfo("Europe/Berlin"), week)
+    await _asked(process, execution.id, fence=None, policy=counted, working_hours=office)
+    return execution.id
+
+
 async def _family(process: ServerProcess) -> tuple[UUID, UUID]:
     """The parent: 1 start, 2 child started, 3 child ended. The child: 1 start, 2 completed."""
     parent = await process.start()
@@ -188,6 +254,68 @@ async def _family(process: ServerProcess) -> tuple[UUID, UUID]:
     await process.do(complete(child, result={"room": 12}))
     await process.until(parent.id, ChildEnded)
     return parent.id, child
+
+
+async def _allowed(process: ServerProcess) -> tuple[UUID, UUID]:
+    """The grant: 1 created, 2 used. The execution: 1 start, 2 request, 3 granted, 4 resumed."""
+    grant_id = standing_grant_id(ANN.id, "books")
+    created = CreateStandingGrant(
+        by=ANN,
+        execution_id=grant_id,
+        workflow="books",
+        payload_schema={"properties": {"cost": {"maximum": 500}}},
+        max_uses=3,
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+        comment="Books are fine",
+        idempotency_key="books",
+    )
+    await process.do(created)
+    execution = await process.start(workflow="books")
+    await _asked(process, execution.id, fence=None)
+    await process.until(execution.id, Resumed)
+    async with asyncio.timeout(HANGS):
+        while await _handled(process) < await process.reader.positions.last():
+            await asyncio.sleep(0.02)
+    return grant_id, execution.id
+
+
+async def _person(process: ServerProcess) -> UUID:
+    """1 recorded, 2 a substitute for all groups, 3 one for finance, 4 the first one ended."""
+    directory = Directory(process.pool, process.writer)
+    ann = KnownPerson(
+        id="ann",
+        name="Ann",
+        emails=("Ann@Example.org",),
+        groups=ANN.groups,
+        roles=ANN.roles,
+        source=PersonSource.ADMIN,
+    )
+    accepted(await directory.record(ADAM, ann))
+    until = datetime.now(UTC) + timedelta(days=7)
+    for groups in (None, frozenset({"finance"})):
+        by = SetSubstitute(by=ANN, person="ann", substitute="bob", groups=groups, ends_at=until)
+        accepted(await directory.send(by))
+    accepted(await directory.send(EndSubstitute(by=ADAM, person="ann", number=1)))
+    return person_stream_id("ann")
+
+
+async def _substituted(process: ServerProcess) -> UUID:
+    """1 start, 2 request, 3 granted by bob for ann by the second of them, 4 resumed."""
+    execution = await process.start()
+    approval = await _asked(process, execution.id, fence=None)
+    bob = await Substitutes(process.pool).of(approver("bob"))
+    await process.do(grant(approval, by=bob))
+    return execution.id
+
+
+async def _handled(process: ServerProcess) -> int:
+    async with process.pool.connection() as connection:
+        [(position,)] = await (
+            await connection.execute(
+                "SELECT position FROM projection_positions WHERE name = 'standing_grant_uses'"
+            )
+        ).fetchall()
+    return int(position)
 
 
 def _timer(id_: UUID, delay: timedelta, fence: int | None = None) -> SetTimer:

@@ -8,12 +8,17 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from api.database import migrate
+from api.migration import migrate
 from application.event_store.verification.findings import Finding
 from application.event_store.verification.kept_state import KeptState
 from application.event_store.verification.log_audit import Verification
-from domain.execution.events import DecisionContent, Suspended
-from tests.application.event_store.verification.manipulations import SNAPSHOTS, Do, actor
+from domain.approvals.events import (
+    DecisionContent,
+)
+from domain.execution.events import (
+    Suspended,
+)
+from tests.application.event_store.verification.manipulation import SNAPSHOTS, Do, actor
 from tests.application.event_store.verification.rewriting import (
     alter,
     append,

@@ -7,18 +7,16 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from api.database import migrate
+from api.migration import migrate
 from application.event_store.verification.log_audit import Verification
 from domain.execution.events import Started
 from projections.registry import MODELS
 from projections.runtime.audit import ReadModelAudit
-from tests.application.event_store.verification.manipulations import (
-    MANIPULATIONS,
-    Manipulation,
-    set_event,
-)
+from tests.application.event_store.verification.manipulation import Manipulation, set_event
+from tests.application.event_store.verification.manipulations import MANIPULATIONS
 from tests.application.event_store.verification.rewriting import alter, append, rewrite
 from tests.application.event_store.verification.story import Told, tell
+from tests.projections.tables import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +40,22 @@ def verification(url: str) -> Verification:
 def test_an_untouched_log_is_sound(told: Told) -> None:
     audit = verification(told.url)
     assert [str(finding) for finding in audit.findings()] == []
-    assert audit.executions == len(told.story)
+    assert (audit.executions, audit.standing_grants, audit.people) == (len(told.story) - 2, 1, 1)
     said = "\n".join(audit.checked())
     for counted in (
         f"{audit.events} events of {audit.executions} executions",
-        "6 requests for approval",
-        "4 decisions against the frozen policy",
+        "10 requests for approval",
+        "8 decisions against the frozen policy",
+        "1 amendments",
         "1 redemptions",
         "1 children",
         "2 rows of start_keys",
-        "1 rows of execution_timers",
+        "2 rows of execution_timers",
         "1 snapshots",
+        "1 decisions of substitutes",
+        "1 standing grants and 1 uses of them",
+        "1 rows of open_standing_grants",
+        "1 people: who recorded them, and 1 rows of people and 1 rows of substitutes",
         f"{audit.executions} rows of the read model executions",
     ):
         assert counted in said
@@ -101,9 +104,12 @@ def test_a_read_model_of_another_version_is_skipped(
 def test_a_read_model_that_is_behind_is_compared_where_it_is(
     told: Told, connection: Connection[Any]
 ) -> None:
-    for table in ("executions", "execution_terms", "approvals", "approval_terms"):
+    for table in TABLES:
         connection.execute(psycopg.sql.SQL("DELETE FROM {}").format(psycopg.sql.Identifier(table)))
-    connection.execute("UPDATE projection_positions SET position = 0 WHERE name <> 'children'")
+    connection.execute(
+        "UPDATE projection_positions SET position = 0"
+        " WHERE name NOT IN ('children', 'standing_grant_uses')"
+    )
     assert list(verification(told.url).read(connection)) == []
 
 
