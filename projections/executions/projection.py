@@ -5,13 +5,19 @@ from typing import Any
 
 from domain.serialization.state_codec import encode_state
 from projections.querying.full_text import execution_text
-from projections.querying.hashed_terms import array, label_terms, person_term
+from projections.querying.hashed_terms import label_terms, person_term
 from projections.runtime.read_model import Change, ReadModel, header
 
 
 def _render(changes: Sequence[Change]) -> dict[str, Any]:
     states = [change.after for change in changes]
-    worded = [change.after for change in changes if change.started or change.requested]
+    worded = [change.after for change in changes if change.started or change.reworded]
+    labels = [
+        (term, change.after)
+        for change in changes
+        if change.started
+        for term in dict.fromkeys(label_terms(change.after.labels))
+    ]
     return {
         "id": [state.id for state in states],
         "version": [state.version for state in states],
@@ -24,15 +30,17 @@ def _render(changes: Sequence[Change]) -> dict[str, Any]:
         "updated_at": [state.updated_at for state in states],
         "body": [encode_state(header(state)) for state in states],
         "term_id": [state.id for state in worded],
-        "labels": [array(label_terms(state.labels)) for state in worded],
         "document": [execution_text(state) for state in worded],
+        "label": [term for term, _ in labels],
+        "label_started_at": [state.started_at for _, state in labels],
+        "label_id": [state.id for _, state in labels],
     }
 
 
 EXECUTIONS = ReadModel(
     "executions",
-    version=3,
-    tables=("executions", "execution_terms"),
+    version=4,
+    tables=("executions", "execution_labels", "execution_terms"),
     key=("id",),
     render=_render,
 )

@@ -6,13 +6,14 @@ from uuid import UUID
 
 import msgspec
 
-from domain.authorization import sees_all
+from domain.authorization import sees_all, sees_execution
 from domain.execution.state import Execution
+from domain.names import normal
 from domain.serialization.state_codec import decode_state
 from domain.values import ExecutionState, Label, Principal, Role
 from projections.executions.projection import EXECUTIONS
 from projections.querying.checkpoints import Checkpoints
-from projections.querying.full_text import query_text
+from projections.querying.full_text import execution_text, query_text
 from projections.querying.hashed_terms import label_terms, person_term
 from projections.querying.keyset_pages import (
     Cursor,
@@ -23,6 +24,7 @@ from projections.querying.keyset_pages import (
     page_of,
 )
 from projections.querying.page_query import PageQuery, Pool
+from projections.querying.stored_rows import readable
 from projections.querying.where_clause import WhereClause, storable
 
 
@@ -30,7 +32,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions that all executions of a page meet. None is no condition.
 
     One of the states, workflows, queues and initiators, but all of the labels. The bounds of time
-    are exclusive. ``text`` is in the syntax of web searches.
+    are exclusive, those of ``id_range`` inclusive. ``text`` is in the syntax of web searches.
     """
 
     states: tuple[ExecutionState, ...] | None = None
@@ -41,6 +43,7 @@ class ExecutionFilter(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[Label, ...] | None = None
     started_after: datetime | None = None
     started_before: datetime | None = None
+    id_range: tuple[UUID, UUID] | None = None
     text: str | None = None
 
 
@@ -82,20 +85,58 @@ class ExecutionQuery:
         conditions = _conditions(principal, filter)
         _seek(conditions, order, after)
         key = "updated_at" if order is ExecutionOrder.UPDATED_DESC else "started_at"
-        position, bodies = await self._query.rows(
+        position, bodies, shortened = await self._query.rows(
             conditions,
             [key, "id"],
             descending=order is not ExecutionOrder.STARTED_ASC,
             limit=first + 1,
             at_least=at_least,
         )
-        rows = [decode_state(body) for body in bodies]
+        rows = readable("executions", bodies, decode_state)
         cursors = [encode_cursor(_Cursor(order, getattr(row, key), row.id)) for row in rows]
-        return page_of(rows, cursors, first=first, after=after, position=position)
+        return page_of(
+            rows,
+            cursors,
+            first=first,
+            after=after,
+            position=position,
+            shortened=shortened or len(bodies) > first,
+        )
 
     async def count(self, principal: Principal, filter: ExecutionFilter) -> int | None:  # noqa: A002
         """Count the executions that the principal sees; None if there are more than 10,000."""
         return await self._query.count(_conditions(principal, filter))
+
+    async def matches(
+        self,
+        principal: Principal,
+        filter: ExecutionFilter,  # noqa: A002
+        execution: Execution,
+    ) -> bool:
+        """Return whether the filter matches an execution that need not be in the tables yet."""
+        if not _matches(principal, filter, execution):
+            return False
+        if not filter.text or not filter.text.strip():
+            return True
+        return await self._query.holds(
+            "to_tsvector('simple', %(document)s) @@ websearch_to_tsquery('simple', %(text)s)",
+            {"document": execution_text(execution), "text": query_text(filter.text)},
+        )
+
+
+def _matches(principal: Principal, wanted: ExecutionFilter, execution: Execution) -> bool:
+    initiators = None if wanted.initiators is None else {normal(one) for one in wanted.initiators}
+    return (
+        sees_execution(principal, execution)
+        and (wanted.states is None or execution.state in wanted.states)
+        and (wanted.parked is None or wanted.parked is (execution.parked is not None))
+        and (wanted.workflows is None or execution.workflow in wanted.workflows)
+        and (wanted.queues is None or execution.queue in wanted.queues)
+        and (initiators is None or normal(execution.initiator.id) in initiators)
+        and all(label in execution.labels for label in wanted.labels or ())
+        and (wanted.started_after is None or execution.started_at > wanted.started_after)
+        and (wanted.started_before is None or execution.started_at < wanted.started_before)
+    )
 
 
 def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:
@@ -111,23 +152,30 @@ def _conditions(principal: Principal, wanted: ExecutionFilter) -> WhereClause:
         conditions.one_of("state", wanted.states)
     if wanted.parked is not None:
         conditions.add("item.parked" if wanted.parked else "NOT item.parked")
+    for label in label_terms(wanted.labels or ()):
+        conditions.join("execution_labels", ("started_at", "id"), "label", label)
     if wanted.started_after is not None:
-        conditions.add("item.started_at > %(started_after)s", started_after=wanted.started_after)
-    if wanted.started_before is not None:
-        conditions.add("item.started_at < %(started_before)s", started_before=wanted.started_before)
-    if wanted.labels:
-        conditions.add(
-            "EXISTS (SELECT FROM execution_terms AS terms WHERE terms.id = item.id"
-            " AND terms.labels @> %(labels)s::uuid[])",
-            labels=label_terms(wanted.labels),
+        conditions.add_for_each(
+            "{}.started_at > %(started_after)s", started_after=wanted.started_after
         )
-    if wanted.text and wanted.text.strip():
+    if wanted.started_before is not None:
+        conditions.add_for_each(
+            "{}.started_at < %(started_before)s", started_before=wanted.started_before
+        )
+    if wanted.id_range is not None:
+        low, high = wanted.id_range
+        conditions.add("item.id BETWEEN %(low)s AND %(high)s", low=low, high=high)
+    _with_words(conditions, wanted.text)
+    return conditions
+
+
+def _with_words(conditions: WhereClause, text: str | None) -> None:
+    if text and text.strip():
         conditions.add(
             "EXISTS (SELECT FROM execution_terms AS terms WHERE terms.id = item.id"
             " AND terms.search @@ websearch_to_tsquery('simple', %(text)s))",
-            text=query_text(wanted.text),
+            text=query_text(text),
         )
-    return conditions
 
 
 def _visible(conditions: WhereClause, principal: Principal) -> None:
@@ -147,12 +195,12 @@ def _seek(conditions: WhereClause, order: ExecutionOrder, after: str | None) -> 
     params = {"after_instant": cursor.instant, "after_id": cursor.id}
     match order:
         case ExecutionOrder.STARTED_DESC:
-            conditions.add(
-                "(item.started_at, item.id) < (%(after_instant)s, %(after_id)s)", **params
+            conditions.add_for_each(
+                "({0}.started_at, {0}.id) < (%(after_instant)s, %(after_id)s)", **params
             )
         case ExecutionOrder.STARTED_ASC:
-            conditions.add(
-                "(item.started_at, item.id) > (%(after_instant)s, %(after_id)s)", **params
+            conditions.add_for_each(
+                "({0}.started_at, {0}.id) > (%(after_instant)s, %(after_id)s)", **params
             )
         case ExecutionOrder.UPDATED_DESC:
             conditions.add(

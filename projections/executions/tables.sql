@@ -11,11 +11,18 @@ CREATE TABLE IF NOT EXISTS executions (
     updated_at timestamptz NOT NULL,
     body bytea NOT NULL
 ) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
--- Labels and text seldom change and are costly to index. They are in a separate table, so that most
--- events do not update their indexes.
+-- Labels and text seldom change and are costly to index. They are in separate tables, so that most
+-- events do not update their indexes. A row for each label, with the time of the start: so the
+-- executions with a label are found in the order of their start, however many there are. The planner
+-- can't estimate how many rows an array of labels is found in, if few have it.
+CREATE TABLE IF NOT EXISTS execution_labels (
+    label uuid NOT NULL,
+    started_at timestamptz NOT NULL,
+    id uuid NOT NULL,
+    PRIMARY KEY (label, started_at, id)
+) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
 CREATE TABLE IF NOT EXISTS execution_terms (
     id uuid PRIMARY KEY,
-    labels uuid[] NOT NULL,
     search tsvector NOT NULL
 ) WITH (autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_scale_factor = 0.1);
 -- name: indexes
@@ -30,7 +37,7 @@ CREATE INDEX IF NOT EXISTS executions_queue_updated ON executions (queue, update
 CREATE INDEX IF NOT EXISTS executions_initiator_started ON executions (initiator, started_at, id);
 CREATE INDEX IF NOT EXISTS executions_initiator_updated ON executions (initiator, updated_at, id);
 CREATE INDEX IF NOT EXISTS executions_parked ON executions (started_at, id) WHERE parked;
-CREATE INDEX IF NOT EXISTS execution_terms_labels ON execution_terms USING gin (labels);
+CREATE INDEX IF NOT EXISTS execution_labels_id ON execution_labels (id);
 CREATE INDEX IF NOT EXISTS execution_terms_search ON execution_terms USING gin (search);
 -- name: upsert
 WITH moved AS (
@@ -54,12 +61,17 @@ WITH moved AS (
         updated_at = excluded.updated_at,
         body = excluded.body
 ), terms AS (
-    INSERT INTO execution_terms AS old (id, labels, search)
-    SELECT new.id, new.labels::uuid[], to_tsvector('simple', new.document)
-    FROM moved, unnest(
-        %(term_id)b::uuid[], %(labels)b::text[], %(document)b::text[]
-    ) AS new (id, labels, document)
+    INSERT INTO execution_terms AS old (id, search)
+    SELECT new.id, to_tsvector('simple', new.document)
+    FROM moved, unnest(%(term_id)b::uuid[], %(document)b::text[]) AS new (id, document)
     ON CONFLICT (id) DO UPDATE SET search = excluded.search
+), labels AS (
+    INSERT INTO execution_labels (label, started_at, id)
+    SELECT new.label, new.started_at, new.id
+    FROM moved, unnest(
+        %(label)b::uuid[], %(label_started_at)b::timestamptz[], %(label_id)b::uuid[]
+    ) AS new (label, started_at, id)
+    ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM moved
 -- name: stored
@@ -71,14 +83,22 @@ SELECT id, version, state, parked, workflow, queue, initiator,
 FROM executions WHERE id = ANY (%(ids)s)
 -- name: other_terms
 SELECT new.id
-FROM unnest(%(term_id)b::uuid[], %(labels)b::text[], %(document)b::text[])
-    AS new (id, labels, document)
+FROM unnest(%(term_id)b::uuid[], %(document)b::text[]) AS new (id, document)
 LEFT JOIN execution_terms AS old ON old.id = new.id
-WHERE old.labels IS DISTINCT FROM new.labels::uuid[]
-    OR old.search IS DISTINCT FROM to_tsvector('simple', new.document)
+WHERE old.search IS DISTINCT FROM to_tsvector('simple', new.document)
+UNION
+SELECT coalesce(new.id, old.id)
+FROM unnest(%(label)b::uuid[], %(label_started_at)b::timestamptz[], %(label_id)b::uuid[])
+    AS new (label, started_at, id)
+FULL JOIN (SELECT * FROM execution_labels WHERE id = ANY (%(term_id)b::uuid[])) AS old
+    ON (old.label, old.started_at, old.id) = (new.label, new.started_at, new.id)
+WHERE new.id IS NULL OR old.id IS NULL
 -- name: strays
 SELECT id, false AS logged FROM executions AS row
 WHERE NOT EXISTS (SELECT FROM execution_events AS e WHERE e.originator_id = row.id)
 UNION
 SELECT id, true FROM execution_terms AS row
+WHERE NOT EXISTS (SELECT FROM executions AS e WHERE e.id = row.id)
+UNION
+SELECT id, true FROM execution_labels AS row
 WHERE NOT EXISTS (SELECT FROM executions AS e WHERE e.id = row.id)

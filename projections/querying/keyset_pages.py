@@ -64,13 +64,22 @@ def decode_cursor(text: str, kind: type[C], order: object) -> C:
 
 
 def page_of(
-    rows: list[T], cursors: list[str], *, first: int, after: str | None, position: int
+    rows: list[T],
+    cursors: list[str],
+    *,
+    first: int,
+    after: str | None,
+    position: int,
+    shortened: bool = False,
 ) -> Page[T]:
-    """Make a page of ``first`` rows. One more row means that there is a next page."""
+    """Make a page of ``first`` rows. One more row means that there is a next page.
+
+    So does ``shortened``: then the page has fewer rows, because they are large.
+    """
     return Page(
         rows=rows[:first],
         cursors=cursors[:first],
-        has_next=len(rows) > first,
+        has_next=shortened or len(rows) > first,
         has_previous=after is not None,
         position=position,
     )

@@ -8,11 +8,14 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool
 
+from application.event_store.reading import DECODED, charge
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
 from projections.querying.where_clause import WhereClause
 
 COUNTED = 10_000
+PAGE_BYTES = 1024 * 1024
+"""Bytes of stored rows after which a page ends. It has one row at least."""
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -36,34 +39,43 @@ class PageQuery:
         descending: bool,
         limit: int,
         at_least: int | None,
-    ) -> tuple[int, list[bytes]]:
+    ) -> tuple[int, list[bytes], bool]:
         """Return the position of the read model, and the bodies of up to ``limit`` rows in order.
 
-        One statement reads both, so the rows reflect exactly that position. Raises BehindError if
-        the read model does not reach ``at_least`` in time.
+        There are fewer if they are large: then the last value is true. One statement reads both, so
+        the rows reflect exactly that position. Raises BehindError if the read model does not reach
+        ``at_least`` in time.
         """
         if at_least is not None:
             await self._checkpoints.wait(self._pool, self._name, at_least)
-        order = SQL(", ").join(
-            SQL("{} {}").format(Identifier(key), SQL("DESC" if descending else "ASC"))
-            for key in keys
+        direction = SQL("DESC" if descending else "ASC")
+        order = SQL(", ").join(SQL("{} {}").format(Identifier(key), direction) for key in keys)
+        page_order = SQL(", ").join(
+            SQL("{} {}").format(Identifier("page", key), direction) for key in keys
         )
         columns = SQL(", ").join(Identifier("item", key) for key in keys)
         limited = SQL(" ORDER BY {} LIMIT {}").format(order, Literal(limit))
-        select = SQL("SELECT item.body, {} FROM {} AS item WHERE ").format(
-            columns, Identifier(self._name)
+        select = SQL("SELECT item.body, {} FROM {} AS item{} WHERE ").format(
+            columns, Identifier(self._name), SQL("").join(conditions.joins)
         )
         branches = [SQL("({}{}{})").format(select, where, limited) for where in conditions.each()]
+        # The sizes are read without the rows themselves, so only those of the page are loaded.
         statement = SQL(
-            "SELECT checkpoint.position, page.body FROM projection_positions AS checkpoint"
-            " LEFT JOIN (SELECT * FROM ({}) AS branches {}) AS page ON true"
-            " WHERE checkpoint.name = {} AND checkpoint.version = {} ORDER BY {}"
+            "SELECT checkpoint.position,"
+            " CASE WHEN page.so_far - octet_length(page.body) < {} THEN page.body END,"
+            " page.so_far IS NOT NULL"
+            " FROM projection_positions AS checkpoint"
+            " LEFT JOIN (SELECT *, sum(octet_length(body)) OVER (ORDER BY {} ROWS UNBOUNDED"
+            " PRECEDING) AS so_far FROM (SELECT * FROM ({}) AS branches {}) AS limited) AS page"
+            " ON true WHERE checkpoint.name = {} AND checkpoint.version = {} ORDER BY {}"
         ).format(
+            Literal(PAGE_BYTES),
+            order,
             SQL(" UNION ALL ").join(branches),
             limited,
             Literal(self._name),
             Literal(self._version),
-            order,
+            page_order,
         )
         found = await self._fetch(statement, conditions.params)
         if not found:
@@ -72,14 +84,16 @@ class PageQuery:
         if at_least is not None and position < at_least:
             msg = f"{self._name} went back to position {position}; the database has lost commits"
             raise BehindError(msg)
-        return position, [body for _, body in found if body is not None]
+        bodies = [body for _, body, _ in found if body is not None]
+        charge(DECODED * sum(map(len, bodies)))
+        return position, bodies, len(bodies) < sum(there for *_, there in found)
 
     async def count(self, conditions: WhereClause) -> int | None:
         """Count the rows. None if there are more than 10,000."""
         limited = SQL(" LIMIT {}").format(Literal(COUNTED + 1))
         branches = [
-            SQL("(SELECT 1 FROM {} AS item WHERE {}{})").format(
-                Identifier(self._name), where, limited
+            SQL("(SELECT 1 FROM {} AS item{} WHERE {}{})").format(
+                Identifier(self._name), SQL("").join(conditions.joins), where, limited
             )
             for where in conditions.each()
         ]

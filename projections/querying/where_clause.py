@@ -18,12 +18,46 @@ class WhereClause:
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
+        self.joins: list[Composable] = []
+        self._joined: list[Identifier] = []
         self._all: list[Composable] = []
         self._branches: list[Composed] = []
 
     def add(self, condition: LiteralString, **params: Any) -> Self:
         """Add a condition with its named parameters."""
         self._all.append(SQL(condition))
+        self.params.update(params)
+        return self
+
+    def join(
+        self, table: LiteralString, same: Sequence[LiteralString], name: LiteralString, value: Any
+    ) -> Self:
+        """Add the condition that another table has a row with a value and these columns the same.
+
+        There must be at most one such row.
+        """
+        joined = Identifier(f"joined_{len(self._joined)}")
+        parameter = f"{name}_{len(self.params)}"
+        self.params[parameter] = value
+        conditions = [SQL("{0}.{1} = item.{1}").format(joined, Identifier(each)) for each in same]
+        conditions.append(
+            SQL("{}.{} = {}").format(joined, Identifier(name), Placeholder(parameter))
+        )
+        self.joins.append(
+            SQL(" JOIN {} AS {} ON {}").format(
+                Identifier(table), joined, SQL(" AND ").join(conditions)
+            )
+        )
+        self._joined.append(joined)
+        return self
+
+    def add_for_each(self, condition: LiteralString, **params: Any) -> Self:
+        """Add a condition on columns that the joined tables have too, once for each table.
+
+        The planner draws this conclusion from equalities only. ``{}`` stands for the table.
+        """
+        for table in (Identifier("item"), *self._joined):
+            self._all.append(SQL(condition).format(table))
         self.params.update(params)
         return self
 
@@ -45,6 +79,19 @@ class WhereClause:
             self._all += equal
         else:
             self._branches = equal
+        return self
+
+    def any_of(self, alternatives: Iterable[tuple[LiteralString, dict[str, Any]]]) -> Self:
+        """Add the condition that one of these holds. No row may meet two of them.
+
+        Each is a branch with its own parameters, of which ``{name}`` stands for the place.
+        """
+        assert not self._branches, "a query has one set of branches"
+        for number, (condition, params) in enumerate(alternatives):
+            named = {name: f"{name}_{number}" for name in params}
+            self.params.update({named[name]: value for name, value in params.items()})
+            places = {name: Placeholder(place) for name, place in named.items()}
+            self._branches.append(SQL(condition).format(**places))
         return self
 
     def each(self) -> list[Composed]:

@@ -5,12 +5,12 @@ the code that writes them, some hundred executions at a time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from application.event_store.verification.audit import NOTHING, Audit, Step, Stream
+from application.event_store.verification.audit import NAMES, NOTHING, Audit, Step, Stream
 from application.event_store.verification.database import Database
 from application.event_store.verification.findings import Finding
 from domain.refusals import DamagedEventError
@@ -26,6 +26,8 @@ _Key = tuple[Any, ...]
 
 class ReadModelAudit(Audit):
     """Each row is as the events give it, and there is no other row."""
+
+    streams: ClassVar[tuple[type, ...]] = tuple(NAMES)
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
@@ -55,10 +57,10 @@ class ReadModelAudit(Audit):
     def event(self, step: Step) -> Iterable[Finding]:
         if self._position is None or step.event.position > self._position:
             return NOTHING
-        if step.before is None:
+        if step.state_before is None:
             self._changing = Changing()
             self._noted = True
-        self._changing.note(step.head, step.event.recorded.event)
+        self._changing.note(step.head, step.event)
         return NOTHING
 
     def ended(self, stream: Stream) -> Iterable[Finding]:
@@ -80,6 +82,10 @@ class ReadModelAudit(Audit):
             if logged:
                 message, meaning = "there are words to search by, but no row", _REBUILD
             yield Finding(self._kind, execution_id, 0, 0, message, meaning)
+        totals = self._model.other_totals(self._connection)
+        if totals:
+            message = f"{totals} totals are not what the rows give"
+            yield Finding(self._kind, None, 0, 0, message, _REBUILD)
 
     def checked(self) -> Iterable[str]:
         if self._position is not None:
@@ -114,10 +120,10 @@ class ReadModelAudit(Audit):
         for key in stored:
             yield self._finding(streams, key, "there is a row that no event gives")
         for key in self._model.other_terms(self._connection, expected):
-            yield self._finding(streams, key, "the words or labels to search by differ")
+            yield self._finding(streams, key, "the times, words or labels to search by differ")
 
     def _finding(self, streams: dict[UUID, Stream], key: Sequence[Any], message: str) -> Finding:
-        what = f"approval {key[1]}: {message}" if len(key) > 1 else message
+        what = f"{self._model.row} {key[1]}: {message}" if len(key) > 1 else message
         return streams[key[0]].finding(self._kind, what, _REBUILD)
 
 

@@ -23,17 +23,18 @@ class LagMonitor:
 
     def __init__(self, names: Iterable[str]) -> None:
         self.events = dict.fromkeys(names, 0)
+        self.seconds = dict.fromkeys(self.events, 0.0)
         self._marks: dict[str, _Mark] = {}
-        self._looked = -_INTERVAL
+        self.looked_at = time.monotonic() - _INTERVAL
 
     def observe(
         self, connection: Connection[Any], positions: Mapping[str, int], *, busy: bool = False
     ) -> dict[str, int]:
         """Measure the lag of the read models. While ``busy``, at most four times a second."""
         now = time.monotonic()
-        if busy and now - self._looked < _INTERVAL:
+        if busy and now - self.looked_at < _INTERVAL:
             return self.events
-        self._looked = now
+        self.looked_at = now
         cursor = connection.execute(_END, prepare=True)
         end = next(iter(cursor))[0]
         for name, position in positions.items():
@@ -42,5 +43,6 @@ class LagMonitor:
                 mark = self._marks[name] = _Mark(end, now)
             self.events[name] = max(end - position, 0)
             LAG_EVENTS.labels(name).set(self.events[name])
-            LAG_SECONDS.labels(name).set(0 if position >= mark.end else now - mark.seen)
+            self.seconds[name] = 0.0 if position >= mark.end else now - mark.seen
+            LAG_SECONDS.labels(name).set(self.seconds[name])
         return self.events

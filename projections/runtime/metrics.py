@@ -14,7 +14,12 @@ LAG_SECONDS = Gauge(
 )
 STOPPED = Gauge(
     "placet_projection_stopped",
-    "1 while the read model is stopped because an event can't be projected",
+    "1 while the read model is stopped because its tables can't be written",
+    ["model"],
+)
+UNREADABLE = Gauge(
+    "placet_projection_unreadable_executions",
+    "Executions whose rows are not current because an event of theirs can't be read",
     ["model"],
 )
 PROJECTED = Counter(

@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -14,6 +15,7 @@ from application.event_store.recent_events import RecentEvents
 from projections.querying.checkpoints import POSITIONS, Checkpoints
 from projections.runtime.connections import connect
 from projections.runtime.event_feed import BATCH, EventFeed
+from projections.runtime.failures import Failures
 from projections.runtime.lag_monitor import LagMonitor
 from projections.runtime.metrics import PROJECTED, STOPPED
 from projections.runtime.read_model import ReadModel
@@ -21,6 +23,9 @@ from projections.runtime.read_model import ReadModel
 POLL = 1.0
 RETRY = 10.0
 MAX_BACK_OFF = 5.0
+HEAL = 30.0
+"""The seconds between attempts to project executions that could not be read."""
+HEAL_AT_ONCE = 20
 PACE = 0.05
 """The seconds between rounds, unless a query waits or more of the log is left to read."""
 
@@ -29,8 +34,35 @@ _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 _log = structlog.get_logger(__name__)
 
 
+class ModelStatus(NamedTuple):
+    """How a read model stands.
+
+    It is ``events`` and ``seconds`` behind the log. ``stopped``: its tables can't be written at the
+    moment. ``other_version``: the version of its tables, if it is not that of this program.
+    ``unreadable``: how many executions can't be projected.
+    """
+
+    name: str
+    events: int
+    seconds: float
+    stopped: bool
+    other_version: int | None
+    unreadable: int
+
+
 class _MovedError(Exception):
     """The position of a read model was changed by another process."""
+
+
+class _Group(NamedTuple):
+    """What read models have in common that can be projected by one feed."""
+
+    position: int
+    failed: frozenset[tuple[UUID, int]]
+
+    @classmethod
+    def of(cls, position: int, failed: Mapping[UUID, int]) -> "_Group":
+        return cls(position, frozenset(failed.items()))
 
 
 class Projector:
@@ -69,6 +101,9 @@ class Projector:
         self._unready: dict[str, int] = {}
         self._reopen_at = 0.0
         self._lag = LagMonitor(self._models)
+        self._failures = Failures(self._models)
+        self._heal_at = 0.0
+        self._tried: UUID | None = None
         self._more = False
 
     def start(self) -> None:
@@ -91,6 +126,32 @@ class Projector:
     def lag(self) -> dict[str, int]:
         """By how many positions each read model was behind the log when it was last measured."""
         return self._lag.events
+
+    def status(self) -> list[ModelStatus]:
+        """Return how each read model stands."""
+        now, seconds = time.monotonic(), self.behind(0)
+        paused = {n for feed in tuple(self._feeds) if feed.resume_at > now for n in _names(feed)}
+        return [
+            ModelStatus(
+                name=name,
+                events=self.lag[name],
+                seconds=seconds.get(name, 0.0),
+                stopped=name in paused,
+                other_version=self._unready.get(name),
+                unreadable=len(self._failures.of(name)),
+            )
+            for name in self._models
+        ]
+
+    def behind(self, seconds: float) -> dict[str, float]:
+        """Return the read models that have lacked an event for longer, and for how many seconds.
+
+        If the projector hangs, for example because it waits for a lock, nothing is known of events
+        since then, and all of them count as behind.
+        """
+        unknown = time.monotonic() - self._lag.looked_at
+        lags = {name: max(lag, unknown) for name, lag in self._lag.seconds.items()}
+        return {name: lag for name, lag in lags.items() if lag > seconds}
 
     def _run(self) -> None:
         back_off = 0.1
@@ -120,9 +181,12 @@ class Projector:
             if leads is not led or not leads or (self._unready and began >= self._reopen_at):
                 # Another process projects, or did until now, or a read model may have been rebuilt.
                 self._open(connection)
+            if leads and not led:
+                self._heal_at = began
             led = leads
             if leads:
                 try:
+                    self._heal(connection)
                     busy = self._round(connection)
                 except _MovedError:
                     # Another process also projects, because it has not noticed yet that it is no
@@ -139,8 +203,9 @@ class Projector:
 
     def _open(self, connection: Connection[Any]) -> None:
         """Read the positions of the read models, and make new feeds for them."""
+        self._failures.load(connection)
         found = connection.execute(POSITIONS["read"]).fetchall()
-        at: dict[int, list[ReadModel]] = defaultdict(list)
+        at: dict[_Group, list[ReadModel]] = defaultdict(list)
         unready: dict[str, int] = {}
         for name, position, version in found:
             model = self._models.get(name)
@@ -149,19 +214,20 @@ class Projector:
             if version != model.version:
                 unready[name] = version
                 continue
-            at[position].append(model)
+            at[_Group.of(position, self._failures.of(name))].append(model)
             self._checkpoints.reached(name, position)
         for name in unready.keys() - self._unready.keys():
             _log.error("read_model_version_differs", model=name, do="placet-server rebuild")
         self._unready = unready
         self._reopen_at = time.monotonic() + RETRY
         kept = {name: feed.resume_at for feed in self._feeds for name in _names(feed)}
-        self._feeds = [self._feed(models, position) for position, models in at.items()]
+        self._feeds = [self._feed(models, group.position) for group, models in at.items()]
         for feed in self._feeds:
             feed.resume_at = max(kept.get(name, 0.0) for name in _names(feed))
 
     def _feed(self, models: Sequence[ReadModel], position: int) -> EventFeed:
-        return EventFeed(models, position, recent=self._recent)
+        failed = self._failures.of(models[0].name)
+        return EventFeed(models, position, recent=self._recent, failed=failed)
 
     def _positions(self) -> dict[str, int]:
         return {name: feed.position for feed in self._feeds for name in _names(feed)}
@@ -186,6 +252,8 @@ class Projector:
             if not entries:
                 return False
             folded = feed.fold(connection, entries)
+            if folded.failures:
+                self._failures.add(connection, _names(feed), folded.failures)
         except _LOST:
             raise
         except Exception as error:  # noqa: BLE001 - logged; it stops the models of this feed
@@ -214,6 +282,37 @@ class Projector:
             self._feeds.remove(feed)
         return True
 
+    def _heal(self, connection: Connection[Any]) -> None:
+        """Try some of the executions that failed again, after a start and at intervals.
+
+        A server of another version may be able to read them, or somebody may have repaired them.
+        Raises _MovedError if another process has changed the position of a read model.
+        """
+        now = time.monotonic()
+        if now < self._heal_at:
+            return
+        self._heal_at = now + HEAL
+        failed = sorted({id_ for feed in self._feeds for id_ in feed.failed})
+        later = [id_ for id_ in failed if self._tried is None or id_ > self._tried]
+        for id_ in (later or failed)[:HEAL_AT_ONCE]:
+            self._tried = id_
+            for feed in self._feeds:
+                if id_ in feed.failed:
+                    self._project_again(connection, feed, id_)
+        self._merge()
+
+    def _project_again(self, connection: Connection[Any], feed: EventFeed, id_: UUID) -> None:
+        change = feed.fold_again(connection, id_)
+        if change is None:
+            return
+        # In one transaction, because a read model may have rows that must not be written twice.
+        with connection.transaction():
+            for model in feed.models:
+                if not model.write(connection, [change], feed.position, feed.position):
+                    raise _MovedError
+            self._failures.remove(connection, _names(feed), id_)
+        del feed.failed[id_]
+
     def _stop(self, feed: EventFeed, error: Exception) -> None:
         """Log an error, and let the feed pause before it tries again."""
         feed.resume_at = time.monotonic() + RETRY
@@ -229,10 +328,11 @@ class Projector:
 
     def _merge(self) -> None:
         """Merge feeds that have reached the same position."""
-        merged: dict[tuple[int, bool], EventFeed] = {}
+        merged: dict[tuple[_Group, bool], EventFeed] = {}
         now = time.monotonic()
         for feed in self._feeds:
-            first = merged.setdefault((feed.position, feed.resume_at <= now), feed)
+            group = _Group.of(feed.position, feed.failed)
+            first = merged.setdefault((group, feed.resume_at <= now), feed)
             if first is not feed:
                 first.models += feed.models
                 first.resume_at = max(first.resume_at, feed.resume_at)

@@ -7,6 +7,7 @@ the end one transaction moves them into the schema in use.
 import time
 from collections.abc import Callable
 from typing import Any, LiteralString
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from projections.runtime.connections import connect, try_lock
 from projections.runtime.event_feed import EventFeed
+from projections.runtime.failures import Failure, replace_all
 from projections.runtime.read_model import ReadModel
 from projections.runtime.schema import create
 
@@ -25,18 +27,32 @@ _SWAP_LOCK = "500ms"
 _SWAP_ATTEMPTS = 120
 _SWAP_PAUSE = 0.25
 
+# The new tables are to be used by whoever may use the old ones.
+_GRANTS: LiteralString = """
+    SELECT format('GRANT %s ON %I.%I TO %s', privilege_type, nspname, relname,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    CROSS JOIN LATERAL aclexplode(relacl)
+    WHERE nspname = {schema} AND relname = ANY ({tables}) AND grantee <> relowner
+"""
+
 
 class BusyError(Exception):
     """Another process is rebuilding this read model."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """The result of a rebuild. The new tables reflect the log up to ``position``."""
+    """The result of a rebuild. The new tables reflect the log up to ``position``.
+
+    ``unreadable`` counts the executions with an event that can't be read. Their rows are as they
+    were before it.
+    """
 
     name: str
     events: int
     seconds: float
     position: int
+    unreadable: int
 
     @property
     def rate(self) -> float:
@@ -57,8 +73,8 @@ def rebuild(
     """Rebuild a read model while it is read and projected. It can be interrupted and run again.
 
     ``report`` is called after each batch with the number of events so far and the position. Raises
-    BusyError if another process rebuilds it, PoisonedEventError for an event that can't be folded,
-    and psycopg.Error. The tables in use are then unchanged.
+    BusyError if another process rebuilds it, and psycopg.Error. The tables in use are then
+    unchanged.
     """
     with connect(conninfo, application_name="placet-rebuild") as connection:
         create(connection, [model])
@@ -81,8 +97,10 @@ class _Rebuild:
         self._batch = batch
         self._report = report
         [(live,)] = connection.execute("SELECT current_schema()").fetchall()
+        self._live_name = live
         self._live = Identifier(live)
         self._shadow = Identifier(f"{live}_rebuild_{model.name}")
+        self._failures: dict[UUID, Failure] = {}
         self._feed = self._new_feed(0)
         self._events = 0
 
@@ -111,7 +129,9 @@ class _Rebuild:
                 # would refuse the next rebuild.
                 self._execute("SELECT pg_advisory_unlock_all()")
         seconds = time.monotonic() - began
-        return Rebuilt(self._model.name, self._events, seconds, self._feed.position)
+        return Rebuilt(
+            self._model.name, self._events, seconds, self._feed.position, len(self._failures)
+        )
 
     def _catch_up(self, upto: int | None = None) -> None:
         while rows := self._feed.read(self._connection, limit=self._batch, upto=upto):
@@ -123,6 +143,7 @@ class _Rebuild:
                 msg = f"another process writes to the new tables of {self._model.name}"
                 raise BusyError(msg)
             self._feed.accept(folded)
+            self._failures |= {each.execution_id: each for each in folded.failures}
             self._events += len(rows)
             self._report(self._events, folded.position)
 
@@ -160,16 +181,21 @@ class _Rebuild:
             "SELECT position FROM {live}.projection_positions WHERE name = {name} FOR UPDATE"
         ).fetchall()
         self._catch_up(upto=positions[0][0])
+        cursor = self._execute(_GRANTS, schema=Literal(self._live_name), tables=Literal(present))
+        grants = [grant for (grant,) in cursor]
         for table in self._model.tables:
             self._execute("DROP TABLE IF EXISTS {live}.{table}", table=Identifier(table))
         for table in self._model.tables:
             self._execute("ALTER TABLE {shadow}.{table} SET SCHEMA {live}", table=Identifier(table))
+        for grant in grants:
+            self._connection.execute(grant.encode())
         self._execute(
             "UPDATE {live}.projection_positions AS live"
             " SET position = shadow.position, version = shadow.version"
             " FROM {shadow}.projection_positions AS shadow"
             " WHERE live.name = {name} AND shadow.name = live.name"
         )
+        replace_all(self._connection, self._model.name, self._failures.values())
 
     def _is_live(self, table: str) -> bool:
         qualified = SQL("{}.{}").format(self._live, Identifier(table)).as_string()
@@ -183,7 +209,8 @@ class _Rebuild:
         return self._connection.execute(composed)
 
     def _new_feed(self, position: int) -> EventFeed:
-        return EventFeed([self._model], position)
+        failed = {each.execution_id: each.position for each in self._failures.values()}
+        return EventFeed([self._model], position, failed=failed)
 
 
 def _silent(_events: int, _position: int) -> None:

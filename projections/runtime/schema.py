@@ -28,13 +28,17 @@ def create(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[st
             "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))",
             ["/placet/migrate"],
         )
-        positions = connection.execute(POSITIONS["read"]).fetchall()
-        versions = {name: version for name, _, version in positions}
-        stale = []
+        models = tuple(models)
+        others = stale(connection, models)
         for model in models:
-            if versions.get(model.name, model.version) != model.version:
-                stale.append(model.name)
-                continue
-            model.create_tables(connection)
-            model.create_indexes(connection)
-        return tuple(stale)
+            if model.name not in others:
+                model.create_tables(connection)
+                model.create_indexes(connection)
+        return others
+
+
+def stale(connection: Connection[Any], models: Iterable[ReadModel]) -> tuple[str, ...]:
+    """Return the names of the read models whose tables have another version."""
+    positions = connection.execute(POSITIONS["read"]).fetchall()
+    versions = {name: version for name, _, version in positions}
+    return tuple(m.name for m in models if versions.get(m.name, m.version) != m.version)

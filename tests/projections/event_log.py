@@ -23,6 +23,7 @@ class EventLog:
         self.position = 0
         self._hashes: dict[UUID, str] = {}
         self._seconds = 0
+        self.clock_ahead = timedelta()
 
     def append(self, *facts: Fact, to: UUID | None = None) -> Execution:
         """Append to an execution, or start a new one, in one transaction."""
@@ -53,7 +54,7 @@ class EventLog:
         happened = replace(
             recorded(state, actor, event),
             execution_id=execution_id,
-            at=NOON + timedelta(seconds=self._seconds),
+            at=NOON + timedelta(seconds=self._seconds) + self.clock_ahead,
             previous_hash=self._hashes.get(execution_id, GENESIS_HASH),
         )
         stored = encode(happened)

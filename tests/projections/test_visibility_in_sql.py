@@ -17,12 +17,12 @@ from rpds import HashTrieMap
 from application.event_store.schema import create_tables
 from domain.approvals.eligibility import objections
 from domain.approvals.policy import Policy, Requirement
-from domain.approvals.state import Approval, ApprovalStatus, Decision, Verdict
+from domain.approvals.state import Approval, ApprovalStatus, Decision, Delegation, Verdict
 from domain.authorization import sees_approval
 from domain.execution.evolve import evolve
 from domain.execution.state import Execution
 from domain.names import may_be_same_person
-from domain.values import Actor, Principal, Role
+from domain.values import Absence, Actor, Principal, Role, SubstitutionRef
 from projections.approvals.projection import APPROVALS
 from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.registry import MODELS
@@ -30,6 +30,7 @@ from projections.runtime.read_model import Change
 from projections.runtime.schema import migrate
 from tests.domain.facts import requested, started
 from tests.domain.recording import NOON, recorded
+from tests.projections.tables import with_digests
 
 SPELLINGS = ("zo\u00eb", "zoe\u0308 ", "ZO\u00cb")
 PEOPLE = ("ann", "bob", "group", "finance", "\x00", "{},\"\\ 'x", *SPELLINGS)
@@ -51,7 +52,17 @@ decisions = st.builds(
     version=st.just(3),
     digest=st.just(""),
     rule=st.just(""),
+    on_behalf_of=st.sampled_from(PEOPLE).map(lambda name: Actor(id=name)),
+    substitution=st.none() | st.just(SubstitutionRef(number=1)),
 )
+delegations = st.builds(
+    Delegation,
+    by=st.sampled_from(PEOPLE).map(lambda name: Actor(id=name)),
+    to=st.sampled_from(PEOPLE).map(lambda name: Actor(id=name)),
+    at=st.just(NOON),
+    version=st.just(3),
+    groups=some,
+).filter(lambda delegation: delegation.by != delegation.to)
 
 
 def _base() -> Execution:
@@ -64,12 +75,14 @@ BASE = _base()
 
 @st.composite
 def waiting(draw: st.DrawFn) -> Execution:
+    asked = draw(st.lists(requirements, min_size=1, max_size=2).map(tuple))
+    handed_over = draw(st.lists(delegations, max_size=1))
     approval = replace(
         BASE.approvals[1],
         title=" ".join(draw(st.lists(st.sampled_from(WORDS), max_size=3))),
         payload=None,
         policy=Policy(
-            requirements=draw(st.lists(requirements, min_size=1, max_size=2).map(tuple)),
+            requirements=asked,
             allow_initiator=draw(st.booleans()),
         ),
         requested_by=Actor(id=draw(st.sampled_from(PEOPLE))),
@@ -77,6 +90,12 @@ def waiting(draw: st.DrawFn) -> Execution:
         deadline=draw(st.none() | moments),
         status=draw(st.sampled_from([ApprovalStatus.PENDING] * 4 + list(ApprovalStatus))),
         decisions=draw(st.lists(decisions, max_size=2).map(tuple)),
+        # Only whom the policy asks hands the decision over.
+        delegations=tuple(
+            each
+            for each in handed_over
+            if any(one.admits(each.by.id, frozenset(each.groups)) for one in asked)
+        ),
     )
     return replace(
         BASE,
@@ -88,6 +107,12 @@ def waiting(draw: st.DrawFn) -> Execution:
     )
 
 
+absences = st.builds(
+    Absence,
+    id=st.sampled_from(PEOPLE),
+    groups=st.frozensets(st.sampled_from(GROUPS), max_size=2),
+    only_groups=st.booleans(),
+)
 principals = st.builds(
     Principal,
     id=st.sampled_from(PEOPLE),
@@ -95,6 +120,7 @@ principals = st.builds(
     roles=st.frozensets(st.sampled_from([Role.APPROVER, Role.APPROVER, *Role]), max_size=2),
     groups=st.frozensets(st.sampled_from(GROUPS)),
     queues=st.none() | st.frozensets(st.sampled_from(QUEUES)),
+    stands_in_for=st.lists(absences, max_size=2).map(tuple),
 )
 
 
@@ -122,7 +148,8 @@ def url(module_database_url: str) -> str:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(waiting(), min_size=1, max_size=4),
@@ -144,7 +171,7 @@ def _numbered(state: Execution, number: int) -> Execution:
     approval = state.approvals[1]
     id_ = UUID(int=number)
     numbered = replace(approval, id=approval.id._replace(execution_id=id_))
-    return replace(state, id=id_, approvals=HashTrieMap({1: numbered}))
+    return with_digests(replace(state, id=id_, approvals=HashTrieMap({1: numbered})))
 
 
 def _write(url: str, states: list[Execution]) -> None:
@@ -152,7 +179,7 @@ def _write(url: str, states: list[Execution]) -> None:
         connection.execute("TRUNCATE approvals, approval_terms")
         connection.execute("UPDATE projection_positions SET position = 0")
         changes = [
-            Change(state, started=True, requested={1}, touched={1: state}) for state in states
+            Change(state, started=True, reworded={1}, touched={1: state}) for state in states
         ]
         assert APPROVALS.write(connection, changes, 0, 1)
 
@@ -203,7 +230,14 @@ def _check_decidable(
         may = (
             approval.pending
             and not list(objections(principal, state, approval))
-            and not any(may_be_same_person(d.by.id, principal.id) for d in approval.decisions)
+            and not any(_decided_for(d, principal) for d in approval.decisions)
         )
         seen = sees_approval(principal, state, approval)
         assert (approval in matching) is (seen and may is wanted.decidable_by_viewer)
+
+
+def _decided_for(decision: Decision, viewer: Principal) -> bool:
+    people = [decision.by]
+    if decision.substitution is not None and decision.on_behalf_of is not None:
+        people.append(decision.on_behalf_of)
+    return any(may_be_same_person(person.id, viewer.id) for person in people)

@@ -11,10 +11,18 @@ from projections.approvals.projection import APPROVALS
 from projections.approvals.query import ApprovalFilter, ApprovalOrder, ApprovalQuery
 from projections.querying.keyset_pages import BadCursorError
 from projections.runtime.read_model import Change, header
-from tests.domain.facts import completed, granted, requested, resumed, started, step_completed
+from tests.domain.facts import (
+    completed,
+    escalated,
+    granted,
+    requested,
+    resumed,
+    started,
+    step_completed,
+)
 from tests.domain.people import ADAM, ANN, CLEO
 from tests.projections.event_log import EventLog
-from tests.projections.tables import project
+from tests.projections.tables import project, with_digests
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -42,6 +50,32 @@ async def test_who_decided_still_sees_the_approval(pool: Pool, event_log: EventL
     assert await approvals.count(CLEO, ApprovalFilter()) == 0
 
 
+@pytest.mark.parametrize(("group", "found"), [("finance", 1), ("chiefs", 1), ("legal", 0)])
+async def test_groups_find_what_was_escalated_to_them_also_before_it_is_in_the_tables(
+    pool: Pool, event_log: EventLog, group: str, found: int
+) -> None:
+    state = event_log.append(started(), requested(), escalated("chiefs"))
+    project(event_log.url)
+    approvals, wanted = ApprovalQuery(pool), ApprovalFilter(groups=(group,))
+
+    assert await approvals.count(ADAM, wanted) == found
+    assert await approvals.matches(ADAM, wanted, state, state.approvals[1]) is bool(found)
+
+
+async def test_a_damaged_row_is_left_out_of_its_page(pool: Pool, event_log: EventLog) -> None:
+    event_log.append(started(), requested("first"), requested("second"), requested("third"))
+    project(event_log.url)
+    with connect(event_log.url) as connection:
+        connection.execute("UPDATE approvals SET body = 'damaged' WHERE ordinal = 2")
+    approvals = ApprovalQuery(pool)
+    page = await approvals.page(ADAM, ApprovalFilter(), first=3)
+    assert [row.approval.key for row in page.rows] == ["first", "third"]
+    page = await approvals.page(ADAM, ApprovalFilter(), first=1)
+    assert page.has_next
+    page = await approvals.page(ADAM, ApprovalFilter(), first=1, after=page.cursors[-1])
+    assert [row.approval.key for row in page.rows] == ["third"]
+
+
 @pytest.mark.parametrize("order", ApprovalOrder)
 async def test_pages_together_hold_each_row_once_in_order(
     pool: Pool, event_log: EventLog, order: ApprovalOrder
@@ -60,9 +94,11 @@ async def test_pages_together_hold_each_row_once_in_order(
     ]
     for approval in approvals:
         state = replace(state, approvals=state.approvals.insert(approval.ordinal, approval))
+    state = with_digests(state)
+    approvals = state.approvals_in_order()
     with connect(event_log.url) as connection:
         touched = {approval.ordinal: state for approval in approvals}
-        change = Change(state, started=True, requested=set(touched), touched=touched)
+        change = Change(state, started=True, reworded=set(touched), touched=touched)
         assert APPROVALS.write(connection, [change], 0, event_log.position)
 
     def key(approval: Approval) -> tuple[Any, ...]:

@@ -90,9 +90,18 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-async def test_a_filter_finds(pool: Pool, seven: list[UUID], name: str) -> None:
+async def test_a_filter_finds_the_same_in_the_tables_and_in_states(
+    pool: Pool, event_log: EventLog, seven: list[UUID], name: str
+) -> None:
     wanted, places = STATES[name]
     assert await found(pool, wanted) == [seven[place] for place in places]
+    query = ExecutionQuery(pool)
+    matching = [
+        place
+        for place, id_ in enumerate(seven)
+        if await query.matches(ADAM, wanted, event_log.states[id_])
+    ]
+    assert matching == places
 
 
 async def test_the_bounds_of_time_are_exclusive(

@@ -10,7 +10,7 @@ from application.event_store.snapshots import SNAPSHOT_TOPIC, encode_snapshot
 from application.event_store.state_cache import StateCache
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
-from projections.runtime.event_feed import EventFeed, PoisonedEventError
+from projections.runtime.event_feed import EventFeed
 from tests.domain.facts import (
     Fact,
     completed,
@@ -24,7 +24,7 @@ from tests.domain.facts import (
     withdrawn,
 )
 from tests.projections.event_log import EventLog
-from tests.projections.tables import assert_equal_to_fold, contents, project
+from tests.projections.tables import TABLES, assert_equal_to_fold, contents, project
 
 STORY: tuple[Fact, ...] = (
     started(),
@@ -69,7 +69,7 @@ def test_the_size_of_the_batches_does_not_matter(event_log: EventLog) -> None:
     project(event_log.url, batch=5)
     before = contents(event_log.url)
     with psycopg.connect(event_log.url) as connection:
-        connection.execute("TRUNCATE executions, approvals, execution_terms, approval_terms")
+        connection.execute(f"TRUNCATE {', '.join(TABLES)}")
         connection.execute("UPDATE projection_positions SET position = 0")
     project(event_log.url)
     assert contents(event_log.url) == before
@@ -96,7 +96,9 @@ def test_a_long_history_is_read_from_its_snapshot(event_log: EventLog) -> None:
         [row] = connection.cursor(row_factory=dict_row).execute(
             "SELECT * FROM execution_events WHERE originator_version = %s", [known.version]
         )
-        [(secret,)] = connection.execute("SELECT value FROM server_secrets")
+        [(secret,)] = connection.execute(
+            "SELECT value FROM server_secrets WHERE name = 'snapshots'"
+        )
         snapshot = encode_snapshot(Head(known, logged(row).hash, 1), secret)
         connection.execute(
             "INSERT INTO execution_snapshots VALUES (%s, %s, %s, %s)",
@@ -143,6 +145,11 @@ def test_all_before_an_event_that_cannot_be_folded_is_projected(
         feed = EventFeed([EXECUTIONS], 0)
         folded = feed.fold(connection, feed.read(connection))
         assert [change.after for change in folded.changes] == [before]
+        [failure] = folded.failures
+        assert (failure.execution_id, failure.position) == (before.id, event_log.position)
         feed.accept(folded)
-        with pytest.raises(PoisonedEventError, match=f"position {event_log.position} of the log"):
-            feed.fold(connection, feed.read(connection))
+        assert feed.position == event_log.position
+        event_log.append(step_completed("later"), to=before.id)
+        later = feed.fold(connection, feed.read(connection))
+        assert (later.changes, later.failures) == ([], [])
+        assert later.position == event_log.position

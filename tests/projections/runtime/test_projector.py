@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from projections.registry import MODELS
 from projections.runtime import projector as module
 from projections.runtime.projector import Projector
 from projections.runtime.rebuild import rebuild
-from tests.domain.facts import completed, requested, started, step_completed
+from tests.domain.facts import completed, granted, requested, resumed, started, step_completed
 from tests.projections.event_log import EventLog
 from tests.projections.runtime.test_event_feed import shuffled
 from tests.projections.tables import assert_equal_to_fold
@@ -121,34 +122,115 @@ def test_it_goes_on_after_its_connections_were_cut(
     assert any(line["event"] == "projector_unreachable" for line in log_entries)
 
 
-def test_an_unreadable_event_stops_the_models_and_is_logged(
-    event_log: EventLog, begin: Start, log_entries: list[EventDict], monkeypatch: pytest.MonkeyPatch
+class Unheard:
+    """An execution of which an event in the middle has a topic that no server has heard of."""
+
+    def __init__(self, event_log: EventLog) -> None:
+        self._log = event_log
+        self.before = event_log.append(started(), requested(), step_completed())
+        self.id = self.before.id
+        event_log.append(granted(), resumed(), to=self.id)
+        self._position = event_log.position
+        self._rename("execution.approval-granted.v2", "execution.unheard.v1")
+
+    def become_known(self) -> None:
+        self._rename("execution.unheard.v1", "execution.approval-granted.v2")
+
+    def _rename(self, old: str, new: str) -> None:
+        with psycopg.connect(self._log.url) as connection:
+            renamed = connection.execute(
+                "UPDATE execution_events SET topic = %s"
+                " WHERE notification_id <= %s AND originator_id = %s AND topic = %s",
+                [new, self._position, self.id, old],
+            )
+            assert renamed.rowcount == 1
+
+
+def failures(url: str) -> set[tuple[str, UUID]]:
+    with psycopg.connect(url) as connection:
+        return set(connection.execute("SELECT model, execution_id FROM projection_failures"))
+
+
+def logged(log_entries: list[EventDict], event: str) -> list[EventDict]:
+    return [line for line in log_entries if line["event"] == event]
+
+
+def test_an_unreadable_event_fails_its_execution_alone(
+    event_log: EventLog, begin: Start, log_entries: list[EventDict]
 ) -> None:
-    monkeypatch.setattr(module, "RETRY", 0.2)
-    good = event_log.append(started(), step_completed())
-    bad = event_log.append(completed(), to=good.id)
-    with psycopg.connect(event_log.url) as connection:
-        [(topic,)] = connection.execute(
-            "UPDATE execution_events SET topic = 'execution.unheard.v1' WHERE notification_id = %s"
-            " RETURNING 'execution.completed.v1'",
-            [event_log.position],
-        ).fetchall()
-    begin()
-    until(lambda: any(line["event"] == "projection_stopped" for line in log_entries))
-    assert set(positions(event_log.url).values()) == {event_log.position - 1}
-    line = next(line for line in log_entries if line["event"] == "projection_stopped")
-    assert f"position {event_log.position}" in line["error"]
-    assert "execution.unheard.v1" in line["error"]
-    assert metric("placet_projection_stopped", "executions") == 1
-    until(lambda: metric("placet_projection_lag_events", "approvals") == 1)
-    with psycopg.connect(event_log.url) as connection:
-        connection.execute(
-            "UPDATE execution_events SET topic = %s WHERE notification_id = %s",
-            [topic, event_log.position],
-        )
+    unheard = Unheard(event_log)
+    begin(batch=3)
+    event_log.append(completed(), to=unheard.id)
+    shuffled(event_log, 10)
     until(lambda: caught_up(event_log))
-    assert_equal_to_fold(event_log.url, {bad.id: bad})
-    until(lambda: metric("placet_projection_stopped", "executions") == 0)
+
+    assert_equal_to_fold(event_log.url, {**event_log.states, unheard.id: unheard.before})
+    assert failures(event_log.url) == {(name, unheard.id) for name in MODELS}
+    [line] = logged(log_entries, "execution_unreadable")
+    assert (line["id"], line["version"]) == (str(unheard.id), unheard.before.version + 1)
+    assert "execution.unheard.v1" in line["error"]
+    for name in MODELS:
+        assert metric("placet_projection_unreadable_executions", name) == 1
+        assert metric("placet_projection_stopped", name) == 0
+
+
+def test_after_a_restart_an_unreadable_execution_is_passed_over_and_not_logged_again(
+    event_log: EventLog, begin: Start, log_entries: list[EventDict]
+) -> None:
+    unheard = Unheard(event_log)
+    first = begin()
+    until(lambda: caught_up(event_log))
+    first.close()
+    begin()
+    event_log.append(completed(), to=unheard.id)
+    event_log.append(started())
+    until(lambda: caught_up(event_log))
+
+    assert_equal_to_fold(event_log.url, {**event_log.states, unheard.id: unheard.before})
+    assert len(logged(log_entries, "execution_unreadable")) == 1
+    assert metric("placet_projection_unreadable_executions", "approvals") == 1
+
+
+def test_a_server_that_can_read_the_event_projects_the_execution_again(
+    event_log: EventLog, begin: Start, log_entries: list[EventDict]
+) -> None:
+    unheard = Unheard(event_log)
+    event_log.append(completed(), to=unheard.id)
+    first = begin()
+    until(lambda: caught_up(event_log))
+    first.close()
+    assert failures(event_log.url)
+
+    unheard.become_known()
+    begin()
+    until(lambda: not failures(event_log.url))
+
+    assert_equal_to_fold(event_log.url, event_log.states)
+    assert [line["id"] for line in logged(log_entries, "execution_readable_again")] == [
+        str(unheard.id)
+    ]
+    assert metric("placet_projection_unreadable_executions", "executions") == 0
+    event_log.append(started())
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
+
+
+def test_an_execution_that_was_repaired_is_projected_again_without_a_restart(
+    event_log: EventLog, begin: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HEAL", 0.1)
+    monkeypatch.setattr(module, "HEAL_AT_ONCE", 1)
+    unheard = [Unheard(event_log) for _ in range(3)]
+    begin()
+    until(lambda: caught_up(event_log))
+    unheard[2].become_known()
+    until(lambda: len(failures(event_log.url)) == 2 * len(MODELS))
+    for each in unheard[:2]:
+        event_log.append(completed(), to=each.id)
+        each.become_known()
+    until(lambda: not failures(event_log.url))
+    until(lambda: caught_up(event_log))
+    assert_equal_to_fold(event_log.url, event_log.states)
 
 
 def test_a_read_model_that_fails_does_not_stop_the_other(

@@ -13,7 +13,7 @@ from application.event_store.recent_events import RecentEvents
 from projections.approvals.projection import APPROVALS
 from projections.executions.projection import EXECUTIONS
 from projections.registry import MODELS
-from projections.runtime.event_feed import EventFeed, PoisonedEventError
+from projections.runtime.event_feed import EventFeed
 from projections.runtime.projector import Projector
 from tests.domain.facts import started, step_completed
 from tests.projections.event_log import EventLog
@@ -70,7 +70,7 @@ def test_followers_share_the_states_that_the_projector_folds(event_log: EventLog
     assert [entry.head for entry in entries] == [entry.head for entry in entries_of(event_log)]
 
 
-def test_an_event_that_breaks_the_chain_stops_it_there(event_log: EventLog) -> None:
+def test_an_event_that_breaks_the_chain_fails_its_execution(event_log: EventLog) -> None:
     event_log.append(started(), step_completed("one"))
     first, second = entries_of(event_log)
     broken = replace(second.event.recorded, previous_hash="0" * 64)
@@ -78,8 +78,9 @@ def test_an_event_that_breaks_the_chain_stops_it_there(event_log: EventLog) -> N
     recent.append([first, FoldedEvent(replace(second.event, recorded=broken), None)])
     with psycopg.connect(event_log.url, autocommit=True) as connection:
         feed = EventFeed([EXECUTIONS], 1, recent=recent)
-        with pytest.raises(PoisonedEventError, match=r"position 2 .* names the previous hash"):
-            feed.fold(connection, feed.read(connection))
+        [failure] = feed.fold(connection, feed.read(connection)).failures
+    assert failure.position == 2
+    assert "names the previous hash" in failure.reason
 
 
 def test_events_that_a_new_database_lacks_are_not_projected(

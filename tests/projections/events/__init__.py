@@ -1,0 +1,1 @@
+"""Tests of the queries for events."""
