@@ -39,8 +39,14 @@ class Desk:
     async def grant(self, approval: Approval, comment: str | None = None) -> None:
         await (await self.people.get("approver-a")).grant(approval, comment=comment)
 
+    async def amend(self, approval: Approval, payload: Any) -> None:
+        await (await self.people.get("approver-a")).grant(approval, amended_payload=payload)
+
     async def reject(self, approval: Approval, comment: str) -> None:
         await (await self.people.get("approver-b")).reject(approval, comment=comment)
+
+    async def request_changes(self, approval: Approval, comment: str) -> None:
+        await (await self.people.get("approver-b")).request_changes(approval, comment=comment)
 
     async def state(self, approval: Approval) -> tuple[ExecutionState, Any]:
         """Give the state and the result of an approval's execution."""

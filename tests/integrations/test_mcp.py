@@ -2,23 +2,29 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import pytest
-from mcp import Client, StdioServerParameters, stdio_client
+from anyio import wrap_file
+from mcp import Client
+from mcp.server.stdio import stdio_server
 from mcp.types import TextContent
 
-from placet import Approval, ExecutionState
+from placet import Approval, ExecutionState, Gate, require
 from tests.sdk.people import People, Server
+from tests.support.forked import PLACET, Forked
+from tests.support.proxy import HttpWire
 
 COMMAND = Path(sys.executable).with_name("placet")
+NOWHERE = "http://127.0.0.1:9"
 MAIL = {"to": "Ada", "text": "Grüße"}
 
 
@@ -74,16 +80,28 @@ class Agent:
 
 @asynccontextmanager
 async def running(server: Server, people: People, log: Path, *options: str) -> AsyncIterator[Agent]:
-    parameters = StdioServerParameters(
-        command=str(COMMAND),
-        args=["mcp", "--group", "finance", *options],
-        env={"PLACET_URL": server.url, "PLACET_TOKEN": server.tokens["engine"]},
-    )
+    arguments = ["mcp", "--group", "finance", *options]
+    env = {"PLACET_URL": server.url, "PLACET_TOKEN": server.tokens["engine"]}
     with log.open("w+") as errors:
-        async with Client(stdio_client(parameters, errors)) as client:
+        async with Client(_forked(arguments, env, errors)) as client:
             yield Agent(client, people)
         errors.seek(0)
         assert errors.read() == ""
+
+
+@asynccontextmanager
+async def _forked(arguments: list[str], env: dict[str, str], errors: IO[str]) -> AsyncIterator[Any]:
+    """Start the server, and speak with it over its standard streams."""
+    to_server, to_client = os.pipe(), os.pipe()
+    process = Forked(PLACET, arguments, (to_server[0], to_client[1], errors.fileno()), env)
+    os.close(to_server[0])
+    os.close(to_client[1])
+    with os.fdopen(to_client[0]) as output, os.fdopen(to_server[1], "w") as given:
+        # The library's streams between lines and messages, which are the same at both ends.
+        async with stdio_server(wrap_file(output), wrap_file(given)) as streams:
+            yield streams
+            given.close()
+    assert await asyncio.to_thread(process.wait, 30) == 0
 
 
 Connect = Callable[..., AbstractAsyncContextManager[Agent]]
@@ -107,7 +125,9 @@ async def test_an_agent_asks_waits_redeems_acts_and_reports(connect: Connect) ->
         await (await agent.people.get("approver-a")).grant(approval, comment="fine")
         state = await waiting
         assert state["status"] == "GRANTED"
-        assert state["decisions"] == [{"verdict": "GRANTED", "by": "approver-a", "comment": "fine"}]
+        assert state["decisions"] == [
+            {"verdict": "GRANTED", "by": "approver-a", "comment": "fine", "answers": None}
+        ]
         assert "redeem_approval" in state["next"]
 
         assert (await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL))["act"]
@@ -143,6 +163,21 @@ async def test_another_payload_is_not_redeemed(connect: Connect) -> None:
         told = await agent.refused("redeem_approval", approval_id=approval.id, payload=other)
         assert "not what was approved; do not act" in told
         assert (await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL))["act"]
+
+
+async def test_what_people_changed_is_what_the_agent_does(connect: Connect) -> None:
+    async with connect("--amendable") as agent:
+        approval = await agent.ask()
+        assert approval.policy.amendable
+        shorter = MAIL | {"text": "Hi"}
+        await (await agent.people.get("approver-a")).grant(approval, amended_payload=shorter)
+
+        state = await agent.call("await_approval", approval_id=approval.id)
+        assert (state["payload"], state["amended_by"]) == (shorter, ["approver-a"])
+        assert "not the one that you asked for" in state["next"]
+        await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        done = await agent.call("redeem_approval", approval_id=approval.id, payload=shorter)
+        assert done["act"]
 
 
 async def test_what_was_redeemed_and_not_reported_is_not_redeemed_again(connect: Connect) -> None:
@@ -236,6 +271,20 @@ async def test_a_rejection_is_an_answer_and_ends_the_execution(connect: Connect)
         assert "was rejected: not in this tone" in told
 
 
+async def test_an_agent_is_told_what_to_change_and_asks_again(connect: Connect) -> None:
+    async with connect() as agent:
+        approval = await agent.ask()
+        approver = await agent.people.get("approver-b")
+        await approver.request_changes(approval, comment="be polite")
+        state = await agent.call("await_approval", approval_id=approval.id)
+        assert (state["status"], state["decisions"][0]["comment"]) == (
+            "CHANGES_REQUESTED",
+            "be polite",
+        )
+        assert "Change the payload, and call request_approval again" in state["next"]
+        assert await agent.state(approval) is ExecutionState.RESUMED
+
+
 async def test_a_request_is_taken_back(connect: Connect) -> None:
     async with connect() as agent:
         approval = await agent.ask()
@@ -289,14 +338,68 @@ async def test_for_whom_the_agent_works_does_not_decide(connect: Connect) -> Non
     assert not approval.viewer_may_decide.allowed
 
 
-async def test_a_service_that_is_away_is_told(people: People, tmp_path: Path) -> None:
-    class Nowhere:
-        url = "http://127.0.0.1:9"
-        tokens = {"engine": "no-token"}  # noqa: RUF012
+@pytest.mark.parametrize("same", ["queue", "queue, label of nobody"])
+async def test_another_gates_approval_is_out_of_reach(connect: Connect, same: str) -> None:
+    """The other gate has the token and the queue of the agent's server."""
+    async with connect() as agent:
+        gate = Gate(await agent.people.get("engine"))
+        approval = await gate.ask(
+            "send_email",
+            str(uuid4()),
+            title="Write to Ada",
+            payload=MAIL,
+            policy=require(1, group="finance"),
+            labels={"for": "nobody"} if "label" in same else None,
+        )
+        for tool, more in (
+            ("get_approval", {}),
+            ("await_approval", {"wait_seconds": 0}),
+            ("withdraw_approval", {"reason": "x"}),
+        ):
+            told = await agent.refused(tool, approval_id=approval.id, **more)
+            assert f"there is no approval '{approval.id}'" in told
+        await (await agent.people.get("approver-a")).grant(approval)
+        told = await agent.refused("redeem_approval", approval_id=approval.id, payload=MAIL)
+        assert "that was requested through this server" in told
+        clearance = await gate.clearance(approval)
+        assert await gate.perform(clearance, str, "sent") == "sent"
+        told = await agent.refused("report_outcome", approval_id=approval.id, outcome="done")
+        assert "there is no approval" in told
 
-    async with running(Nowhere(), people, tmp_path / "stderr") as agent:
-        told = await agent.refused("get_approval", approval_id="x")
-    assert "no answer from http://127.0.0.1:9/graphql" in told
+
+async def test_for_another_person_is_another_gate(connect: Connect) -> None:
+    async with connect("--on-behalf-of", "ada") as agent:
+        approval = await agent.ask()
+    async with connect("--on-behalf-of", "bob") as other:
+        told = await other.refused("withdraw_approval", approval_id=approval.id, reason="x")
+        assert "that was requested through this server" in told
+
+
+async def test_a_server_that_was_started_again_goes_on_with_its_approvals(
+    connect: Connect,
+) -> None:
+    async with connect() as agent:
+        approval = await agent.granted()
+    async with connect() as agent:
+        state = await agent.call("await_approval", approval_id=approval.id)
+        assert state["status"] == "GRANTED"
+        assert (await agent.call("redeem_approval", approval_id=approval.id, payload=MAIL))["act"]
+
+
+async def test_a_service_that_goes_away_is_told(
+    server: Server, people: People, tmp_path: Path
+) -> None:
+    with HttpWire.open(server.url) as wire:
+
+        class Wired:
+            url = wire.url
+            tokens = server.tokens
+
+        async with running(Wired(), people, tmp_path / "stderr") as agent:
+            wire.down = True
+            wire.cut()
+            told = await agent.refused("get_approval", approval_id="x")
+    assert f"no answer from {wire.url}/graphql" in told
 
 
 @pytest.mark.parametrize(
@@ -304,6 +407,7 @@ async def test_a_service_that_is_away_is_told(people: People, tmp_path: Path) ->
     [
         (["--token", "t", "mcp"], 2, "who decides?"),
         (["mcp", "--group", "finance"], 1, "no token"),
+        (["--url", NOWHERE, "--token", "t", "mcp", "--user", "u"], 1, f"no answer from {NOWHERE}"),
     ],
 )
 def test_a_wrong_start_says_so_and_prints_nothing_else(
@@ -328,6 +432,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(server: Server) -> None:
         {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         for number, (method, params) in enumerate(calls)
     ]
+    twice = '{"action": "a", "title": "t", "payload": {"cost": 10, "cost": 10000}}'
     messages.insert(1, {"jsonrpc": "2.0", "method": "notifications/initialized"})
     command = [str(COMMAND), "--url", server.url, "--token", server.tokens["engine"]]
     with subprocess.Popen(
@@ -340,9 +445,13 @@ def test_nothing_but_the_protocol_is_on_standard_output(server: Server) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("no JSON\n" + "".join(json.dumps(each) + "\n" for each in messages))
+        process.stdin.write(
+            '{"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params":'
+            f' {{"name": "request_approval", "arguments": {twice}}}}}\n'
+        )
         process.stdin.flush()
         answers: dict[int, Any] = {}
-        while len(answers) < len(calls):
+        while len(answers) < len(calls) + 1:
             answer = json.loads(process.stdout.readline())
             assert answer["jsonrpc"] == "2.0"
             if (number := answer.get("id")) is not None:
@@ -352,3 +461,8 @@ def test_nothing_but_the_protocol_is_on_standard_output(server: Server) -> None:
     assert answers[0]["result"]["serverInfo"]["name"] == "placet"
     assert answers[1]["result"]["isError"]
     assert "error" in answers[3]
+    # People would see the second value, and somebody else the first.
+    assert answers[4]["error"] == {
+        "code": -32600,
+        "message": "the message has an object with the name 'cost' twice; give each name once",
+    }

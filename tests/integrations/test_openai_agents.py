@@ -20,7 +20,7 @@ from placet.approvals.tool_calls import ToolCall
 from placet.openai_agents import Approvals
 from tests.integrations.desk import Desk
 from tests.integrations.runs import FINANCE, UNTRACED, Script, Turn, agent, payer, wanted
-from tests.sdk.people import People, Server
+from tests.sdk.people import Server
 
 
 class Bank:
@@ -44,11 +44,6 @@ class Talk:
     async def run(self, asked: Agent[Any], **more: Any) -> Any:
         options = {"run_config": UNTRACED} | more
         return await self.approvals.run(asked, "Pay the invoice", key=self.key, **options)
-
-
-@pytest.fixture
-async def desk(people: People) -> Desk:
-    return await Desk.open(people)
 
 
 @pytest.fixture
@@ -86,6 +81,55 @@ async def test_a_rejection_is_told_to_the_agent(desk: Desk, talk: Talk, bank: Ba
     assert model.told == ["People did not approve of this call: too dear"]
     assert bank.paid == []
     assert (await desk.state(approval))[0] is ExecutionState.COMPLETED
+
+
+async def test_what_people_want_changed_is_told_to_the_agent(
+    desk: Desk, talk: Talk, bank: Bank
+) -> None:
+    model = Script([wanted("pay", "call-1", euros=120)], "Then not.")
+    running = asyncio.create_task(talk.run(agent(model, bank.pay)))
+    [approval] = await desk.pending()
+    await desk.request_changes(approval, "by train")
+    assert await running == "Then not."
+    [told] = model.told
+    assert told.startswith("People did not approve of this call: people want it changed")
+    assert told.endswith(": by train")
+    assert bank.paid == []
+
+
+async def test_what_people_changed_is_told_to_the_agent_and_asked_for_as_it_says(
+    desk: Desk, bank: Bank
+) -> None:
+    talk = Talk(Approvals(desk.gate, FINANCE.allow_amendment()))
+    wishes = [wanted("pay", "call-1", euros=120), wanted("pay", "call-2", euros=90)]
+    model = Script(*([each] for each in wishes), "It is paid.")
+    running = asyncio.create_task(talk.run(agent(model, bank.pay)))
+    [approval] = await desk.pending()
+    await desk.amend(approval, {"action": "pay", "arguments": {"euros": 90}})
+    [second] = await desk.pending()
+    assert second.payload == {"action": "pay", "arguments": {"euros": 90}}
+    await desk.grant(second)
+    assert await running == "It is paid."
+    assert bank.paid == [90]
+    assert "approver-a changed it and agreed only to" in model.told[0]
+
+
+async def test_a_call_whose_arguments_have_a_name_twice_is_not_put_before_people(
+    desk: Desk, talk: Talk, bank: Bank
+) -> None:
+    call = wanted("pay", "call-1", euros=10)
+    call.arguments = '{"euros": 10, "euros": 10000}'
+    model = Script([call, wanted("pay", "call-2", euros=2)], "Done.")
+    running = asyncio.create_task(talk.run(agent(model, bank.pay)))
+    [approval] = await desk.pending()
+    assert approval.payload == {"action": "pay", "arguments": {"euros": 2}}
+    await desk.grant(approval)
+    assert await running == "Done."
+    assert bank.paid == [2]
+    assert model.told[0] == (
+        "This call is not made: the JSON of the arguments has an object with the name 'euros'"
+        " twice; give each name once"
+    )
 
 
 async def test_several_calls_at_once_and_one_after_another_are_decided_each(

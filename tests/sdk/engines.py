@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from placet import Engine
-from tests.sdk.people import People, Server
+from tests.sdk.people import People, Server, until
 
 Made = Callable[..., Engine]
 
@@ -28,3 +28,32 @@ async def started(people: People, engine: Engine, workflow: str, given: object =
     accepted = await operator.start(workflow, given, queue=engine.queues[0])
     assert accepted.execution is not None
     return accepted.execution.id
+
+
+async def failed_once(people: People, execution_id: str) -> None:
+    """Wait until an attempt has failed."""
+    operator = await people.get("operator")
+
+    async def failed() -> bool | None:
+        history = await operator.history(execution_id)
+        assert history is not None
+        return any(step.error for step in history.steps) or None
+
+    await until(failed)
+
+
+def reading(engine: Engine) -> Engine:
+    """Let an engine read each history, as if none came with a claim."""
+    engine.client.leases.gives_transcripts = False
+    return engine
+
+
+def skipping(engine: Engine) -> list[float]:
+    """Let an engine skip its pauses, and return their lengths in seconds."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    engine.pool.engine.sleep = sleep  # type: ignore[method-assign]
+    return pauses

@@ -14,7 +14,6 @@ import pytest
 
 import placet
 from placet import (
-    Accepted,
     Approval,
     ApprovalStatus,
     Execution,
@@ -92,7 +91,7 @@ def test_types_are_those_of_the_async_client(client: Made) -> None:
     operator = client("operator")
     assert_type(operator.viewer(), Principal)
     accepted = operator.start("typed", {"n": 1}, labels={"a": "b"})
-    assert_type(accepted, Accepted)
+    assert_type(accepted, sync.Started[Any])
     assert accepted.execution is not None
     assert_type(operator.execution(accepted.execution.id), Execution | None)
     events = operator.execution_events(accepted.execution.id, after_version=0)

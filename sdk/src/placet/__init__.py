@@ -5,14 +5,18 @@ from placet._util.canonical_json import digest
 from placet.approvals.decorator import requires_approval
 from placet.approvals.gate import Gate
 from placet.client.client import Client
-from placet.engine import Asked, Clearance, Engine, Run, RunInfo
+from placet.client.started import Started
+from placet.engine import Asked, ChildHandle, Clearance, Engine, Run, RunInfo
 from placet.errors import (
     AlreadyRedeemed,
+    ChangesRequested,
     ChildFailed,
     DigestMismatch,
     Doubt,
+    ExecutionFailed,
     Expired,
     FinalError,
+    Lapsed,
     Nondeterministic,
     NotCleared,
     PlacetError,
@@ -20,12 +24,21 @@ from placet.errors import (
     Refused,
     Rejected,
     RequestError,
+    Revoked,
     StepFailed,
+    StepUpRequired,
     Withdrawn,
 )
-from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
-from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.commands import (
+    ApprovalFilter,
+    DecisionFilter,
+    EventFilter,
+    ExecutionFilter,
+)
+from placet.models.enums import ApprovalStatus, ExecutionState, StandingGrantStatus
 from placet.models.responses import Accepted, Approval, ApprovalRecord, Execution
+from placet.models.standing_grants import StandingGrant
+from placet.models.substitutes import Substitute
 from placet.policy import Policy, require
 
 __version__ = "0.1.0"
@@ -38,19 +51,24 @@ __all__ = [
     "ApprovalRecord",
     "ApprovalStatus",
     "Asked",
+    "ChangesRequested",
     "ChildFailed",
+    "ChildHandle",
     "Clearance",
     "Client",
+    "DecisionFilter",
     "DigestMismatch",
     "Doubt",
     "Engine",
     "EventFilter",
     "Execution",
+    "ExecutionFailed",
     "ExecutionFilter",
     "ExecutionState",
     "Expired",
     "FinalError",
     "Gate",
+    "Lapsed",
     "Nondeterministic",
     "NotCleared",
     "PlacetError",
@@ -59,9 +77,15 @@ __all__ = [
     "Refused",
     "Rejected",
     "RequestError",
+    "Revoked",
     "Run",
     "RunInfo",
+    "StandingGrant",
+    "StandingGrantStatus",
+    "Started",
     "StepFailed",
+    "StepUpRequired",
+    "Substitute",
     "Withdrawn",
     "digest",
     "errors",

@@ -5,6 +5,7 @@
 
 from typing import Any, ClassVar
 
+from placet.models.enums import Verdict
 from placet.models.responses import Approval, ApprovalRecord, ExecutionHead, RefusedResult
 from placet.models.rules import RETRIABLE_REFUSALS
 
@@ -160,6 +161,17 @@ class InvalidInput(Refused):
     """A value breaks a rule, which the message names."""
 
 
+class StepUpRequired(Refused):
+    """The policy asks for a fresher or stronger login than the one of the token.
+
+    ``approval.policy`` has ``acr_values`` and ``max_auth_age``. Log in so, and repeat the decision.
+    """
+
+
+class Lapsed(Refused):
+    """The approval was granted, but its time to be redeemed is over."""
+
+
 REFUSALS: dict[str, type[Refused]] = {
     "NOT_FOUND": NotFound,
     "NOT_ELIGIBLE": NotEligible,
@@ -167,6 +179,8 @@ REFUSALS: dict[str, type[Refused]] = {
     "ALREADY_REDEEMED": AlreadyRedeemed,
     "DIGEST_MISMATCH": DigestMismatch,
     "KEY_REUSED": KeyReused,
+    "STEP_UP_REQUIRED": StepUpRequired,
+    "LAPSED": Lapsed,
     "FENCED": Fenced,
     "VERSION_CONFLICT": VersionConflict,
     "INVALID_TRANSITION": InvalidTransition,
@@ -195,10 +209,14 @@ class NotCleared(PlacetError):
     """An approval was not granted. ``approval`` says by whom and why."""
 
     def __init__(self, approval: ApprovalRecord) -> None:
-        said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
-        reason = f": {said}" if said else ""
-        super().__init__(f"approval {approval.key!r} was {approval.status.lower()}{reason}")
+        said = (d.comment for d in reversed(approval.decisions) if d.comment and d.counts)
+        super().__init__(self._text(approval, next(said, None)))
         self.approval = approval
+
+    @staticmethod
+    def _text(approval: ApprovalRecord, said: str | None) -> str:
+        reason = f": {said}" if said else ""
+        return f"approval {approval.key!r} was {approval.status.lower()}{reason}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.approval,)
@@ -214,6 +232,42 @@ class Expired(NotCleared):
 
 class Withdrawn(NotCleared):
     """The request was withdrawn."""
+
+
+class ChangesRequested(NotCleared):
+    """Enough people refused the approval, and one of them wants something else to be asked.
+
+    The same key can be requested again with another payload; that opens the next round.
+    """
+
+    @staticmethod
+    def _text(approval: ApprovalRecord, said: str | None) -> str:
+        del said
+        wanted = "; ".join(_wanted(approval))
+        return f"changes of approval {approval.key!r} were requested: {wanted}"
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """What each person who requested changes wants, in the order of their decisions."""
+        return _wanted(self.approval)
+
+
+def _wanted(approval: ApprovalRecord) -> tuple[str, ...]:
+    return tuple(
+        each.comment
+        for each in approval.decisions
+        if each.verdict is Verdict.CHANGES_REQUESTED and each.counts and each.comment
+    )
+
+
+class Revoked(NotCleared):
+    """The grant was taken back before it was redeemed."""
+
+    @staticmethod
+    def _text(approval: ApprovalRecord, said: str | None) -> str:
+        # The comments are those of the grant.
+        del said
+        return f"the grant of approval {approval.key!r} was revoked before it was used"
 
 
 class FinalError(PlacetError):
@@ -287,6 +341,23 @@ class ChildFailed(PlacetError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.key, self.outcome, self.error)
+
+
+class ExecutionFailed(PlacetError):
+    """An execution ended without a result.
+
+    ``outcome`` is FAILED or CANCELLED, ``error`` the recorded text of why.
+    """
+
+    def __init__(self, execution_id: str, outcome: str, error: str | None) -> None:
+        why = error or "no reason was given"
+        super().__init__(f"execution {execution_id} was {outcome.lower()}: {why}")
+        self.execution_id = execution_id
+        self.outcome = outcome
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.execution_id, self.outcome, self.error)
 
 
 class Nondeterministic(PlacetError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from placet._util.canonical_json import digest
 from placet._util.invoke import described
+from placet._util.json_text import RepeatedNameError, parsed
 from placet._util.optional_imports import needs
 from placet._util.texts import barred, cleaned
 from placet.approvals.clearance import Clearance, clear
@@ -60,13 +61,15 @@ class Approvals:
         output. With another input it raises KeyReused. ``options`` are those of ``Runner.run``.
 
         A granted call is made once, as it was granted. A call that is rejected, expired or
-        withdrawn is not made, and the agent is told why. What the run raises fails the execution
-        and is raised; later calls raise StepFailed. But if the model can't be reached, limits the
-        rate or has a fault, and no grant was redeemed since the last stop, the execution stays
-        open, and the same call goes on from there. If the process ends after a grant was redeemed
-        and before the run came to its next stop, Doubt is raised from then on, because the granted
-        call may have been made. Tools that need no approval may run again. A state that is too
-        large to be stored raises InvalidInput or LimitExceeded before anybody is asked.
+        withdrawn is not made, and the agent is told why. A call that people amended is not made
+        either, because the library has no way to change one: the agent is told what they agree to.
+        What the run raises fails the execution and is raised; later calls raise StepFailed. But if
+        the model can't be reached, limits the rate or has a fault, and no grant was redeemed since
+        the last stop, the execution stays open, and the same call goes on from there. If the
+        process ends after a grant was redeemed and before the run came to its next stop, Doubt is
+        raised from then on, because the granted call may have been made. Tools that need no
+        approval may run again. A state that is too large to be stored raises InvalidInput or
+        LimitExceeded before anybody is asked.
         """
         with self.gate.unclaimed():
             started = await self.gate.client.start(
@@ -134,10 +137,14 @@ class Approvals:
         None: the execution has ended meanwhile.
         """
         stop = len(history.steps)
-        asked = [
-            (item, await self._ask(history.execution.id, f"call-{stop}-{n}", _call(item)))
-            for n, item in enumerate(state.get_interruptions(), start=1)
-        ]
+        asked = []
+        for n, item in enumerate(state.get_interruptions(), start=1):
+            if problem := _problem(item):
+                # People would see other arguments than the tool gets.
+                state.reject(item, rejection_message=f"This call is not made: {problem}")
+                continue
+            key = f"call-{stop}-{n}"
+            asked.append((item, await self._ask(history.execution.id, key, _call(item))))
         decided = [(item, await self.gate.client.wait_for(approval)) for item, approval in asked]
         # The approvals of a cancelled execution are withdrawn. That is no decision for the agent.
         if (await self._history(history.execution.id)).execution.state.final:
@@ -147,7 +154,8 @@ class Approvals:
             if approval.status is not ApprovalStatus.GRANTED:
                 _reject(state, item, refusal_of(approval))
             elif digest(approval.payload) != digest(_call(item)):
-                _reject(state, item, f"people agree only to {json.dumps(approval.payload)}")
+                # A call can't be approved with other arguments than the model gave it.
+                _reject(state, item, _amended(approval))
             else:
                 grants.append(clear(approval))
                 state.approve(item)
@@ -218,6 +226,26 @@ def _call(item: ToolApprovalItem) -> ToolCall:
         # The text of a model need not be JSON that can be stored. People see it as it is.
         return ToolCall(action=action, arguments=item.arguments)
     return call
+
+
+def _problem(item: ToolApprovalItem) -> str | None:
+    """Return why a call is not even put before people, None if it is."""
+    try:
+        parsed(item.arguments or "null", "the JSON of the arguments")
+    except RepeatedNameError as error:
+        return str(error)
+    except ValueError:
+        # People are shown the text.
+        return None
+    return None
+
+
+def _amended(approval: Approval) -> str:
+    by = ", ".join(each.by.id for each in approval.amendments) or "people"
+    return (
+        f"{by} changed it and agreed only to {json.dumps(approval.payload)}. Make that call"
+        " instead; people are then asked about it"
+    )
 
 
 def _reject(state: RunState[Any], item: ToolApprovalItem, reason: str | None) -> None:

@@ -4,19 +4,23 @@ Each method wraps that of the async client, and a test checks that none is missi
 generic in the arguments and the result, so editors and type checkers see the original signature.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import placet.client.client
+import placet.client.started
 import placet.client.state_watch
 from placet._util.portal import Portal
 from placet.client.changes import Mode
+from placet.client.started import AcceptedStart
+from placet.client.transport.token_source import Token
 from placet.models.enums import ExecutionState
-from placet.models.responses import Execution, ExecutionHead
+from placet.models.responses import Accepted, Execution, ExecutionHead
 
 P = ParamSpec("P")
+Input = TypeVar("Input")
 T = TypeVar("T")
 
 _Async = placet.client.client.Client
@@ -58,7 +62,8 @@ class Client:
     event loop of its own. It can't be used on both sides of a fork: in a child process, a client
     that the parent had used raises RuntimeError. One that was only created works.
 
-    Address and token are found as by the async client if they are not given.
+    Address and token are found as by the async client if they are not given. ``token`` may be a
+    function here too.
 
     Streams are iterators. Close a stream that you leave early (``contextlib.closing``). Functions
     that are passed in, such as ``until`` of ``wait``, are called on the client's thread.
@@ -67,7 +72,7 @@ class Client:
     def __init__(
         self,
         url: str | Sequence[str] | None = None,
-        token: str | None = None,
+        token: Token | None = None,
         *,
         timeout: float = 30.0,
         retry_for: float = 30.0,
@@ -99,18 +104,63 @@ class Client:
     execute_once = _blocking(_Async.execute_once)
     find = _blocking(_Async.find)
 
+    @overload
+    def start(
+        self,
+        workflow: Callable[[Any, Input], Coroutine[Any, Any, T]],
+        input: Input,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        version: str | None = None,
+        queue: str = "default",
+        labels: Mapping[str, str] | None = None,
+        on_behalf_of: str | None = None,
+    ) -> "Started[T]": ...
+    @overload
+    def start(
+        self,
+        workflow: Callable[[Any], Coroutine[Any, Any, T]],
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        version: str | None = None,
+        queue: str = "default",
+        labels: Mapping[str, str] | None = None,
+        on_behalf_of: str | None = None,
+    ) -> "Started[T]": ...
+    @overload
+    def start(
+        self,
+        workflow: str,
+        input: Any = None,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        version: str | None = None,
+        queue: str = "default",
+        labels: Mapping[str, str] | None = None,
+        on_behalf_of: str | None = None,
+    ) -> "Started[Any]": ...
+    @wraps(_Async.start)
+    def start(self, *args: Any, **kwargs: Any) -> "Started[Any]":  # noqa: D102 - the original's
+        started = self._loop.run(lambda: self._client.start(*args, **kwargs))
+        return Started(started, self._loop)
+
     viewer = _blocking(_Async.viewer)
     execution = _blocking(_Async.execution)
     execution_after = _blocking(_Async.execution_after)
     execution_at = _blocking(_Async.execution_at)
+    children = _blocking(_Async.children)
     history = _blocking(_Async.history)
     transcript = _blocking(_Async.transcript)
     executions = _blocking(_Async.executions)
     approval = _blocking(_Async.approval)
+    comments = _blocking(_Async.comments)
     approvals = _blocking(_Async.approvals)
+    recorded_decisions = _blocking(_Async.recorded_decisions)
     events = _blocking(_Async.events)
 
-    start = _blocking(_Async.start)
     record_step = _blocking(_Async.record_step)
     request_approval = _blocking(_Async.request_approval)
     withdraw = _blocking(_Async.withdraw)
@@ -129,8 +179,24 @@ class Client:
 
     grant = _blocking(_Async.grant)
     reject = _blocking(_Async.reject)
+    request_changes = _blocking(_Async.request_changes)
     grant_many = _blocking(_Async.grant_many)
     reject_many = _blocking(_Async.reject_many)
+    retract = _blocking(_Async.retract)
+    delegate = _blocking(_Async.delegate)
+    take_back_delegation = _blocking(_Async.take_back_delegation)
+    revoke = _blocking(_Async.revoke)
+    comment = _blocking(_Async.comment)
+    create_standing_grant = _blocking(_Async.create_standing_grant)
+    revoke_standing_grant = _blocking(_Async.revoke_standing_grant)
+    standing_grant = _blocking(_Async.standing_grant)
+    standing_grants = _blocking(_Async.standing_grants)
+    standing_grant_uses = _blocking(_Async.standing_grant_uses)
+    set_substitute = _blocking(_Async.set_substitute)
+    end_substitute = _blocking(_Async.end_substitute)
+    substitutes = _blocking(_Async.substitutes)
+    claim_approval = _blocking(_Async.claim_approval)
+    unclaim_approval = _blocking(_Async.unclaim_approval)
 
     claim = _blocking(_Async.claim)
     poll = _blocking(_Async.poll)
@@ -157,6 +223,37 @@ class Client:
         ``with client.watch(execution) as watch: ...``; ``execution`` may be its id.
         """
         return Watch(self._client.watch(execution, mode=mode, poll=poll), self._loop)
+
+
+class Started(AcceptedStart, Generic[T]):
+    """An execution that was started, as by the async client, with methods that block."""
+
+    def __init__(self, started: placet.client.started.Started[T], loop: Portal) -> None:
+        super().__init__(started.accepted)
+        self._started = started
+        self._loop = loop
+
+    def wait(
+        self,
+        *,
+        until: Callable[[Execution], bool] | None = None,
+        mode: Mode = "push",
+        timeout: float | None = None,
+    ) -> Execution:
+        """Wait until it has ended, or until ``until`` is true; see :meth:`Client.wait`."""
+        return self._loop.run(lambda: self._started.wait(until=until, mode=mode, timeout=timeout))
+
+    def result(self, *, mode: Mode = "push", timeout: float | None = None) -> T:
+        """Wait until it has ended, and return its result, or raise ExecutionFailed."""
+        return self._loop.run(lambda: self._started.result(mode=mode, timeout=timeout))
+
+    def signal(self, name: str, payload: Any = None, *, key: str | None = None) -> Accepted:
+        """Send data to it. ``key``: an idempotency key for this signal; generated by default."""
+        return self._loop.run(lambda: self._started.signal(name, payload, key=key))
+
+    def cancel(self, reason: str) -> Accepted:
+        """Cancel it. Its pending approvals are withdrawn."""
+        return self._loop.run(lambda: self._started.cancel(reason))
 
 
 class Watch:

@@ -23,6 +23,11 @@ class Transfer:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Payee:
+    name: str
+
+
 TRANSFER = Transfer(Decimal("12.50"), "Ada", datetime(2026, 3, 1, tzinfo=UTC))
 
 
@@ -202,3 +207,32 @@ def test_what_could_not_work_is_told_at_once() -> None:
         Arguments(unknown)
     with pytest.raises(TypeError, match="has no parameter connection"):
         Arguments(plain, ["connection"])
+
+
+def pay(euros: int, to: Payee) -> None:
+    raise NotImplementedError(euros, to)
+
+
+def test_a_call_is_made_with_the_arguments_that_were_granted() -> None:
+    arguments = Arguments(pay)
+    call = arguments.bind((5, Payee("Ada")), {})
+    granted = arguments.granted(call, {"euros": 4, "to": {"name": "Bob"}})
+    assert granted.args == (4, Payee("Bob"))
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"euros": 4}, "granted with the arguments euros, but the function takes euros, to"),
+        ({"euros": 4, "to": {"name": "B"}, "x": 1}, "the arguments euros, to, x"),
+        ([4], "granted with no object"),
+        ({"euros": "four", "to": {"name": "B"}}, "argument 'euros'"),
+        ({"euros": 4, "to": {"name": "B", "iban": "DE"}}, "not called|argument 'to'"),
+    ],
+)
+def test_arguments_that_a_function_cannot_take_as_they_are_are_refused(
+    payload: Any, said: str
+) -> None:
+    arguments = Arguments(pay)
+    with pytest.raises(ValueError, match=said):
+        arguments.granted(arguments.bind((5, Payee("Ada")), {}), payload)

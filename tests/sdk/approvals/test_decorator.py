@@ -16,6 +16,7 @@ from placet import (
     Approval,
     ApprovalFilter,
     ApprovalStatus,
+    ChangesRequested,
     Client,
     Gate,
     Rejected,
@@ -89,6 +90,27 @@ async def test_an_async_call_is_done_when_it_is_granted(office: Office) -> None:
     assert await task == Receipt(120, ("Ada",))
 
 
+async def test_a_call_runs_with_the_arguments_that_people_amended(office: Office) -> None:
+    paid: list[tuple[str, int]] = []
+
+    @office.guard(policy=FINANCE.allow_amendment())
+    async def pay(to: str, euros: int) -> int:
+        paid.append((to, euros))
+        return euros
+
+    async def amended(payload: Any) -> Any:
+        task = asyncio.create_task(pay.keyed(str(uuid4()))("Ada", 120))
+        approval = await office.pending()
+        approver = await office.people.get("approver-a")
+        office.granted_at = (await approver.grant(approval, amended_payload=payload)).position
+        return await task
+
+    assert await amended({"to": "Ada", "euros": 90}) == 90
+    with pytest.raises(ValueError, match="but the function takes to, euros; it was not called"):
+        await amended({"to": "Ada", "dollars": 90})
+    assert paid == [("Ada", 90)]
+
+
 async def test_a_blocking_call_runs_in_the_thread_of_its_caller(office: Office) -> None:
     @office.guard()
     def pay(euros: int) -> tuple[int, int]:
@@ -138,6 +160,24 @@ async def test_a_rejected_call_raises_and_is_not_done(office: Office) -> None:
     await (await office.people.get("approver-a")).reject(await office.pending(), comment="no")
     with pytest.raises(Rejected, match="no"):
         await task
+
+
+async def test_a_call_of_which_people_want_changes_is_made_anew_under_its_key(
+    office: Office,
+) -> None:
+    @office.guard(key=lambda to, **_: f"invoice of {to}")
+    async def pay(to: str, *, euros: int) -> str:
+        return f"{euros} to {to}"
+
+    task = asyncio.create_task(pay("Ada", euros=120))
+    approval = await office.pending()
+    approver = await office.people.get("approver-a")
+    said = await approver.request_changes(approval, comment="cheaper")
+    office.granted_at = said.position
+    with pytest.raises(ChangesRequested) as raised:
+        await task
+    assert raised.value.comments == ("cheaper",)
+    assert await office.granted(pay("Ada", euros=100)) == "100 to Ada"
 
 
 async def test_equal_arguments_are_the_same_call(office: Office) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,52 +11,20 @@ import pytest
 
 import placet.sync
 from placet import (
-    Approval,
-    ApprovalRecord,
     ApprovalStatus,
-    Clearance,
+    ChangesRequested,
     Doubt,
     ExecutionState,
     Gate,
+    Lapsed,
     Rejected,
+    Revoked,
     StepFailed,
     Withdrawn,
     errors,
     require,
 )
-from placet.models.responses import Accepted
-from tests.sdk.people import People
-
-FINANCE = require(1, group="finance")
-TRANSFER = {"euros": 120, "to": "Grünbaum & Söhne"}
-
-
-class Desk:
-    """A gate, and the people before it."""
-
-    def __init__(self, people: People, gate: Gate) -> None:
-        self.people = people
-        self.gate = gate
-        self.key = str(uuid4())
-
-    async def ask(self, payload: Any = TRANSFER, **more: Any) -> Approval:
-        given: dict[str, Any] = {"title": "Pay", "policy": FINANCE} | more
-        return await self.gate.ask("pay", self.key, payload=payload, **given)
-
-    async def granted(self, payload: Any = TRANSFER) -> Clearance:
-        approval = await self.ask(payload)
-        await (await self.people.get("approver-a")).grant(approval)
-        return await self.gate.clearance(approval)
-
-    async def state(self, approval: ApprovalRecord) -> ExecutionState:
-        execution = await (await self.people.get("operator")).execution(approval.execution_id)
-        assert execution is not None
-        return execution.state
-
-
-@pytest.fixture
-async def desk(people: People) -> Desk:
-    return Desk(people, Gate(await people.get("engine")))
+from tests.sdk.approvals.gate_desk import FINANCE, TRANSFER, Desk
 
 
 class Counted:
@@ -149,6 +118,43 @@ async def test_a_rejection_raises_and_ends_the_execution(desk: Desk) -> None:
     assert await desk.state(approval) is ExecutionState.FAILED
     with pytest.raises(Rejected):
         await desk.gate.clearance(await desk.ask())
+
+
+async def test_after_requested_changes_the_same_key_asks_for_something_else(desk: Desk) -> None:
+    approver = await desk.people.get("approver-a")
+    first = await desk.ask({"euros": 120})
+    await approver.request_changes(first, comment="cheaper")
+    with pytest.raises(ChangesRequested, match="were requested: cheaper"):
+        await desk.gate.clearance(first)
+    assert await desk.state(first) is ExecutionState.RESUMED
+
+    second = await desk.ask({"euros": 100})
+    assert (second.round, second.execution_id) == (2, first.execution_id)
+    await approver.grant(second)
+    assert (await desk.gate.clearance(second)).payload == {"euros": 100}
+
+
+async def test_who_will_not_ask_again_ends_the_execution_at_requested_changes(desk: Desk) -> None:
+    approval = await desk.ask()
+    await (await desk.people.get("approver-a")).request_changes(approval, comment="cheaper")
+    with pytest.raises(ChangesRequested):
+        await desk.gate.clearance(approval, revisable=False)
+    assert await desk.state(approval) is ExecutionState.FAILED
+
+
+async def test_a_grant_that_was_revoked_or_has_lapsed_is_not_used(desk: Desk) -> None:
+    clearance = await desk.granted()
+    approver = await desk.people.get("approver-a")
+    await approver.revoke(clearance.approval, reason="the trip is off")
+    with pytest.raises(Revoked):
+        await desk.gate.redeem(clearance)
+
+    policy = require(group="finance").lapses(timedelta(seconds=0.001))
+    asked = await desk.gate.ask("pay", str(uuid4()), title="Pay", payload={}, policy=policy)
+    await approver.grant(asked)
+    clearance = await desk.gate.clearance(asked)
+    with pytest.raises(Lapsed):
+        await desk.gate.redeem(clearance)
 
 
 async def test_a_withdrawal_tells_who_waits_and_ends_the_execution(desk: Desk) -> None:
@@ -320,125 +326,6 @@ async def test_a_retried_execution_is_asked_anew_after_a_rejection(desk: Desk) -
         await desk.gate.clearance(first)
     clearance = await desk.gate.clearance(second)
     assert await desk.gate.perform(clearance, lambda: "done") == "done"
-
-
-async def test_an_engine_on_the_queue_of_a_gate_is_named_as_the_fault(desk: Desk) -> None:
-    queue = f"gates-{uuid4()}"
-    gate = Gate(desk.gate.client, queue=queue)
-    await gate.client.start("pay", key=desk.key, queue=queue)
-    await gate.client.claim(f"worker-{uuid4()}", queues=[queue])
-    with pytest.raises(errors.Fenced, match=f"no Engine may serve the queue '{queue}'"):
-        await gate.ask("pay", desk.key, title="Pay", payload=1, policy=FINANCE)
-
-
-@pytest.mark.parametrize(
-    ("refused", "reason"),
-    [
-        ({"title": "x" * 501}, "title has 501 characters"),
-        ({"title": " "}, "title must not be empty"),
-        ({"payload": "x" * 262_143}, "payload is 262145 bytes of JSON, the limit is 262144"),
-        ({"payload": "x" * 1_100_000}, "the limit is 262144"),
-        ({"description": "x" * 10_001}, "description has 10001 characters"),
-    ],
-)
-async def test_what_is_too_long_starts_nothing_and_uses_no_key_up(
-    desk: Desk, refused: dict[str, Any], reason: str
-) -> None:
-    client = desk.gate.client
-    asks: dict[str, Any] = {"title": "Pay", "payload": TRANSFER, "policy": FINANCE}
-    with pytest.raises(errors.InvalidInput, match=reason) as early:
-        await desk.gate.ask("pay", desk.key, **asks | refused)
-    execution_id = await desk.people.start("pay")
-    with pytest.raises((errors.InvalidInput, errors.LimitExceeded)) as told:
-        await client.request_approval(execution_id, "approval", **asks | refused)
-    if isinstance(told.value, errors.InvalidInput):
-        assert str(early.value) == str(told.value)
-    assert (await desk.gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
-
-
-async def test_what_is_just_not_too_long_is_asked(desk: Desk) -> None:
-    approval = await desk.ask(
-        title="x" * 500, description="x" * 10_000, payload="x" * (256 * 1024 - 2)
-    )
-    assert approval.status is ApprovalStatus.PENDING
-
-
-@pytest.mark.parametrize(
-    ("refused", "reason"),
-    [
-        ({"payload": {"n": 2**60}}, "whole number beyond"),
-        ({"title": "x\x00"}, "title holds a NUL character"),
-    ],
-    ids=["number", "title"],
-)
-async def test_what_the_service_refuses_leaves_nothing_running(
-    desk: Desk, refused: dict[str, Any], reason: str
-) -> None:
-    gate = Gate(desk.gate.client, queue=f"gates-{uuid4()}")
-    asks: dict[str, Any] = {"title": "Pay", "payload": TRANSFER, "policy": FINANCE}
-    with pytest.raises((errors.InvalidInput, errors.LimitExceeded), match=reason):
-        await gate.ask("pay", desk.key, **asks | refused)
-    operator = await desk.people.get("operator")
-    started = await gate.client.start("pay", key=desk.key, queue=gate.queue)
-    assert started.execution is not None
-    execution = await operator.execution(started.execution.id)
-    assert execution is not None
-    assert execution.state is ExecutionState.FAILED
-    assert reason in (execution.error or "")
-
-    with pytest.raises(errors.InvalidTransition, match="have an operator retry it"):
-        await gate.ask("pay", desk.key, **asks)
-    await operator.retry(execution)
-    assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
-    # What is asked already is not ended by who asks wrongly.
-    with pytest.raises((errors.InvalidInput, errors.LimitExceeded), match=reason):
-        await gate.ask("pay", desk.key, **asks | refused)
-    assert (await gate.ask("pay", desk.key, **asks)).status is ApprovalStatus.PENDING
-
-
-async def test_what_is_being_done_is_not_ended_by_who_asks_wrongly(desk: Desk) -> None:
-    clearance = await desk.granted()
-
-    async def slow() -> str:
-        with pytest.raises(errors.InvalidInput, match="title holds a NUL character"):
-            await desk.ask(title="x\x00")
-        return "done"
-
-    assert await desk.gate.perform(clearance, slow) == "done"
-    assert await desk.state(clearance.approval) is ExecutionState.COMPLETED
-
-
-async def test_who_asks_wrongly_is_told_also_where_the_execution_is_cancelled_meanwhile(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = desk.gate.client
-    fail = client.fail
-
-    async def late(execution_id: str, error: str) -> Accepted:
-        await (await desk.people.get("operator")).cancel(execution_id, "not needed")
-        return await fail(execution_id, error)
-
-    monkeypatch.setattr(client, "fail", late)
-    with pytest.raises(errors.InvalidInput, match="title holds a NUL character"):
-        await desk.ask(title="x\x00")
-
-
-async def test_what_is_asked_wrongly_does_not_end_what_another_asks_in_the_same_moment(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other: list[Approval] = []
-    start = desk.gate.client.start
-
-    async def overtaken(*args: Any, **more: Any) -> Any:
-        mine = await start(*args, **more)
-        monkeypatch.undo()
-        other.append(await desk.ask())
-        return mine
-
-    monkeypatch.setattr(desk.gate.client, "start", overtaken)
-    with pytest.raises(errors.InvalidInput, match="title holds a NUL character"):
-        await desk.ask(title="x\x00")
-    assert await desk.state(other[0]) is ExecutionState.WAITING_APPROVAL
 
 
 def test_a_gate_of_a_client_that_blocks_is_refused_in_words() -> None:

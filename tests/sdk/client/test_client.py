@@ -21,6 +21,7 @@ from placet import (
     errors,
     require,
 )
+from placet.client.decisions import Decisions
 from placet.client.leases import Leases
 from placet.client.mutations import Mutations
 from placet.models.commands import CompleteExecution, RecordStep
@@ -236,7 +237,8 @@ async def test_timers_signals_and_children_are_events_of_the_execution(people: P
 
 
 def test_methods_are_those_of_the_parts_with_signature_and_docstring() -> None:
-    assert inspect.iscoroutinefunction(Client.start)
-    assert inspect.signature(Client.start) == inspect.signature(Mutations.start)
-    assert Client.start.__doc__ == Mutations.start.__doc__
+    assert inspect.iscoroutinefunction(Client.cancel)
+    assert inspect.signature(Client.cancel) == inspect.signature(Mutations.cancel)
+    assert Client.cancel.__doc__ == Mutations.cancel.__doc__
+    assert inspect.signature(Client.retract) == inspect.signature(Decisions.retract)
     assert inspect.signature(Client.assignments) == inspect.signature(Leases.assignments)

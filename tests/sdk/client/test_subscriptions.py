@@ -95,7 +95,7 @@ async def test_goes_on_from_the_last_version_without_a_repeat(peer: Peer, client
 
     talk = await peer.conversation()
     key, variables = await talk.subscription()
-    assert variables == {"id": "x", "after": 5}
+    assert variables == {"id": "x", "after": 5, "hash": "1" * 64}
     await talk.next(key, event(5))
     await talk.next(key, event(6))
     assert await reader.until(6) == [4, 5, 6]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from placet import ApprovalStatus, ExecutionState, Rejected, Run, require
+from placet import ApprovalStatus, EventFilter, ExecutionState, Rejected, Run, require
+from placet.client import environment
 from placet.testing import Trial
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People, until
@@ -154,3 +155,51 @@ async def test_the_keys_of_ask_are_kept_for_it() -> None:
         return "told"
 
     assert await result(workflow) == "told"
+
+
+async def test_the_address_at_which_people_decide_is_known_and_stays(
+    people: People, engine: Made
+) -> None:
+    one = engine(public_url="https://approvals.example.com/")
+    other = engine(public_url="https://elsewhere.example.com")
+
+    async def telling(run: Run) -> list[str]:
+        asked = await run.ask("Trip", payload=1, policy=FINANCE)
+        await asked.clearance()
+        return [asked.id, asked.address]
+
+    for each in (one, other):
+        each.workflow(telling)
+    async with one:
+        execution_id = await started(people, one, "telling")
+        [approval] = await people.pending(execution_id)
+        # Known to the workflow, and so recorded.
+        await types_include(people, execution_id, "StepCompleted")
+    await (await people.get("approver-a")).grant(approval)
+    async with other:
+        ended = await people.ended(execution_id)
+    address = f"https://approvals.example.com/approvals/{approval.id}"
+    assert ended.result == [approval.id, address]
+
+
+async def types_include(people: People, execution_id: str, kind: str) -> None:
+    """Wait until an event of this type is recorded."""
+    operator = await people.get("operator")
+
+    async def found() -> bool | None:
+        events = await operator.events(EventFilter(execution_id=execution_id, types=[kind]))
+        return True if list(events) else None
+
+    await until(found)
+
+
+def test_the_public_address_is_that_of_the_service_if_nothing_else_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = environment.addresses("http://placet.internal:8000/graphql")
+    assert environment.public_url(None, service) == "http://placet.internal:8000"
+    monkeypatch.setenv("PLACET_PUBLIC_URL", "https://approvals.example.com/")
+    assert environment.public_url(None, service) == "https://approvals.example.com"
+    assert environment.public_url("https://other.example.com", service) == (
+        "https://other.example.com"
+    )

@@ -26,7 +26,10 @@ class Service:
         self.answers = list(answers)
         self.requests: list[list[dict[str, Any]]] = []
 
-    async def __call__(self, bodies: Sequence[msgspec.Raw]) -> list[Result]:
+    async def __call__(
+        self, bodies: Sequence[msgspec.Raw], traces: Sequence[str | None]
+    ) -> list[Result]:
+        assert len(traces) == len(bodies)
         commands = [json.loads(bytes(body)) for body in bodies]
         self.requests.append(commands)
         await asyncio.sleep(0)
@@ -130,7 +133,7 @@ async def test_a_command_whose_waiter_is_gone_is_not_sent() -> None:
 async def test_close_cancels_who_waits() -> None:
     sending = asyncio.Event()
 
-    async def hang(_: Sequence[msgspec.Raw]) -> list[Result]:
+    async def hang(*_: object) -> list[Result]:
         sending.set()
         return await asyncio.Future[list[Result]]()
 

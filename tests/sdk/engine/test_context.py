@@ -2,21 +2,19 @@
 
 import asyncio
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
-import pydantic
 import pytest
 
-from placet import ApprovalRecord, Clearance, Rejected, Run, StepFailed, require
-from placet.engine.failure_codec import readable
-from placet.errors import AlreadyRedeemed, ChildFailed, DigestMismatch, Expired, NotEligible
+from placet import ApprovalRecord, Clearance, Rejected, Run, require
+from placet.errors import AlreadyRedeemed, DigestMismatch, Expired, NotEligible
 from placet.models.enums import Verdict
 from placet.testing import Trial
 from placet.testing.trial import START, TrialFailed
+from tests.sdk.engine.test_result_types import Offer
 from tests.sdk.trials import result
 
 FINANCE = require(1, group="finance")
@@ -82,212 +80,6 @@ async def test_a_function_that_blocks_gets_a_thread() -> None:
         return await run.step(names)
 
     assert await result(workflow) == ["a"]
-
-
-@dataclass
-class Fare:
-    price: Decimal
-    at: datetime
-
-
-class Quote(msgspec.Struct):
-    fare: Fare
-
-
-class Offer(pydantic.BaseModel):
-    quotes: int
-    cheap: bool = True
-
-
-async def fare() -> Fare:
-    return Fare(Decimal("12.50"), START)
-
-
-async def quote() -> Quote:
-    return Quote(await fare())
-
-
-def offers() -> list[Offer]:
-    return [Offer(quotes=2)]
-
-
-def pair() -> tuple[int, str]:
-    return 1, "a"
-
-
-@pytest.mark.parametrize("fn", [fare, quote, offers, pair])
-async def test_a_step_gives_what_its_annotation_says(fn: Any) -> None:
-    seen: list[Any] = []
-
-    async def workflow(run: Run) -> None:
-        seen.append(await run.step(fn))
-
-    await result(workflow)
-    expected = fn()
-    expected = await expected if asyncio.iscoroutine(expected) else expected
-    # Once as it was run, and once as it was replayed.
-    assert seen == [expected, expected]
-
-
-async def test_without_an_annotation_json_comes_back() -> None:
-    async def workflow(run: Run) -> Any:
-        found: Any = await run.step(lambda: (1, START), name="pair")
-        assert isinstance(found, list)
-        return found
-
-    assert await result(workflow) == [1, "2026-01-01T00:00:00Z"]
-
-
-async def test_a_result_that_its_annotation_does_not_allow_is_a_failure() -> None:
-    def lies() -> int:
-        return "x"  # type: ignore[return-value]
-
-    async def workflow(run: Run) -> None:
-        await run.step(lies)
-
-    with pytest.raises(TrialFailed, match="the result of step 'lies-1' is not what its annotation"):
-        await result(workflow)
-
-
-async def test_an_input_comes_as_its_annotation_says() -> None:
-    async def workflow(_: Run, offer: Offer) -> int:
-        return offer.quotes
-
-    assert await result(workflow, {"quotes": 3}) == 3
-    with pytest.raises(TrialFailed, match="the input is not what workflow 'workflow' takes"):
-        await result(workflow, {"quotes": "many"})
-
-
-def failing(times: int) -> Any:
-    left = iter(range(times))
-
-    async def fails() -> str:
-        await asyncio.sleep(0)
-        if next(left, None) is None:
-            return "done"
-        msg = "boom"
-        raise KeyError(msg)
-
-    return fails
-
-
-async def test_a_failed_attempt_is_recorded_and_tried_again() -> None:
-    async def workflow(run: Run) -> Any:
-        return await run.step(failing(2), retries=2, pause=60)
-
-    async with Trial(workflow) as trial:
-        assert await trial.result() == "done"
-        assert [(key, attempt, readable(said)) for key, attempt, said in steps(trial)] == [
-            ("fails-1", 1, "KeyError: 'boom'"),
-            ("fails-1", 2, "KeyError: 'boom'"),
-            ("fails-1", 3, "done"),
-        ]
-        assert trial.now == START + timedelta(seconds=120)
-
-
-@pytest.mark.parametrize(
-    ("pause", "seconds"), [(10, 10 + 20 + 40 + 60 + 60), (40, 40 + 4 * 60), (600, 5 * 600)]
-)
-async def test_attempts_are_twice_as_far_apart_each_time_up_to_a_minute(
-    pause: float, seconds: float
-) -> None:
-    async def workflow(run: Run) -> Any:
-        return await run.step(failing(5), retries=5, pause=pause)
-
-    async with Trial(workflow) as trial:
-        assert await trial.result() == "done"
-        assert trial.now == START + timedelta(seconds=seconds)
-
-
-async def test_the_last_failure_is_raised_with_its_cause() -> None:
-    causes: list[str] = []
-
-    async def workflow(run: Run) -> str:
-        with pytest.raises(StepFailed, match="'fails-1' failed: KeyError: 'boom'") as failed:
-            await run.step(failing(9), retries=1, pause=0)
-        causes.append(str(failed.value.__cause__).partition(" (")[0])
-        return failed.value.error
-
-    assert await result(workflow) == "KeyError: 'boom'"
-    # Once live, and once in the replay at the end of the trial.
-    assert causes == ["KeyError: 'boom'"] * 2
-
-
-async def test_a_step_that_hangs_has_failed_after_its_timeout() -> None:
-    async def workflow(run: Run) -> None:
-        await run.step(asyncio.Event().wait, name="hangs", timeout=0.01)
-
-    with pytest.raises(TrialFailed, match=r"'hangs-1' gave no result within 0.01 s"):
-        await result(workflow)
-
-
-async def test_a_step_that_is_cancelled_from_inside_has_failed() -> None:
-    async def cancels() -> None:
-        raise asyncio.CancelledError
-
-    async def workflow(run: Run) -> None:
-        await run.step(cancels)
-
-    with pytest.raises(TrialFailed, match="'cancels-1' was cancelled from inside"):
-        await result(workflow)
-
-
-async def test_a_result_that_is_not_json_is_a_failure() -> None:
-    async def workflow(run: Run) -> None:
-        await run.step(object)
-
-    with pytest.raises(TrialFailed, match="the result of step 'object-1' is not JSON"):
-        await result(workflow)
-
-
-class Untold(Exception):  # noqa: N818 - no error of ours
-    """One whose message can't be read."""
-
-    def __str__(self) -> str:
-        msg = "no message"
-        raise AttributeError(msg)
-
-
-async def test_an_error_whose_message_can_not_be_read_is_a_failure_all_the_same() -> None:
-    async def fails() -> None:
-        raise Untold
-
-    async def workflow(run: Run) -> None:
-        with pytest.raises(StepFailed, match="Untold, whose message can't be read"):
-            await run.step(fails)
-        raise Untold
-
-    with pytest.raises(TrialFailed, match="Untold, whose message can't be read: AttributeError"):
-        await result(workflow)
-
-
-async def test_a_result_whose_model_raises_is_a_failure() -> None:
-    class Detached:
-        def model_dump(self, mode: str) -> Any:
-            msg = f"detached, so there is no {mode}"
-            raise RuntimeError(msg)
-
-    async def workflow(_: Run) -> object:
-        return Detached()
-
-    with pytest.raises(TrialFailed, match="RuntimeError: detached, so there is no json"):
-        await result(workflow)
-
-
-async def test_half_of_a_surrogate_pair_is_no_result() -> None:
-    async def workflow(run: Run) -> None:
-        await run.step(str, "\udc80")
-
-    with pytest.raises(TrialFailed, match="the result of step 'str-1' is not JSON"):
-        await result(workflow)
-
-
-async def test_a_workflow_s_result_must_be_json() -> None:
-    async def workflow(_: Run) -> object:
-        return object()
-
-    with pytest.raises(TrialFailed, match="the workflow's result is not JSON"):
-        await result(workflow)
 
 
 async def test_a_payload_must_be_something() -> None:
@@ -442,47 +234,6 @@ async def test_a_signal_of_another_kind_is_an_error() -> None:
             await trial.result()
 
 
-async def test_children_give_results_or_fail() -> None:
-    def broken(_: Any) -> None:
-        msg = "no"
-        raise OSError(msg)
-
-    async def workflow(run: Run) -> list[Any]:
-        squared = await run.child("square", 3)
-        with pytest.raises(ChildFailed, match="child 'broken-1' was failed: OSError: no"):
-            await run.child("broken")
-        return [squared]
-
-    children = {"square": lambda number: number * number, "broken": broken}
-    async with Trial(workflow, children=children) as trial:
-        assert await trial.result() == [9]
-
-
-async def test_a_child_may_be_an_async_function() -> None:
-    async def square(number: int) -> int:
-        await asyncio.sleep(0)
-        return number * number
-
-    async def broken(_: Any) -> None:
-        raise OSError("no")
-
-    async def workflow(run: Run) -> Any:
-        with pytest.raises(ChildFailed, match="child 'broken-1' was failed: OSError: no"):
-            await run.child("broken")
-        return await asyncio.gather(run.child("square", 3), run.child("square", 4))
-
-    async with Trial(workflow, children={"square": square, "broken": broken}) as trial:
-        assert await trial.result() == [9, 16]
-
-
-async def test_a_child_that_the_trial_lacks_is_named() -> None:
-    async def workflow(run: Run) -> Any:
-        return await run.child("square", 3)
-
-    with pytest.raises(TrialFailed, match="the trial has no child 'square': give it by children="):
-        await result(workflow)
-
-
 async def test_a_run_is_for_its_workflow_alone() -> None:
     async def workflow(run: Run) -> None:
         async def nested() -> None:
@@ -571,16 +322,6 @@ async def test_what_a_workflow_leaves_behind_asks_for_nothing_more() -> None:
     async with Trial(workflow) as trial:
         assert await trial.result() == "done"
         assert "ApprovalRequested" not in [event.type for event in trial.events]
-
-
-async def test_a_child_s_result_that_can_not_be_read_parks() -> None:
-    async def workflow(run: Run) -> Any:
-        return await run.child("square", 3, kind=Offer)
-
-    children = {"square": lambda _: {"quotes": "many"}}
-    with pytest.raises(TrialFailed, match="parked: the recorded result of child 'square-1'"):
-        async with Trial(workflow, children=children) as trial:
-            await trial.result()
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -10,7 +10,7 @@ import pytest
 from placet import Engine, ExecutionState, Run, require
 from placet.engine import history
 from placet.errors import Internal
-from tests.sdk.engines import Made, started
+from tests.sdk.engines import Made, reading, started
 from tests.sdk.people import People
 
 FINANCE = require(1, group="finance")
@@ -24,7 +24,7 @@ class Faults:
         self.begun = asyncio.Event()
         self._left = number
         self._read = history.load
-        monkeypatch.setattr("placet.engine.execution_pool.GIVE_BACK_SECONDS", pause)
+        monkeypatch.setattr("placet.engine.fault_pauses.GIVE_BACK_SECONDS", pause)
         monkeypatch.setattr("placet.engine.execution_pool.load", self._load)
 
     async def _load(self, *args: Any) -> Any:
@@ -49,7 +49,7 @@ async def test_the_workflow_does_not_fail_and_is_tried_less_and_less_often(
     people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = Faults(monkeypatch, 4, pause=0.05)
-    one, other = engine(), engine()
+    one, other = engine(), reading(engine())
 
     async def asks(run: Run) -> str:
         clearance = await run.approval("Trip", payload={}, policy=FINANCE)
@@ -73,7 +73,7 @@ async def test_what_was_claimed_anew_is_not_given_back_for_an_older_fault(
 ) -> None:
     faults = Faults(monkeypatch, 1, pause=0.5)
     working, go = asyncio.Event(), asyncio.Event()
-    one, other = engine(), engine()
+    one, other = engine(), reading(engine())
 
     async def work() -> str:
         working.set()

@@ -11,7 +11,7 @@ import pytest
 
 from placet import Engine, Run, require
 from tests.sdk import killed_engine
-from tests.sdk.engines import Made, started
+from tests.sdk.engines import Made, failed_once, skipping, started
 from tests.sdk.people import SECONDS, People, Server
 
 
@@ -84,6 +84,37 @@ async def test_what_one_did_by_a_clearance_when_it_was_killed_is_left_to_a_perso
         ended = await people.ended(execution_id)
     # Had it been begun again, it would have given a result.
     assert (ended.result, ended.fence) == ("paid, says approver-a", 2)
+
+
+async def test_the_next_round_is_asked_for_though_the_engine_was_killed_before_it(
+    people: People, killed: Killed
+) -> None:
+    approver = await people.get("approver-a")
+    execution_id = await started(people, killed.other, "revises")
+    [first] = await people.pending(execution_id)
+    await approver.request_changes(first, comment="cheaper")
+    await killed.said(b"begun")
+    killed.process.kill()
+    async with killed.other:
+        [second] = await people.pending(execution_id)
+        await approver.grant(second)
+        ended = await people.ended(execution_id)
+    assert (ended.result, ended.fence) == ("round 2 for 110", 2)
+
+
+async def test_the_pause_before_the_next_attempt_survives_the_engine(
+    people: People, killed: Killed
+) -> None:
+    execution_id = await started(people, killed.other, "fails")
+    await killed.said(b"begun")
+    await failed_once(people, execution_id)
+    killed.process.kill()
+    pauses = skipping(killed.other)
+    async with killed.other as other:
+        ended = await people.ended(execution_id)
+    assert (ended.result, ended.fence) == (other.worker, 2)
+    [pause] = pauses
+    assert 0 < pause <= 60
 
 
 async def test_what_waits_goes_on_elsewhere_while_an_engine_drains(

@@ -12,7 +12,7 @@ from placet import Engine, ExecutionState, Run, require
 from placet.client.transport.operations.leases import Released
 from placet.engine import history
 from placet.errors import Internal, Unavailable
-from tests.sdk.engines import maker, started
+from tests.sdk.engines import maker, reading, started
 from tests.sdk.people import SECONDS, People, Server
 from tests.support.proxy import HttpWire
 
@@ -109,7 +109,7 @@ async def test_after_a_fault(
             raise faults.pop()
         return await load(*args)
 
-    monkeypatch.setattr("placet.engine.execution_pool.GIVE_BACK_SECONDS", 0.01)
+    monkeypatch.setattr("placet.engine.fault_pauses.GIVE_BACK_SECONDS", 0.01)
     made = maker(Behind(wire.url, server.tokens))
     async with made() as earlier:
         earlier.workflow(working.asks)
@@ -118,7 +118,7 @@ async def test_after_a_fault(
     await grant(people, execution_id)
     monkeypatch.setattr("placet.engine.execution_pool.load", fails_once)
     wire.lose_replies_to = b"releaseExecutions"
-    async with made() as engine:
+    async with reading(made()) as engine:
         engine.workflow(working.asks)
         # By the first engine, then twice by the second.
         assert await kept(people, engine, working, wire, execution_id) == 3
@@ -146,9 +146,16 @@ async def test_after_it_was_parked(
     people: People, server: Server, wire: HttpWire, working: Working
 ) -> None:
     wire.lose_replies_to = b"releaseExecutions"
-    async with maker(Behind(wire.url, server.tokens))() as engine:
+    engine = maker(Behind(wire.url, server.tokens))()
+
+    @engine.workflow(name="asks")
+    async def parks(_: Run) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async with engine:
         execution_id = await started(people, engine, "asks")
         await people.parked(execution_id)
+        engine._workflows._known.clear()
         engine.workflow(working.asks)
         await (await people.get("operator")).unpark(execution_id)
         await grant(people, execution_id)

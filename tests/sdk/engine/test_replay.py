@@ -9,7 +9,7 @@ import pytest
 
 from placet import Engine, ExecutionState, Rejected, Run, require
 from tests.sdk.engines import Made, started
-from tests.sdk.people import People
+from tests.sdk.people import People, until
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
@@ -244,6 +244,53 @@ async def test_a_workflow_that_was_put_away_goes_on(people: People, engine: Made
         ended = await people.ended(execution_id)
     assert (ended.result, ended.fence) == ("done", 1)
     assert (instances, steps) == (["play", "play"], ["step"])
+
+
+async def test_long_workflows_stay_in_memory_and_the_one_that_waited_longest_is_put_away(
+    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("placet.engine.idle_runners.LONG", 3)
+    monkeypatch.setattr("placet.engine.idle_runners.STAYING", 2)
+    runs: list[str] = []
+
+    async def waiting(run: Run) -> str:
+        runs.append(run.execution_id)
+        for number in range(run.input):
+            await run.step(str, number)
+        await run.signal("go")
+        await run.signal("end")
+        return "done"
+
+    async def waits(execution_id: str, *, away: bool) -> None:
+        async def there() -> bool | None:
+            for runner in only.pool.held():
+                if runner.execution.id == execution_id and runner.seen is not None:
+                    return True if runner.away is away else None
+            return None
+
+        await until(there)
+
+    async with having(engine(put_away=timedelta(seconds=0.05)), waiting) as only:
+        operator = await people.get("operator")
+        first = await started(people, only, "changing", 5)
+        await waits(first, away=False)
+        second = await started(people, only, "changing", 5)
+        await waits(second, away=False)
+        short = await started(people, only, "changing", 1)
+        await waits(short, away=True)
+        assert not any(only.pool.runner(each).away for each in (first, second))
+        # From now on it has waited for a shorter time than the second.
+        await operator.signal(first, "go", key="go")
+        await waits(first, away=False)
+        third = await started(people, only, "changing", 5)
+        await waits(second, away=True)
+        assert not only.pool.runner(first).away
+        for each in (first, second, third, short):
+            await operator.signal(each, "go", key="again")
+            await operator.signal(each, "end", key="end")
+        for each in (first, second, third, short):
+            assert (await people.ended(each)).result == "done"
+    assert sorted(runs) == sorted([first, second, third, short, second, short])
 
 
 async def test_a_retry_may_take_another_way_than_the_failure(people: People, engine: Made) -> None:

@@ -1,5 +1,6 @@
 """What becomes of a step with a clearance when its engine begins to end."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from placet import Clearance, Run, require
 from placet.engine.host import Host
 from placet.engine.pending import PendingStep
+from placet.engine.step_recorder import StepRecorder
 from placet.engine.step_runner import StepRunner
 from placet.models.worker_responses import Noted
 from placet.testing import Trial
@@ -21,12 +23,20 @@ class Leaving:
 
     def __init__(self, execution: Any, since: str | None) -> None:
         self.execution = execution
+        self.engine = self
         self.sent: list[str] = []
         self._since = since
 
     async def send(self, command: Any, *_: Any) -> Noted:
         self.sent.append(type(command).__name__)
         return Noted(position="1", at=START, repeated=False)
+
+    def lost(self) -> bool:
+        return False
+
+    def place(self, *, in_thread: bool) -> AbstractAsyncContextManager[None]:
+        del in_thread
+        return nullcontext()
 
     def draining(self) -> bool:
         return self._since is None or self._since in self.sent
@@ -62,6 +72,7 @@ async def test_what_is_redeemed_is_begun_and_what_is_not_begun_is_not_redeemed(
     ask = PendingStep(
         key="pay-1", named="pay", call=pay, read=lambda value: value, clearance=clearance
     )
-    await StepRunner(cast("Host", owner), frozenset()).perform(ask)
+    host = cast("Host", owner)
+    await StepRunner(host, StepRecorder(host), frozenset()).perform(ask)
     assert owner.sent == sent
     assert begun == (since is not None)

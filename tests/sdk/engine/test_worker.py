@@ -1,14 +1,7 @@
 """Workflows against a service."""
 
 import asyncio
-import os
-import signal
-from datetime import timedelta
-from time import monotonic, sleep
-from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from bench.stack import Stack
 from placet import (
@@ -23,10 +16,8 @@ from placet import (
     StepFailed,
     require,
 )
-from placet.client.transport.graphql_ws import GraphQLWebSocket
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server, until
-from tests.support.proxy import HttpWire
+from tests.sdk.people import People, until
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
@@ -371,165 +362,3 @@ async def test_a_caught_step_failure_lets_the_workflow_go_on(people: People, eng
         execution_id = await started(people, calm, "tolerant")
         ended = await people.ended(execution_id)
     assert ended.result == "ValueError: invalid literal for int() with base 10: 'x'"
-
-
-async def test_an_execution_of_an_unknown_workflow_is_parked_until_one_knows_it(
-    people: People, engine: Made
-) -> None:
-    operator = await people.get("operator")
-    lacking, knowing = engine(), engine()
-
-    @lacking.workflow
-    async def known(run: Run) -> None: ...
-
-    @knowing.workflow
-    async def unknown(_: Run) -> str:
-        return "known by now"
-
-    async with lacking:
-        execution_id = await started(people, lacking, "unknown")
-        parked = await people.parked(execution_id)
-    assert parked == "this engine has no workflow 'unknown'; it has: known"
-    async with knowing:
-        await operator.unpark(execution_id)
-        assert (await people.ended(execution_id)).result == "known by now"
-
-
-@pytest.mark.parametrize("when", ["at work", "waiting"])
-async def test_sigterm_ends_serving_and_gives_executions_back(
-    people: People, engine: Made, when: str
-) -> None:
-    """Without waiting for its lease another goes on; with what waits, when there is something."""
-    approver = await people.get("approver-a")
-    begun, goes_on = asyncio.Event(), asyncio.Event()
-    lasting: dict[str, Any] = {"lease": timedelta(hours=1), "grace": None}
-    served, other = engine(**lasting), engine(**lasting)
-
-    async def work() -> None:
-        begun.set()
-        await goes_on.wait()
-
-    def add(to: Engine) -> None:
-        @to.workflow(name="waits")
-        async def waits(run: Run) -> str:
-            await run.approval("Trip", payload={}, policy=FINANCE)
-            return to.worker
-
-        @to.workflow(name="works")
-        async def works(run: Run) -> str:
-            await run.step(work)
-            return to.worker
-
-    add(served)
-    add(other)
-    serving = asyncio.create_task(served.serve())
-    waiting = await started(people, served, "waits")
-    [approval] = await people.pending(waiting)
-    working = None
-    if when == "at work":
-        working = await started(people, served, "works")
-        async with asyncio.timeout(SECONDS):
-            await begun.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(SECONDS):
-        await serving
-    goes_on.set()
-    async with other:
-        ended = await people.ended(working or await started(people, other, "works"))
-        assert (ended.result, ended.fence) == (other.worker, 2 if working else 1)
-        # It was free for longer, but there is nothing to do for it yet.
-        held = await (await people.get("operator")).execution(waiting)
-        assert held is not None
-        assert (held.state, held.fence) == (ExecutionState.WAITING_APPROVAL, 1)
-        await approver.grant(approval)
-        ended = await people.ended(waiting)
-        assert (ended.result, ended.fence) == (other.worker, 2)
-
-
-async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
-    people: People, engine: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    operator = await people.get("operator")
-    stopped, back = asyncio.Event(), asyncio.Event()
-    dial = GraphQLWebSocket.open
-
-    async def held_up(*args: object) -> GraphQLWebSocket:
-        await back.wait()
-        return await dial(*args)  # type: ignore[arg-type]
-
-    async with patient(engine(), stopped) as waiting:
-        execution_id = await started(people, waiting, "patient")
-        await people.pending(execution_id)
-        monkeypatch.setattr("placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up)
-        await waiting.client.socket.close()
-        await operator.cancel(execution_id, "no longer needed")
-        back.set()
-        async with asyncio.timeout(30):
-            await stopped.wait()
-    assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
-
-
-async def test_an_engine_that_reaches_nobody_says_so_at_once(
-    caplog: pytest.LogCaptureFixture, unused_tcp_port: int
-) -> None:
-    engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
-    engine.client.retry_for = 0.1
-    async with asyncio.timeout(10), engine:
-        while not caplog.records:
-            await asyncio.sleep(0.01)
-    [first, *_] = caplog.records
-    assert first.levelname == "WARNING"
-    assert str(unused_tcp_port) in first.message
-    assert "leases" not in caplog.text
-
-
-@pytest.mark.parametrize("away", ["down", "silent"])
-async def test_an_engine_ends_soon_while_its_service_is_away(
-    people: People, server: Server, caplog: pytest.LogCaptureFixture, away: str
-) -> None:
-    with HttpWire.open(server.url) as wire:
-        queue = f"queue-{uuid4()}"
-        engine = patient(
-            Engine(wire.url, token=server.tokens["engine"], queues=[queue]), asyncio.Event()
-        )
-        async with engine:
-            execution_id = await started(people, engine, "patient")
-            await people.pending(execution_id)
-            setattr(wire, away, True)
-            if away == "down":
-                wire.cut()
-            began = monotonic()
-            await engine.close()
-            assert monotonic() - began < 8
-    [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
-    assert "when their leases end, at most 30 s after" in told
-    assert f"no answer from {wire.url}" in told
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"drain": 2}, "drain is a timedelta, such as timedelta(seconds=5), not 2"),
-        ({"grace": timedelta(seconds=-1)}, "grace is -1 s, it must be 0 s or more"),
-        ({"lease": timedelta(seconds=0.5)}, "lease is 0.5 s, it must be 1 s or more"),
-        ({"queues": "travel"}, "queues takes a list of names, such as ['travel']"),
-    ],
-)
-def test_what_an_engine_can_t_work_with_is_said_at_once(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises((TypeError, ValueError)) as raised:
-        Engine("http://127.0.0.1:8000", token="t", **wrong)
-    assert str(raised.value) == said
-
-
-async def test_a_loop_that_is_blocked_is_warned_of(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-) -> None:
-    monkeypatch.setattr("placet.engine.loop_watchdog.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("placet.engine.loop_watchdog.STALL_SECONDS", 0.1)
-    engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
-    engine.client.retry_for = 0.1
-    async with asyncio.timeout(10), engine:
-        await asyncio.sleep(0)
-        sleep(0.2)  # noqa: ASYNC251 - that is what must not be done
-        while "the event loop stood still" not in caplog.text:
-            await asyncio.sleep(0.01)

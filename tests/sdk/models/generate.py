@@ -25,7 +25,8 @@ from api.schema.limits import (
     MIN_LEASE,
 )
 from api.settings import Settings
-from application.process_managers.children import AGAIN
+from application.process_managers.log_process_manager import AGAIN
+from domain.approvals.places import MAX_CHAIN
 from domain.approvals.policy import MAX_NAMED, MAX_PEOPLE, MAX_REQUIREMENTS, ExpiryAction
 from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import EVENT_TYPES
@@ -34,6 +35,8 @@ from domain.execution.state import Execution
 from domain.execution.transitions import TRANSITIONS
 from domain.refusals import RefusalCode
 from domain.serialization.canonical_json import MAX_DEPTH, MAX_SAFE_INTEGER, text_flaw
+from domain.standing_grants.commands import MAX_LIFETIME, MAX_USES
+from domain.standing_grants.state import StandingGrantStatus
 from domain.validation import (
     MAX_ATTEMPT,
     MAX_DELAY,
@@ -44,7 +47,7 @@ from domain.validation import (
     MAX_TEXT,
     MAX_TITLE,
 )
-from domain.values import FINAL_STATES, ExecutionState, Role
+from domain.values import FINAL_STATES, ExecutionState, ParentEnd, Role
 from projections.approvals.query import ApprovalOrder
 from projections.executions.query import ExecutionOrder
 from tests.domain import facts
@@ -61,7 +64,9 @@ ENUMERATIONS: tuple[type[StrEnum], ...] = (
     ApprovalStatus,
     ResolutionCause,
     Verdict,
+    StandingGrantStatus,
     ExpiryAction,
+    ParentEnd,
     Role,
     ExecutionOrder,
     ApprovalOrder,
@@ -83,6 +88,9 @@ LIMITS: tuple[tuple[str, int | str | timedelta, str], ...] = (
     ("MAX_REQUIREMENTS", MAX_REQUIREMENTS, "Requirements of one policy."),
     ("MAX_PEOPLE", MAX_PEOPLE, "People whom all requirements of a policy ask for together."),
     ("MAX_NAMED", MAX_NAMED, "Groups or users that one requirement names."),
+    ("MAX_CHAIN", MAX_CHAIN, "How often the right to decide one approval is passed on."),
+    ("MAX_USES", MAX_USES, "Uses of one standing grant."),
+    ("MAX_LIFETIME", MAX_LIFETIME, "The longest time for which a standing grant can be used."),
     ("MAX_PAGE", MAX_PAGE, "Items of one page."),
     ("MAX_COMMANDS", MAX_COMMANDS, "Commands of one `submit`."),
     ("MAX_DECISIONS", MAX_DECISIONS, "Decisions of one `grantApprovals` or `rejectApprovals`."),
@@ -105,13 +113,26 @@ _ASKED = (facts.started(), facts.claimed(), facts.requested())
 HISTORIES: tuple[tuple[Fact, ...], ...] = (
     (*_ASKED, facts.granted(), facts.resumed(), facts.redeemed(), facts.completed()),
     (*_ASKED, facts.rejected()),
+    (*_ASKED, facts.changes_requested()),
+    (*_ASKED, facts.granted(), facts.resumed(), facts.revoked()),
+    (*_ASKED, facts.claimed_approval(), facts.unclaimed_approval(), facts.commented()),
+    (*_ASKED, facts.granted(resolves=False), facts.retracted()),
+    (*_ASKED, facts.amended(), facts.granted()),
     (*_ASKED, facts.expired()),
     (*_ASKED, facts.withdrawn(), facts.resumed(), facts.step_failed(), facts.step_completed()),
-    (*_ASKED, facts.delegated("bob"), facts.escalated("legal"), facts.cancelled()),
+    (
+        *_ASKED,
+        facts.delegated("bob"),
+        facts.taken_back(),
+        facts.escalated("legal"),
+        facts.reminded(),
+        facts.cancelled(),
+    ),
     (facts.started(), facts.timer_set(), facts.timer_fired(), facts.failed(), facts.retried()),
     (facts.started(), facts.timer_set(), facts.timer_cancelled(), facts.suspended()),
     (facts.started(), facts.child_started(), facts.child_ended(), facts.signalled()),
     (facts.started(), facts.parked(), facts.unparked()),
+    (facts.started(), facts.clean_up_declared(), facts.cancellation_requested()),
 )
 
 
@@ -191,8 +212,10 @@ def _observed() -> tuple[Mapping[ApprovalStatus, str], list[str]]:
             before, state = state, evolve(state, recorded(state, actor, event))
             name = type(event).__name__
             seen.add(name)
-            if before is not None and state.pending < before.pending:
-                resolved_by[state.approvals[len(state.approvals)].status] = name
+            if before is not None and before.approvals:
+                was, now = before.approvals[1].status, state.approvals[1].status
+                if now is not was:
+                    resolved_by[now] = name
             if state.woken_version == state.version:
                 waking.add(name)
     missing = [each.__name__ for each in EVENT_TYPES if each.__name__ not in seen]

@@ -31,6 +31,8 @@ def test_what_ends_and_what_resolves_is_told_by_the_name() -> None:
     assert {name for name in names if transitions.may_resolve(name)} == {
         "ApprovalGranted",
         "ApprovalRejected",
+        "ApprovalChangesRequested",
+        "ApprovalRevoked",
         "ApprovalExpired",
         "ApprovalWithdrawn",
     }

@@ -69,7 +69,27 @@ def bare(program: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_extra_is_tried() -> None:
-    assert set(SDK["optional-dependencies"]) == set(EXTRAS.values())
+    assert set(SDK["optional-dependencies"]) == {"forms", "otel", *EXTRAS.values()}
+
+
+def test_traces_that_are_asked_for_need_an_extra_and_nothing_fails_without_it() -> None:
+    ran = bare(
+        "import asyncio, os\n"
+        "os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'] = 'http://127.0.0.1:4318'\n"
+        "from placet._util.otlp import exporting\n"
+        "async def main():\n"
+        "    async with exporting():\n"
+        "        print('goes on')\n"
+        "asyncio.run(main())"
+    )
+    assert ran.stdout == "goes on\n"
+    assert "pip install 'placet[otel]'" in ran.stderr
+
+
+def test_answers_in_a_trial_need_an_extra() -> None:
+    ran = bare("from placet.testing.in_memory_forms import check_answers; check_answers({}, 1)")
+
+    assert "pip install 'placet[forms]'" in ran.stderr
 
 
 def test_the_client_the_engine_and_the_trial_need_none() -> None:

@@ -60,6 +60,17 @@ def running_task() -> "asyncio.Task[Any] | None":
         return None
 
 
+def ends_task(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Whether an exception was not raised by what a task runs, but ends the task itself.
+
+    A CancelledError may be either, and is not counted.
+    """
+    if isinstance(error, GeneratorExit):
+        # The coroutine of the task is being closed by another.
+        return running_task() is not task
+    return isinstance(error, KeyboardInterrupt)
+
+
 def described(error: BaseException) -> str:
     """Return an error's type and message as a text that the service takes.
 

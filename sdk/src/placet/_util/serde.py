@@ -43,7 +43,8 @@ def plain(value: Any, what: str) -> Any:
     """
     try:
         # The encoder of msgspec writes a number that is not finite as null, which changes it.
-        text = json.dumps(_builtins(value), allow_nan=False, ensure_ascii=False)
+        built = value if _is_json(value) else _builtins(value)
+        text = json.dumps(built, allow_nan=False, ensure_ascii=False)
         # A lone surrogate is not text, although a JSON escape can express it.
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -64,6 +65,16 @@ def json_names(value: Any) -> dict[str, str]:
     if is_model(type(value)):
         return field_names(type(value)) | computed_names(type(value))
     return {}
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value is made of nothing but what JSON has, as most results and payloads are."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and _is_json(item) for key, item in value.items())
+    if kind is list:
+        return all(map(_is_json, value))
+    return kind in _SCALARS
 
 
 def _builtins(value: Any) -> Any:
@@ -91,6 +102,9 @@ def _sorted_sets(value: Any, built: Any) -> Any:
     match built:
         case dict():
             items = value if isinstance(value, Mapping) else _held(value, built)
+            if isinstance(value, Mapping) and len(items) != len(built):
+                msg = "two keys of a dict become the same name"
+                raise ValueError(msg)
             if len(items) == len(built):
                 pairs = zip(items.values(), built.values(), strict=True)
                 return dict(zip(built, (_sorted_sets(*pair) for pair in pairs), strict=True))
@@ -161,20 +175,6 @@ def returned(fn: Callable[..., Any]) -> Read:
 def taken(fn: Callable[..., Any], parameter: str) -> Read:
     """Return the function that reads a parameter of ``fn``, by its annotation."""
     return _annotated(fn, parameter)
-
-
-def recorded(value: Any, read: Read, what: str) -> Any:
-    """Return the JSON to record of a value.
-
-    Raises ValueError if it can't be written as JSON, or if ``read`` does not take what is written.
-    """
-    result = plain(value, what)
-    try:
-        read(result)
-    except (ValueError, TypeError) as error:
-        msg = f"{what} is not what its annotation says: {error}"
-        raise ValueError(msg) from error
-    return result
 
 
 def _annotated(fn: Callable[..., Any], name: str) -> Read:

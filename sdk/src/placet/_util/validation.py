@@ -30,6 +30,11 @@ def check_name(value: object, what: str, advice: str, limit: int = MAX_NAME) -> 
     raise ValueError(msg)
 
 
+def is_name(value: str) -> bool:
+    """Whether a string can be a name or a key."""
+    return bool(value.strip()) and len(value) <= MAX_NAME and value.isprintable()
+
+
 def check_question(title: str, description: str | None, payload: object) -> None:
     """Check the sizes of what people are to be shown. ``payload`` is plain JSON.
 

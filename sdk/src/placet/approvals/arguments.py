@@ -1,12 +1,12 @@
 """The arguments of a function as a payload that people can read, and the payload as arguments."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from placet._util.canonical_json import digest
-from placet._util.pydantic_models import is_model, read_model
-from placet._util.serde import check_readable, json_names, plain, reader
+from placet._util.read_back import same
+from placet._util.serde import check_readable, plain, reader
 
 _RETURN = "return"
 
@@ -48,7 +48,7 @@ class Arguments:
             msg = "the arguments do not come back from JSON as they are"
             raise ValueError(msg)
         for name, value in shown.items():
-            if not _same(value, call.arguments[name]):
+            if not same(value, call.arguments[name]):
                 msg = (
                     f"argument {name!r} does not come back from JSON as it is: a model must show"
                     " everything that it holds, so it can't have secrets, excluded fields or"
@@ -60,11 +60,35 @@ class Arguments:
     def rebuilt(
         self, call: inspect.BoundArguments, payload: Mapping[str, Any]
     ) -> inspect.BoundArguments:
-        """Return the call with the payload's values; hidden arguments are those of ``call``."""
+        """Return the call with the payload's values; hidden arguments are those of ``call``.
+
+        Raises ValueError for values that do not fit the annotations.
+        """
         arguments = dict(call.arguments)
         for name in self.names:
             arguments[name] = self._value(name, payload[name])
         return inspect.BoundArguments(self._signature, arguments)
+
+    def granted(self, call: inspect.BoundArguments, payload: Any) -> inspect.BoundArguments:
+        """Return the call with the values that were granted, which may have been amended.
+
+        Raises ValueError if the function can't be called with exactly these.
+        """
+        names = sorted(payload) if isinstance(payload, Mapping) else None
+        if names != sorted(self.names):
+            what = "no object" if names is None else f"the arguments {', '.join(names)}"
+            takes = ", ".join(self.names)
+            msg = f"it was granted with {what}, but the function takes {takes}; it was not called"
+            raise ValueError(msg)
+        try:
+            rebuilt = self.rebuilt(call, payload)
+        except ValueError as error:
+            msg = f"it was granted with arguments that the function does not take: {error}"
+            raise ValueError(msg) from error
+        if digest(self._shown(rebuilt)) != digest(payload):
+            msg = "the function's annotations make other arguments of what was granted; not called"
+            raise ValueError(msg)
+        return rebuilt
 
     def result(self, value: Any) -> Any:
         """Read a recorded result by the function's annotation."""
@@ -110,34 +134,3 @@ def _read(value: Any, hint: Any, what: str) -> Any:
     except ValueError as error:
         msg = f"{what}: {error}"
         raise ValueError(msg) from error
-
-
-def _same(rebuilt: Any, given: Any) -> bool:
-    """Whether models are what they were: their JSON need not show everything that they hold."""
-    if is_model(type(given)):
-        return _is_same_model(rebuilt, given)
-    if isinstance(given, Mapping) and isinstance(rebuilt, Mapping):
-        values = zip(rebuilt.values(), given.values(), strict=True)
-    elif isinstance(given, list | tuple) and isinstance(rebuilt, list | tuple):
-        values = zip(rebuilt, given, strict=True)
-    else:
-        names = json_names(given)
-        shown = names.values() if isinstance(rebuilt, Mapping) else names
-        values = zip(_fields(rebuilt, shown), _fields(given, names), strict=True)
-    return all(_same(*each) for each in values)
-
-
-def _is_same_model(rebuilt: Any, given: Any) -> bool:
-    if type(rebuilt) is not type(given):
-        # Without an annotation it comes back as plain JSON, which must be complete too.
-        try:
-            rebuilt = read_model(type(given), plain(rebuilt, "a model"))
-        except ValueError:
-            return False
-    return bool(rebuilt == given)
-
-
-def _fields(value: Any, names: Iterable[str]) -> list[Any]:
-    if isinstance(value, Mapping):
-        return [value.get(name) for name in names]
-    return [getattr(value, name, None) for name in names]

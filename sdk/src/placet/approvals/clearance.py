@@ -1,45 +1,72 @@
 """What a granted approval gives to the code that asked for it."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic
 
-from placet.errors import Expired, Internal, NotCleared, Rejected, Withdrawn
+from placet._util.serde import Read, as_it_is
+from placet.errors import (
+    ChangesRequested,
+    Expired,
+    Internal,
+    NotCleared,
+    Rejected,
+    Revoked,
+    Withdrawn,
+)
 from placet.models.enums import ApprovalStatus, Verdict
 from placet.models.responses import ApprovalRecord, Decision
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    A = TypeVar("A", default=Any)
+else:
+    from typing import TypeVar
+
+    A = TypeVar("A")
 
 _REFUSALS: dict[ApprovalStatus, type[NotCleared]] = {
     ApprovalStatus.REJECTED: Rejected,
     ApprovalStatus.EXPIRED: Expired,
     ApprovalStatus.WITHDRAWN: Withdrawn,
+    ApprovalStatus.CHANGES_REQUESTED: ChangesRequested,
+    ApprovalStatus.REVOKED: Revoked,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Clearance:
+class Clearance(Generic[A]):
     """Permission to do what ``payload`` says, once, in a step with ``clearance=``.
 
-    ``digest`` is that of the document that the approvers saw.
+    ``digest`` is that of the document that the approvers saw. ``read`` gives answers the type of
+    the form.
     """
 
     payload: Any
     approval: ApprovalRecord
     decisions: tuple[Decision, ...]
     digest: str
+    read: Read = field(default=as_it_is, repr=False, compare=False)
 
     @property
-    def answers(self) -> tuple[Any, ...]:
-        """What those who granted filled into the approval's form, in the order of decisions.
+    def answers(self) -> tuple[A, ...]:
+        """What those who granted answered to the approval's form, in the order of decisions.
 
-        People who filled in nothing are left out. The service has no forms yet, so it is empty.
+        With a model or dataclass as form they have this type. Empty without a form, or if the
+        deadline granted. Raises ValueError for answers that are not of the type.
         """
-        granted = (each for each in self.decisions if each.verdict is Verdict.GRANTED)
-        return tuple(each.answers for each in granted if each.answers is not None)
+        return tuple(
+            self.read(each.answers)
+            for each in self.decisions
+            if each.verdict is Verdict.GRANTED and each.counts and each.answers is not None
+        )
 
 
 def clear(approval: ApprovalRecord) -> Clearance:
-    """Return the clearance of a resolved approval. Raises Rejected, Expired or Withdrawn.
+    """Return the clearance of a granted approval.
 
-    Raises Internal for one that is not resolved.
+    Raises the NotCleared that says how it was resolved otherwise, and Internal for an approval that
+    is not resolved.
     """
     if refused := _REFUSALS.get(approval.status):
         raise refused(approval)

@@ -47,12 +47,16 @@ def requires_approval(
     hidden: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     on_behalf_of: Callable[..., str | None] | None = None,
+    form: Any = None,
+    answers: str | None = None,
 ) -> Callable[[Callable[P, R_co]], GuardedFunction[P, R_co]]:
     """Make each call of a function wait until people approve of its arguments.
 
     People are shown the arguments by name, as JSON. The function then runs with exactly these,
     read from what was granted. An async function is awaited. Any other blocks its thread, in which
-    it also runs. A call that is not granted raises Rejected, Expired or Withdrawn.
+    it also runs. A call that is not granted raises Rejected, Expired, Withdrawn or
+    ChangesRequested. If people amended the arguments, the function runs with those. If it can't
+    take them as they are, ValueError is raised, and the grant stays unused.
 
     **When are two calls the same?** A call is identified by a key and runs once. If the same call
     is made again, in this process or after a crash, it finds the approval and the result.
@@ -63,7 +67,8 @@ def requires_approval(
       invoice.
     - ``function.keyed("payroll-2026-10")(...)`` gives one call a key. A new UUID makes a new call.
 
-    The same key with other arguments raises KeyReused.
+    The same key with other arguments raises KeyReused, unless changes were requested: then people
+    are asked about these.
 
     ``gate``: for async functions, the gate of the running event loop. It may be a function that
     returns the gate later. ``title`` and ``description``: a template of parameter names, such as
@@ -72,6 +77,10 @@ def requires_approval(
     by default the function's module and qualified name. Renaming it makes all calls new. A function
     in ``__main__`` needs a name, because every script has that module; otherwise ValueError.
     ``hidden``: parameters that are neither shown nor part of the key, such as ``self``.
+
+    ``form``: what those who grant have to answer, as a model of pydantic, a dataclass or a dict
+    with a JSON Schema. ``answers`` names a parameter that then gets a tuple of their answers, of
+    this type. It is hidden, and needs a default, because callers do not give it.
 
     Arguments and results are written as JSON and read by their annotations, if they have any. A
     function that is not async but returns an awaitable fails, and the awaitable is not awaited. Let
@@ -86,7 +95,7 @@ def requires_approval(
         guard = _DecoratedFunction(
             gate=gate,
             function=function,
-            arguments=Arguments(function, hidden),
+            arguments=Arguments(function, hidden if answers is None else (*hidden, answers)),
             name=name or f"{function.__module__}.{function.__qualname__}",
             policy=policy,
             title=title,
@@ -94,6 +103,8 @@ def requires_approval(
             key=key,
             labels=labels,
             on_behalf_of=on_behalf_of,
+            form=form,
+            answers=answers,
         )
         guarded = guard.under(None)
         guarded.keyed = guard.under  # type: ignore[attr-defined]
@@ -116,6 +127,8 @@ class _DecoratedFunction:
     key: Callable[..., str] | None
     labels: Mapping[str, str] | None
     on_behalf_of: Callable[..., str | None] | None
+    form: Any
+    answers: str | None
 
     def __post_init__(self) -> None:
         for text in (self.title, self.description):
@@ -129,9 +142,11 @@ class _DecoratedFunction:
         async def wait(*args: Any, **kwargs: Any) -> Any:
             call = self.arguments.bind(args, kwargs)
             gate = self._gate()
-            clearance = await gate.clearance(await self._ask(gate, call, key))
-            granted = self.arguments.rebuilt(call, clearance.payload)
-            result = await gate.perform(clearance, self.function, *granted.args, **granted.kwargs)
+            clearance = await self._cleared(gate, call, key)
+            granted = self._granted(call, clearance)
+            work = functools.partial(self.function, *granted.args, **granted.kwargs)
+            read = self.arguments.result
+            result = await gate.act(clearance, work, name_of(self.function), read)
             return self.arguments.result(result)
 
         @functools.wraps(self.function)
@@ -157,24 +172,40 @@ class _DecoratedFunction:
             gate = self._gate().apart()
             try:
                 clearance = runner.run(self._cleared(gate, call, key))
+                # Before it is redeemed: what can't be called must stay unused.
+                granted = self._granted(call, clearance)
                 recorded = runner.run(gate.redeem(clearance))
                 if recorded is not None:
                     return recorded.result
-                granted = self.arguments.rebuilt(call, clearance.payload)
                 try:
                     result = self.function(*granted.args, **granted.kwargs)
                     self._check_result(result)
                 except Exception as error:
                     runner.run(gate.fail(clearance, name_of(self.function), error))
                     raise
-                return runner.run(gate.complete(clearance, name_of(self.function), result))
+                name = name_of(self.function)
+                return runner.run(
+                    gate.complete(clearance, name, result, read=self.arguments.result)
+                )
             finally:
                 runner.run(gate.client.close())
+
+    def _granted(
+        self, call: inspect.BoundArguments, clearance: Clearance
+    ) -> inspect.BoundArguments:
+        """Return the call with what was granted, and with the answers to the form."""
+        granted = self.arguments.granted(call, clearance.payload)
+        if self.answers is not None:
+            granted.arguments[self.answers] = clearance.answers
+        return granted
 
     async def _cleared(
         self, gate: Gate, call: inspect.BoundArguments, key: str | None
     ) -> Clearance:
-        return await gate.clearance(await self._ask(gate, call, key))
+        # Where the arguments are the key, no other call can be its next round.
+        revisable = key is not None or self.key is not None
+        approval = await self._ask(gate, call, key)
+        return await gate.clearance(approval, form=self.form, revisable=revisable)
 
     async def _ask(self, gate: Gate, call: inspect.BoundArguments, key: str | None) -> Approval:
         payload = self.arguments.payload(call)
@@ -190,6 +221,7 @@ class _DecoratedFunction:
             payload=payload,
             policy=_for_call(self.policy, shown),
             description=None if self.description is None else self._text(self.description, shown),
+            form=self.form,
             labels=self.labels,
             on_behalf_of=_for_call(self.on_behalf_of, shown),
         )

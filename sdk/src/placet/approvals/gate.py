@@ -1,20 +1,25 @@
 """Approvals for code that is not a workflow: ask, wait, and do once what was approved."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any, Self, TypeVar, overload
 from uuid import uuid4
 
 from placet._util.canonical_json import digest
+from placet._util.forms import form_of
 from placet._util.invoke import call, described, running_task
-from placet._util.serde import plain
+from placet._util.read_back import recorded
+from placet._util.serde import Read, as_it_is, plain, returned
 from placet._util.texts import cleaned
 from placet._util.validation import check_question
 from placet.approvals.clearance import Clearance, clear
 from placet.client.client import Client
 from placet.errors import (
     AlreadyRedeemed,
+    ChangesRequested,
     DigestMismatch,
     Doubt,
     Fenced,
@@ -23,11 +28,14 @@ from placet.errors import (
     InvalidTransition,
     LimitExceeded,
     NotCleared,
+    Revoked,
     StepFailed,
 )
 from placet.models.enums import ApprovalStatus, ExecutionState
 from placet.models.responses import Accepted, Approval, ApprovalRecord, ExecutionHead, Step
 from placet.policy import Policy
+
+A = TypeVar("A")
 
 APPROVAL_KEY = "approval"
 STEP_KEY = "perform"
@@ -65,25 +73,28 @@ class Gate:
         payload: Any,
         policy: Policy,
         description: str | None = None,
+        form: Any = None,
         labels: Mapping[str, str] | None = None,
         on_behalf_of: str | None = None,
     ) -> Approval:
         """Ask people for approval of ``payload``, without waiting for it.
 
-        ``name`` is the kind of request (the execution's workflow), ``key`` identifies it. The same
-        call again finds the approval, whatever its status; the same key with other content raises
-        KeyReused. If an operator retries a failed execution, people are asked anew unless they had
-        granted. Raises ValueError for a payload that is None or not JSON, and InvalidInput for a
-        payload, a title or a description that is too long. Nothing is started then. Anything else
-        that the service does not take (InvalidInput) fails the execution with that reason. The key
-        can't be used again then (InvalidTransition) unless an operator retries the execution. An
-        earlier request under the key goes on.
+        ``name`` is the kind of request (the execution's workflow), ``key`` identifies it. ``form``:
+        what those who grant have to answer; see ``clearance``. The same
+        call again finds the approval, whatever its status; the same key with other content opens
+        the next round after changes were requested, and else raises KeyReused. If an operator
+        retries a failed execution, people are asked anew unless they had granted. Raises ValueError
+        for a payload that is None or not JSON, and InvalidInput for a payload, a title or a
+        description that is too long. Nothing is started then. Anything else that the service does
+        not take (InvalidInput) fails the execution with that reason. The key can't be used again
+        then (InvalidTransition) unless an operator retries the execution. An earlier request under
+        the key goes on.
         """
         if payload is None:
             msg = "payload must not be None: approvers must see what they approve"
             raise ValueError(msg)
         # Before anything is started, so that what can't be sent leaves nothing behind.
-        payload = plain(payload, "payload")
+        payload, schema = plain(payload, "payload"), form_of(form).schema
         check_question(title, description, payload)
         with self.unclaimed():
             started = await self.client.start(
@@ -93,7 +104,12 @@ class Gate:
                 msg = f"the service did not say which execution {name!r}, {key!r} is"
                 raise Internal(msg)
             asked = await self._requested(
-                started.execution, title, payload=payload, policy=policy, description=description
+                started.execution,
+                title,
+                payload=payload,
+                policy=policy,
+                description=description,
+                form=schema,
             )
         if asked.approval is None:
             msg = f"the service did not say which approval was asked for in {started.execution.id}"
@@ -131,16 +147,38 @@ class Gate:
         with suppress(InvalidTransition):
             await self.client.fail(execution_id, error)
 
-    async def clearance(self, approval: ApprovalRecord) -> Clearance:
+    @overload
+    async def clearance(
+        self, approval: ApprovalRecord, *, form: type[A], revisable: bool = True
+    ) -> Clearance[A]: ...
+
+    @overload
+    async def clearance(
+        self,
+        approval: ApprovalRecord,
+        *,
+        form: Mapping[str, Any] | None = None,
+        revisable: bool = True,
+    ) -> Clearance: ...
+
+    async def clearance(
+        self, approval: ApprovalRecord, *, form: Any = None, revisable: bool = True
+    ) -> Clearance:
         """Wait until the approval is resolved, as long as it takes.
 
-        Raises Rejected, Expired or Withdrawn; the execution is then failed with that reason.
+        ``form``: that of ``ask``; with a model or dataclass ``clearance.answers`` are of its type.
+
+        Raises Rejected, Expired, Withdrawn or Revoked; the execution is then failed with that
+        reason. Raises ChangesRequested if people want something else: ``ask`` with the same key and
+        another payload opens the next round. ``revisable`` False: nothing else will be asked under
+        the key, so the execution is failed then too.
         """
         approval = await self.client.wait_for(approval)
         try:
-            return clear(approval)
+            return replace(clear(approval), read=form_of(form).read)
         except NotCleared as refused:
-            await self._end(approval, described(refused))
+            if not (revisable and isinstance(refused, ChangesRequested)):
+                await self._end(approval, described(refused))
             raise
 
     async def perform(
@@ -157,13 +195,19 @@ class Gate:
         recorded error. It raises Doubt if there is neither, because the first call is not over or
         its process ended.
         """
-        recorded = await self.redeem(clearance)
-        if recorded is not None:
-            return recorded.result
-        name = name_of(fn)
+        work = functools.partial(fn, *args, **kwargs)
+        return await self.act(clearance, work, name_of(fn), returned(fn))
+
+    async def act(
+        self, clearance: Clearance, work: Callable[[], Any], name: str, read: Read
+    ) -> Any:
+        """Do the same with work of this name, whose result ``read`` must give back as it is."""
+        used = await self.redeem(clearance)
+        if used is not None:
+            return used.result
         task = asyncio.current_task()
         try:
-            result = await call(fn, *args, **kwargs)
+            result = await call(work)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -171,12 +215,13 @@ class Gate:
             if not isinstance(error, GeneratorExit) or running_task() is task:
                 await self.fail(clearance, name, error)
             raise
-        return await self.complete(clearance, name, result)
+        return await self.complete(clearance, name, result, read=read)
 
     async def redeem(self, clearance: Clearance, *, key: str | None = None) -> Step | None:
         """Use the clearance. None means go on; ``complete`` or ``fail`` must follow.
 
-        If it was used before, returns the recorded step, or raises as ``perform`` does. With
+        If it was used before, returns the recorded step, or raises as ``perform`` does. Raises
+        Revoked or Lapsed if the grant can't be used any more. With
         ``key`` a use under the same key does not count as an earlier one.
         """
         try:
@@ -188,26 +233,48 @@ class Gate:
                 )
         except AlreadyRedeemed as used:
             return await self._recorded(clearance, used)
+        except InvalidTransition as error:
+            if error.approval is not None and error.approval.status is ApprovalStatus.REVOKED:
+                raise Revoked(error.approval) from error
+            raise
         return None
 
-    async def complete(self, clearance: Clearance, name: str, result: Any) -> Any:
-        """Record the result, complete the execution, and return the result as plain JSON.
+    async def complete(
+        self,
+        clearance: Clearance,
+        name: str,
+        result: Any,
+        *,
+        instead: Any = None,
+        read: Read = as_it_is,
+    ) -> Any:
+        """Record the result, complete the execution, and return what was recorded as plain JSON.
 
-        ``name`` says what was done. A result that can't be recorded fails the execution, with the
-        text that it was done: ValueError if it is not JSON, InvalidInput or LimitExceeded if the
-        service does not take it, for example because it is too large.
+        ``name`` says what was done. A result can't be recorded if it is not JSON, or if ``read``
+        does not give it back as it is (ValueError), or if the service does not take it, for example
+        because it is too large (InvalidInput or LimitExceeded). Then ``instead`` is recorded, if it
+        is given. Otherwise the execution is failed, with the text that it was done, and the error
+        is raised.
         """
         execution_id = clearance.approval.execution_id
         try:
-            result = plain(result, f"the result of {name}")
-            with self.unclaimed():
-                await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
+            written = await self._record(execution_id, name, result, read)
         except (ValueError, InvalidInput, LimitExceeded) as error:
-            text = f"{name} was done, and its result can't be recorded: {described(error)}"
-            await self._failed(execution_id, name, text)
-            raise
+            if instead is None:
+                text = f"{name} was done, and its result can't be recorded: {described(error)}"
+                await self._failed(execution_id, name, text)
+                raise
+            written = await self._record(execution_id, name, instead)
         with self.unclaimed():
-            await self.client.complete(execution_id, result)
+            await self.client.complete(execution_id, written)
+        return written
+
+    async def _record(
+        self, execution_id: str, name: str, result: Any, read: Read = as_it_is
+    ) -> Any:
+        result = recorded(result, read, f"the result of {name}")
+        with self.unclaimed():
+            await self.client.record_step(execution_id, STEP_KEY, name=name, result=result)
         return result
 
     async def fail(self, clearance: Clearance, name: str, error: BaseException) -> None:

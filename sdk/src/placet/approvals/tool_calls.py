@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from placet.errors import ChangesRequested
 from placet.models.enums import ApprovalStatus
 from placet.models.responses import ApprovalRecord
 from placet.policy import Policy
@@ -12,6 +13,7 @@ from placet.policy import Policy
 _UNSAID = {
     ApprovalStatus.EXPIRED: "nobody decided in time",
     ApprovalStatus.WITHDRAWN: "the request was withdrawn",
+    ApprovalStatus.REVOKED: "the grant was taken back",
 }
 
 
@@ -43,4 +45,7 @@ def comment_of(approval: ApprovalRecord) -> str | None:
 
 def refusal_of(approval: ApprovalRecord) -> str | None:
     """Return why the agent may not make the call, None if nobody gave a reason."""
+    if approval.status is ApprovalStatus.CHANGES_REQUESTED:
+        wanted = "; ".join(ChangesRequested(approval).comments)
+        return f"people want it changed, and can then be asked again: {wanted}"
     return _UNSAID.get(approval.status) or comment_of(approval)

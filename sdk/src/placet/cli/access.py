@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self, TypeVar
 
 import msgspec
 import typer
-from rich.console import Console
 
+from placet.cli.terminal import errors
 from placet.client.client import Client
 from placet.errors import PlacetError
 
@@ -19,8 +19,6 @@ T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., None])
 
 RETRY_SECONDS = 2.0
-
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @dataclass(frozen=True, slots=True)

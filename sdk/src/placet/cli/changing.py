@@ -1,62 +1,35 @@
-"""The commands that change something: decide, start, signal, cancel, retry, unpark."""
+"""The commands that change executions: start, signal, cancel, retry, park, unpark."""
 
-import json
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from placet.cli import render
+from placet._util.json_text import parsed
 from placet.cli.access import anywhere, run
 from placet.cli.lookup import Id, existing_execution
+from placet.cli.terminal import line
 from placet.client.client import Client
 from placet.errors import PlacetError
-from placet.models.commands import ApprovalFilter
-from placet.models.enums import ApprovalStatus
-from placet.models.responses import Accepted, Approval, Execution
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-
-
-@anywhere
-def approve(
-    context: typer.Context,
-    id_: Id,
-    comment: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
-    *,
-    yes: Yes = False,
-) -> None:
-    """Grant an approval."""
-    shown = _shown(context, id_, "Grant this?", yes=yes)
-    _report(run(context, lambda client: client.grant(shown, comment=comment)))
-
-
-@anywhere
-def reject(
-    context: typer.Context,
-    id_: Id,
-    comment: Annotated[str, typer.Option(help="Why, for the record.")],
-    *,
-    yes: Yes = False,
-) -> None:
-    """Reject an approval."""
-    shown = _shown(context, id_, "Reject this?", yes=yes)
-    _report(run(context, lambda client: client.reject(shown, comment=comment)))
+from placet.models.responses import Accepted, Execution
 
 
 @anywhere
 def start(
     context: typer.Context,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
-    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it gets.")] = "null",
+    given: Annotated[
+        str,
+        typer.Option("--input", metavar="JSON|@FILE", help="What it gets; @- is standard input."),
+    ] = "null",
     key: Annotated[str | None, typer.Option(help="Start it once only under this key.")] = None,
     queue: Annotated[str, typer.Option(help="Where its engine looks for work.")] = "default",
 ) -> None:
     """Start an execution and print its id."""
-    value = _json(given, "--input")
-    accepted = run(context, lambda client: client.start(workflow, value, key=key, queue=queue))
-    render.out.print(accepted.execution.id if accepted.execution else "", markup=False)
+    value = json_of(given, "--input")
+    started = run(context, lambda client: client.start(workflow, value, key=key, queue=queue))
+    line(started.id)
 
 
 @anywhere
@@ -64,23 +37,25 @@ def signal(
     context: typer.Context,
     id_: Id,
     name: Annotated[str, typer.Argument(metavar="NAME")],
-    given: Annotated[str, typer.Option("--payload", metavar="JSON", help="The data.")] = "null",
+    given: Annotated[
+        str, typer.Option("--payload", metavar="JSON|@FILE", help="The data.")
+    ] = "null",
     key: Annotated[str | None, typer.Option(help="Send it once only under this key.")] = None,
 ) -> None:
     """Hand data to an execution that waits, or will wait, for a signal of this name."""
-    value = _json(given, "--payload")
+    value = json_of(given, "--payload")
 
     async def send(client: Client) -> tuple[Accepted, Execution | None]:
-        await existing_execution(client, id_)
-        accepted = await client.signal(id_, name, value, key=key)
+        execution = await existing_execution(client, id_)
+        accepted = await client.signal(execution.id, name, value, key=key)
         try:
-            return accepted, await client.execution(id_)
+            return accepted, await client.execution(execution.id)
         except PlacetError:
             # The signal was sent. After an error people would send it again.
             return accepted, None
 
     accepted, execution = run(context, send)
-    render.print_sent(accepted, execution, name)
+    line(_sent(accepted, execution, name))
 
 
 @anywhere
@@ -95,7 +70,9 @@ def cancel(
         return await client.cancel((await existing_execution(client, id_)).id, reason)
 
     accepted = run(context, end)
-    render.out.print(f"cancelled{_before(accepted)}", markup=False)
+    ended = accepted.execution is None or accepted.execution.state.final
+    said = "cancelled" if ended else "to be cancelled; its workflow cleans up first"
+    line(f"{said}{_before(accepted)}")
 
 
 @anywhere
@@ -106,7 +83,26 @@ def retry(context: typer.Context, id_: Id) -> None:
         return await client.retry(await existing_execution(client, id_))
 
     accepted = run(context, again)
-    render.out.print(f"it runs on{_before(accepted)}", markup=False)
+    line(f"it runs on{_before(accepted)}")
+
+
+@anywhere
+def park(
+    context: typer.Context,
+    id_: Id,
+    reason: Annotated[str, typer.Option(help="Why. It is recorded.")],
+) -> None:
+    """Keep workers from an execution until it is unparked."""
+
+    async def hold(client: Client) -> tuple[Accepted, Execution]:
+        execution = await existing_execution(client, id_)
+        return await client.park(execution.id, reason), execution
+
+    accepted, before = run(context, hold)
+    if accepted.repeated and before.parked is not None:
+        line(f"parked already: {before.parked}")
+    else:
+        line(f"parked{_before(accepted)}")
 
 
 @anywhere
@@ -117,53 +113,36 @@ def unpark(context: typer.Context, id_: Id) -> None:
         return await client.unpark((await existing_execution(client, id_)).id)
 
     accepted = run(context, free)
-    render.out.print("not parked any more" if accepted.repeated else "unparked", markup=False)
+    line("not parked any more" if accepted.repeated else "unparked")
 
 
-def _json(text: str, option: str) -> Any:
+def _sent(accepted: Accepted, execution: Execution | None, name: str) -> str:
+    """Say what becomes of a signal.
+
+    Which names a workflow waits for is known to its worker alone, so no more is claimed than is
+    so either way.
+    """
+    if accepted.repeated:
+        return "repeated: it was sent under this key before"
+    if execution is not None and execution.parked is not None:
+        return f"sent; it is kept, since the execution is parked: placet unpark {execution.id}"
+    return f"sent; it is kept until the workflow waits for {name!r}, if it does not yet"
+
+
+def json_of(text: str, option: str) -> Any:
+    """Return the JSON that was typed, or is in the file after an @. Raises typer.BadParameter."""
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
+        return parsed(_read(text), "the value")
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def _shown(context: typer.Context, id_: str, question: str, *, yes: bool) -> Approval:
-    """Print the approval and ask. The decision is about what was printed."""
-
-    async def find(client: Client) -> Approval:
-        found = await client.approval(id_)
-        if found is None:
-            # An approver need not see the execution, so its approvals are looked for instead.
-            where = ApprovalFilter(execution_id=id_, status=[ApprovalStatus.PENDING])
-            raise PlacetError(_no_approval(id_, list(await client.approvals(where))))
-        return found
-
-    approval = run(context, find)
-    render.print_approval(approval)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter(
-                "needed without a terminal, where nobody can be asked", param_hint="--yes"
-            )
-        typer.confirm(question, abort=True)
-    return approval
+def _read(text: str) -> str | bytes:
+    """Return the text, or after an @ what the file has. Raises OSError."""
+    if not text.startswith("@"):
+        return text
+    return sys.stdin.buffer.read() if text == "@-" else Path(text[1:]).read_bytes()
 
 
 def _before(accepted: Accepted) -> str:
     return " (it was already)" if accepted.repeated else ""
-
-
-def _no_approval(id_: str, pending: Sequence[Approval]) -> str:
-    if not pending:
-        return f"there is no approval {id_!r} that you may see"
-    ids = ", ".join(f"{each.id} ({each.title or 'erased'})" for each in pending)
-    return f"{id_!r} is an execution; what is decided on is an approval of it: {render.safe(ids)}"
-
-
-def _report(accepted: Accepted) -> None:
-    if accepted.approval is None:
-        return
-    repeated = " (you had already decided that)" if accepted.repeated else ""
-    needed = render.missing(accepted.approval.outstanding)
-    still = f", still needed: {needed}" if accepted.approval.resolved_at is None and needed else ""
-    render.out.print(f"{accepted.approval.status}{repeated}{still}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What an execution waits for besides people, derived from its events."""
+"""What an execution waits for besides people, and what people did to it, from its events."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,8 +8,17 @@ import msgspec
 
 from placet.client.client import Client
 from placet.models.commands import EventFilter
-from placet.models.responses import RecordedEvent
+from placet.models.responses import Actor, RecordedEvent
 from placet.models.rules import MAX_PAGE
+
+ACTIONS = {
+    "CancellationRequested": "told to cancel",
+    "Cancelled": "cancelled",
+    "Parked": "parked",
+    "Unparked": "unparked",
+    "Retried": "retried",
+}
+"""What is done to an execution, by the types of the events."""
 
 _TYPES = (
     "TimerSet",
@@ -18,6 +27,7 @@ _TYPES = (
     "SignalReceived",
     "ChildStarted",
     "ChildEnded",
+    *ACTIONS,
 )
 
 
@@ -35,13 +45,23 @@ class Child(NamedTuple):
     workflow: str
 
 
+class Action(NamedTuple):
+    """What somebody did to the execution, and the reason that they gave."""
+
+    done: str
+    by: Actor
+    at: datetime
+    reason: str | None
+
+
 class ExecutionWaits:
-    """The timers that have not fired, the children that run, and the signals that came."""
+    """The timers that have not fired, the children that run, the signals and the actions."""
 
     def __init__(self) -> None:
         self.timers: dict[str, datetime] = {}
         self.children: dict[str, Child] = {}
         self.signals: list[Signal] = []
+        self.actions: list[Action] = []
 
     def take(self, event: RecordedEvent) -> None:
         """Take the next event."""
@@ -57,6 +77,10 @@ class ExecutionWaits:
                 self.children[data["key"]] = Child(data["childId"], data["workflow"])
             case "ChildEnded":
                 self.children.pop(data["key"], None)
+            case type_ if type_ in ACTIONS:
+                self.actions.append(
+                    Action(ACTIONS[type_], event.actor, event.at, data.get("reason"))
+                )
 
 
 async def read_waits(client: Client, execution_id: str) -> ExecutionWaits:

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from placet.client.transport.addresses import Addresses
+from placet.client.transport.token_source import Token
 
 URL = "PLACET_URL"
+PUBLIC_URL = "PLACET_PUBLIC_URL"
 TOKEN = "PLACET_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_URL = "http://127.0.0.1:8000"
 TOKENS = Path(".placet") / "dev-tokens.json"
@@ -25,7 +27,17 @@ def addresses(given: str | Sequence[str] | None) -> Addresses:
     return Addresses(given or os.environ.get(URL, "").strip() or DEFAULT_URL)
 
 
-def token(given: str | None, name: str, service: Addresses) -> str:
+def public_url(given: str | None, service: Addresses) -> str:
+    """Return what was given, else PLACET_PUBLIC_URL, else the first address of the service.
+
+    It has no slash at its end. Raises ValueError for an address that is not a URL.
+    """
+    chosen = given or os.environ.get(PUBLIC_URL, "").strip()
+    url = Addresses([chosen]).current if chosen else service.all[0]
+    return url.removesuffix("/graphql")
+
+
+def token(given: Token | None, name: str, service: Addresses) -> Token:
     """Return what was given, else PLACET_TOKEN, else that of a development server on this machine.
 
     ``name``: whose token of a development server. It is read from ``.placet`` in the current

@@ -4,10 +4,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from placet._util.durations import iso_duration
+from placet._util.tracing import tracer
+from placet.client.transport.envelope import BoundOperation
 from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import leases as operations
-from placet.models.commands import ClaimRequest, Holding, Release
+from placet.errors import BadRequest
+from placet.models.commands import ClaimRequest, Holding, KnownWorkflow, Release
 from placet.models.rules import DEFAULT_LEASE
 from placet.models.worker_responses import Assignment, Claim, Heartbeat, Poll
 
@@ -18,10 +23,16 @@ BEAT_PAUSE = 1.0
 
 
 class Leases:
-    """Claims, heartbeats, releases and assignments. All raise RequestError."""
+    """Claims, heartbeats, releases and assignments. All raise RequestError.
+
+    ``gives_transcripts`` and ``gives_traces``: False once the server was found to be of a version
+    without them.
+    """
 
     def __init__(self, transport: HttpTransport) -> None:
         self.transport = transport
+        self.gives_transcripts = True
+        self.gives_traces = True
 
     async def claim(
         self,
@@ -49,6 +60,8 @@ class Leases:
         lease: timedelta = DEFAULT_LEASE,
         wait: timedelta = timedelta(0),
         holding: Mapping[str, int | None] | None = None,
+        workflows: Sequence[KnownWorkflow] | None = None,
+        transcripts: bool = False,
     ) -> Poll:
         """Claim executions by long polls, for a worker without a stream of assignments.
 
@@ -57,7 +70,9 @@ class Leases:
         worker knows to hold, 10,000 at most, with the ``woken_version`` that it knows, or None if
         it need not hear of more. Executions with a later version, and those that the worker holds
         without knowing because an answer was lost, are reported as claims. ``limit`` 0 claims
-        nothing and reports only what is held.
+        nothing and reports only what is held. ``workflows``: those that the worker knows; None: it
+        knows all. ``transcripts``: claims come with what a replay needs, as far as it is short and
+        the server has it.
         """
         request = ClaimRequest(
             worker=worker,
@@ -66,10 +81,36 @@ class Leases:
             lease=iso_duration(lease),
             wait=iso_duration(wait),
             holding=[Holding(execution_id=i, seen=s) for i, s in (holding or {}).items()],
+            workflows=workflows,
         )
+        while transcripts and self.gives_transcripts:
+            operation = operations.CLAIM_WITH_TRANSCRIPTS
+            if self._traced:
+                operation = operations.CLAIM_WITH_TRACES
+            asked = operation(replace(request, transcripts=True))
+            try:
+                poll = await self.transport.look_up(asked, wait=wait.total_seconds())
+            except BadRequest as error:
+                self._go_on_without(error)
+            else:
+                return poll or Poll(claims=[], lost=[])
         asked = operations.CLAIM_EXECUTIONS(request)
         poll = await self.transport.look_up(asked, wait=wait.total_seconds())
         return poll or Poll(claims=[], lost=[])
+
+    @property
+    def _traced(self) -> bool:
+        """Whether to ask for the traces of events: this program makes spans, and links to them."""
+        return self.gives_traces and tracer() is not None
+
+    def _go_on_without(self, error: BadRequest) -> None:
+        """Go on without transcripts or traces if a server of an older version refused them."""
+        if self.gives_traces and "traceparent" in str(error):
+            self.gives_traces = False
+        elif "transcripts" in str(error):
+            self.gives_transcripts = False
+        else:
+            raise error
 
     async def heartbeat(self, worker: str, *, lease: timedelta = DEFAULT_LEASE) -> Heartbeat:
         """Prolong the worker's lease on all that it holds. The answer says what it lost."""
@@ -114,6 +155,8 @@ class Leases:
         grace: timedelta | None = None,
         on_open: Callable[[], Awaitable[None]] | None = None,
         patient: bool = True,
+        workflows: Callable[[], Sequence[KnownWorkflow]] | None = None,
+        transcripts: bool = False,
     ) -> AsyncGenerator[Assignment, None]:
         """Yield a worker's executions and what happens to them. The open stream keeps its lease.
 
@@ -121,10 +164,29 @@ class Leases:
         sent again, as claims under the same fence. ``grace``: for how long the lease lasts, at
         most, after the service has lost the connection without hearing of the worker; None: to its
         end. ``patient`` False: the stream ends by StreamCutError when its connection is lost or
-        can't be opened.
+        can't be opened. ``workflows`` gives those that the worker knows, at each connection; None:
+        it knows all. ``transcripts``: new claims come with what a replay needs, as far as it is
+        short and the server has it.
         """
-        asked = operations.ASSIGNMENTS(worker, queues, capacity, lease, grace)
-        stream = self.transport.socket.stream(lambda: asked, on_open, patient=patient)
-        async with aclosing(stream):
-            async for message in stream:
-                yield message
+
+        def asked() -> BoundOperation[Assignment]:
+            known = None if workflows is None else workflows()
+            operation = operations.ASSIGNMENTS
+            if transcripts and self.gives_transcripts:
+                operation = operations.ASSIGNMENTS_WITH_TRANSCRIPTS
+                if self._traced:
+                    operation = operations.ASSIGNMENTS_WITH_TRACES
+            return operation(worker, queues, capacity, lease, grace, known)
+
+        while True:
+            stream = self.transport.socket.stream(asked, on_open, patient=patient)
+            try:
+                async with aclosing(stream):
+                    async for message in stream:
+                        yield message
+            except BadRequest as error:
+                if not (transcripts and self.gives_transcripts):
+                    raise
+                self._go_on_without(error)
+            else:
+                return

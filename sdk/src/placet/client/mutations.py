@@ -5,13 +5,14 @@ refusal is raised as :class:`placet.Refused`. If many commands are sent at once,
 of the result instead, because each command succeeds or fails on its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from placet._util.canonical_json import digest, digest_of_json
+from placet._util.canonical_json import digest
 from placet._util.durations import iso_duration
+from placet._util.forms import form_of
 from placet._util.serde import plain
 from placet.client.transport.envelope import Operation
 from placet.client.transport.http import HttpTransport
@@ -25,13 +26,10 @@ from placet.models.commands import (
     Command,
     CompleteExecution,
     FailExecution,
-    Grant,
-    Input,
     LabelInput,
     ParkExecution,
     RecordStep,
     RedeemApproval,
-    Rejection,
     RequestApproval,
     Retry,
     SendSignal,
@@ -41,15 +39,17 @@ from placet.models.commands import (
     Unparking,
     WithdrawApproval,
 )
-from placet.models.responses import Accepted, ApprovalRecord, Execution, RefusedResult
-from placet.models.rules import MAX_DECISIONS
+from placet.models.responses import Accepted, Execution, RefusedResult
 from placet.policy import Policy
 
 A = TypeVar("A")
 
 
 class Mutations:
-    """The commands. All raise RequestError, and Refused unless they return a list."""
+    """The commands of those who run executions.
+
+    All raise RequestError, and Refused unless they return a list.
+    """
 
     def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
@@ -81,7 +81,7 @@ class Mutations:
             on_behalf_of=on_behalf_of,
             idempotency_key=key,
         )
-        return await self._command(operations.START_EXECUTION, command)
+        return await send(self._transport, operations.START_EXECUTION, command)
 
     async def record_step(
         self,
@@ -107,7 +107,7 @@ class Mutations:
             result=plain(result, "result"),
             error=error,
         )
-        return await self._command(operations.RECORD_STEP, command)
+        return await send(self._transport, operations.RECORD_STEP, command)
 
     async def request_approval(
         self,
@@ -118,9 +118,16 @@ class Mutations:
         payload: Any,
         policy: Policy,
         description: str | None = None,
+        form: Any = None,
+        deadline: datetime | None = None,
         fence: int | None = None,
     ) -> Accepted:
-        """Ask people to approve a payload. The answer has the approval."""
+        """Ask people to approve a payload. The answer has the approval.
+
+        ``form``: what those who grant have to answer, as a model of pydantic, a dataclass or a dict
+        with a JSON Schema. ``deadline``: until when people can decide, if the policy has no time of
+        its own.
+        """
         command = RequestApproval(
             execution_id=execution_id,
             fence=fence,
@@ -128,16 +135,18 @@ class Mutations:
             title=title,
             description=description,
             payload=plain(payload, "payload"),
+            form=form_of(form).schema,
             policy=policy,
+            deadline=deadline,
         )
-        return await self._command(operations.REQUEST_APPROVAL, command)
+        return await send(self._transport, operations.REQUEST_APPROVAL, command)
 
     async def withdraw(
         self, approval_id: str, reason: str, *, fence: int | None = None
     ) -> Accepted:
         """Take a request for approval back."""
         command = WithdrawApproval(approval_id=approval_id, fence=fence, reason=reason)
-        return await self._command(operations.WITHDRAW_APPROVAL, command)
+        return await send(self._transport, operations.WITHDRAW_APPROVAL, command)
 
     async def redeem(
         self, approval_id: str, payload: Any, key: str, *, fence: int | None = None
@@ -149,7 +158,7 @@ class Mutations:
             payload_digest=digest(payload),
             redemption_key=key,
         )
-        return await self._command(operations.REDEEM_APPROVAL, command)
+        return await send(self._transport, operations.REDEEM_APPROVAL, command)
 
     async def set_timer(
         self,
@@ -168,14 +177,14 @@ class Mutations:
             delay=None if delay is None else iso_duration(delay),
             until=until,
         )
-        return await self._command(operations.SET_TIMER, command)
+        return await send(self._transport, operations.SET_TIMER, command)
 
     async def cancel_timer(
         self, execution_id: str, key: str, *, fence: int | None = None
     ) -> Accepted:
         """Cancel a timer. If it has fired, this changes nothing."""
         command = CancelTimer(execution_id=execution_id, fence=fence, key=key)
-        return await self._command(operations.CANCEL_TIMER, command)
+        return await send(self._transport, operations.CANCEL_TIMER, command)
 
     async def signal(
         self, execution_id: str, name: str, payload: Any = None, *, key: str | None = None
@@ -190,7 +199,7 @@ class Mutations:
             payload=plain(payload, "payload"),
             key=str(uuid4()) if key is None else key,
         )
-        return await self._command(operations.SEND_SIGNAL, command)
+        return await send(self._transport, operations.SEND_SIGNAL, command)
 
     async def start_child(
         self,
@@ -216,17 +225,21 @@ class Mutations:
             queue=queue,
             input=plain(input, "input"),
         )
-        return await self._command(operations.START_CHILD, command)
+        return await send(self._transport, operations.START_CHILD, command)
 
     async def park(self, execution_id: str, reason: str, *, fence: int | None = None) -> Accepted:
-        """Keep every worker from an execution until it is unparked. ``reason`` says why."""
+        """Keep every worker from an execution until it is unparked. ``reason`` says why.
+
+        An operator gives no ``fence``. A step with a clearance that is under way may still end and
+        record its outcome; other steps are begun again later.
+        """
         command = ParkExecution(execution_id=execution_id, fence=fence, reason=reason)
-        return await self._command(operations.PARK_EXECUTION, command)
+        return await send(self._transport, operations.PARK_EXECUTION, command)
 
     async def unpark(self, execution_id: str) -> Accepted:
         """Let workers go on with a parked execution."""
         command = Unparking(execution_id=execution_id)
-        return await self._command(operations.UNPARK_EXECUTION, command)
+        return await send(self._transport, operations.UNPARK_EXECUTION, command)
 
     async def complete(
         self, execution_id: str, result: Any = None, *, fence: int | None = None
@@ -235,48 +248,26 @@ class Mutations:
         command = CompleteExecution(
             execution_id=execution_id, fence=fence, result=plain(result, "result")
         )
-        return await self._command(operations.COMPLETE_EXECUTION, command)
+        return await send(self._transport, operations.COMPLETE_EXECUTION, command)
 
     async def fail(self, execution_id: str, error: str, *, fence: int | None = None) -> Accepted:
         """End an execution with an error; its pending approvals are withdrawn."""
         command = FailExecution(execution_id=execution_id, fence=fence, error=error)
-        return await self._command(operations.FAIL_EXECUTION, command)
+        return await send(self._transport, operations.FAIL_EXECUTION, command)
 
     async def cancel(self, execution_id: str, reason: str) -> Accepted:
-        """Cancel an execution; its pending approvals are withdrawn."""
+        """Cancel an execution; its pending approvals are withdrawn.
+
+        It ends at once. If its workflow cleans up, it ends after that, or after a time that the
+        service sets; ``cancel_requested_at`` of the execution says since when it is cancelled.
+        """
         command = Cancellation(execution_id=execution_id, reason=reason)
-        return await self._command(operations.CANCEL_EXECUTION, command)
+        return await send(self._transport, operations.CANCEL_EXECUTION, command)
 
     async def retry(self, execution: Execution) -> Accepted:
         """Continue a failed execution, if it has not changed since ``execution`` was read."""
         command = Retry(execution_id=execution.id, expected_version=execution.version)
-        return await self._command(operations.RETRY_EXECUTION, command)
-
-    async def grant(self, approval: ApprovalRecord, *, comment: str | None = None) -> Accepted:
-        """Grant what the caller was shown.
-
-        The digest of the given document is computed here and sent. If the approval has another
-        document by then, DigestMismatch is raised.
-        """
-        return await self._command(operations.GRANT_APPROVAL, _grant(approval, comment))
-
-    async def reject(self, approval: ApprovalRecord, *, comment: str) -> Accepted:
-        """Reject what the caller was shown. ``comment`` says why."""
-        return await self._command(operations.REJECT_APPROVAL, _rejection(approval, comment))
-
-    async def grant_many(
-        self, approvals: Iterable[ApprovalRecord], *, comment: str | None = None
-    ) -> list[Accepted | Refused]:
-        """Grant each. The result has one item for each, in order; refusals are items too."""
-        inputs = [_grant(approval, comment) for approval in approvals]
-        return await self._decisions(operations.GRANT_APPROVALS, inputs)
-
-    async def reject_many(
-        self, approvals: Iterable[ApprovalRecord], *, comment: str
-    ) -> list[Accepted | Refused]:
-        """Reject each. The result has one item for each, in order; refusals are items too."""
-        inputs = [_rejection(approval, comment) for approval in approvals]
-        return await self._decisions(operations.REJECT_APPROVALS, inputs)
+        return await send(self._transport, operations.RETRY_EXECUTION, command)
 
     async def submit(self, commands: Sequence[Command]) -> list[Accepted | Refused]:
         """Send up to 256 commands of a worker in one request; one item for each, in order.
@@ -286,43 +277,22 @@ class Mutations:
         outcomes = await self._transport.send(operations.SUBMIT(commands))
         return [settled(outcome) for outcome in outcomes]
 
-    async def _decisions(
-        self, operation: Operation[[Sequence[Input]], list[Outcome]], inputs: Sequence[Input]
-    ) -> list[Accepted | Refused]:
-        results: list[Accepted | Refused] = []
-        for start in range(0, len(inputs), MAX_DECISIONS):
-            some = inputs[start : start + MAX_DECISIONS]
-            outcomes = await self._transport.send(operation(some))
-            results.extend(settled(outcome) for outcome in outcomes)
-        return results
 
-    async def _command(self, operation: Operation[[Input], Outcome], command: Input) -> Accepted:
-        bound = operation(command)
+async def send(
+    transport: HttpTransport, operation: Operation[[Any], Outcome], command: Any
+) -> Accepted:
+    """Send one command, again while it may succeed a little later. Raises Refused."""
+    bound = operation(command)
 
-        async def once() -> Accepted:
-            outcome = settled(await self._transport.send_once(bound))
-            if isinstance(outcome, Refused):
-                raise outcome
-            return outcome
+    async def once() -> Accepted:
+        outcome = settled(await transport.send_once(bound))
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
 
-        return await retried(self._transport.retry_for, once)
+    return await retried(transport.retry_for, once)
 
 
 def settled(outcome: A | RefusedResult) -> A | Refused:
     """Return an outcome, a refusal as the exception that callers know."""
     return refusal(outcome) if isinstance(outcome, RefusedResult) else outcome
-
-
-def _grant(approval: ApprovalRecord, comment: str | None) -> Grant:
-    return Grant(approval_id=approval.id, digest=_shown(approval), comment=comment)
-
-
-def _rejection(approval: ApprovalRecord, comment: str) -> Rejection:
-    return Rejection(approval_id=approval.id, digest=_shown(approval), comment=comment)
-
-
-def _shown(approval: ApprovalRecord) -> str:
-    # An erased approval has no document left to digest. The service then decides what to answer.
-    if approval.document is None:
-        return approval.digest
-    return digest_of_json(approval.document)

@@ -2,18 +2,28 @@
 
 from datetime import datetime, timedelta
 
+from placet.client.transport.envelope import Operation
 from placet.client.transport.http import HttpTransport
 from placet.client.transport.operations import queries as operations
-from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.errors import BadRequest
+from placet.models.commands import (
+    ApprovalFilter,
+    DecisionFilter,
+    EventFilter,
+    ExecutionFilter,
+)
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
     Approval,
+    Child,
+    Comment,
     Execution,
     ExecutionChange,
     ExecutionSnapshot,
     History,
     Page,
     Principal,
+    RecordedDecision,
     RecordedEvent,
 )
 from placet.models.worker_responses import Transcript
@@ -26,6 +36,8 @@ class Queries:
 
     def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
+        # False once the server was found to be of a version without them.
+        self._gives_traces = True
 
     async def viewer(self) -> Principal:
         """Return who the token belongs to."""
@@ -64,9 +76,34 @@ class Queries:
             approvals.extend(page.approvals)
         return History(execution=page, steps=steps, approvals=approvals)
 
-    async def transcript(self, execution_id: str) -> Transcript | None:
-        """Return what a replay of an execution needs, page by page from the log."""
-        page = await self._transport.look_up(operations.TRANSCRIPT(execution_id))
+    async def children(self, execution_id: str) -> list[Child]:
+        """Return the children that an execution has started: of each key the latest.
+
+        Empty also for an execution that the caller may not see.
+        """
+        parent = await self._transport.look_up(operations.CHILDREN(execution_id))
+        return [] if parent is None else parent.children
+
+    async def transcript(self, execution_id: str, *, traces: bool = False) -> Transcript | None:
+        """Return what a replay of an execution needs, page by page from the log.
+
+        ``traces``: its events have their traceparents, as far as the server has them.
+        """
+        if traces and self._gives_traces:
+            try:
+                return await self._transcript(operations.TRANSCRIPT_WITH_TRACES, execution_id)
+            except BadRequest as error:
+                if "traceparent" not in str(error):
+                    raise
+                self._gives_traces = False
+        return await self._transcript(operations.TRANSCRIPT, execution_id)
+
+    async def _transcript(
+        self,
+        operation: Operation[[str, str | None, str | None], operations.TranscriptPage],
+        execution_id: str,
+    ) -> Transcript | None:
+        page = await self._transport.look_up(operation(execution_id, None, None))
         if page is None:
             return None
         first, events, approvals = page, list(page.events), list(page.approvals)
@@ -76,7 +113,7 @@ class Queries:
             events_after = page.events.page_info.end_cursor or events_after
             approvals_after = page.approvals.page_info.end_cursor or approvals_after
             page = await self._transport.send(
-                operations.TRANSCRIPT(execution_id, events_after, approvals_after)
+                operation(execution_id, events_after, approvals_after)
             )
             events.extend(page.events)
             approvals.extend(page.approvals)
@@ -97,6 +134,21 @@ class Queries:
         return await self._transport.look_up(
             operations.EXECUTION_AT(execution_id, version, as_of, steps_after)
         )
+
+    async def comments(self, approval_id: str) -> list[Comment]:
+        """Return the comments on an approval, the oldest first, page by page from the log.
+
+        Empty also for an approval that the caller may not see.
+        """
+        comments: list[Comment] = []
+        after: str | None = None
+        while True:
+            found = await self._transport.look_up(operations.COMMENTS(approval_id, after))
+            if found is None:
+                return comments
+            comments.extend(found.comments)
+            if (after := found.comments.next) is None:
+                return comments
 
     async def approval(self, approval_id: str) -> Approval | None:
         """Return an approval from the log, or None if there is none that the caller may see."""
@@ -130,11 +182,39 @@ class Queries:
         first: int = 50,
         after: str | None = None,
         at_least: str | None = None,
+        as_of: datetime | None = None,
         count: bool = False,
     ) -> Page[Approval]:
-        """Return a page of approvals from the read model; the arguments are those of executions."""
-        asked = operations.APPROVALS(
-            where, order, first=first, after=after, at_least=at_least, count=count
+        """Return a page of approvals from the read model; the arguments are those of executions.
+
+        ``as_of``: those that were pending at this moment, as they were then, at most 100 a page. It
+        takes the filters group, workflow, execution_id and text, and not the order DEADLINE_ASC.
+        """
+        if as_of is None:
+            asked = operations.APPROVALS(
+                where, order, first=first, after=after, at_least=at_least, count=count
+            )
+        else:
+            asked = operations.PAST_APPROVALS(
+                as_of, where, order, first=first, after=after, at_least=at_least, count=count
+            )
+        return await self._transport.send(asked)
+
+    async def recorded_decisions(
+        self,
+        where: DecisionFilter | None = None,
+        *,
+        first: int = 50,
+        after: str | None = None,
+        at_least: str | None = None,
+        count: bool = False,
+    ) -> Page[RecordedDecision]:
+        """Return a page of decisions from the read model, the latest first.
+
+        With those that were taken back, and grants at the deadline. Approvers get their own.
+        """
+        asked = operations.DECISIONS(
+            where, first=first, after=after, at_least=at_least, count=count
         )
         return await self._transport.send(asked)
 

@@ -22,7 +22,9 @@ class Subscriptions:
     ) -> AsyncGenerator[RecordedEvent, None]:
         """Yield the events of an execution in order of version; by default only new ones.
 
-        Raises NoSuchObject if there is no such execution that the caller may see.
+        Raises NoSuchObject if there is no such execution that the caller may see, and
+        PositionUnknown if the execution does not have the version, or if another event has the last
+        version after a reconnect, because the database was replaced by a copy.
         """
         if after_version is None:
             # A version, because a stream from "now" would lose events while it reconnects.
@@ -30,13 +32,14 @@ class Subscriptions:
             after = execution.version if execution else 0
         else:
             after = after_version
+        last: str | None = None
         stream = self._transport.socket.stream(
-            lambda: operations.EXECUTION_EVENTS(execution_id, after), ends=True
+            lambda: operations.EXECUTION_EVENTS(execution_id, after, last), ends=True
         )
         async with aclosing(stream):
             async for event in stream:
                 if event.version > after:
-                    after = event.version
+                    after, last = event.version, event.hash
                     yield event
 
     async def events_stream(

@@ -6,8 +6,10 @@ that are under way. Imports ``approvals``, ``client`` and what these import.
 """
 
 from placet.approvals.clearance import Clearance
-from placet.engine.context import Asked, Run
+from placet.engine.context import Run
+from placet.engine.run_approvals import Asked
+from placet.engine.run_children import ChildHandle
 from placet.engine.run_info import RunInfo
 from placet.engine.worker import Engine
 
-__all__ = ["Asked", "Clearance", "Engine", "Run", "RunInfo"]
+__all__ = ["Asked", "ChildHandle", "Clearance", "Engine", "Run", "RunInfo"]

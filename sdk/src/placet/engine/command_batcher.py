@@ -5,13 +5,23 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
 
 import msgspec
 
+from placet._util.tracing import current_traceparent
 from placet.client.transport.retry import retried
-from placet.errors import BadRequest, Internal, LimitExceeded, PlacetError, Refused, transient
+from placet.errors import (
+    BadRequest,
+    Internal,
+    LimitExceeded,
+    PlacetError,
+    Refused,
+    Unauthenticated,
+    transient,
+)
 from placet.models.commands import Command
 from placet.models.enums import RefusalCode
 from placet.models.rules import MAX_BODY_BYTES, MAX_COMMANDS
@@ -21,7 +31,8 @@ MAX_BYTES = MAX_BODY_BYTES // 2
 """Half of what the service takes as one body."""
 
 Result = Noted | Refused
-Send = Callable[[Sequence[msgspec.Raw]], Awaitable[list[Result]]]
+Send = Callable[[Sequence[msgspec.Raw], Sequence[str | None]], Awaitable[list[Result]]]
+"""Sends commands, each with the traceparent from which it was submitted."""
 
 MAX_FAULTS = 4
 """How often in a row a command is repeated on which the service failed."""
@@ -29,6 +40,7 @@ MAX_FAULTS = 4
 log = logging.getLogger("placet.engine")
 
 _PAUSE_SECONDS = 0.2
+_REFUSED_PAUSE_SECONDS = 1.0
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,6 +51,7 @@ class _Queued:
     body: msgspec.Raw
     size: int
     execution_id: str
+    trace: str | None
     result: asyncio.Future[Noted] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -51,10 +64,14 @@ class CommandBatcher:
     A command that the service could not take, or skipped after an earlier refusal, is sent again in
     its place until it is answered or nobody waits for it. A command on which the service failed is
     repeated after a pause, which later commands of its execution wait for and others do not.
+
+    ``keep_for``: for how many seconds commands are kept while the service refuses the token.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, keep_for: float = 0) -> None:
         self._send = send
+        self._keep_for = keep_for
+        self._refused_since: float | None = None
         self._queue: deque[_Queued] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._faults = 0
@@ -70,10 +87,11 @@ class CommandBatcher:
         body = _encode({command.field: command})
         if execution_id is None:
             execution_id = str(getattr(command, "execution_id", ""))
-        waiting = _Queued(msgspec.Raw(body), len(body), execution_id)
+        waiting = _Queued(msgspec.Raw(body), len(body), execution_id, current_traceparent())
         self._queue.append(waiting)
         if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run(), name="placet-batcher")
+            # In a context of its own: it sends for others than who happens to start it.
+            self._pump = asyncio.create_task(self._run(), name="placet-batcher", context=Context())
         elif self._kept_back:
             self._changed.set()
         return await waiting.result
@@ -141,31 +159,60 @@ class CommandBatcher:
         """Send a batch. Returns what has to be sent again, in order."""
         try:
             bodies = [waiting.body for waiting in batch]
-            results = await retried(None, self._send, bodies)
-        except (BadRequest, LimitExceeded) as error:
-            return await self._deliver_apart(batch, error)
-        except Internal as error:
-            # Commands can be repeated, so a fault of the service or a proxy need not reach the
-            # workflows yet.
-            log.warning("the service failed on a request of %d commands: %s", len(batch), error)
-            self._faults += 1
-            if len(batch) == 1:
-                return self._kept(batch[0], error)
-            if self._faults > 1:
-                return await self._deliver_apart(batch, error)
-            await asyncio.sleep(_PAUSE_SECONDS)
-            return batch
+            traces = [waiting.trace for waiting in batch]
+            results = await retried(None, self._send, bodies, traces)
         except PlacetError as error:
-            for waiting in batch:
-                _raise(waiting, error)
+            return await self._after(error, batch)
         except Exception as error:
             log.exception("a request of %d commands could not be made", len(batch))
             for waiting in batch:
                 _raise(waiting, Internal(f"the request could not be made: {error}"))
         else:
             self._faults = 0
+            self._refused_since = None
             return await self._settle(batch, results)
         return []
+
+    async def _after(self, error: PlacetError, batch: list[_Queued]) -> list[_Queued]:
+        """Act on an error that a whole request met. Returns what has to be sent again, in order."""
+        match error:
+            case BadRequest() | LimitExceeded():
+                return await self._deliver_apart(batch, error)
+            case Unauthenticated():
+                if await self._keep(len(batch), error):
+                    return batch
+            case Internal():
+                # Commands can be repeated, so a fault of the service or a proxy need not reach the
+                # workflows yet.
+                log.warning("the service failed on a request of %d commands: %s", len(batch), error)
+                self._faults += 1
+                if len(batch) == 1:
+                    return self._kept(batch[0], error)
+                if self._faults > 1:
+                    return await self._deliver_apart(batch, error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                return batch
+        for waiting in batch:
+            _raise(waiting, error)
+        return []
+
+    async def _keep(self, count: int, error: Unauthenticated) -> bool:
+        """Pause because the token is refused. Returns whether its commands are still kept."""
+        now = monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+            log.warning(
+                "the service refuses the token: what %d commands record is kept and sent again for"
+                " %g s, as long as the lease: %s",
+                count,
+                self._keep_for,
+                error,
+            )
+        if now - self._refused_since >= self._keep_for:
+            log.error("%d commands are not recorded, because the token is refused", count)
+            return False
+        await asyncio.sleep(_REFUSED_PAUSE_SECONDS)
+        return True
 
     async def _deliver_apart(self, batch: list[_Queued], error: PlacetError) -> list[_Queued]:
         """Send each command alone, because one of them is at fault and the others are not.

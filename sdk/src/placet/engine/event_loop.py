@@ -9,10 +9,15 @@ that waits holds no thread, no socket and no timer.
 import asyncio
 import inspect
 import logging
+import sys
 from asyncio import events
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
+from threading import get_ident
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
+
+from placet.engine.async_generators import left_by_code
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -23,6 +28,13 @@ log = logging.getLogger("placet.engine")
 
 MAX_AWAITS = 100
 """In the clean-up of one task that is dropped."""
+
+_running: dict[int, "WorkflowLoop"] = {}
+
+
+def running_in(thread: int) -> "WorkflowLoop | None":
+    """Return the loop of the workflow whose code a thread runs at this moment."""
+    return _running.get(thread)
 
 
 class WorkflowTask(asyncio.Task[T]):
@@ -43,15 +55,20 @@ class WorkflowTask(asyncio.Task[T]):
 class WorkflowLoop(asyncio.AbstractEventLoop):
     """Runs the callbacks that are ready, when :meth:`pump` is called.
 
-    ``now``: the time of the last event delivered, in seconds since the epoch. ``later`` sets a
-    durable timer for a delay in seconds, so that :func:`asyncio.sleep` and
-    :func:`asyncio.timeout` work in a workflow.
+    ``name`` is that of its execution, for messages. ``now``: the time of the last event delivered,
+    in seconds since the epoch. ``later`` sets a durable timer for a delay in seconds, so that
+    :func:`asyncio.sleep` and :func:`asyncio.timeout` work in a workflow. ``turns`` grows each time
+    the code goes on after something that it waited for. ``blocked``: the line at which it held the
+    thread up for too long, which ends the pump.
     """
 
-    def __init__(self, later: Later) -> None:
+    def __init__(self, later: Later, name: str = "") -> None:
+        self.name = name
         self.now = 0.0
+        self.turns = 0
+        self.blocked: str | None = None
         self._later = later
-        self._ready: list[asyncio.Handle] = []
+        self._ready: deque[asyncio.Handle] = deque()
         self._timers: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._made = 0
@@ -65,21 +82,43 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         finally:
             self._running = False
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is ready to run besides the code that runs."""
+        return not self._ready
+
     def _within(self, work: Callable[[], None]) -> None:
         """Do something while this is asyncio's running loop."""
         outer = events._get_running_loop()  # noqa: SLF001 - made for the authors of loops
+        hooks = sys.get_asyncgen_hooks()
+        thread = get_ident()
+        self.turns += 1
+        _running[thread] = self
         events._set_running_loop(self)  # noqa: SLF001
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._end_generator)
         try:
             work()
         finally:
+            sys.set_asyncgen_hooks(*hooks)
             events._set_running_loop(outer)  # noqa: SLF001
+            del _running[thread]
+
+    def _end_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """End a generator that nothing refers to any more."""
+        if _running.get(get_ident()) is not self or not left_by_code():
+            return
+        closing: Any = generator.aclose()
+        if self._running:
+            self.create_task(closing)
+        else:
+            # The workflow is dropped.
+            _close_generator(closing)
 
     def _run_ready(self) -> None:
-        while self._ready:
-            ready, self._ready = self._ready, []
-            for handle in ready:
-                if not handle.cancelled():
-                    self._run(handle)
+        while self._ready and self.blocked is None:
+            handle = self._ready.popleft()
+            if not handle.cancelled():
+                self._run(handle)
 
     def _run(self, handle: asyncio.Handle) -> None:
         try:
@@ -226,6 +265,20 @@ def _close(coroutine: Any) -> None:
         else:
             return
     log.warning("the clean-up of a workflow does not end: %r", coroutine)
+
+
+def _close_generator(closing: Any) -> None:
+    """Close the frame of a generator. ``closing``: what its aclose() returned."""
+    try:
+        closing.send(None)
+    except (StopIteration, StopAsyncIteration):
+        return
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log.warning("the clean-up of a workflow raised", exc_info=True)
+    else:
+        _exhaust(closing)
 
 
 def _exhaust(awaited: Any) -> None:

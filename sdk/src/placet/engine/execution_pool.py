@@ -2,73 +2,70 @@
 
 import asyncio
 import logging
-import random
-from collections import Counter
 from collections.abc import Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from placet._util.invoke import described
+from placet._util.positions import number_of
 from placet.client.leases import Leases
+from placet.client.mutations import Mutations
 from placet.client.queries import Queries
 from placet.client.transport.retry import retried
-from placet.engine.execution_runner import ExecutionRunner, Stage
+from placet.engine.engine_access import ServiceAccess
+from placet.engine.execution_runner import ExecutionRunner
+from placet.engine.fault_pauses import FaultPauses
 from placet.engine.fenced_sender import Submit
 from placet.engine.history import Event, ExecutionHistory, load, resolution
+from placet.engine.idle_runners import IdleRunners
+from placet.engine.lost_workers import SuspectTurns
 from placet.engine.registry import WorkflowRegistry
 from placet.engine.releases import Releases, Returned
+from placet.engine.run_phase import RunPhase
 from placet.errors import PlacetError
 from placet.models.rules import MIN_LEASE
 from placet.models.worker_responses import Assignment, Claim
 
 log = logging.getLogger("placet.engine")
 
-GIVE_BACK_SECONDS = 5.0
-DOUBLINGS = 4
-"""How often the pause before giving back doubles while one execution meets fault after fault."""
-FAULTS = 10_000
-"""Executions whose faults are counted, at most."""
-SWEEP_SECONDS = 1.0
-RELEASE_SECONDS = 3.0
-"""For each request by which an engine that shuts down gives its executions back."""
-
 
 class ExecutionPool:
     """The executions that one engine holds. It is the backend of their runners.
 
-    ``put_away_after``: for how many seconds a workflow waits before it is put away. It then takes
-    a few hundred bytes, and is replayed when something happens.
+    ``capacity``: how many steps are done at once in threads, and how many async ones.
+    ``put_away_after``: for how many seconds a workflow waits before it is put away. It then takes a
+    few hundred bytes, and is replayed when something happens.
     """
 
     def __init__(
         self,
         queries: Queries,
+        mutations: Mutations,
         leases: Leases,
         worker: str,
         workflows: WorkflowRegistry,
         submit: Submit,
         *,
-        threads: int,
+        public_url: str,
+        capacity: int,
         put_away_after: float,
     ) -> None:
         self.workflows = workflows
         self.submit = submit
-        self.threads = ThreadPoolExecutor(threads, "placet-step")
+        self.engine = ServiceAccess(queries, mutations, public_url, capacity)
         self._queries = queries
         self._leases = leases
         self._worker = worker
-        self._put_away_after = put_away_after
         self.streaming = True
         self._runners: dict[str, ExecutionRunner] = {}
-        self._idle: dict[ExecutionRunner, float] = {}
+        self._idle = IdleRunners(put_away_after, self._chore)
         self._chores: set[asyncio.Task[None]] = set()
         self._doubted: set[ExecutionRunner] = set()
-        self._faults: Counter[str] = Counter()
+        self.turns = SuspectTurns()
+        self._faults = FaultPauses()
         self._releases = Releases(leases, worker)
         self._fewer = asyncio.Event()
-        self._sweeping: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """Return how many executions are held."""
@@ -82,11 +79,20 @@ class ExecutionPool:
             self._happened(assignment.resolved.execution_id, resolution(assignment))
         if assignment.happened is not None:
             past = assignment.happened
-            event = Event(past.version, int(past.position), past.type, past.at, past.data or {})
+            event = Event(
+                past.version,
+                number_of(past.position),
+                past.type,
+                past.at,
+                past.data or {},
+                trace=past.traceparent,
+            )
             self._happened(past.execution_id, event)
         for execution_id in (assignment.ended, assignment.lost):
             if execution_id is not None:
                 self.abandon(execution_id)
+        if assignment.parked is not None:
+            self.parked(assignment.parked)
 
     def claim(self, claim: Claim) -> None:
         """Run an execution, or note that it is still held."""
@@ -107,33 +113,29 @@ class ExecutionPool:
         if runner is not None:
             runner.abandon()
 
+    def parked(self, execution_id: str) -> None:
+        """Stop an execution that a person has parked."""
+        self._releases.forget(execution_id)
+        runner = self._runners.get(execution_id)
+        if runner is not None:
+            self._idle.remove(runner)
+            runner.parked()
+
     def _happened(self, execution_id: str, event: Event) -> None:
         runner = self._runners.get(execution_id)
         if runner is not None:
-            self._idle.pop(runner, None)
+            self._idle.remove(runner)
             runner.happened(event)
-
-    @property
-    def now(self) -> datetime:
-        """The time."""
-        return datetime.now(UTC)
 
     async def load(self, execution_id: str) -> ExecutionHistory:
         """Read the history of an execution. Raises RequestError."""
         return await load(self._queries, execution_id)
 
-    async def sleep(self, seconds: float) -> None:
-        """Pause between two attempts of a step."""
-        await asyncio.sleep(seconds)
-
     def idle(self, runner: ExecutionRunner) -> None:
         """Put a waiting workflow away after a while, or give it back if there is no stream."""
-        self._faults.pop(runner.execution.id, None)
+        self._faults.forget(runner.execution.id)
         if self.streaming:
-            self._idle.pop(runner, None)
-            self._idle[runner] = monotonic()
-            if self._sweeping is None:
-                self._sweeping = self._chore(self._put_away())
+            self._idle.add(runner)
             return
         returned = Returned(runner.seen, runner.fence)
         runner.put_away()
@@ -141,51 +143,40 @@ class ExecutionPool:
             self._chore(self._releases.flush())
         self.ended(runner)
 
-    async def _put_away(self) -> None:
-        """Put away workflows that have waited long enough, as long as any wait."""
-        while self._idle:
-            await asyncio.sleep(min(SWEEP_SECONDS, self._put_away_after))
-            due = monotonic() - self._put_away_after
-            while self._idle:
-                runner, since = next(iter(self._idle.items()))
-                if since > due:
-                    break
-                del self._idle[runner]
-                runner.put_away()
-        self._sweeping = None
-
     def ended(self, runner: ExecutionRunner) -> None:
         """Forget an execution that is over, or not held any more."""
-        self._faults.pop(runner.execution.id, None)
+        self._faults.forget(runner.execution.id)
         self._forget(runner)
 
     def _forget(self, runner: ExecutionRunner) -> None:
-        self._idle.pop(runner, None)
+        self._idle.remove(runner)
+        self.turns.end(runner.execution.id)
         if self._runners.get(runner.execution.id) is runner:
             del self._runners[runner.execution.id]
             self._fewer.set()
 
-    def give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
-        """Give back an execution that can't go on here."""
-        self._idle.pop(runner, None)
-        if not parked:
-            self._faults[runner.execution.id] += 1
-            if len(self._faults) > FAULTS:
-                # The oldest may have gone on elsewhere, of which this engine hears nothing.
-                del self._faults[next(iter(self._faults))]
-        self._chore(self._give_back(runner, parked=parked))
+    def give_back(self, runner: ExecutionRunner, *, parked: bool, at_once: bool = False) -> None:
+        """Give back an execution that can't go on here: ``at_once``, or after a pause.
 
-    async def _give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
+        What came back to this engine is given back after a pause all the same.
+        """
+        self._idle.remove(runner)
+        if not parked:
+            self._faults.fault(runner.execution.id)
+        at_once = at_once and self._faults.first(runner.execution.id)
+        self._chore(self._give_back(runner, parked=parked, at_once=at_once))
+
+    async def _give_back(self, runner: ExecutionRunner, *, parked: bool, at_once: bool) -> None:
         execution_id = runner.execution.id
         try:
             if parked:
                 # Unparking it wakes it, and then it can be claimed.
-                self._faults.pop(execution_id, None)
+                self._faults.forget(execution_id)
                 await self._releases.send({execution_id: Returned(0, runner.fence)})
             else:
-                # After a pause, or it would go back and forth between engines without end.
-                pause = GIVE_BACK_SECONDS * 2 ** min(self._faults[execution_id] - 1, DOUBLINGS)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                if not at_once:
+                    # Or it would go back and forth between engines without end.
+                    await asyncio.sleep(self._faults.seconds(execution_id))
                 if self._runners.get(execution_id) is not runner:
                     # It was claimed anew meanwhile, and the new claim is not at fault.
                     return
@@ -226,7 +217,9 @@ class ExecutionPool:
     def holding(self) -> dict[str, int | None]:
         """Return by id what is held or on its way back, with the last wake-up that is known."""
         known: dict[str, int | None] = {
-            execution_id: runner.arrived for execution_id, runner in self._runners.items()
+            execution_id: runner.arrived
+            for execution_id, runner in self._runners.items()
+            if runner.holds
         }
         return {**dict.fromkeys(self._releases.unconfirmed), **known}
 
@@ -247,11 +240,13 @@ class ExecutionPool:
     async def confirm(self) -> None:
         """Ask about what was doubted and not announced since. Raises RequestError."""
         for runner in tuple(self._doubted):
-            if runner not in self._doubted or runner.stage is Stage.CLOSED:
+            if runner not in self._doubted or runner.phase is RunPhase.CLOSED:
                 continue
             execution = await retried(None, self._queries.execution, runner.execution.id)
             if execution is None or execution.state.final or execution.fence != runner.fence:
                 runner.abandon()
+            elif execution.parked is not None:
+                self.parked(execution.id)
         self._doubted = set()
 
     async def close(self, drain: float, lease: timedelta, grace: timedelta | None) -> None:
@@ -281,27 +276,8 @@ class ExecutionPool:
             task.cancel()
         # Cancelled workflows hear of it in callbacks, which run before this continues.
         await asyncio.sleep(0)
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        await self._give_back_all(held, lease)
-
-    async def _give_back_all(self, held: dict[str, Returned], lease: timedelta) -> None:
-        transport = self._leases.transport
-        transport.retry_for = min(transport.retry_for, RELEASE_SECONDS)
-        returning = {**self._releases.unconfirmed, **held}
-        try:
-            await self._releases.send(returning, RELEASE_SECONDS)
-            await self._releases.send_rest(RELEASE_SECONDS)
-        except (PlacetError, TimeoutError) as error:
-            reason = str(error) or f"no answer from {transport.url} in {RELEASE_SECONDS:g} s"
-            if held or self._releases.unconfirmed:
-                log.warning(
-                    "executions are not released; the service takes them when their leases end,"
-                    " at most %g s after it last heard of this engine: %s",
-                    lease.total_seconds(),
-                    reason,
-                )
-            else:
-                log.info("the service was not told that this engine has ended: %s", reason)
+        self.engine.threads.shutdown(wait=False, cancel_futures=True)
+        await self._releases.send_all(held, lease)
 
     async def _keep_lease(self, lease: timedelta) -> None:
         while True:

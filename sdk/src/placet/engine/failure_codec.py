@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from placet._util.invoke import described, message_of
 from placet._util.texts import cleaned
@@ -24,14 +25,20 @@ from placet.errors import (
     RecordedError,
     Refused,
     RequestError,
+    Revoked,
     StepFailed,
 )
+from placet.models.enums import ApprovalStatus
+from placet.models.responses import ApprovalRecord
 from placet.models.rules import MAX_TEXT
 
-Kind = Literal["error", "final", "refused", "doubt"]
+Kind = Literal["error", "again", "final", "refused", "doubt"]
+"""``again``: another attempt follows. ``error``: it is not recorded whether one does."""
 
 _REFUSED = re.compile(r"Refused: (?P<code>[A-Z_]+): (?P<message>.*)", re.DOTALL)
 _DOUBT = "Doubt: "
+_REVOKED = "REVOKED"
+"""What is recorded instead of the code, which is that of many refusals."""
 
 _MAX_PART = 300
 """Characters of each type, message and file in the last line."""
@@ -59,9 +66,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Details).decode
 
 
-def error_text(error: BaseException, *, final: bool = False) -> str:
-    """Return the text to record for an exception. ``final``: it is not tried again."""
-    return _text(described(error), "final" if final else "error", _chain(error))
+def error_text(error: BaseException, *, final: bool) -> str:
+    """Return the text to record for an exception. ``final``: no other attempt follows."""
+    return _text(described(error), "final" if final else "again", _chain(error))
 
 
 def unrecordable_text(error: BaseException) -> str:
@@ -76,6 +83,11 @@ def refused_text(what: str, error: Refused | RequestError) -> str:
     return _text(f"Refused: {error.code}: {what}: {message}", "refused")
 
 
+def revoked_text(what: str, error: Refused) -> str:
+    """Return the text to record for a step whose grant was revoked before it was used."""
+    return _text(f"Refused: {_REVOKED}: {what}: {error.message}", "refused")
+
+
 def doubt_text(message: str, earlier: str | None = None) -> str:
     """Return the text to record for work that may or may not have been done.
 
@@ -87,7 +99,12 @@ def doubt_text(message: str, earlier: str | None = None) -> str:
 
 def is_final(text: str) -> bool:
     """Whether another attempt would be useless."""
-    return _parsed(text)[1].placet != "error"
+    return _parsed(text)[1].placet not in {"error", "again"}
+
+
+def tried_again(text: str) -> bool:
+    """Whether it is recorded that another attempt follows."""
+    return _parsed(text)[1].placet == "again"
 
 
 def is_doubt(text: str) -> bool:
@@ -100,21 +117,26 @@ def readable(text: str) -> str:
     return _parsed(text)[0]
 
 
-def failure(key: str, text: str) -> PlacetError:
-    """Return the exception for the recorded text of a failure."""
+def failure(key: str, text: str, approval: ApprovalRecord | None = None) -> PlacetError:
+    """Return the exception for the recorded text of a failure.
+
+    ``approval``: the one whose grant the step was to use.
+    """
     said, details = _parsed(text)
-    error = _failure(key, said, details.placet)
+    error = _failure(key, said, details.placet, approval)
     error.__cause__ = _recorded(details.chain)
     return error
 
 
-def _failure(key: str, said: str, kind: Kind) -> PlacetError:
+def _failure(key: str, said: str, kind: Kind, approval: ApprovalRecord | None) -> PlacetError:
     if kind == "doubt":
         return Doubt(said.removeprefix(_DOUBT))
     refused = _REFUSED.match(said) if kind == "refused" else None
     if refused is None:
         return StepFailed(key, said)
     code, message = refused["code"], refused["message"]
+    if code == _REVOKED and approval is not None:
+        return Revoked(replace(approval, status=ApprovalStatus.REVOKED))
     if code in REQUEST_ERRORS and code not in REFUSALS:
         return REQUEST_ERRORS[code](message)
     return REFUSALS.get(code, Refused)(code, message)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import Executor
-from datetime import datetime
+from contextvars import Context
 from typing import Any, Protocol
 
+from placet.engine.engine_access import EngineAccess
 from placet.models.commands import Command
 from placet.models.responses import Execution
 from placet.models.worker_responses import Noted
@@ -26,33 +26,32 @@ class Host(Protocol):
         """The fencing number of the claim."""
 
     @property
-    def threads(self) -> Executor | None:
-        """Where steps run that may block."""
+    def engine(self) -> EngineAccess:
+        """What it shares with other executions."""
 
     @property
     def tasks(self) -> frozenset["asyncio.Task[None]"]:
         """What is under way outside of the workflow."""
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def spawn(
+        self, work: Coroutine[Any, Any, None], context: Context | None = None
+    ) -> "asyncio.Task[None]":
         """Do something outside of the workflow."""
 
     async def send(self, command: Command, content: EventContent | None = None) -> Noted:
         """Send a command of the run, and deliver the event that it records to the workflow."""
 
-    async def sleep(self, seconds: float) -> None:
-        """Pause between two attempts."""
-
-    def now(self) -> datetime:
-        """Return the time, in UTC."""
-
     def draining(self) -> bool:
         """Whether nothing more may be begun."""
+
+    def lost(self) -> bool:
+        """Whether the execution is no longer held, so that nothing can be recorded."""
 
     def idle(self) -> None:
         """Note that the workflow waits for events only."""
 
     def fault(self, error: BaseException) -> None:
-        """Return the execution back after an error that is not the workflow's."""
+        """Give the execution back after an error that is not the workflow's."""
 
     def park(self, reason: str) -> None:
         """Keep every worker from the execution until a person has looked at it."""

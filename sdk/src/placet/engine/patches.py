@@ -53,5 +53,5 @@ class Patches:
 
 
 def _from_worker(event: Event) -> bool:
-    """Whether a worker must have run the workflow to here; a signal may come before the first."""
-    return event.type != "SignalReceived"
+    """Whether a worker must have run the workflow to here; some may come before the first."""
+    return event.type not in {"SignalReceived", "CancellationRequested"}

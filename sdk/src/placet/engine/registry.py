@@ -1,17 +1,16 @@
 """The workflows that an engine has, by name and version."""
 
 import inspect
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from placet._util.serde import Read, as_it_is, taken
 from placet._util.validation import check_name
+from placet._util.workflow_names import WorkflowFunction
 from placet.engine.context import Run
 from placet.errors import PlacetError
-
-WorkflowFunction = Callable[..., Coroutine[Any, Any, Any]]
+from placet.models.commands import KnownWorkflow
 
 _RUN_AND_INPUT = 2
 
@@ -28,6 +27,7 @@ class Workflow:
     function: WorkflowFunction
     takes_input: bool
     read: Read = as_it_is
+    cleans_up: bool = False
 
     async def __call__(self, run: Run) -> Any:
         """Run the function. Raises ValueError for an input that does not fit its annotation."""
@@ -47,8 +47,22 @@ class WorkflowRegistry:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str | None], Workflow] = {}
 
-    def add(self, function: WorkflowFunction, name: str | None, version: str | None) -> None:
-        """Register a function.
+    def known(self) -> list[KnownWorkflow]:
+        """Return what the service is told about the workflows."""
+        return [
+            KnownWorkflow(name=name, version=version, cleans_up=workflow.cleans_up)
+            for (name, version), workflow in self._known.items()
+        ]
+
+    def add(
+        self,
+        function: WorkflowFunction,
+        name: str | None,
+        version: str | None,
+        *,
+        cleans_up: bool = False,
+    ) -> str:
+        """Register a function, and return its name, which by default is the function's.
 
         Raises TypeError if it is not async or can't be called with (run, input) or (run),
         ValueError if its name and version are taken, or if no execution can have them.
@@ -72,7 +86,8 @@ class WorkflowRegistry:
         ]
         named = takes_input and len(positional) >= _RUN_AND_INPUT
         read = taken(function, positional[1]) if named else as_it_is
-        self._known[name, version] = Workflow(name, function, takes_input, read)
+        self._known[name, version] = Workflow(name, function, takes_input, read, cleans_up)
+        return name
 
     def find(self, name: str, version: str | None) -> Workflow:
         """Return the workflow of that version, else the one without a version.

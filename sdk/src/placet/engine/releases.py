@@ -1,14 +1,21 @@
 """Giving executions back to the service: many at once, and again after a lost answer."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from placet.client.leases import Leases
 from placet.client.transport.retry import retried
+from placet.errors import PlacetError
+
+log = logging.getLogger("placet.engine")
 
 MAX_RELEASED = 5_000
 """Executions in one request."""
+LAST_SECONDS = 3.0
+"""For each request by which an engine that shuts down gives its executions back."""
 
 
 class Returned(NamedTuple):
@@ -62,10 +69,29 @@ class Releases:
             for execution_id, each in some:
                 self._confirm(execution_id, each)
 
-    async def send_rest(self, seconds: float) -> None:
-        """Give back all else that the worker holds, such as claims that never reached it."""
-        async with asyncio.timeout(seconds):
-            await self._leases.release(self._worker, seen={}, others=True)
+    async def send_all(self, held: Mapping[str, Returned], lease: timedelta) -> None:
+        """Give back these and all else that the worker holds, because it ends.
+
+        A service that is away is not waited for: it takes them when their leases end.
+        """
+        transport = self._leases.transport
+        transport.retry_for = min(transport.retry_for, LAST_SECONDS)
+        try:
+            await self.send({**self.unconfirmed, **held}, LAST_SECONDS)
+            # Claims that never reached it may be left.
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._leases.release(self._worker, seen={}, others=True)
+        except (PlacetError, TimeoutError) as error:
+            reason = str(error) or f"no answer from {transport.url} in {LAST_SECONDS:g} s"
+            if held or self.unconfirmed:
+                log.warning(
+                    "executions are not released; the service takes them when their leases end,"
+                    " at most %g s after it last heard of this engine: %s",
+                    lease.total_seconds(),
+                    reason,
+                )
+            else:
+                log.info("the service was not told that this engine has ended: %s", reason)
 
     def _confirm(self, execution_id: str, returned: Returned) -> None:
         # A later claim of the same execution may be on its way back meanwhile.

@@ -6,19 +6,30 @@ was recorded is found at the first difference.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from placet._util.canonical_json import digest
-from placet.approvals.clearance import clear
-from placet.engine.failure_codec import failure, is_final
+from placet.approvals.clearance import Clearance, clear
+from placet.engine.approval_rounds import ApprovalRounds
+from placet.engine.failure_codec import failure, is_final, tried_again
 from placet.engine.history import MARKER, RESOLUTIONS, TOLD, Event
-from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingStep, PendingTimer
+from placet.engine.pending import (
+    Pending,
+    PendingApproval,
+    PendingChild,
+    PendingStep,
+    PendingTimer,
+    Told,
+)
 from placet.errors import ChildFailed, Nondeterministic, NotCleared
 from placet.models.enums import ExecutionState
 from placet.models.responses import ApprovalRecord
+from placet.policy import Policy
 
 A = TypeVar("A", bound=Pending)
 
@@ -27,15 +38,19 @@ class ReplayMatcher:
     """Gives a workflow the results that it waits for, by the events of the log.
 
     ``open``: what it waits for, by key, in the order in which it began to wait. ``given_up``: what
-    it has stopped waiting for and the service has not taken back yet. ``asked``: the approvals of
-    which it wants to know the id, by key. ``keys``: all keys that were used.
+    it has stopped waiting for and the service has not taken back yet. ``asked``: the approvals and
+    children of which it wants to know the id, by key. ``keys``: all keys that were used.
+    ``latest``: by key, the version of the last record of a step in the history. ``rounds``: the
+    approvals that were asked for, by key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latest: Mapping[str, int]) -> None:
+        self._latest = latest
         self.keys: set[str] = set()
+        self.rounds = ApprovalRounds()
         self.open: dict[str, Pending] = {}
         self.given_up: dict[str, Pending] = {}
-        self.asked: dict[str, PendingApproval] = {}
+        self.asked: dict[str, Pending] = {}
         self._signals: dict[str, deque[Any]] = {}
         self._listening: dict[str, deque[asyncio.Future[Any]]] = {}
 
@@ -53,12 +68,22 @@ class ReplayMatcher:
         """Whether the workflow waits for something of a kind."""
         return any(isinstance(each, kind) for each in self.open.values())
 
+    @property
+    def first_step(self) -> str | None:
+        """The first step that the workflow waits for."""
+        return next((str(p) for p in self.open.values() if isinstance(p, PendingStep)), None)
+
     def signal(self, name: str, future: "asyncio.Future[Any]") -> None:
         """Set a future to the next signal of a name."""
         if signals := self._signals.get(name):
             future.set_result(signals.popleft())
         else:
             self._listening.setdefault(name, deque()).append(future)
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """How many signals of each name came that the workflow did not wait for."""
+        return {name: len(signals) for name, signals in self._signals.items() if signals}
 
     def _listened(self) -> list[str]:
         return [n for n, waiting in self._listening.items() if any(not f.done() for f in waiting)]
@@ -68,7 +93,7 @@ class ReplayMatcher:
         data = event.data
         match event.type:
             case "StepCompleted" if data["key"].startswith(TOLD):
-                self._tell(data["key"].removeprefix(TOLD))
+                self._tell(data["key"].removeprefix(TOLD), data["result"])
             case "StepCompleted" if not data["key"].startswith(MARKER):
                 self._complete(event, self._find(event, PendingStep, data["key"]))
             case "StepFailed":
@@ -98,33 +123,53 @@ class ReplayMatcher:
             raise Nondeterministic(msg)
         return pending
 
-    def _tell(self, approval_id: str) -> None:
+    def _tell(self, given_id: str, recorded: Any) -> None:
+        # Earlier versions recorded the id alone.
+        told = Told(**recorded) if isinstance(recorded, dict) else Told(given_id)
         for pending in self.asked.values():
-            if pending.approval_id == approval_id and pending.untold:
+            if pending.given_id == given_id and pending.untold:
                 assert pending.told is not None
-                pending.told.set_result(approval_id)
+                pending.told.set_result(told)
 
     def _complete(self, event: Event, pending: PendingStep | None) -> None:
         if pending is None:
             return
         check_recorded_name(pending, event.data["name"])
+        _check_arguments(pending, event)
         self._resolve(pending, _typed(pending, pending.read, event.data["result"]))
 
     def _fail(self, event: Event, pending: Pending | None) -> None:
         if pending is None:
             return
-        text = event.data["error"]
+        text, clearance = event.data["error"], None
         if isinstance(pending, PendingStep):
+            clearance = pending.clearance
             check_recorded_name(pending, event.data["name"])
+            _check_arguments(pending, event)
             pending.failures += 1
-            if pending.failures < pending.attempts and not is_final(text):
+            pending.failed_at = event.at
+            if self._tried_again(event, pending):
                 return
-        self._reject(pending, failure(pending.key, text))
+        error = failure(pending.key, text, None if clearance is None else clearance.approval)
+        if clearance is not None:
+            self.rounds.refused(clearance.approval.id, error)
+        self._reject(pending, error)
+
+    def _tried_again(self, event: Event, pending: PendingStep) -> bool:
+        """Whether a failed attempt is not the last one.
+
+        What is recorded rules, whatever number of retries the code has now.
+        """
+        text = event.data["error"]
+        if tried_again(text) or event.version < self._latest.get(pending.key, 0):
+            return True
+        # Earlier versions did not record it.
+        return pending.failures < pending.attempts and not is_final(text)
 
     def _requested(self, event: Event, pending: PendingApproval | None) -> None:
         if pending is None or event.approval is None:
             return
-        changed = _changed(pending, event.approval, event.data["policy"])
+        changed = _changed(pending, event)
         if changed:
             msg = f"{pending} was asked for with another {changed} (version {event.version})"
             raise Nondeterministic(msg)
@@ -132,7 +177,7 @@ class ReplayMatcher:
         pending.approval_id = event.approval.id
 
     def _resolved(self, pending: PendingApproval | None, approval: ApprovalRecord) -> None:
-        if pending is None:
+        if pending is None or pending.approval_id not in {None, approval.id}:
             return
         # A replay must show it as it was the first time: not redeemed yet.
         approval = msgspec.structs.replace(approval, redeemed_at=None)
@@ -141,7 +186,14 @@ class ReplayMatcher:
         except NotCleared as refused:
             self._reject(pending, refused)
         else:
-            self._resolve(pending, clearance)
+            try:
+                payload = _typed_payload(pending, approval)
+            except ValueError as unfit:
+                self._reject(pending, unfit)
+                return
+            typed = replace(clearance, payload=payload, read=pending.read_answers)
+            _check_answers(pending, typed)
+            self._resolve(pending, typed)
 
     def _timed(self, event: Event, pending: PendingTimer | None) -> None:
         if pending is None:
@@ -173,6 +225,7 @@ class ReplayMatcher:
             msg = f"{pending} was started with other content (version {event.version})"
             raise Nondeterministic(msg)
         pending.known = True
+        pending.child_id = was["childId"]
 
     def _child_ended(self, event: Event, pending: PendingChild) -> None:
         if event.data["outcome"] == ExecutionState.COMPLETED:
@@ -197,11 +250,11 @@ class ReplayMatcher:
     def _reject(self, pending: Pending, error: Exception) -> None:
         if self._over(pending):
             pending.future.set_exception(error)
-        if isinstance(pending, PendingApproval) and pending.told is not None:
-            # The workflow may never ask how the approval ended, which is no reason to log it.
+        if pending.told is not None:
+            # The workflow may never ask how it ended, which is no reason to log it.
             if pending.future.done() and not pending.future.cancelled():
                 pending.future.exception()
-            if pending.approval_id is None and not pending.told.done():
+            if pending.given_id is None and not pending.told.done():
                 # It could not even be asked for.
                 pending.told.set_exception(error)
 
@@ -228,6 +281,18 @@ def check_recorded_name(pending: PendingStep, recorded: str) -> None:
         raise Nondeterministic(msg)
 
 
+def _check_arguments(pending: PendingStep, event: Event) -> None:
+    """Raise Nondeterministic if a step is recorded with other arguments than it now has."""
+    recorded, now = event.data.get("argumentsDigest"), pending.arguments_digest
+    if recorded is not None and now is not None and recorded != now:
+        msg = (
+            f"{pending} was recorded with other arguments (version {event.version}): the code was"
+            " changed under a running execution, or it does its steps in another order or with"
+            " other values each time, as in a loop over a set or with the time of day"
+        )
+        raise Nondeterministic(msg)
+
+
 def _typed(pending: Pending, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
@@ -238,27 +303,75 @@ def _typed(pending: Pending, read: Callable[[Any], Any], value: Any) -> Any:
         raise Nondeterministic(msg) from error
 
 
-def _changed(
-    pending: PendingApproval, approval: ApprovalRecord, policy: dict[str, Any]
-) -> str | None:
-    """Name what differs between an approval and what is asked for now."""
-    request = pending.request
+def _typed_payload(pending: PendingApproval, approval: ApprovalRecord) -> Any:
+    """Return what was approved, with the types that the workflow gave it.
+
+    Raises ValueError for an amended payload that these types can't hold as it is.
+    """
+    if not approval.amendments:
+        return _typed(pending, pending.read, approval.payload)
+    try:
+        payload = pending.read(approval.payload)
+        if digest(payload) == approval.payload_digest:
+            return payload
+        problem = "they make another payload of it"
+    except Exception as error:  # noqa: BLE001 - reading runs code of the user's types
+        problem = str(error)
+    by = approval.amendments[-1].by.id
+    msg = (
+        f"{pending} was granted with a payload that {by} amended, which can't be read in the types"
+        f" that it was asked for with: {problem}"
+    )
+    raise ValueError(msg)
+
+
+def _check_answers(pending: PendingApproval, clearance: Clearance) -> None:
+    """Raise Nondeterministic for answers that are not of the type of the form."""
+    try:
+        _ = clearance.answers
+    except Exception as error:
+        msg = f"the answers to {pending} are not of the type of its form: {error}"
+        raise Nondeterministic(msg) from error
+
+
+def _changed(pending: PendingApproval, event: Event) -> str | None:
+    """Name what differs between a recorded request and what is asked for now."""
+    approval, request = event.approval, pending.request
+    assert approval is not None
     if approval.erased:
         return None
     if approval.title != request.title:
         return "title"
     if approval.description != request.description:
         return "description"
-    if approval.payload_digest != digest(request.payload):
+    # The approval has the payload as it was amended since.
+    if event.data.get("payloadDigest", approval.payload_digest) != pending.payload_digest:
         return "payload"
-    if _terms(policy) != _terms(msgspec.to_builtins(request.policy)):
+    if approval.form != request.form:
+        return "form"
+    policy = msgspec.convert(event.data["policy"], Policy)
+    if _comparable(policy) != _comparable(request.policy):
         return "policy"
+    # Of a policy with a time, the service computes the deadline.
+    if policy.within is None and _deadline(event) != request.deadline:
+        return "deadline"
     return None
 
 
-def _terms(policy: dict[str, Any]) -> tuple[Any, ...]:
-    requirements = [
-        (each["count"], sorted(each.get("groups", ())), sorted(each.get("users", ())))
-        for each in policy["requirements"]
-    ]
-    return requirements, policy["rejections"], policy["allowInitiator"]
+def _comparable(policy: Policy) -> Policy:
+    """Return the policy with everything whose order has no meaning in one order."""
+    requirements = (
+        msgspec.structs.replace(
+            each, groups=tuple(sorted(each.groups)), users=tuple(sorted(each.users))
+        )
+        for each in policy.requirements
+    )
+    return msgspec.structs.replace(
+        policy,
+        requirements=tuple(requirements),
+        remind_before=tuple(sorted(set(policy.remind_before))),
+    )
+
+
+def _deadline(event: Event) -> datetime | None:
+    return msgspec.convert(event.data.get("deadline"), datetime | None)

@@ -5,7 +5,7 @@ import logging
 from placet._util.durations import iso_duration
 from placet.engine.host import Host
 from placet.engine.pending import Pending, PendingApproval, PendingChild, PendingTimer
-from placet.engine.step_runner import StepRunner
+from placet.engine.step_recorder import StepRecorder
 from placet.errors import BadRequest, Internal, LimitExceeded, Refused, transient
 from placet.models.commands import CancelTimer, Command, SetTimer, WithdrawApproval
 
@@ -15,11 +15,11 @@ NO_LONGER = "the workflow no longer waits for it"
 
 
 class RequestSender:
-    """Sends the requests of one workflow. ``step_runner`` records those that are refused."""
+    """Sends the requests of one workflow. ``recorder`` records those that are refused."""
 
-    def __init__(self, host: Host, step_runner: StepRunner) -> None:
+    def __init__(self, host: Host, recorder: StepRecorder) -> None:
         self._host = host
-        self._step_runner = step_runner
+        self._recorder = recorder
 
     async def send(self, pending: Pending) -> None:
         """Send a request, and take it back if the workflow has stopped waiting for it meanwhile."""
@@ -28,7 +28,7 @@ class RequestSender:
         except (Refused, BadRequest, LimitExceeded) as error:
             if transient(error):
                 raise
-            await self._step_runner.refuse(pending, error)
+            await self._recorder.refusal(pending, error)
             return
         pending.known = True
         if isinstance(pending, PendingApproval):
@@ -36,8 +36,12 @@ class RequestSender:
                 msg = f"the service did not return the approval {pending.key!r}"
                 raise Internal(msg)
             pending.approval_id = accepted.approval.id
-            if pending.untold:
-                await self._step_runner.tell(pending)
+        if isinstance(pending, PendingChild) and pending.told is not None:
+            pending.child_id = await self._host.engine.children.id_of(
+                pending.command.execution_id, pending.key
+            )
+        if pending.untold:
+            await self._recorder.tell(pending)
         if not pending.open:
             self.take_back(pending)
 

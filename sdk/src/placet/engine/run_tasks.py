@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
+from contextvars import Context
 from typing import Any
 
 
@@ -18,9 +19,11 @@ class RunTasks:
         """The tasks that have not ended."""
         return frozenset(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def spawn(
+        self, work: Coroutine[Any, Any, None], context: Context | None = None
+    ) -> "asyncio.Task[None]":
         """Start a task."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -30,10 +33,13 @@ class RunTasks:
         for task in self._tasks - {asyncio.current_task(), *but}:
             task.cancel()
 
-    async def others(self) -> None:
-        """Wait until all other tasks have ended. Those that are being cancelled don't count."""
+    async def others(self, also: Collection["asyncio.Task[None]"] = ()) -> None:
+        """Wait until all other tasks have ended.
+
+        Those that are being cancelled don't count, unless they are among ``also``.
+        """
         current = asyncio.current_task()
-        while others := {t for t in self._tasks - {current} if not t.cancelling()}:
+        while others := {t for t in self._tasks - {current} if t in also or not t.cancelling()}:
             await asyncio.wait(others)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:

@@ -1,11 +1,11 @@
 """What the runner of one execution needs from the engine that holds the execution."""
 
-from concurrent.futures import Executor
-from datetime import datetime
 from typing import Protocol, TypeVar
 
+from placet.engine.engine_access import EngineAccess
 from placet.engine.fenced_sender import Submit
 from placet.engine.history import ExecutionHistory
+from placet.engine.lost_workers import SuspectTurns
 from placet.engine.registry import WorkflowRegistry
 
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -13,6 +13,10 @@ R_contra = TypeVar("R_contra", contravariant=True)
 
 class RunnerBackend(Protocol[R_contra]):
     """The service as a runner sees it, and whom the runner reports to."""
+
+    @property
+    def engine(self) -> EngineAccess:
+        """What workflows and steps use of the engine."""
 
     @property
     def streaming(self) -> bool:
@@ -27,18 +31,11 @@ class RunnerBackend(Protocol[R_contra]):
         """Send a command. Raises Refused and RequestError."""
 
     @property
-    def threads(self) -> Executor | None:
-        """Where steps run that may block."""
-
-    @property
-    def now(self) -> datetime:
-        """The time."""
+    def turns(self) -> SuspectTurns:
+        """Who is begun alone."""
 
     async def load(self, execution_id: str) -> ExecutionHistory:
         """Read the history of an execution."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Pause between two attempts of a step."""
 
     def idle(self, runner: R_contra) -> None:
         """Note that the execution waits for events only."""
@@ -46,5 +43,8 @@ class RunnerBackend(Protocol[R_contra]):
     def ended(self, runner: R_contra) -> None:
         """Note that the execution is over, or not held any more."""
 
-    def give_back(self, runner: R_contra, *, parked: bool) -> None:
-        """Take back an execution that can't go on here: it was parked, or there was a fault."""
+    def give_back(self, runner: R_contra, *, parked: bool, at_once: bool = False) -> None:
+        """Take back an execution that can't go on here: it was parked, or there was a fault.
+
+        ``at_once``: another worker can go on with it.
+        """

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from placet.client.transport.retry import retried
 from placet.engine.execution_pool import ExecutionPool
 from placet.engine.execution_runner import ExecutionRunner
 from placet.errors import BadRequest, Forbidden, RequestError, Unauthenticated
+from placet.models.commands import KnownWorkflow
 from placet.models.rules import MAX_CLAIMS, MAX_WAIT
 from placet.models.worker_responses import Poll
 
@@ -26,6 +27,7 @@ CONFIRM_SECONDS = 2.0
 SHORT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 5.0
+REFUSED_PAUSE_SECONDS = 1.0
 LASTING_SECONDS = 30.0
 """An error after so long is not counted together with those before it."""
 
@@ -40,6 +42,7 @@ class WorkSource:
         *,
         worker: str,
         queues: Sequence[str],
+        workflows: Callable[[], Sequence[KnownWorkflow]],
         capacity: int,
         lease: timedelta,
         grace: timedelta | None,
@@ -49,18 +52,22 @@ class WorkSource:
         self._pool = pool
         self._worker = worker
         self._queues = queues
+        self._workflows = workflows
         self._capacity = capacity
         self._lease = lease
         self._grace = grace
         self._mode = mode
         self._confirming: asyncio.Task[None] | None = None
         self._cut_level = logging.WARNING
+        self._refused_since: float | None = None
 
     async def run(self) -> None:
         """Work until cancelled.
 
-        Raises Unauthenticated, Forbidden or BadRequest if the service refuses the worker. Any other
-        error may pass, so the worker tries again.
+        Raises Forbidden or BadRequest if the service refuses the worker, and Unauthenticated if it
+        refuses the token. That is tried until the lease is over if another token may come, or while
+        executions are held: what was done must be recorded if it can be. Any other error may pass,
+        so the worker tries again.
         """
         failures = 0
         try:
@@ -68,8 +75,12 @@ class WorkSource:
                 begun = monotonic()
                 try:
                     await (self._poll() if self._polls else self._push())
-                except (Unauthenticated, Forbidden, BadRequest):
+                except (Forbidden, BadRequest):
                     raise
+                except Unauthenticated as error:
+                    if not self._outlasts(error):
+                        raise
+                    await asyncio.sleep(REFUSED_PAUSE_SECONDS)
                 except RequestError as error:
                     failures = failures + 1 if monotonic() - begun < LASTING_SECONDS else 1
                     pause = min(FIRST_PAUSE_SECONDS * 2**failures, MAX_PAUSE_SECONDS)
@@ -83,6 +94,18 @@ class WorkSource:
         finally:
             if self._confirming is not None:
                 self._confirming.cancel()
+
+    def _outlasts(self, error: Unauthenticated) -> bool:
+        """Whether to go on although the token is refused."""
+        now = monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        left = self._lease.total_seconds() - (now - self._refused_since)
+        nothing_to_lose = self._leases.transport.token.fixed and len(self._pool) == 0
+        if left <= 0 or nothing_to_lose:
+            return False
+        log.warning("the engine ends in %.0f s, because its token is refused: %s", left, error)
+        return True
 
     @property
     def _polls(self) -> bool:
@@ -99,6 +122,8 @@ class WorkSource:
             grace=self._grace,
             on_open=self._find_lost,
             patient=False,
+            workflows=self._workflows,
+            transcripts=True,
         )
         try:
             async with aclosing(assignments):
@@ -120,9 +145,13 @@ class WorkSource:
         while self._polls:
             room = self._capacity - len(self._pool)
             poll = await (self._request(room) if room > 0 else self._listen())
+            self._refused_since = None
             # In one answer an execution may be lost first and claimed anew after that.
             for execution_id in poll.lost:
-                self._pool.abandon(execution_id)
+                if execution_id in poll.parked:
+                    self._pool.parked(execution_id)
+                else:
+                    self._pool.abandon(execution_id)
             for claim in poll.claims:
                 self._pool.claim(claim)
 
@@ -135,6 +164,8 @@ class WorkSource:
             lease=self._lease,
             wait=MAX_WAIT,
             holding=self._pool.holding(),
+            workflows=self._workflows(),
+            transcripts=True,
         )
         return await retried(None, poll)
 
@@ -162,6 +193,7 @@ class WorkSource:
     async def _find_lost(self) -> None:
         """Abandon what was lost or has ended while there was no stream to say so."""
         self._cut_level = logging.WARNING
+        self._refused_since = None
         before = self._pool.held()
         if not before:
             return

@@ -9,6 +9,7 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from placet._util.json_text import RepeatedNameError, parsed
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate
 from placet.errors import (
@@ -16,8 +17,10 @@ from placet.errors import (
     InvalidInput,
     InvalidTransition,
     KeyReused,
+    Lapsed,
     NotCleared,
     Overloaded,
+    Revoked,
     StepFailed,
     Unavailable,
 )
@@ -57,7 +60,10 @@ class Guard:
             str | None, Header(alias=NAME, description="Names this request when it is repeated.")
         ] = None,
     ) -> "Guarded":
-        """Return the guarded request. Nobody is asked yet. A request without a key gets a 400."""
+        """Return the guarded request. Nobody is asked yet.
+
+        A request without a key, or with a name twice in an object of its JSON, gets a 400.
+        """
         slot = request.scope.get(SLOT)
         if slot is None:
             msg = "a guarded endpoint needs app.add_middleware(placet.fastapi.ApprovalMiddleware)"
@@ -65,6 +71,7 @@ class Guard:
         slot.guarded = True
         with slot.answering():
             key = idempotency_key(request)
+            await _check_names(request)
         return Guarded(
             request,
             slot,
@@ -102,6 +109,7 @@ class Guarded:
         title: str,
         policy: Policy,
         description: str | None = None,
+        form: Any = None,
         name: str | None = None,
     ) -> Coroutine[Any, Any, Clearance]:
         """Go on if people have agreed to ``payload`` and the request has not been carried out yet.
@@ -116,6 +124,9 @@ class Guarded:
           being carried out; 500 if it failed; 503 if the service is away.
 
         ``payload``: what is to be done, as JSON or models of pydantic; Decimals become strings.
+        Where the policy is amendable, people may have agreed to another: ``clearance.payload``.
+        ``form``: what those who grant have to answer, as a model of pydantic, a dataclass or a dict
+        with a JSON Schema; ``answers`` of the clearance are of that type.
         ``name``: the kind of request, by default the method and the path of the route. Raises
         RuntimeError outside of an event loop, and for a second call in one request, which has one
         key and so one approval.
@@ -126,7 +137,8 @@ class Guarded:
             msg = "a guarded endpoint awaits cleared(): make the endpoint async def, not def"
             raise RuntimeError(msg) from error
         name = name or f"{self._request.method} {template_of(self._request.scope)}"
-        return self._answering(name, payload, title=title, policy=policy, description=description)
+        asked = {"title": title, "policy": policy, "description": description, "form": form}
+        return self._answering(name, payload, **asked)
 
     async def _answering(self, name: str, payload: Any, **more: Any) -> Clearance:
         if self._slot.asked:
@@ -139,14 +151,10 @@ class Guarded:
         with self._slot.answering():
             return await self._cleared(name, payload, **more)
 
-    async def _cleared(
-        self, name: str, payload: Any, *, title: str, policy: Policy, description: str | None
-    ) -> Clearance:
+    async def _cleared(self, name: str, payload: Any, *, form: Any, **more: Any) -> Clearance:
         try:
-            approval = await self._asked(
-                name, payload, title=title, policy=policy, description=description
-            )
-            clearance = await self._clearance(approval)
+            approval = await self._asked(name, payload, form=form, **more)
+            clearance = await self._clearance(approval, form)
             recorded = await self._redeemed(clearance)
         except KeyReused as error:
             detail = f"this {NAME} was used for another request"
@@ -191,6 +199,11 @@ class Guarded:
     async def _redeemed(self, clearance: Clearance) -> Step | None:
         try:
             return await self._gate.redeem(clearance)
+        except (Lapsed, Revoked) as error:
+            code = "APPROVAL_LAPSED" if isinstance(error, Lapsed) else "APPROVAL_REVOKED"
+            detail = "this request was granted, and the grant can't be used any more"
+            approval_id = clearance.approval.id
+            raise problem(HTTPStatus.FORBIDDEN, code, detail, approval=approval_id) from error
         except InvalidTransition as error:
             approval = await self._gate.client.approval(clearance.approval.id)
             if approval is None or approval.redeemed_at is not None:
@@ -200,11 +213,11 @@ class Guarded:
                 HTTPStatus.FORBIDDEN, "EXECUTION_ENDED", detail, approval=approval.id
             ) from error
 
-    async def _clearance(self, approval: Approval) -> Clearance:
+    async def _clearance(self, approval: Approval, form: Any) -> Clearance:
         if approval.status is ApprovalStatus.PENDING:
             raise EarlyResponse(self._pending(approval))
         try:
-            return await self._gate.clearance(approval)
+            return await self._gate.clearance(approval, form=form, revisable=False)
         except NotCleared as error:
             said = next((d.comment for d in reversed(approval.decisions) if d.comment), None)
             raise problem(
@@ -227,6 +240,24 @@ class Guarded:
 
     def _again(self) -> dict[str, str]:
         return {"retry-after": str(self._retry_after)}
+
+
+async def _check_names(request: Request) -> None:
+    """Answer 400 for a body in which a JSON object has a name twice.
+
+    The framework takes the last of the two values. Whoever sent or passed on the request may have
+    read the first, and people agree to what they are shown.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return
+    try:
+        parsed(await request.body(), "the body")
+    except RepeatedNameError as error:
+        raise problem(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", str(error)) from error
+    except ValueError:
+        # What is no JSON is for the endpoint to refuse, if it reads it at all.
+        return
 
 
 def _unprocessable(code: str, detail: str, **more: Any) -> EarlyResponse:

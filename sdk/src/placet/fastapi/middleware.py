@@ -1,6 +1,7 @@
 """The middleware that sends the responses of guards and records those of cleared endpoints."""
 
 import asyncio
+import json
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from placet._util.texts import barred
 from placet.approvals.clearance import Clearance
 from placet.approvals.gate import Gate
-from placet.errors import InvalidInput, LimitExceeded, PlacetError
+from placet.errors import PlacetError
 from placet.fastapi.early_response import EarlyResponse
 
 log = logging.getLogger("placet.fastapi")
@@ -55,11 +56,15 @@ class Slot:
             self.answer = answer.response
             raise
 
-    async def complete(self, result: Any) -> None:
-        """Record the response."""
+    async def complete(self, response: Any, instead: Any) -> bool:
+        """Record the response, or something else. Returns whether the response could be recorded.
+
+        Raises ValueError, InvalidInput or LimitExceeded if not even that could.
+        """
         assert self.gate is not None
         assert self.clearance is not None
-        await self.gate.complete(self.clearance, self.name, result)
+        recorded = await self.gate.complete(self.clearance, self.name, response, instead=instead)
+        return bool(recorded == response)
 
     async def fail(self, error: BaseException) -> None:
         """Record that it failed."""
@@ -73,9 +78,11 @@ class ApprovalMiddleware:
 
     The response of a cleared endpoint is recorded before it is sent: its status, body, content type
     and encoding, and location. An exception or a status of 500 or more is recorded as a failure. A
-    response that can't be recorded, such as a very large one, is sent once and logged. A
-    guarded endpoint that was not cleared can't answer with success: RuntimeError is raised instead,
-    which gives a 500 and is logged.
+    response that can't be recorded, such as a very large one, is sent once and logged; a repeat
+    gets its status, and a problem with the code RESPONSE_NOT_RECORDED as its body.
+
+    A guarded endpoint that was not cleared can't answer with success: RuntimeError is raised
+    instead, which gives a 500 and is logged.
 
     The response of a guard is raised as an exception, which other middlewares, dependencies and
     mounted applications may catch. It is sent even then.
@@ -160,11 +167,15 @@ class _Recorder:
         if status >= _SERVER_ERRORS:
             await self._slot.fail(EndpointError(f"the endpoint answered {status}"))
             return
-        try:
-            await self._slot.complete(_kept(status, Headers(raw=start.get("headers", [])), body))
-        except (ValueError, InvalidInput, LimitExceeded):
-            # It was done, and this client learns so. Only its repeat can't be answered the same.
-            log.exception("%s was done, and its response can't be recorded", self._slot.name)
+        kept = _kept(status, Headers(raw=start.get("headers", [])), body)
+        if not await self._slot.complete(kept, _done(kept)):
+            # This client gets it. Its repeat gets the same status, which says that it was done.
+            log.error(
+                "%s answered %s with %d bytes, which can't be recorded: a repeat gets no body",
+                self._slot.name,
+                status,
+                len(body),
+            )
 
 
 def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
@@ -179,6 +190,22 @@ def _kept(status: int, headers: Headers, body: bytes) -> dict[str, Any]:
     if text is None or barred(text):
         return {"status": status, "headers": kept, "base64": b64encode(body).decode()}
     return {"status": status, "headers": kept, "body": text}
+
+
+def _done(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of a response that the service does not take as it is."""
+    status = kept["status"]
+    told = {
+        "status": status,
+        "detail": f"this request was carried out; its response, with status {status}, can't be"
+        " recorded and was sent only once",
+        "code": "RESPONSE_NOT_RECORDED",
+    }
+    return {
+        "status": status,
+        "headers": {"content-type": "application/problem+json"},
+        "body": json.dumps(told),
+    }
 
 
 def replayed(kept: Mapping[str, Any]) -> Response:

@@ -1,6 +1,7 @@
-"""Uses the grants whose answers go to a graph together: all of them, once."""
+"""Uses the grants of one interrupt, whose answers go to a graph together: all of them, once."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 from placet._util.canonical_json import digest
@@ -9,13 +10,12 @@ from placet.approvals.clearance import Clearance
 from placet.approvals.gate import STEP_KEY, Gate
 from placet.client.transport.retry import retried
 from placet.errors import AlreadyRedeemed, Doubt, Refused
-from placet.langgraph.shapes import Answer
 from placet.models.commands import CompleteExecution, RecordStep, RedeemApproval
 
 STEP_NAME = "answer"
 
 
-async def hand_over(gate: Gate, grants: Sequence[tuple[Clearance, Answer]]) -> None:
+async def hand_over(gate: Gate, grants: Sequence[tuple[Clearance, Any]]) -> None:
     """Redeem each grant, record its answer and complete its execution.
 
     The last grant decides which process wins. Those before it are redeemed under a key that every
@@ -33,7 +33,7 @@ async def hand_over(gate: Gate, grants: Sequence[tuple[Clearance, Answer]]) -> N
     await _use(gate, *last, f"{STEP_NAME}-{uuid4()}")
 
 
-async def _use(gate: Gate, clearance: Clearance, answer: Answer, key: str) -> None:
+async def _use(gate: Gate, clearance: Clearance, answer: Any, key: str) -> None:
     approval = clearance.approval
     result = plain(answer, "the answer")
     commands = (

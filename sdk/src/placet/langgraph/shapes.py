@@ -9,9 +9,14 @@ from langgraph.types import Interrupt
 
 from placet._util.canonical_json import digest
 from placet._util.serde import plain
-from placet.approvals.tool_calls import ToolCall
+from placet._util.service_rules import required_text_problem
+from placet.approvals.tool_calls import ToolCall, title_of
+from placet.models.rules import MAX_TITLE
 
 Answer = dict[str, Any]
+
+FREE = "interrupt"
+"""The action of an interrupt that names none."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +26,23 @@ class ActionRequest(ABC):
     call: ToolCall
     description: str | None
     allowed: frozenset[str]
+    form: Any = None
 
     def asks(self, call: ToolCall) -> bool:
         """Whether this call is the requested one. They are compared as JSON: 1 is not true."""
         return digest(call) == digest(self.call)
 
+    @property
+    def title(self) -> str:
+        """The title of the approval."""
+        return title_of(self.call)
+
     @abstractmethod
-    def granted(self, call: ToolCall, comment: str | None) -> Answer | None:
+    def granted(self, call: ToolCall, comment: str | None) -> Any:
         """Return the answer that people granted ``call``; None if the graph does not take it."""
 
     @abstractmethod
-    def refused(self, reason: str | None) -> Answer | None:
+    def refused(self, reason: str | None) -> Any:
         """Return the answer that the call is refused; None if the graph does not take it."""
 
 
@@ -93,11 +104,45 @@ class ReviewRequest(ActionRequest):
         return None
 
 
-Shape = tuple[Sequence[ActionRequest], Callable[[list[Answer]], Any]]
+class FreeRequest(ActionRequest):
+    """Any other value of an interrupt: a question.
+
+    People see the value. Its ``response_schema`` is the form that they answer, and a grant is
+    answered with what they answered. Without one it is the comment of the approver, or True if
+    there is none. A refusal is False: so ``if interrupt(...)`` does the right thing.
+    """
+
+    @classmethod
+    def of(cls, value: Any, form: Any = None) -> "FreeRequest":
+        """Return the request of a value, which must be JSON, with the schema of its answer."""
+        return cls(_call(FREE, value), None, frozenset(), form)
+
+    @property
+    def title(self) -> str:
+        """The value, if it is a text that can be a title."""
+        value = self.call.arguments
+        if not isinstance(value, str) or required_text_problem(value, "title", MAX_TITLE):
+            return "Answer the question of an agent"
+        return value
+
+    def granted(self, call: ToolCall, comment: str | None) -> Any:
+        """Return the comment, or True."""
+        return comment or True if self.asks(call) else None
+
+    def refused(self, reason: str | None) -> Any:
+        """Return False."""
+        del reason
+        return False
+
+
+Shape = tuple[Sequence[ActionRequest], Callable[[list[Any]], Any]]
 
 
 def shape_of(interrupt: Interrupt) -> Shape:
-    """Return the actions of an interrupt, and the function that combines their answers."""
+    """Return the actions of an interrupt, and the function that combines their answers.
+
+    Raises ValueError for a value that is not JSON.
+    """
     match interrupt.value:
         case {"action_requests": actions, "review_configs": configs}:
             allowed = {each["action_name"]: each["allowed_decisions"] for each in configs}
@@ -110,11 +155,9 @@ def shape_of(interrupt: Interrupt) -> Shape:
             return [InboxRequest.of(value)], list
         case [{"action_request": _}, *_] as values:
             return [InboxRequest.of(each) for each in values], list
-    msg = (
-        f"interrupt {interrupt.id} is neither a HumanInterrupt of the Agent Inbox nor a request of"
-        " langchain's HumanInTheLoopMiddleware, so people can't be asked about it"
-    )
-    raise ValueError(msg)
+        case value:
+            free = FreeRequest.of(value, interrupt.response_schema)
+            return [free], lambda answers: answers[0]
 
 
 def _decisions(schema: Any) -> Sequence[str]:

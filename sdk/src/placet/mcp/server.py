@@ -1,11 +1,13 @@
 """The server: the tools and their descriptions, over standard input and output."""
 
 from importlib.metadata import version
+from typing import Any
 
 from mcp.server import MCPServer
 from mcp.types import ToolAnnotations
 
 from placet.approvals.gate import Gate
+from placet.mcp.standard_input import standard_streams
 from placet.mcp.tools import Tools
 from placet.policy import Policy
 
@@ -15,10 +17,20 @@ await_approval until it is no longer PENDING, then redeem_approval with the same
 once, then report_outcome. Never act when redeem_approval did not answer act: true."""
 
 
+class _Server(MCPServer[Any]):
+    """Refuses what the library's decoder would take."""
+
+    async def run_stdio_async(self) -> None:
+        """Serve over standard input and output."""
+        low = self._lowlevel_server
+        async with standard_streams() as (read, write):
+            await low.run(read, write, low.create_initialization_options())
+
+
 async def serve(gate: Gate, policy: Policy, *, on_behalf_of: str | None = None) -> None:
     """Serve until standard input ends. Nothing else may write to standard output meanwhile."""
     tools = Tools(gate, policy, on_behalf_of)
-    server = MCPServer(
+    server = _Server(
         "placet",
         title="Placet",
         instructions=INSTRUCTIONS,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -27,6 +27,8 @@ from placet.models.responses import Approval, ApprovalRecord
 from placet.policy import Policy
 
 STEP_NAME = "agent"
+LABELS = {"placet.gate": "mcp"}
+"""Marks what was requested through such a server, apart from other gates with the same token."""
 PROGRESS_SECONDS = 5.0
 # Many clients stop waiting for a call after a minute.
 WAIT_SECONDS = 45
@@ -57,6 +59,8 @@ class Tools:
     gate: Gate
     policy: Policy
     on_behalf_of: str | None = None
+    own: set[str] = field(default_factory=set)
+    """The ids of approvals that are known to have been requested through such a server."""
 
     async def request_approval(
         self,
@@ -64,6 +68,13 @@ class Tools:
         title: Annotated[str, Field(description="One line that says what people agree to")],
         payload: Payload,
         description: Annotated[str, Field(description="Why, and what people should know")] = "",
+        form: Annotated[
+            dict[str, Any] | None,
+            Field(
+                description="What people have to answer when they agree, as a JSON Schema of type"
+                " object. The decisions then have their answers"
+            ),
+        ] = None,
         key: Annotated[
             str,
             Field(
@@ -86,10 +97,13 @@ class Tools:
                     payload=payload,
                     policy=self.policy,
                     description=description or None,
+                    form=form,
+                    labels=LABELS,
                     on_behalf_of=self.on_behalf_of,
                 )
             except KeyReused as error:
                 raise ToolError(_reused(error, by_payload=not key)) from error
+        self.own.add(approval.id)
         return ApprovalState.of(approval)
 
     async def await_approval(
@@ -189,9 +203,30 @@ class Tools:
 
     async def _find(self, approval_id: str) -> Approval:
         approval = await self.gate.client.approval(approval_id)
-        if approval is None:
-            raise ToolError(f"there is no approval {approval_id!r} that this server may see")
+        if approval is None or not await self._is_own(approval):
+            raise ToolError(
+                f"there is no approval {approval_id!r} that was requested through this server"
+            )
         return approval
+
+    async def _is_own(self, approval: Approval) -> bool:
+        """Whether it was requested through a server like this one, with the same token's owner.
+
+        The token may see the approvals of every gate on its queues. An agent that was told the id
+        of one must not use or withdraw it.
+        """
+        if approval.id in self.own:
+            return True
+        client = self.gate.client
+        viewer, execution = await client.viewer(), await client.execution(approval.execution_id)
+        if execution is None:
+            return False
+        asked = (execution.queue, execution.initiator.id, execution.on_behalf_of)
+        labels = {each.name: each.value for each in execution.labels}
+        own = asked == (self.gate.queue, viewer.id, self.on_behalf_of) and labels == LABELS
+        if own:
+            self.own.add(approval.id)
+        return own
 
     async def _check_first(self, approval: Approval, *, done: bool, said: str) -> None:
         """Raise ToolError for a second, different report, which the service would ignore."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from placet.models.enums import ApprovalStatus, ExecutionState
+from placet.models.enums import ApprovalStatus, ExecutionState, ParentEnd, Verdict
 from placet.policy import Policy
 
 
@@ -56,6 +56,7 @@ class RecordStep(Command, kw_only=True, frozen=True):
     attempt: int = 1
     result: Any = None
     error: str | None = None
+    arguments_digest: str | None = None
 
 
 class RequestApproval(Command, kw_only=True, frozen=True):
@@ -68,7 +69,9 @@ class RequestApproval(Command, kw_only=True, frozen=True):
     title: str
     description: str | None = None
     payload: Any
+    form: Any = None
     policy: Policy
+    deadline: datetime | None = None
 
 
 class WithdrawApproval(Command, kw_only=True, frozen=True):
@@ -131,6 +134,7 @@ class StartChild(Command, kw_only=True, frozen=True):
     workflow_version: str | None = None
     queue: str = "default"
     input: Any = None
+    on_parent_end: ParentEnd | None = None
 
 
 class SuspendExecution(Command, kw_only=True, frozen=True):
@@ -173,11 +177,17 @@ class FailExecution(Command, kw_only=True, frozen=True):
 
 
 class Grant(Input, kw_only=True, frozen=True):
-    """Grant the document with this digest."""
+    """Grant the document with this digest. ``key`` identifies this call, for repeats of it.
+
+    ``amended_payload``: the payload as it is granted, if that is another one.
+    """
 
     approval_id: str
     digest: str
     comment: str | None = None
+    answers: Any = None
+    amended_payload: Any = None
+    key: str | None = None
 
 
 class Rejection(Input, kw_only=True, frozen=True):
@@ -186,6 +196,52 @@ class Rejection(Input, kw_only=True, frozen=True):
     approval_id: str
     digest: str
     comment: str
+    key: str | None = None
+
+
+class Changes(Input, kw_only=True, frozen=True):
+    """Request changes of the document with this digest. ``comment`` says which."""
+
+    approval_id: str
+    digest: str
+    comment: str
+    key: str | None = None
+
+
+class Retraction(Input, kw_only=True, frozen=True):
+    """Take back the caller's own decision about a pending approval."""
+
+    approval_id: str
+    comment: str | None = None
+
+
+class DelegationInput(Input, kw_only=True, frozen=True):
+    """Hand the right to decide to the person with the id ``to``."""
+
+    approval_id: str
+    to: str
+    comment: str | None = None
+
+
+class TakeBack(Input, kw_only=True, frozen=True):
+    """Take back the caller's own delegation."""
+
+    approval_id: str
+
+
+class Revocation(Input, kw_only=True, frozen=True):
+    """Take back a grant that was not redeemed."""
+
+    approval_id: str
+    reason: str
+
+
+class CommentText(Input, kw_only=True, frozen=True):
+    """Add a comment to an approval. It is idempotent by its key."""
+
+    approval_id: str
+    text: str
+    key: str | None = None
 
 
 class Cancellation(Input, kw_only=True, frozen=True):
@@ -215,8 +271,24 @@ class Holding(Input, kw_only=True, frozen=True):
     seen: int | None = None
 
 
+class KnownWorkflow(Input, kw_only=True, frozen=True):
+    """A workflow that a worker has code for.
+
+    ``version`` None: every version that is not named too. ``cleans_up``: the code cleans up after a
+    cancellation.
+    """
+
+    name: str
+    version: str | None = None
+    cleans_up: bool = False
+
+
 class ClaimRequest(Input, kw_only=True, frozen=True):
-    """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations."""
+    """Claim executions for a worker; ``lease`` and ``wait`` are ISO 8601 durations.
+
+    ``workflows``: those that the worker knows; it gets no others. None: it knows all.
+    ``transcripts``: whether claims come with their transcripts.
+    """
 
     worker: str
     queues: Sequence[str]
@@ -224,6 +296,8 @@ class ClaimRequest(Input, kw_only=True, frozen=True):
     lease: str
     wait: str | None = None
     holding: Sequence[Holding] | None = None
+    workflows: Sequence[KnownWorkflow] | None = None
+    transcripts: bool | None = None
 
 
 class Release(Input, kw_only=True, frozen=True):
@@ -250,6 +324,7 @@ class ExecutionFilter(Input, kw_only=True, frozen=True):
     started_after: datetime | None = None
     started_before: datetime | None = None
     text: str | None = None
+    id_begins_with: str | None = None
 
 
 class ApprovalFilter(Input, kw_only=True, frozen=True):
@@ -262,6 +337,24 @@ class ApprovalFilter(Input, kw_only=True, frozen=True):
     execution_id: str | None = None
     deadline_before: datetime | None = None
     text: str | None = None
+    id_begins_with: str | None = None
+
+
+class DecisionFilter(Input, kw_only=True, frozen=True):
+    """Which decisions: all conditions that are given must hold. ``rule`` such as "group:finance".
+
+    ``person`` decided, in the place of ``on_behalf_of``. ``group`` was asked by the policy.
+    """
+
+    person: Sequence[str] | None = None
+    on_behalf_of: Sequence[str] | None = None
+    group: Sequence[str] | None = None
+    rule: Sequence[str] | None = None
+    workflow: Sequence[str] | None = None
+    execution_id: str | None = None
+    verdict: Sequence[Verdict] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class EventFilter(Input, kw_only=True, frozen=True):
@@ -270,5 +363,6 @@ class EventFilter(Input, kw_only=True, frozen=True):
     execution_id: str | None = None
     types: Sequence[str] | None = None
     actor: Sequence[str] | None = None
+    workflow: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None

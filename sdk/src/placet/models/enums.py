@@ -23,13 +23,15 @@ class ExecutionState(StrEnum):
 
 
 class ApprovalStatus(StrEnum):
-    """Where an approval stands. All but PENDING are resolved for good."""
+    """Where an approval stands. All but PENDING are resolved; only GRANTED can become REVOKED."""
 
     PENDING = "PENDING"
     GRANTED = "GRANTED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
     WITHDRAWN = "WITHDRAWN"
+    CHANGES_REQUESTED = "CHANGES_REQUESTED"
+    REVOKED = "REVOKED"
 
 
 class ResolutionCause(StrEnum):
@@ -38,6 +40,7 @@ class ResolutionCause(StrEnum):
     DECISIONS = "DECISIONS"
     EXPIRY = "EXPIRY"
     WITHDRAWAL = "WITHDRAWAL"
+    REVOCATION = "REVOCATION"
 
 
 class Verdict(StrEnum):
@@ -45,6 +48,16 @@ class Verdict(StrEnum):
 
     GRANTED = "GRANTED"
     REJECTED = "REJECTED"
+    CHANGES_REQUESTED = "CHANGES_REQUESTED"
+
+
+class StandingGrantStatus(StrEnum):
+    """Whether a standing grant allows anything now, and if not, why."""
+
+    ACTIVE = "ACTIVE"
+    USED_UP = "USED_UP"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
 
 
 class ExpiryAction(StrEnum):
@@ -53,6 +66,14 @@ class ExpiryAction(StrEnum):
     REJECT = "REJECT"
     GRANT = "GRANT"
     ESCALATE = "ESCALATE"
+
+
+class ParentEnd(StrEnum):
+    """What becomes of a child that has not ended when its parent ends."""
+
+    CANCEL = "CANCEL"
+    ABANDON = "ABANDON"
+    WAIT = "WAIT"
 
 
 class Role(StrEnum):
@@ -93,6 +114,8 @@ class RefusalCode(StrEnum):
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
     INVALID_INPUT = "INVALID_INPUT"
     KEY_REUSED = "KEY_REUSED"
+    STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
+    LAPSED = "LAPSED"
     FENCED = "FENCED"
     VERSION_CONFLICT = "VERSION_CONFLICT"
     SKIPPED = "SKIPPED"

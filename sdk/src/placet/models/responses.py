@@ -4,7 +4,7 @@ Fields have the names of the contract, in snake case. JSON values are plain Pyth
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ from placet.models.enums import (
     ApprovalStatus,
     ExecutionState,
     ExpiryAction,
+    ParentEnd,
     ResolutionCause,
     Role,
     Verdict,
@@ -120,6 +121,20 @@ class Parent(ResponseModel, kw_only=True, frozen=True):
     round: int
 
 
+class Child(ResponseModel, kw_only=True, frozen=True):
+    """An execution that another one has started. ``outcome`` is its final state, None until then.
+
+    ``on_parent_end``: what becomes of it if its parent ends before it.
+    """
+
+    key: str
+    round: int
+    execution_id: str
+    workflow: str
+    outcome: ExecutionState | None = None
+    on_parent_end: ParentEnd | None = None
+
+
 class ExecutionBody(ResponseModel, kw_only=True, frozen=True):
     """The fields of an execution, now or at an earlier version.
 
@@ -144,6 +159,7 @@ class ExecutionBody(ResponseModel, kw_only=True, frozen=True):
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
     asleep: bool = False
     parked: str | None = None
     woken_version: int = 0
@@ -162,20 +178,35 @@ class Requirement(ResponseModel, kw_only=True, frozen=True):
     count: int
     groups: list[str]
     users: list[str]
+    stage: int = 1
 
 
 class ApprovalPolicy(ResponseModel, kw_only=True, frozen=True):
-    """Who has to agree, and how many rejections reject."""
+    """Who has to agree, how many rejections reject, and what the deadline does."""
 
     requirements: list[Requirement]
     rejections: int
     allow_initiator: bool
     on_expiry: ExpiryAction
     escalate_to: list[str]
+    within: timedelta | None = None
+    calendar: str | None = None
+    remind_before: list[timedelta] = msgspec.field(default_factory=list)
+    valid_for: timedelta | None = None
+    amendable: bool = False
+    comment_required: bool = False
+    acr_values: list[str] = msgspec.field(default_factory=list)
+    max_auth_age: timedelta | None = None
 
 
 class Decision(ResponseModel, kw_only=True, frozen=True):
-    """The verdict of one person, with the digest of the document that this person saw."""
+    """The verdict of one person, with the digest of the document that this person saw.
+
+    A grant that amended the payload has the digest of the amended document. ``explanation`` says
+    the ``rule`` in words, with the groups that the person held. ``counts``: False if it was taken
+    back, at ``retracted_at``, or if it is a grant and the payload was amended since.
+    ``standing_grant_id``: that of the standing grant by which the person decided in advance.
+    """
 
     verdict: Verdict
     by: Actor
@@ -185,6 +216,19 @@ class Decision(ResponseModel, kw_only=True, frozen=True):
     answers: Any = None
     digest: str
     rule: str
+    explanation: str = ""
+    counts: bool = True
+    retracted_at: datetime | None = None
+    standing_grant_id: str | None = None
+
+
+class Amendment(ResponseModel, kw_only=True, frozen=True):
+    """A change of the payload, by a person who granted it so. ``patch``: by RFC 6902."""
+
+    by: Actor
+    at: datetime
+    patch: Any = None
+    payload_digest: str
 
 
 class Eligibility(ResponseModel, kw_only=True, frozen=True):
@@ -195,7 +239,10 @@ class Eligibility(ResponseModel, kw_only=True, frozen=True):
 
 
 class ApprovalBody(ResponseModel, kw_only=True, frozen=True):
-    """The fields of an approval, now or at an earlier version."""
+    """The fields of an approval, now or at an earlier version.
+
+    ``payload``, ``document`` and their digests are as the last of the ``amendments`` left them.
+    """
 
     key: str
     round: int
@@ -211,6 +258,7 @@ class ApprovalBody(ResponseModel, kw_only=True, frozen=True):
     status: ApprovalStatus
     resolution: ResolutionCause | None = None
     decisions: list[Decision]
+    amendments: list[Amendment] = msgspec.field(default_factory=list)
     outstanding: list[Requirement]
     requested_at: datetime
     deadline: datetime | None = None
@@ -229,11 +277,46 @@ class ApprovalRecord(ApprovalBody, kw_only=True, frozen=True):
     workflow: str
     initiator: Actor
 
+    def lapsed(self, now: datetime) -> bool:
+        """Whether it was granted, and the time to use the grant is over."""
+        span = self.policy.valid_for
+        if self.status is not ApprovalStatus.GRANTED or span is None or self.redeemed_at:
+            return False
+        return self.resolved_at is not None and now > self.resolved_at + span
+
+
+class Delegation(ResponseModel, kw_only=True, frozen=True):
+    """The right to decide, handed from one person to another."""
+
+    from_: Actor = msgspec.field(name="from")
+    to: Actor
+    at: datetime
+    comment: str | None = None
+    taken_back_at: datetime | None = None
+
+
+class Comment(ResponseModel, kw_only=True, frozen=True):
+    """What somebody wrote about an approval. ``text`` None: it was erased."""
+
+    id: str
+    by: Actor
+    at: datetime
+    text: str | None = None
+
 
 class Approval(ApprovalRecord, kw_only=True, frozen=True):
-    """An approval as it is now, for one caller."""
+    """An approval as it is now, for one caller.
+
+    ``valid_until``: until when the grant can be used. ``escalated_at``: when its deadline was moved
+    and further groups were asked. ``claimed_by``: who said last that they are on it.
+    """
 
     viewer_may_decide: Eligibility
+    valid_until: datetime | None = None
+    escalated_at: datetime | None = None
+    comment_count: int = 0
+    claimed_by: Actor | None = None
+    delegations: list[Delegation] = msgspec.field(default_factory=list)
 
 
 class ApprovalSnapshot(ApprovalBody, kw_only=True, frozen=True):
@@ -274,6 +357,37 @@ class RecordedEvent(ResponseModel, kw_only=True, frozen=True):
     previous_hash: str
     hash: str
     stored_bytes: bytes
+
+
+class RecordedDecision(ResponseModel, kw_only=True, frozen=True):
+    """A decision, with what it was about. ``took``: the time from ``asked_at`` to ``decided_at``.
+
+    ``by`` is the service itself, and ``rule`` "deadline", for a grant at the deadline. ``counts``:
+    False if it was taken back. ``status`` is that of the approval now.
+    """
+
+    approval_id: str
+    execution_id: str
+    version: int
+    workflow: str
+    key: str
+    round: int
+    title: str | None = None
+    verdict: Verdict
+    by: Actor
+    on_behalf_of: Actor | None = None
+    groups: list[str]
+    rule: str
+    stage: int
+    comment: str | None = None
+    asked_at: datetime
+    decided_at: datetime
+    took: timedelta
+    counts: bool
+    retracted_at: datetime | None = None
+    standing_grant_id: str | None = None
+    status: ApprovalStatus
+    revoked_at: datetime | None = None
 
 
 class EventMessage(ResponseModel, kw_only=True, frozen=True):

@@ -46,6 +46,15 @@ MAX_PEOPLE = 200
 MAX_NAMED = 100
 """Groups or users that one requirement names."""
 
+MAX_CHAIN = 3
+"""How often the right to decide one approval is passed on."""
+
+MAX_USES = 1_000
+"""Uses of one standing grant."""
+
+MAX_LIFETIME = timedelta(seconds=7.776e06)
+"""The longest time for which a standing grant can be used."""
+
 MAX_PAGE = 500
 """Items of one page."""
 
@@ -109,6 +118,11 @@ TRANSITIONS: dict[str, dict[ExecutionState | None, ExecutionState]] = {
         ExecutionState.RESUMED: ExecutionState.RESUMED,
         ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
     },
+    "CleanUpDeclared": {
+        ExecutionState.RUNNING: ExecutionState.RUNNING,
+        ExecutionState.RESUMED: ExecutionState.RESUMED,
+        ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
+    },
     "StepCompleted": {
         ExecutionState.RUNNING: ExecutionState.RUNNING,
         ExecutionState.RESUMED: ExecutionState.RUNNING,
@@ -124,12 +138,33 @@ TRANSITIONS: dict[str, dict[ExecutionState | None, ExecutionState]] = {
         ExecutionState.RESUMED: ExecutionState.WAITING_APPROVAL,
         ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
     },
+    "ApprovalAmended": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalGranted": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalRejected": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "ApprovalChangesRequested": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "DecisionRetracted": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "ApprovalRevoked": {
+        ExecutionState.RUNNING: ExecutionState.RUNNING,
+        ExecutionState.RESUMED: ExecutionState.RESUMED,
+        ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
+        ExecutionState.FAILED: ExecutionState.FAILED,
+    },
+    "ApprovalCommented": {
+        ExecutionState.RUNNING: ExecutionState.RUNNING,
+        ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
+        ExecutionState.RESUMED: ExecutionState.RESUMED,
+        ExecutionState.COMPLETED: ExecutionState.COMPLETED,
+        ExecutionState.FAILED: ExecutionState.FAILED,
+        ExecutionState.CANCELLED: ExecutionState.CANCELLED,
+    },
+    "ApprovalClaimed": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "ApprovalUnclaimed": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalExpired": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalWithdrawn": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalDelegated": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "DelegationTakenBack": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "ApprovalEscalated": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
+    "ApprovalReminded": {ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL},
     "Resumed": {ExecutionState.WAITING_APPROVAL: ExecutionState.RESUMED},
     "ApprovalRedeemed": {
         ExecutionState.RUNNING: ExecutionState.RUNNING,
@@ -189,6 +224,11 @@ TRANSITIONS: dict[str, dict[ExecutionState | None, ExecutionState]] = {
         ExecutionState.RESUMED: ExecutionState.FAILED,
         ExecutionState.WAITING_APPROVAL: ExecutionState.FAILED,
     },
+    "CancellationRequested": {
+        ExecutionState.RUNNING: ExecutionState.RUNNING,
+        ExecutionState.RESUMED: ExecutionState.RESUMED,
+        ExecutionState.WAITING_APPROVAL: ExecutionState.WAITING_APPROVAL,
+    },
     "Cancelled": {
         ExecutionState.RUNNING: ExecutionState.CANCELLED,
         ExecutionState.RESUMED: ExecutionState.CANCELLED,
@@ -203,6 +243,8 @@ RESOLVED_BY = {
     ApprovalStatus.REJECTED: "ApprovalRejected",
     ApprovalStatus.EXPIRED: "ApprovalExpired",
     ApprovalStatus.WITHDRAWN: "ApprovalWithdrawn",
+    ApprovalStatus.CHANGES_REQUESTED: "ApprovalChangesRequested",
+    ApprovalStatus.REVOKED: "ApprovalRevoked",
 }
 """The event that gives an approval this status."""
 
@@ -210,12 +252,15 @@ WAKING = frozenset(
     {
         "ApprovalGranted",
         "ApprovalRejected",
+        "ApprovalChangesRequested",
+        "ApprovalRevoked",
         "ApprovalExpired",
         "ApprovalWithdrawn",
         "TimerFired",
         "SignalReceived",
         "ChildEnded",
         "Unparked",
+        "CancellationRequested",
     }
 )
 """Events that give a waiting worker something to do."""

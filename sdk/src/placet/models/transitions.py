@@ -11,7 +11,9 @@ FINAL = FINAL_STATES
 
 _RESOLUTIONS = frozenset(RESOLVED_BY.values())
 _ENDS = frozenset(
-    name for name, moves in TRANSITIONS.items() if not FINAL.isdisjoint(moves.values())
+    name
+    for name, moves in TRANSITIONS.items()
+    if any(after in FINAL and before not in FINAL for before, after in moves.items())
 )
 
 

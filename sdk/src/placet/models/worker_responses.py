@@ -3,31 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from placet.models.responses import ApprovalRecord, Execution, ExecutionHead, ResponseModel
-
-
-class Claim(ResponseModel, kw_only=True, frozen=True):
-    """An execution claimed for a worker, and the fencing number that its commands carry."""
-
-    execution: Execution
-    fence: int
-    lease_expires_at: datetime
-
-
-class Poll(ResponseModel, kw_only=True, frozen=True):
-    """What was claimed, and which of the executions that the worker named it no longer holds."""
-
-    claims: list[Claim]
-    lost: list[str]
-
-
-class Heartbeat(ResponseModel, kw_only=True, frozen=True):
-    """Until when a worker's lease lasts, and what it has lost since the last heartbeat."""
-
-    worker: str
-    lease_expires_at: datetime
-    executions: int
-    lost: list[str]
 
 
 class Past(ResponseModel, kw_only=True, frozen=True):
@@ -38,6 +16,47 @@ class Past(ResponseModel, kw_only=True, frozen=True):
     type: str
     at: datetime
     data: Any = None
+    traceparent: str | None = None
+
+
+class ClaimedTranscript(ResponseModel, kw_only=True, frozen=True):
+    """What the replay of a claimed execution needs, up to ``version``."""
+
+    version: int
+    events: list[Past]
+    approvals: list[ApprovalRecord]
+
+
+class Claim(ResponseModel, kw_only=True, frozen=True):
+    """An execution claimed for a worker, and the fencing number that its commands carry.
+
+    ``transcript``: None if it was not asked for, or is so long that it must be read.
+    """
+
+    execution: Execution
+    fence: int
+    lease_expires_at: datetime
+    transcript: ClaimedTranscript | None = None
+
+
+class Poll(ResponseModel, kw_only=True, frozen=True):
+    """What was claimed, and which of the executions that the worker named it no longer holds.
+
+    ``parked``: those of the lost ones that are parked.
+    """
+
+    claims: list[Claim]
+    lost: list[str]
+    parked: list[str] = msgspec.field(default_factory=list)
+
+
+class Heartbeat(ResponseModel, kw_only=True, frozen=True):
+    """Until when a worker's lease lasts, and what it has lost since the last heartbeat."""
+
+    worker: str
+    lease_expires_at: datetime
+    executions: int
+    lost: list[str]
 
 
 class Happening(Past, kw_only=True, frozen=True):
@@ -58,9 +77,10 @@ class Transcript(ResponseModel, kw_only=True, frozen=True):
 
 
 class Assignment(ResponseModel, kw_only=True, frozen=True):
-    """A message to a worker: one of claim, resolved, happened, ended and lost is set.
+    """A message to a worker: one of claim, resolved, happened, ended, lost and parked is set.
 
-    ``version`` and ``position`` are those of the event by which ``resolved`` was resolved.
+    ``version``, ``position`` and ``traceparent`` are those of the event by which ``resolved`` was
+    resolved.
     """
 
     claim: Claim | None = None
@@ -68,8 +88,10 @@ class Assignment(ResponseModel, kw_only=True, frozen=True):
     happened: Happening | None = None
     version: int | None = None
     position: str | None = None
+    traceparent: str | None = None
     ended: str | None = None
     lost: str | None = None
+    parked: str | None = None
 
 
 class ApprovalName(ResponseModel, kw_only=True, frozen=True):

@@ -37,6 +37,7 @@ from placet.models.rules import (
     MAX_TITLE,
 )
 from placet.policy import Policy
+from placet.testing.in_memory_forms import form_problem
 from placet.testing.in_memory_log import refuse
 
 
@@ -76,6 +77,11 @@ def _approval(command: RequestApproval) -> Iterator[Problem]:
     yield required_text_problem(command.title, "title", MAX_TITLE)
     yield text_problem(command.description, "description")
     yield from _policy_problems(command.policy)
+    yield from _time_problems(command)
+    if command.form is not None:
+        yield form_problem(command.form)
+        if command.policy.on_expiry == "GRANT":
+            yield "form and policy.onExpiry GRANT exclude each other: nobody would answer the form"
     yield json_problem(command.payload, "payload")
 
 
@@ -140,6 +146,34 @@ def _policy_problems(policy: Policy) -> Iterator[Problem]:
             yield from (name_problem(n, f"{field}.{what}.{i}") for i, n in enumerate(names))
     if sum(each.count for each in policy.requirements) > MAX_PEOPLE:
         yield f"policy.requirements ask for more than {MAX_PEOPLE} people"
+    yield from _stage_problems(policy)
+    yield from (name_problem(n, f"policy.acrValues.{i}") for i, n in enumerate(policy.acr_values))
+
+
+def _stage_problems(policy: Policy) -> Iterator[Problem]:
+    for expected, stage in enumerate(sorted({r.stage for r in policy.requirements}), start=1):
+        if stage != expected:
+            yield (
+                f"policy.requirements name stage {stage} but no stage {expected}: "
+                "number the stages from 1 without a gap"
+            )
+
+
+def _time_problems(command: RequestApproval) -> Iterator[Problem]:
+    policy = command.policy
+    if command.deadline is not None and policy.within is not None:
+        yield "deadline and policy.within exclude each other: give one of them"
+    if command.deadline is None and policy.within is None:
+        if policy.on_expiry != "REJECT":
+            yield "policy.onExpiry needs a deadline: give deadline or policy.within"
+        if policy.remind_before:
+            yield "policy.remindBefore needs a deadline: give deadline or policy.within"
+    if policy.calendar is not None and policy.within is None and not policy.remind_before:
+        yield "policy.calendar counts policy.within and policy.remindBefore: give one of them"
+    if policy.on_expiry == "GRANT" and policy.comment_required:
+        yield "policy.commentRequired and policy.onExpiry GRANT exclude each other"
+    if policy.on_expiry == "GRANT" and (policy.acr_values or policy.max_auth_age is not None):
+        yield "policy.acrValues and policy.maxAuthAge exclude policy.onExpiry GRANT"
 
 
 _RULES: dict[type[Command], Callable[[Any], Iterator[Problem]]] = {

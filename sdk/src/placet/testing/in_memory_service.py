@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import deepcopy
 from datetime import datetime, timedelta
 from inspect import isawaitable
@@ -13,8 +14,10 @@ import msgspec
 from placet._util.invoke import described
 from placet._util.serde import plain
 from placet._util.service_rules import json_problem
+from placet.engine.child_access import ChildAccess
 from placet.engine.execution_runner import ExecutionRunner
 from placet.engine.history import Event, ExecutionHistory, arranged
+from placet.engine.lost_workers import SuspectTurns
 from placet.engine.registry import WorkflowRegistry
 from placet.models.commands import (
     CancelTimer,
@@ -31,10 +34,14 @@ from placet.models.commands import (
     SuspendExecution,
     WithdrawApproval,
 )
-from placet.models.enums import ExecutionState
+from placet.models.enums import ApprovalStatus, ExecutionState
 from placet.models.responses import Execution, ExecutionHead
 from placet.models.worker_responses import ApprovalName, Noted, Transcript
-from placet.testing.in_memory_approvals import InMemoryApprovals
+from placet.testing.in_memory_approvals import Calendar, InMemoryApprovals
+from placet.testing.in_memory_children import EndedChildren, child_id_of
+from placet.testing.in_memory_decisions import InMemoryDecisions
+from placet.testing.in_memory_discussion import InMemoryDiscussion
+from placet.testing.in_memory_grants import InMemoryGrants
 from placet.testing.in_memory_log import InMemoryLog, refuse
 from placet.testing.in_memory_rules import check
 
@@ -52,6 +59,7 @@ class InMemoryService:
 
     threads: Executor | None = None
     streaming = True
+    children: ChildAccess = EndedChildren()
 
     def __init__(
         self,
@@ -59,10 +67,16 @@ class InMemoryService:
         workflows: WorkflowRegistry,
         now: datetime,
         children: Mapping[str, Callable[[Any], Any]],
+        calendars: Mapping[str, Calendar],
     ) -> None:
         self.workflows = workflows
+        self.engine = self
+        self.turns = SuspectTurns()
         self.log = InMemoryLog(now, self._happened)
-        self.approvals = InMemoryApprovals(execution, self.log)
+        self.approvals = InMemoryApprovals(execution, self.log, calendars)
+        self.decisions = InMemoryDecisions(self.approvals)
+        self.discussion = InMemoryDiscussion(self.approvals)
+        self.grants = InMemoryGrants(self.decisions)
         self.running = True
         self.result: Any = None
         self.error: str | None = None
@@ -119,6 +133,19 @@ class InMemoryService:
         waiting = bool(self.approvals.pending())
         return ExecutionState.WAITING_APPROVAL if waiting else ExecutionState.RUNNING
 
+    def address_of(self, approval_id: str) -> str:
+        """Return an address that leads nowhere."""
+        return f"http://placet.test/approvals/{approval_id}"
+
+    async def status_of(self, approval_id: str) -> ApprovalStatus | None:
+        """Return the present status of an approval."""
+        return self.approvals.find(approval_id).status
+
+    def place(self, *, in_thread: bool) -> AbstractAsyncContextManager[Any]:
+        """Return a place at once."""
+        del in_thread
+        return nullcontext()
+
     async def sleep(self, seconds: float) -> None:
         """Skip the pause between two attempts."""
         self.log.now += timedelta(seconds=seconds)
@@ -135,9 +162,9 @@ class InMemoryService:
         self.running = False
         self._resting.set()
 
-    def give_back(self, runner: ExecutionRunner, *, parked: bool) -> None:
+    def give_back(self, runner: ExecutionRunner, *, parked: bool, at_once: bool = False) -> None:
         """Note that the execution can't go on."""
-        del runner
+        del runner, at_once
         self.running = False
         if not parked and self.error is None:
             self.error = "a fault outside of the workflow; the log says more"
@@ -176,12 +203,21 @@ class InMemoryService:
         self.log.append("SignalReceived", key=key, name=name, payload=payload)
 
     def fire_next(self, until: datetime | None) -> bool:
-        """Let the next timer fire, up to a moment, and say whether there was one."""
+        """Let the next timer fire or the next deadline pass, up to a moment.
+
+        Returns whether there was one.
+        """
         key, fires_at = min(self._timers.items(), key=lambda t: t[1], default=(None, None))
-        if key is None or fires_at is None or (until is not None and fires_at > until):
+        due = min((a.deadline for a in self.approvals.pending() if a.deadline), default=None)
+        moment = min((at for at in (fires_at, due) if at is not None), default=None)
+        if moment is None or (until is not None and moment > until):
             return False
+        self.skip_to(moment)
+        if moment == due:
+            self.approvals.act_on_deadlines()
+            return True
+        assert key is not None
         del self._timers[key]
-        self.skip_to(fires_at)
         self.log.append("TimerFired", key=key)
         return True
 
@@ -206,13 +242,18 @@ class InMemoryService:
             "name": command.name,
             "attempt": command.attempt,
         }
+        if command.arguments_digest is not None:
+            data["argumentsDigest"] = command.arguments_digest
         if command.error is not None:
             self.log.append("StepFailed", **data, error=command.error)
         else:
             self.log.append("StepCompleted", **data, result=command.result)
 
     def _request_approval(self, command: RequestApproval) -> _Outcome:
-        return _Outcome(approval_id=self.approvals.request(command).id)
+        approval, repeated = self.approvals.request(command)
+        if not repeated:
+            self.grants.decide(approval, self.now)
+        return _Outcome(repeated=repeated, approval_id=approval.id)
 
     def _withdraw_approval(self, command: WithdrawApproval) -> None:
         self.approvals.withdraw(command)
@@ -241,6 +282,8 @@ class InMemoryService:
             workflowVersion=command.workflow_version,
             queue=command.queue,
             input=command.input,
+            childId=child_id_of(self._execution.id, command.key),
+            onParentEnd=command.on_parent_end,
         )
         child = self._children.get(command.workflow)
         if child is None:

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from concurrent.futures import Executor
-from datetime import datetime
+from contextvars import Context
 from typing import Any
 
 import msgspec
 
-from placet.engine.history import arranged
-from placet.engine.host import EventContent
+from placet._util.json_text import parsed
+from placet._util.serde import Read
+from placet._util.workflow_names import WorkflowFunction
+from placet.engine.engine_access import EngineAccess
+from placet.engine.history import ExecutionHistory, arranged
+from placet.engine.host import EventContent, Host
 from placet.engine.pending import Pending, PendingStep
-from placet.engine.registry import WorkflowFunction, WorkflowRegistry
+from placet.engine.registry import WorkflowRegistry
+from placet.engine.run_backend import NOT_NEXT
+from placet.engine.workflow_calls import WorkflowCalls
 from placet.engine.workflow_instance import WorkflowInstance
 from placet.errors import Nondeterministic
 from placet.models.commands import Command, CompleteExecution
@@ -30,7 +35,7 @@ def replay(transcript: Transcript | bytes | str, workflow: WorkflowFunction) -> 
     a step without the clearance that it redeemed, and if content that it needs was destroyed.
     """
     if not isinstance(transcript, Transcript):
-        transcript = msgspec.json.decode(transcript, type=Transcript)
+        transcript = msgspec.convert(parsed(transcript, "the transcript"), Transcript)
     execution = transcript.execution
     try:
         _replay(transcript, workflow)
@@ -45,10 +50,17 @@ def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
     workflows = WorkflowRegistry()
     workflows.add(workflow, execution.workflow, None)
     history = arranged(transcript)
-    instance = _StepCollector(_ReplayHost(execution), workflows, history, lambda _: None)
+    steps: dict[str, PendingStep | None] = {}
+    instance = WorkflowInstance(
+        _ReplayHost(execution),
+        workflows,
+        history,
+        lambda _: None,
+        lambda host, history: _StepCollector(host, history, steps),
+    )
     try:
         instance.replay(history)
-        _check_clearances(instance.steps, transcript)
+        _check_clearances(steps, transcript)
         if execution.state in {_COMPLETED, ExecutionState.FAILED}:
             _check_end(instance, execution)
     except Nondeterministic as error:
@@ -59,12 +71,24 @@ def _replay(transcript: Transcript, workflow: WorkflowFunction) -> None:
         instance.drop()
 
 
-class _StepCollector(WorkflowInstance):
-    """An instance that keeps the steps of its workflow, by key."""
+class _StepCollector(WorkflowCalls):
+    """Keeps the steps of a workflow in ``steps``, by key.
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.steps: dict[str, PendingStep] = {}
+    None is a step without a clearance whose result the workflow was given at once.
+    """
+
+    def __init__(
+        self, host: Host, history: ExecutionHistory, steps: dict[str, PendingStep | None]
+    ) -> None:
+        super().__init__(host, history)
+        self.steps = steps
+
+    def next_result(self, key: str, name: str, digest: str | None, read: Read) -> Any:
+        """Keep a step whose result is next."""
+        found = super().next_result(key, name, digest, read)
+        if found is not NOT_NEXT:
+            self.steps[key] = None
+        return found
 
     def request(self, pending: Pending) -> "asyncio.Future[Any]":
         """Keep a step, and begin to wait for it."""
@@ -73,25 +97,25 @@ class _StepCollector(WorkflowInstance):
         return super().request(pending)
 
 
-def _check_clearances(steps: Mapping[str, PendingStep], transcript: Transcript) -> None:
+def _check_clearances(steps: Mapping[str, PendingStep | None], transcript: Transcript) -> None:
     """Compare the approval that each step redeemed, which its result does not show."""
     used = {e.data["redemptionKey"]: e for e in _of(transcript, "ApprovalRedeemed")}
     done = {e.data["key"]: e for e in _of(transcript, "StepCompleted")}
     for key, step in steps.items():
-        now = None if step.clearance is None else step.clearance.approval
+        now = None if step is None or step.clearance is None else step.clearance.approval
         if key in used:
             was = transcript.approvals[used[key].data["ordinal"] - 1]
             if now is None or now.id != was.id:
                 instead = "no clearance" if now is None else f"that of approval {now.key!r}"
                 msg = (
-                    f"{step} redeemed approval {was.key!r} (version {used[key].version}), the"
+                    f"step {key!r} redeemed approval {was.key!r} (version {used[key].version}), the"
                     f" workflow now gives it {instead}"
                 )
                 raise Nondeterministic(msg)
         elif key in done and now is not None:
             msg = (
-                f"{step} was done without a clearance (version {done[key].version}), the workflow"
-                f" now gives it that of approval {now.key!r}"
+                f"step {key!r} was done without a clearance (version {done[key].version}), the"
+                f" workflow now gives it that of approval {now.key!r}"
             )
             raise Nondeterministic(msg)
 
@@ -120,15 +144,17 @@ def _check_end(instance: WorkflowInstance, execution: Execution) -> None:
 class _ReplayHost:
     """A host that does nothing for its workflow."""
 
-    threads: Executor | None = None
     tasks: frozenset["asyncio.Task[None]"] = frozenset()
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
         self.fence = execution.fence
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def spawn(
+        self, work: Coroutine[Any, Any, None], context: Context | None = None
+    ) -> "asyncio.Task[None]":
         """Refuse: a replay does nothing."""
+        del context
         work.close()
         msg = "a replay does nothing outside of the workflow"
         raise RuntimeError(msg)
@@ -141,15 +167,17 @@ class _ReplayHost:
         """Refuse: a replay does nothing."""
         raise NotImplementedError
 
-    async def sleep(self, seconds: float) -> None:
-        """Let no time pass."""
-
-    def now(self) -> datetime:
-        """Refuse: the time is in the history."""
+    @property
+    def engine(self) -> EngineAccess:
+        """Refuse: ids, addresses and the time are in the history, and nothing is begun."""
         raise NotImplementedError
 
     def draining(self) -> bool:
         """Return True: nothing is begun."""
+        return True
+
+    def lost(self) -> bool:
+        """Return True: nothing is recorded."""
         return True
 
     def idle(self) -> None:

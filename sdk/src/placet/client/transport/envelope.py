@@ -1,10 +1,12 @@
 """GraphQL on the wire: operations, requests and answers, and the exceptions for its errors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from placet._util.tracing import current_traceparent
 from placet.errors import REQUEST_ERRORS, Internal, RequestError
 
 P = ParamSpec("P")
@@ -51,11 +53,12 @@ class Response(msgspec.Struct, Generic[T], frozen=True):
         return None if self.data is None else self.data.result
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is posted, and what a subscription begins with."""
 
     query: str
     variables: Variables
+    extensions: Mapping[str, Any] | None = None
 
 
 class Operation(Generic[P, T]):
@@ -99,13 +102,22 @@ class Operation(Generic[P, T]):
 
 
 class BoundOperation(Generic[T]):
-    """An operation with its variables."""
+    """An operation with its variables.
 
-    __slots__ = ("operation", "variables")
+    ``traces``: the traceparents of its commands, if each has its own.
+    """
 
-    def __init__(self, operation: Operation[..., T], variables: Variables) -> None:
+    __slots__ = ("operation", "traces", "variables")
+
+    def __init__(
+        self,
+        operation: Operation[..., T],
+        variables: Variables,
+        traces: Sequence[str | None] = (),
+    ) -> None:
         self.operation = operation
         self.variables = variables
+        self.traces = traces
 
     @property
     def request(self) -> Request:
@@ -113,8 +125,12 @@ class BoundOperation(Generic[T]):
         return Request(query=self.operation.document, variables=self.variables)
 
     def body(self) -> bytes:
-        """Return what is sent, as JSON."""
-        return _encode(self.request)
+        """Return what is sent, as JSON, with the trace that it is sent from."""
+        trace = current_traceparent()
+        if trace is None and not any(self.traces):
+            return _encode(self.request)
+        extensions: dict[str, Any] = given(traceparent=trace, traceparents=self.traces or None)
+        return _encode(replace(self.request, extensions=extensions))
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -67,9 +67,13 @@ _Item = msgspec.Raw | Exception | None
 
 
 class GraphQLWebSocket:
-    """An acknowledged WebSocket. Once lost it is not used again."""
+    """An acknowledged WebSocket. Once lost it is not used again.
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+    ``token``: the one with which it was opened.
+    """
+
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, token: str) -> None:
+        self.token = token
         self._websocket = websocket
         self._ids = count(1)
         self._queues: dict[str, asyncio.Queue[_Item]] = {}
@@ -78,7 +82,7 @@ class GraphQLWebSocket:
         self._ended = False
 
     @classmethod
-    async def open(cls, session: aiohttp.ClientSession, url: str, authorization: str) -> Self:
+    async def open(cls, session: aiohttp.ClientSession, url: str, token: str) -> Self:
         """Connect and wait for the acknowledgement.
 
         Raises Unavailable if it may work later, and otherwise the error of the service.
@@ -87,6 +91,7 @@ class GraphQLWebSocket:
             async with asyncio.timeout(OPEN_SECONDS):
                 websocket = await session.ws_connect(
                     url,
+                    headers={"authorization": f"Bearer {token}"},
                     protocols=(PROTOCOL,),
                     heartbeat=PING_SECONDS,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -101,9 +106,9 @@ class GraphQLWebSocket:
         except (aiohttp.ClientError, OSError) as error:
             msg = f"no answer from {url}: {reason_of(error)}"
             raise Unavailable(msg) from error
-        connection = cls(websocket)
+        connection = cls(websocket, token)
         try:
-            await connection._initialise(authorization)
+            await connection._initialise()
         except BaseException:
             await websocket.close()
             raise
@@ -164,8 +169,9 @@ class GraphQLWebSocket:
                 # Read the error, or asyncio logs that nobody did.
                 answer.exception()
 
-    async def _initialise(self, authorization: str) -> None:
-        await self._send(_Frame(type="connection_init", payload={"authorization": authorization}))
+    async def _initialise(self) -> None:
+        authorization = {"authorization": f"Bearer {self.token}"}
+        await self._send(_Frame(type="connection_init", payload=authorization))
         try:
             async with asyncio.timeout(ACK_SECONDS):
                 while (message := await self._receive()).type != "connection_ack":

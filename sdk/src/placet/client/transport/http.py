@@ -1,6 +1,7 @@
 """Sends operations: queries by HTTP POST, streams over one WebSocket, commands over either."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from io import BytesIO
 from typing import TypeVar
@@ -8,6 +9,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from placet._util.tracing import current_traceparent
 from placet.client.transport.addresses import Addresses
 from placet.client.transport.envelope import BoundOperation, ErrorInfo
 from placet.client.transport.graphql_ws import (
@@ -19,6 +21,7 @@ from placet.client.transport.graphql_ws import (
 )
 from placet.client.transport.reconnecting import ReconnectingWebSocket
 from placet.client.transport.retry import PAUSE_SECONDS, retried
+from placet.client.transport.token_source import Token, TokenSource
 from placet.errors import (
     REQUEST_ERRORS,
     BadRequest,
@@ -58,17 +61,17 @@ _CLIENT_ERRORS = range(400, 500)
 
 
 class HttpTransport:
-    """A connection to one service for one token.
+    """A connection to one service, as the owner of one token after the other.
 
     ``timeout``: seconds for one HTTP request. ``retry_for``: seconds for which a request is tried
     again while the service is overloaded, unavailable or out of reach.
     """
 
     def __init__(
-        self, addresses: Addresses, token: str, *, timeout: float = 30.0, retry_for: float = 30.0
+        self, addresses: Addresses, token: Token, *, timeout: float = 30.0, retry_for: float = 30.0
     ) -> None:
         self.addresses = addresses
-        self._authorization = f"Bearer {token.strip()}"
+        self.token = TokenSource(token)
         self._timeout = timeout
         self.retry_for = retry_for
         self._open_session: aiohttp.ClientSession | None = None
@@ -113,16 +116,18 @@ class HttpTransport:
         idempotent is sent once, and by HTTP, because a server that shuts down still answers there.
         """
         if not idempotent:
-            return _result(bound.operation.read(await self._post(bound.body())))
+            # What is refused for its token was not carried out.
+            body = bound.body()
+            return _result(await self._with_token(lambda t: self._ask_by_http(t, bound, body)))
         return await retried(self.retry_for, self.send_once, bound, pause=pause)
 
     async def send_once(self, bound: BoundOperation[T]) -> T:
         """Send a query or mutation a single time. Raises RequestError."""
-        operation, body = bound.operation, bound.body()
+        body = bound.body()
         # Answers to queries may be large, and so may commands: others must not wait behind them.
-        if operation.changes and len(body) <= LARGE:
-            return _result(operation.read(await self._change(body)))
-        return _result(operation.read(await self._post(body)))
+        if bound.operation.changes and len(body) <= LARGE:
+            return _result(await self._with_token(lambda t: self._change(t, bound, body)))
+        return _result(await self._with_token(lambda t: self._ask_by_http(t, bound, body)))
 
     async def look_up(self, bound: BoundOperation[T], *, wait: float = 0) -> T | None:
         """Send a query that may find nothing. Raises RequestError.
@@ -131,25 +136,39 @@ class HttpTransport:
         """
         body = bound.body()
 
-        async def look_up_once() -> T | None:
-            return bound.operation.read(await self._post(body, wait))
+        def ask(token: str) -> Awaitable[T | None]:
+            return self._ask_by_http(token, bound, body, wait)
 
-        return await retried(self.retry_for, look_up_once)
+        return await retried(self.retry_for, self._with_token, ask)
 
-    async def _change(self, body: bytes) -> bytes | msgspec.Raw:
+    async def _with_token(self, ask: Callable[[str], Awaitable[T]]) -> T:
+        """Ask with the token, and once more with another one if the service refuses it."""
+        token = await self.token.current()
+        try:
+            return await ask(token)
+        except Unauthenticated as error:
+            await self.token.replace(token, error)
+            return await ask(await self.token.current())
+
+    async def _change(self, token: str, bound: BoundOperation[T], body: bytes) -> T | None:
         self._check_loop()
         connection = None if self._open_socket is None else self._open_socket.connection
         if connection is not None:
-            return await self._ask(connection, body)
+            try:
+                return bound.operation.read(await self._ask_by_socket(connection, body))
+            except Unauthenticated:
+                # The connection may be older than the token.
+                if connection.token == token:
+                    raise
         self._changing += 1
         try:
             if self._changing >= MANY:
                 self.socket.dial()
-            return await self._post(body)
+            return await self._ask_by_http(token, bound, body)
         finally:
             self._changing -= 1
 
-    async def _ask(self, connection: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
+    async def _ask_by_socket(self, connection: GraphQLWebSocket, body: bytes) -> msgspec.Raw:
         try:
             async with asyncio.timeout(self._timeout):
                 return await connection.request(msgspec.Raw(body))
@@ -159,18 +178,30 @@ class HttpTransport:
             msg = f"no answer from {self.url} within {self._timeout:g} s"
             raise Unavailable(msg) from error
 
-    async def _post(self, body: bytes, wait: float = 0) -> bytes:
+    async def _ask_by_http(
+        self, token: str, bound: BoundOperation[T], body: bytes, wait: float = 0
+    ) -> T | None:
+        return bound.operation.read(await self._post(token, body, wait))
+
+    async def _post(self, token: str, body: bytes, wait: float) -> bytes:
         self._check_loop()
         session = self._waiting if wait else self._session
         url = self.url
         connect = CONNECT_SECONDS if len(self.addresses.all) > 1 else None
         timeout = aiohttp.ClientTimeout(total=self._timeout + wait, sock_connect=connect)
+        headers = {"authorization": f"Bearer {token}"}
+        if (trace := current_traceparent()) is not None:
+            headers["traceparent"] = trace
         # A large body is written in parts, so that other connections get their turn in between.
         data = body if len(body) <= LARGE else BytesIO(body)
         try:
             # What is sent is for this service alone, so no redirect is followed.
             async with session.post(
-                url, data=data, timeout=timeout, allow_redirects=False
+                url,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
@@ -218,7 +249,6 @@ class HttpTransport:
             connector=aiohttp.TCPConnector(limit=connections),
             trace_configs=traces,
             headers={
-                "authorization": self._authorization,
                 "content-type": "application/json",
                 "accept": "application/graphql-response+json, application/json;q=0.9",
             },
@@ -231,7 +261,7 @@ class HttpTransport:
         if self._open_socket is None:
             self._open_dialling = self._make_session(0, [refusing_redirects()])
             self._open_socket = ReconnectingWebSocket(
-                self._open_dialling, self.addresses, self._authorization
+                self._open_dialling, self.addresses, self.token
             )
         return self._open_socket
 

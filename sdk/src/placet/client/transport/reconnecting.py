@@ -15,8 +15,9 @@ from placet.client.transport.addresses import Addresses
 from placet.client.transport.envelope import BoundOperation
 from placet.client.transport.graphql_ws import ConnectionLostError, GraphQLWebSocket
 from placet.client.transport.retry import retried
+from placet.client.transport.token_source import TokenSource
 from placet.client.transport.websocket_health import WebSocketHealth
-from placet.errors import PlacetError, Unavailable, transient
+from placet.errors import PlacetError, Unauthenticated, Unavailable, transient
 
 T = TypeVar("T")
 
@@ -45,12 +46,12 @@ class ReconnectingWebSocket:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, addresses: Addresses, authorization: str
+        self, session: aiohttp.ClientSession, addresses: Addresses, token: TokenSource
     ) -> None:
         self.health = WebSocketHealth(addresses.current)
         self._session = session
         self._addresses = addresses
-        self._authorization = authorization
+        self._token = token
         self._dialling = asyncio.Lock()
         self._patience = asyncio.Lock()
         self._connection: GraphQLWebSocket | None = None
@@ -123,7 +124,9 @@ class ReconnectingWebSocket:
                 if connection.lost and not patient:
                     self._note_lost()
                     raise StreamCutError(str(error)) from error
-                if not (isinstance(error, ConnectionLostError) or transient(error)):
+                if isinstance(error, Unauthenticated):
+                    await self._token.replace(connection.token, error)
+                elif not (isinstance(error, ConnectionLostError) or transient(error)):
                     raise
             # So that a service that ends each stream at once is not asked in a tight loop.
             await self.pause()
@@ -154,9 +157,7 @@ class ReconnectingWebSocket:
                 raise self._refusal
             url = self._addresses.current
             try:
-                self._connection = await GraphQLWebSocket.open(
-                    self._session, url, self._authorization
-                )
+                self._connection = await self._open(url)
             except PlacetError as error:
                 if isinstance(error, Unavailable):
                     self._addresses.away(url)
@@ -165,6 +166,15 @@ class ReconnectingWebSocket:
                 raise
             self._opened_at = monotonic()
             return self._connection
+
+    async def _open(self, url: str) -> GraphQLWebSocket:
+        """Open a connection, with another token if the first is refused."""
+        token = await self._token.current()
+        try:
+            return await GraphQLWebSocket.open(self._session, url, token)
+        except Unauthenticated as error:
+            await self._token.replace(token, error)
+            return await GraphQLWebSocket.open(self._session, url, await self._token.current())
 
     def _note_lost(self) -> None:
         if self._connection is not None and self._connection.lost:

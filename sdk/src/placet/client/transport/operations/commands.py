@@ -42,6 +42,18 @@ def _command(name: str, input_type: str) -> Operation[[Input], Outcome]:
     return Operation(document, _OUTCOME, _one)
 
 
+def _approval(approval_id: str) -> Variables:
+    return {"id": approval_id}
+
+
+def _about(name: str) -> Operation[[str], Outcome]:
+    document = f"""mutation About($id: ID!) {{
+  result: {name}(approvalId: $id) {{ ...OutcomeFields }}
+}}
+{fragments.OUTCOME}"""
+    return Operation(document, _OUTCOME, _approval)
+
+
 def _batch(name: str, argument: str, input_type: str) -> str:
     return f"""mutation Batch($inputs: [{input_type}!]!) {{
   result: {name}({argument}: $inputs) {{ ...OutcomeFields }}
@@ -58,6 +70,14 @@ COMPLETE_EXECUTION = _command("completeExecution", "CompletionInput")
 FAIL_EXECUTION = _command("failExecution", "FailureInput")
 GRANT_APPROVAL = _command("grantApproval", "DecisionInput")
 REJECT_APPROVAL = _command("rejectApproval", "RejectionInput")
+REQUEST_CHANGES = _command("requestChanges", "ChangesInput")
+RETRACT_DECISION = _command("retractDecision", "RetractionInput")
+DELEGATE_APPROVAL = _command("delegateApproval", "DelegationInput")
+TAKE_BACK_DELEGATION = _command("takeBackDelegation", "TakeBackInput")
+REVOKE_APPROVAL = _command("revokeApproval", "RevocationInput")
+COMMENT_APPROVAL = _command("commentApproval", "CommentInput")
+CLAIM_APPROVAL = _about("claimApproval")
+UNCLAIM_APPROVAL = _about("unclaimApproval")
 CANCEL_EXECUTION = _command("cancelExecution", "CancellationInput")
 RETRY_EXECUTION = _command("retryExecution", "RetryInput")
 SET_TIMER = _command("setTimer", "TimerInput")

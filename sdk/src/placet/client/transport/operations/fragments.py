@@ -1,12 +1,13 @@
 """The selections that several operations share. The classes in ``placet.models`` read them."""
 
 ACTOR = "{ id name }"
-REQUIREMENT = "{ count groups users }"
+REQUIREMENT = "{ count groups users stage }"
 PAGE_INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
 EXECUTION_BODY = f"""
   workflow workflowVersion queue state version fence worker input result error
   labels {{ name value }} initiator {ACTOR} onBehalfOf startedAt updatedAt endedAt
+  cancelRequestedAt
   asleep parked wokenVersion parent {{ executionId key round }}
 """
 EXECUTION = f"""
@@ -16,9 +17,15 @@ APPROVAL_BODY = f"""
   key round title description payload payloadDigest document digest form erased
   policy {{
     requirements {REQUIREMENT} rejections allowInitiator onExpiry escalateTo
+    within calendar remindBefore validFor amendable commentRequired
+    acrValues maxAuthAge
   }}
   status resolution
-  decisions {{ verdict by {ACTOR} onBehalfOf {ACTOR} at comment answers digest rule }}
+  decisions {{
+    verdict by {ACTOR} onBehalfOf {ACTOR} at comment answers digest rule explanation
+    counts retractedAt standingGrantId
+  }}
+  amendments {{ by {ACTOR} at patch payloadDigest }}
   outstanding {REQUIREMENT} requestedAt deadline resolvedAt redeemedAt
 """
 # Workflows get this one. It is the same for every worker, or a replay could take another path.
@@ -30,6 +37,8 @@ fragment ApprovalRecordFields on Approval {{
 APPROVAL = f"""{APPROVAL_RECORD}
 fragment ApprovalFields on Approval {{
   ...ApprovalRecordFields viewerMayDecide {{ allowed reasons }}
+  validUntil escalatedAt commentCount claimedBy {ACTOR}
+  delegations {{ from {ACTOR} to {ACTOR} at comment takenBackAt }}
 }}
 """
 STEP = """
@@ -41,8 +50,18 @@ fragment EventFields on RecordedEvent {{
   previousHash hash storedBytes
 }}
 """
+RECORDED_DECISION = f"""
+fragment RecordedDecisionFields on RecordedDecision {{
+  approvalId executionId version workflow key round title verdict by {ACTOR} onBehalfOf {ACTOR}
+  groups rule stage comment askedAt decidedAt took counts retractedAt standingGrantId
+  status revokedAt
+}}
+"""
 PAST = """
 fragment PastFields on RecordedEvent { position version type at data }
+"""
+PAST_WITH_TRACE = """
+fragment PastFields on RecordedEvent { position version type at data traceparent }
 """
 # Only the head of the execution: workers send many commands and know its input already.
 OUTCOME = f"""

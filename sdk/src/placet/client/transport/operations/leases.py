@@ -8,7 +8,7 @@ from msgspec.json import Decoder
 from placet._util.durations import iso_duration
 from placet.client.transport.envelope import Operation, Response, Variables, given
 from placet.client.transport.operations import fragments
-from placet.models.commands import ClaimRequest, Release
+from placet.models.commands import ClaimRequest, KnownWorkflow, Release
 from placet.models.responses import ResponseModel
 from placet.models.worker_responses import Assignment, Heartbeat, Poll
 
@@ -23,15 +23,27 @@ def _claim(request: ClaimRequest) -> Variables:
     return {"input": request}
 
 
-CLAIM_EXECUTIONS = Operation(
-    f"""mutation Claim($input: ClaimInput!) {{
-  result: claimExecutions(input: $input) {{
-    claims {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }} lost
-  }}
+_CLAIM = "execution { ...ExecutionFields } fence leaseExpiresAt"
+_TRANSCRIPT = """
+    transcript { version events { ...PastFields } approvals { ...ApprovalRecordFields } }
+"""
+
+
+def _claiming(claim: str, used: str) -> Operation[[ClaimRequest], Poll]:
+    return Operation(
+        f"""mutation Claim($input: ClaimInput!) {{
+  result: claimExecutions(input: $input) {{ claims {{ {claim} }} lost parked }}
 }}
-{fragments.EXECUTION}""",
-    Decoder(Response[Poll]),
-    _claim,
+{fragments.EXECUTION}{used}""",
+        Decoder(Response[Poll]),
+        _claim,
+    )
+
+
+CLAIM_EXECUTIONS = _claiming(_CLAIM, "")
+CLAIM_WITH_TRANSCRIPTS = _claiming(_CLAIM + _TRANSCRIPT, fragments.APPROVAL_RECORD + fragments.PAST)
+CLAIM_WITH_TRACES = _claiming(
+    _CLAIM + _TRANSCRIPT, fragments.APPROVAL_RECORD + fragments.PAST_WITH_TRACE
 )
 
 
@@ -81,6 +93,7 @@ def _assignments(
     capacity: int,
     lease: timedelta,
     grace: timedelta | None,
+    workflows: Sequence[KnownWorkflow] | None,
 ) -> Variables:
     return {
         "worker": worker,
@@ -88,25 +101,43 @@ def _assignments(
         "capacity": capacity,
         "lease": iso_duration(lease),
         "grace": None if grace is None else iso_duration(grace),
+        "workflows": None if workflows is None else list(workflows),
     }
 
 
-ASSIGNMENTS = Operation(
-    f"""subscription Assignments(
-  $worker: String!, $queues: [String!], $capacity: Int, $lease: Duration, $grace: Duration
+def _assigning(
+    claim: str, argument: str = "", past: str = fragments.PAST, more: str = ""
+) -> Operation[
+    [str, Sequence[str], int, timedelta, timedelta | None, Sequence[KnownWorkflow] | None],
+    Assignment,
+]:
+    return Operation(
+        f"""subscription Assignments(
+  $worker: String!, $queues: [String!], $capacity: Int, $lease: Duration, $grace: Duration,
+  $workflows: [WorkflowInput!]
 ) {{
   result: assignments(
-    worker: $worker, queues: $queues, capacity: $capacity, lease: $lease, grace: $grace
+    worker: $worker, queues: $queues, capacity: $capacity, lease: $lease, grace: $grace,
+    workflows: $workflows {argument}
   ) {{
-    claim {{ execution {{ ...ExecutionFields }} fence leaseExpiresAt }}
+    claim {{ {claim} }}
     resolved {{ ...ApprovalRecordFields }}
     happened {{ executionId ...PastFields }}
-    version position
+    version position {more}
     ended
     lost
+    parked
   }}
 }}
-{fragments.EXECUTION}{fragments.APPROVAL_RECORD}{fragments.PAST}""",
-    Decoder(Response[Assignment]),
-    _assignments,
+{fragments.EXECUTION}{fragments.APPROVAL_RECORD}{past}""",
+        Decoder(Response[Assignment]),
+        _assignments,
+    )
+
+
+ASSIGNMENTS = _assigning(_CLAIM)
+ASSIGNMENTS_WITH_TRANSCRIPTS = _assigning(_CLAIM + _TRANSCRIPT, "transcripts: true")
+ASSIGNMENTS_WITH_TRACES = _assigning(
+    _CLAIM + _TRANSCRIPT, "transcripts: true", fragments.PAST_WITH_TRACE, "traceparent"
 )
+"""With transcripts too. Servers of older versions do not know it."""

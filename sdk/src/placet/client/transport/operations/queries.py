@@ -7,17 +7,26 @@ from msgspec.json import Decoder
 from placet._util.durations import iso_duration
 from placet.client.transport.envelope import Operation, Response, Variables, given
 from placet.client.transport.operations import fragments
-from placet.models.commands import ApprovalFilter, EventFilter, ExecutionFilter
+from placet.models.commands import (
+    ApprovalFilter,
+    DecisionFilter,
+    EventFilter,
+    ExecutionFilter,
+)
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
     Approval,
     ApprovalRecord,
+    Child,
+    Comment,
     Execution,
     ExecutionChange,
     ExecutionSnapshot,
     Page,
     Principal,
+    RecordedDecision,
     RecordedEvent,
+    ResponseModel,
     Step,
 )
 from placet.models.rules import MAX_PAGE
@@ -29,6 +38,18 @@ class HistoryPage(Execution, kw_only=True, frozen=True):
 
     steps: Page[Step]
     approvals: Page[Approval]
+
+
+class ParentOfChildren(ResponseModel, kw_only=True, frozen=True):
+    """An execution, of which only the children are read."""
+
+    children: list[Child]
+
+
+class Commented(ResponseModel, kw_only=True, frozen=True):
+    """An approval, of which only one page of the comments is read."""
+
+    comments: Page[Comment]
 
 
 class TranscriptPage(Execution, kw_only=True, frozen=True):
@@ -61,6 +82,34 @@ EXECUTION = Operation(
 {fragments.EXECUTION}""",
     Decoder(Response[Execution]),
     _id,
+)
+CHILDREN = Operation(
+    """query Children($id: ID!) {
+  result: execution(id: $id) {
+    children { key round executionId workflow outcome onParentEnd }
+  }
+}
+""",
+    Decoder(Response[ParentOfChildren]),
+    _id,
+)
+
+
+def _comments(approval_id: str, after: str | None = None) -> Variables:
+    return given(id=approval_id, after=after)
+
+
+COMMENTS = Operation(
+    f"""query Comments($id: ID!, $after: String) {{
+  result: approval(id: $id) {{
+    comments(first: {MAX_PAGE}, after: $after) {{
+      edges {{ cursor node {{ id by {fragments.ACTOR} at text }} }} {fragments.PAGE_INFO}
+    }}
+  }}
+}}
+""",
+    Decoder(Response[Commented]),
+    _comments,
 )
 APPROVAL = Operation(
     f"""query Approval($id: ID!) {{
@@ -113,13 +162,14 @@ HISTORY = Operation(
 
 
 def _transcript(
-    execution_id: str, events_after: str | None = None, approvals_after: str | None = None
+    execution_id: str, events_after: str | None, approvals_after: str | None
 ) -> Variables:
     return given(id=execution_id, eventsAfter=events_after, approvalsAfter=approvals_after)
 
 
-TRANSCRIPT = Operation(
-    f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
+def _transcripts(past: str) -> Operation[[str, str | None, str | None], TranscriptPage]:
+    return Operation(
+        f"""query Transcript($id: ID!, $eventsAfter: String, $approvalsAfter: String) {{
   result: execution(id: $id) {{
     ...ExecutionFields
     events(first: {MAX_PAGE}, after: $eventsAfter) {{
@@ -130,10 +180,15 @@ TRANSCRIPT = Operation(
     }}
   }}
 }}
-{fragments.EXECUTION}{fragments.PAST}{fragments.APPROVAL_RECORD}""",
-    Decoder(Response[TranscriptPage]),
-    _transcript,
-)
+{fragments.EXECUTION}{past}{fragments.APPROVAL_RECORD}""",
+        Decoder(Response[TranscriptPage]),
+        _transcript,
+    )
+
+
+TRANSCRIPT = _transcripts(fragments.PAST)
+TRANSCRIPT_WITH_TRACES = _transcripts(fragments.PAST_WITH_TRACE)
+"""Servers of older versions do not know it."""
 
 
 def _execution_at(
@@ -203,6 +258,65 @@ APPROVALS = Operation(
 {fragments.APPROVAL}""",
     Decoder(Response[Page[Approval]]),
     _page,
+)
+
+
+def _past_approvals(
+    as_of: datetime,
+    where: ApprovalFilter | None,
+    order: ApprovalOrder,
+    *,
+    first: int,
+    after: str | None,
+    at_least: str | None,
+    count: bool,
+) -> Variables:
+    page = _page(where, order, first=first, after=after, at_least=at_least, count=count)
+    return {**page, "asOf": as_of}
+
+
+# Apart from the one above, which servers take too that do not know asOf yet.
+PAST_APPROVALS = Operation(
+    f"""query PastApprovals(
+  $filter: ApprovalFilter, $orderBy: ApprovalOrder, $first: Int, $after: String,
+  $atLeast: String, $asOf: DateTime!, $count: Boolean!
+) {{
+  result: approvals(
+    filter: $filter, orderBy: $orderBy, first: $first, after: $after, atLeast: $atLeast, asOf: $asOf
+  ) {{
+    edges {{ cursor node {{ ...ApprovalFields }} }} {fragments.PAGE_INFO}
+    totalCount @include(if: $count) position
+  }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[Page[Approval]]),
+    _past_approvals,
+)
+
+
+def _decisions(
+    where: DecisionFilter | None,
+    *,
+    first: int,
+    after: str | None,
+    at_least: str | None,
+    count: bool,
+) -> Variables:
+    return given(filter=where, first=first, after=after, atLeast=at_least, count=count)
+
+
+DECISIONS = Operation(
+    f"""query Decisions(
+  $filter: DecisionFilter, $first: Int, $after: String, $atLeast: String, $count: Boolean!
+) {{
+  result: decisions(filter: $filter, first: $first, after: $after, atLeast: $atLeast) {{
+    edges {{ cursor node {{ ...RecordedDecisionFields }} }} {fragments.PAGE_INFO}
+    totalCount @include(if: $count) position
+  }}
+}}
+{fragments.RECORDED_DECISION}""",
+    Decoder(Response[Page[RecordedDecision]]),
+    _decisions,
 )
 
 

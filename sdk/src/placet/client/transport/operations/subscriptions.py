@@ -12,13 +12,19 @@ def _of_execution(execution_id: str, after_version: int) -> Variables:
     return {"id": execution_id, "after": after_version}
 
 
+def _after_event(execution_id: str, after_version: int, after_hash: str | None) -> Variables:
+    return {"id": execution_id, **given(after=after_version, hash=after_hash)}
+
+
 EXECUTION_EVENTS = Operation(
-    f"""subscription ExecutionEvents($id: ID!, $after: Int) {{
-  result: executionEvents(executionId: $id, afterVersion: $after) {{ ...EventFields }}
+    f"""subscription ExecutionEvents($id: ID!, $after: Int, $hash: String) {{
+  result: executionEvents(executionId: $id, afterVersion: $after, afterHash: $hash) {{
+    ...EventFields
+  }}
 }}
 {fragments.EVENT}""",
     Decoder(Response[RecordedEvent]),
-    _of_execution,
+    _after_event,
 )
 MOVES = Operation(
     """subscription Moves($id: ID!, $after: Int) {
