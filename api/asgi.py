@@ -1,6 +1,6 @@
-"""The ASGI application: GraphQL on one path, and FastAPI for health checks and metrics."""
+"""The ASGI application: GraphQL on one path, health checks and metrics, and the console."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import compare_digest
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.graphql.caller import bearer
@@ -15,14 +16,26 @@ from api.graphql.caller import bearer
 PATH = "/graphql"
 METRICS = "/metrics"
 
+FAR_BEHIND = 10.0
+"""Seconds that a read model may lack an event before ``/readyz`` mentions it."""
+
 Readiness = Callable[[], Awaitable[str | None]]
+Lag = Callable[[float], Mapping[str, float]]
+
+
+async def _nothing() -> None:
+    pass
 
 
 class MetricsAccess(NamedTuple):
-    """Who can read the metrics: on which port (None: the server's), and with which token."""
+    """Who can read the metrics: on which port (None: the server's), and with which token.
+
+    ``refresh`` is awaited before they are read.
+    """
 
     port: int | None = None
     token: str | None = None
+    refresh: Callable[[], Awaitable[None]] = _nothing
 
     def served_at(self, scope: Scope) -> bool:
         """Whether a request came to the port that has the metrics."""
@@ -70,13 +83,26 @@ def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "traceparent"],
+        expose_headers=["www-authenticate"],
     )
 
 
 def build_app(
-    http: ASGIApp, websocket: ASGIApp, unready: Readiness, metrics: MetricsAccess
+    http: ASGIApp,
+    websocket: ASGIApp,
+    console: ASGIApp,
+    unready: Readiness,
+    behind: Lag,
+    metrics: MetricsAccess,
+    others: Mapping[str, ASGIApp],
+    mounted: Mapping[str, ASGIApp],
 ) -> Application:
-    """Build the application. ``unready`` returns why it can't serve, None if it can."""
+    """Build the application. ``unready`` returns why it can't serve, None if it can.
+
+    ``behind`` returns the read models that have been behind the log for longer than some seconds.
+    ``others`` get exactly the paths by which they are named, ``mounted`` all below them, and
+    ``console`` all that are no other's.
+    """
     app = Application({"http": http, "websocket": websocket}, metrics)
 
     @app.get("/livez")
@@ -87,7 +113,9 @@ def build_app(
     async def readyz() -> JSONResponse:
         reason = await unready()
         if reason is None:
-            return JSONResponse({"status": "ready"})
+            # Commands, decisions and reads by id do not need the read models.
+            late = {name: round(seconds) for name, seconds in behind(FAR_BEHIND).items()}
+            return JSONResponse({"status": "ready"} | ({"secondsBehind": late} if late else {}))
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
     @app.get(METRICS)
@@ -100,8 +128,14 @@ def build_app(
                 status_code=401,
                 headers={"www-authenticate": "Bearer"},
             )
+        await metrics.refresh()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    for path, other in others.items():
+        app.router.routes.append(Route(path, other))
+    for path, below in mounted.items():
+        app.mount(path, below)
+    app.mount("/", console)
     return app
 
 

@@ -1,31 +1,35 @@
 """The command ``placet-server``."""
 
-import asyncio
 import json
+import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
-import psycopg
 import typer
 
 from api import logs
-from api.database import migrate, reading_pool
+from api.command_line import Data, database, fail, operator, plain_errors, with_writer
 from api.dev_tokens import dev_principals
-from api.embedded_postgres.errors import EmbeddedError
-from api.embedded_postgres.supervisor import embedded_database
-from api.settings import ConfigurationError, Settings, describe
-from application.api_keys import ApiKey, ApiKeys, DuplicateNameError
+from api.migration import migrate
+from api.outbox_cli import mail_test, outbox
+from api.people_cli import people
+from api.settings import Settings, describe
+from api.webhook_cli import webhooks
+from application.api_keys import (
+    ApiKey,
+    ApiKeys,
+)
 from application.event_store.verification.kept_state import KeptState
 from application.event_store.verification.log_audit import Verification
 from application.event_store.verification.report import report
+from domain.directory.key_commands import MAX_OVERLAP
 from domain.values import Role
 from projections.registry import MODELS
 from projections.runtime.audit import ReadModelAudit
-from projections.runtime.rebuild import BusyError, rebuild
+from projections.runtime.rebuild import rebuild
 
 T = TypeVar("T")
 
@@ -40,38 +44,10 @@ tokens = typer.Typer(
     help="Manage API keys of machines and people.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(tokens, name="token")
-
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="Data directory [default: .placet].", show_default=False),
-]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Print errors that the user can fix as one line, without a traceback."""
-    try:
-        yield
-    except (ConfigurationError, EmbeddedError, DuplicateNameError, BusyError, ValueError) as error:
-        _fail(str(error))
-    except psycopg.OperationalError as error:
-        _fail(f"the database can't be reached: {error}")
-    except psycopg.Error as error:
-        _fail(f"the database reports an error: {error}")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"placet-server: {message}", err=True)
-    raise typer.Exit(1)
-
-
-@contextmanager
-def _database(settings: Settings, *, share: bool) -> Iterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url
-    else:
-        with embedded_database(settings.data, share=share) as url:
-            yield url
+cli.add_typer(people, name="people")
+cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(outbox, name="outbox")
+cli.command("mail-test")(mail_test)
 
 
 @cli.command(
@@ -87,9 +63,10 @@ def up(
 ) -> None:
     """Run the server."""
     # Imported here because it takes longer than everything that the other commands do.
+    from api.telemetry import traces  # noqa: PLC0415
     from api.uvicorn_server import Signals, run  # noqa: PLC0415
 
-    with _plain_errors():
+    with plain_errors():
         settings = Settings.read(host=host, port=port, data=data)
         mode = settings.resolved_mode()
         logs.configure(settings.log_level)
@@ -99,16 +76,27 @@ def up(
             if settings.database_url is None
             else "PostgreSQL of PLACET_DATABASE_URL"
         )
-        ready = f"placet-server is ready on {{url}} ({mode}, {where})"
         signals = Signals()
-        with _database(settings, share=False) as url:
+
+        def ready(url: str) -> str:
+            return (
+                f"placet-server is ready on {url} ({mode}, {where}) and waits for requests;"
+                f" people decide at {_on_this_machine(url)}/, and its log is on standard error"
+            )
+
+        with traces(os.environ), database(settings, share=False) as url:
             run(settings, url, development, ready, signals)
+
+
+def _on_this_machine(url: str) -> str:
+    """Return an address for a browser: one that means all of the machine's is none."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 @cli.command("migrate")
 def migrate_command(data: Data = None) -> None:
     """Create missing tables. It is safe to run this at any time."""
-    with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
+    with plain_errors(), database(Settings.read(data=data), share=True) as url:
         stale = migrate(url)
     for name in stale:
         typer.echo(f"{name} is of another version; run: placet-server rebuild {name}")
@@ -122,15 +110,20 @@ def rebuild_command(
     data: Data = None,
 ) -> None:
     """Rebuild a read model from the log. Reads continue meanwhile."""
-    with _plain_errors():
+    with plain_errors():
         if name not in MODELS:
-            _fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
-        with _database(Settings.read(data=data), share=True) as url:
+            fail(f"there is no read model {name!r}; there are {', '.join(MODELS)}")
+        with database(Settings.read(data=data), share=True) as url:
             done = rebuild(url, MODELS[name])
     typer.echo(
         f"{done.name}: {done.events} events in {done.seconds:.1f} s ({done.rate:.0f}/s), "
         f"true up to position {done.position}"
     )
+    if done.unreadable:
+        typer.echo(
+            f"{done.unreadable} executions have an event that can't be read; their rows are as "
+            "they were before it"
+        )
 
 
 @cli.command()
@@ -147,7 +140,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check the log and all that follows from it, and print what no server has written."""
-    with _plain_errors(), _database(Settings.read(data=data), share=True) as url:
+    with plain_errors(), database(Settings.read(data=data), share=True) as url:
         kept = None if state is None else KeptState(state)
         audits = [ReadModelAudit(model) for model in MODELS.values()]
         verification = Verification(url, [*audits, *([kept] if kept else [])])
@@ -164,20 +157,12 @@ def verify(
             if kept is not None:
                 kept.drop()
     if found:
-        _fail(f"{found} findings in {verification.events} events")
+        fail(f"{found} findings in {verification.events} events")
     typer.echo("nothing was found")
 
 
 def _with_keys(data: Path | None, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
-    async def run_it(url: str, settings: Settings) -> T:
-        async with reading_pool(url, settings) as pool:
-            return await work(ApiKeys(pool))
-
-    with _plain_errors():
-        settings = Settings.read(data=data)
-        with _database(settings, share=True) as url:
-            migrate(url)
-            return asyncio.run(run_it(url, settings))
+    return with_writer(data, lambda pool, writer: work(ApiKeys(pool, writer)))
 
 
 @tokens.command("create")
@@ -212,6 +197,7 @@ def create_token(
             groups=frozenset(group or ()),
             queues=None if queue is None else frozenset(queue),
             expires_at=expires_at,
+            by=operator(),
         )
 
     typer.echo(_with_keys(data, work))
@@ -228,6 +214,36 @@ def list_tokens(data: Data = None) -> None:
         typer.echo(json.dumps(key.shown()))
 
 
+@tokens.command("rotate")
+def rotate_token(
+    name: Annotated[str, typer.Argument(help="Name of the key.")],
+    overlap: Annotated[
+        float,
+        typer.Option(
+            help="Hours for which the present token stays valid.",
+            min=0,
+            max=MAX_OVERLAP.total_seconds() / 3600,
+        ),
+    ] = 0,
+    data: Data = None,
+) -> None:
+    """Give a key another token and print it. It is not stored and never shown again."""
+
+    async def work(keys: ApiKeys) -> str | None:
+        key = await keys.named(name)
+        if key is None:
+            return None
+        overlapping = timedelta(hours=overlap)
+        return await keys.rotate(
+            name, generation=key.generation, overlap=overlapping, by=operator()
+        )
+
+    token = _with_keys(data, work)
+    if token is None:
+        fail(f"there is no key {name!r}")
+    typer.echo(token)
+
+
 @tokens.command("revoke")
 def revoke_token(
     name: Annotated[str, typer.Argument(help="Name of the key.")], data: Data = None
@@ -238,13 +254,13 @@ def revoke_token(
     """
 
     async def work(keys: ApiKeys) -> str | None:
-        if await keys.revoke(name):
+        if await keys.revoke(name, operator()):
             return None
         known = any(key.name == name for key in await keys.all())
         return f"{name!r} is already revoked" if known else f"there is no key {name!r}"
 
     if problem := _with_keys(data, work):
-        _fail(problem)
+        fail(problem)
     typer.echo(f"{name} is revoked")
 
 

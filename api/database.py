@@ -1,4 +1,4 @@
-"""The database, for all commands of ``placet-server``: creating tables, and connections to read."""
+"""Connections to read from the database, for all commands of ``placet-server``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,9 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.settings import Settings
+from application.event_store.reading import ReadLimits, SharedPool
 from application.event_store.recorder import CONNECTION_DEFAULTS
-from application.event_store.schema import create_tables
 from application.event_store.timed_connection import TimedConnection
-from projections.registry import MODELS
-from projections.runtime.schema import migrate as migrate_read_models
 
 READ_SECONDS = 15
 LOCK_SECONDS = 5
@@ -24,36 +22,46 @@ CHECK_SECONDS = 2.0
 _LOST = ("08", "57P01", "57P02", "57P03")
 
 
-def migrate(database_url: str) -> tuple[str, ...]:
-    """Create all missing tables. It is safe at any time, and from several processes at once.
-
-    Returns the names of the read models whose tables have another version. They must be rebuilt.
-    """
-    create_tables(database_url)
-    return migrate_read_models(database_url, MODELS.values())
-
-
-def reading_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
-    """Make the pool of connections for all reads. It replaces dead connections before use."""
-    return AsyncConnectionPool(
-        database_url,
-        min_size=settings.pool_min,
-        max_size=settings.pool_max,
-        connection_class=TimedConnection,
-        kwargs={**CONNECTION_DEFAULTS, "autocommit": True},
-        configure=_configure,
-        check=_check,
-        timeout=5.0,
-        # After this many seconds the next request tries again at once, without a growing pause.
-        reconnect_timeout=1.0,
-        open=False,
+def reading_pool(database_url: str, settings: Settings) -> SharedPool:
+    """Make the pool of connections for queries and subscriptions of clients."""
+    return SharedPool(
+        limits=ReadLimits(followers=settings.max_followers),
+        **_options(database_url, settings.pool_min, settings.pool_max),
     )
 
 
-def retry_after(pool: AsyncConnectionPool) -> Callable[[BaseException], Awaitable[bool]]:
+def working_pool(database_url: str, settings: Settings) -> AsyncConnectionPool:
+    """Make the pool of connections for what workers and deciders need, and the server itself."""
+    least = min(2, settings.worker_pool_max)
+    return AsyncConnectionPool(**_options(database_url, least, settings.worker_pool_max))
+
+
+def outbox_pool(database_url: str) -> AsyncConnectionPool:
+    """Make the pool of connections for messages and their delivery."""
+    return AsyncConnectionPool(**_options(database_url, 1, 3))
+
+
+def _options(database_url: str, least: int, most: int) -> dict[str, Any]:
+    """Return the options of a pool that replaces dead connections before use."""
+    return {
+        "conninfo": database_url,
+        "min_size": least,
+        "max_size": most,
+        "connection_class": TimedConnection,
+        "kwargs": {**CONNECTION_DEFAULTS, "autocommit": True},
+        "configure": _configure,
+        "check": _check,
+        "timeout": 5.0,
+        # After this many seconds the next request tries again at once, without a growing pause.
+        "reconnect_timeout": 1.0,
+        "open": False,
+    }
+
+
+def retry_after(*pools: AsyncConnectionPool) -> Callable[[BaseException], Awaitable[bool]]:
     """Return a function that says whether a read that failed should be tried once more.
 
-    It should if the connection was lost. All connections of the pool are checked before: if the
+    It should if the connection was lost. All connections of the pools are checked before: if the
     database was restarted, the others are lost too, which not each of them has noticed yet.
     """
 
@@ -62,7 +70,8 @@ def retry_after(pool: AsyncConnectionPool) -> Callable[[BaseException], Awaitabl
             return False
         with suppress(TimeoutError, psycopg.Error):
             async with asyncio.timeout(CHECK_SECONDS):
-                await pool.check()
+                for pool in pools:
+                    await pool.check()
         return True
 
     return retry

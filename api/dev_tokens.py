@@ -3,12 +3,20 @@
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from api.settings import ConfigurationError
+from application.command_handling.outcomes import Accepted
+from application.directory import Directory, KnownPerson
+from domain.authorization import SERVICE
+from domain.directory.state import PersonSource
 from domain.values import Principal, Role
+
+_log = structlog.get_logger(__name__)
 
 FILE = "dev-tokens.json"
 
@@ -43,6 +51,18 @@ def dev_principals(data: Path) -> dict[str, Principal]:
         tokens[name]: Principal(id=name, name=name, roles=frozenset({role}), groups=groups)
         for name, (role, groups) in PEOPLE.items()
     }
+
+
+async def record_people(directory: Directory, development: Mapping[str, Principal]) -> None:
+    """Have the directory know the made-up people, as it knows those who sign in."""
+    people = [
+        KnownPerson(id=each.id, groups=each.groups, roles=each.roles, source=PersonSource.TOKEN)
+        for each in development.values()
+    ]
+    for outcome in await directory.record_all(SERVICE, people):
+        if not isinstance(outcome, Accepted):
+            _log.warning("development_people_not_recorded", reason=str(outcome))
+            return
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -9,7 +9,8 @@ from psycopg_pool import PoolTimeout
 
 from application.command_handling.outcomes import UnavailableError
 from application.command_handling.write_refusals import refused_write
-from application.subscriptions.event_tail import PositionUnknownError
+from application.event_store.positions import PositionUnknownError
+from application.event_store.reading import ReadLimitError, ReadShareError
 from application.workers.leases import OverloadedError
 from projections.querying.keyset_pages import BadCursorError, BadFilterError, BehindError
 
@@ -81,6 +82,8 @@ def internal(reference: str) -> ApiError:
 # Exceptions whose message is meant for clients.
 _CODES: dict[type[BaseException], ErrorCode] = {
     PositionUnknownError: ErrorCode.POSITION_UNKNOWN,
+    ReadLimitError: ErrorCode.LIMIT_EXCEEDED,
+    ReadShareError: ErrorCode.OVERLOADED,
     BehindError: ErrorCode.READ_MODEL_BEHIND,
     OverloadedError: ErrorCode.OVERLOADED,
     UnavailableError: ErrorCode.UNAVAILABLE,
@@ -94,7 +97,14 @@ def known(error: BaseException | None) -> ApiError | None:
             return error
         case BadCursorError() | BadFilterError():
             return bad_request(str(error))
-        case PositionUnknownError() | BehindError() | OverloadedError() | UnavailableError():
+        case (
+            PositionUnknownError()
+            | BehindError()
+            | OverloadedError()
+            | UnavailableError()
+            | ReadLimitError()
+            | ReadShareError()
+        ):
             return ApiError(_CODES[type(error)], str(error))
         case psycopg.errors.QueryCanceled():
             return limit_exceeded("the query takes too long; ask for less at once")

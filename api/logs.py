@@ -45,6 +45,8 @@ def configure(level: str) -> None:
     # A line for each attempt to connect. That the database is lost and back is logged once, by
     # api.database_monitor.
     logging.getLogger("psycopg.pool").setLevel(max(root.level, logging.ERROR))
+    # A line for each request to another server, with its address.
+    logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))
 
 
 def _dumps(value: Any, **_: Any) -> str:

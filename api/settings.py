@@ -8,7 +8,11 @@ from typing import Annotated, Literal, Self
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import SettingsConfigDict, SettingsError
+
+from api.settings_directory import DirectorySettings
+from api.settings_mail import MailSettings
+from api.settings_slack import SlackSettings
 
 PREFIX = "PLACET_"
 # RFC 6454, section 6.2, as browsers write it: in lower case and without a path.
@@ -22,7 +26,7 @@ class ConfigurationError(Exception):
     """The configuration is wrong. The message names each variable and says what to do."""
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings, SlackSettings, DirectorySettings):
     """The configuration of one server process. Make it with :meth:`read`."""
 
     model_config = SettingsConfigDict(
@@ -105,18 +109,81 @@ class Settings(BaseSettings):
         ),
     ] = 3
     pool_min: Annotated[
-        int, Field(ge=1, description="Minimum number of connections for reading.")
+        int, Field(ge=1, description="Minimum number of database connections for queries.")
     ] = 2
     pool_max: Annotated[
-        int, Field(ge=1, description="Maximum number of connections for reading.")
+        int,
+        Field(
+            ge=1,
+            description="Maximum number of database connections for queries and subscriptions. One "
+            "client gets at most half of them at a time.",
+        ),
     ] = 8
+    worker_pool_max: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Maximum number of database connections for what workers and deciders "
+            "need: tokens, claims, heartbeats, timers. Queries can't take them.",
+        ),
+    ] = 4
     max_body_bytes: Annotated[
         int, Field(ge=1024, description="Maximum size of a request's body, in bytes.")
     ] = 1024 * 1024
+    max_connections: Annotated[
+        int,
+        Field(
+            ge=16,
+            description="Maximum number of open connections. If there are more, the server closes "
+            "the one that has sent nothing complete for longest. The limit on file descriptors may "
+            "make it less.",
+        ),
+    ] = 2_000
+    max_followers: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Maximum number of subscriptions of one client to all events or approvals.",
+        ),
+    ] = 50
+    header_timeout: Annotated[
+        float,
+        Field(gt=0, description="Seconds that a client has for the headers of a request."),
+    ] = 10.0
+    body_timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that a client has for the body of a request, or for a message on "
+            "a WebSocket.",
+        ),
+    ] = 30.0
     drain: Annotated[
         float,
         Field(ge=0, description="Seconds to finish open requests when the server shuts down."),
     ] = 10.0
+    clean_up_timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that a workflow may take to clean up after it is cancelled. Then "
+            "the server ends the execution.",
+        ),
+    ] = 30.0
+    calendars: Annotated[
+        Path | None,
+        Field(
+            description="TOML file with the calendars whose working time policies can count "
+            "deadlines in. It is read once."
+        ),
+    ] = None
+    issuers: Annotated[
+        Path | None,
+        Field(
+            description="TOML file with the OpenID Connect providers whose tokens are taken. It is "
+            "read once."
+        ),
+    ] = None
     poll_interval: Annotated[
         float,
         Field(
@@ -125,6 +192,22 @@ class Settings(BaseSettings):
             description="Maximum seconds between two reads of the log if no notification comes.",
         ),
     ] = 1.0
+    max_lag: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Seconds that a read model may lack an event of the log before /readyz "
+            "answers 503. If it is not set, /readyz mentions it and stays ready.",
+        ),
+    ] = None
+    session_lifetime: Annotated[
+        int,
+        Field(ge=60, description="Seconds after which a session of the console ends in any case."),
+    ] = 12 * 3600
+    session_idle: Annotated[
+        int,
+        Field(ge=60, description="Seconds without a request after which it ends before."),
+    ] = 3600
     fast_path: Annotated[
         bool,
         Field(
@@ -178,6 +261,12 @@ class Settings(BaseSettings):
         )
 
     @property
+    def base_url(self) -> str:
+        """The address with which links in messages begin, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The origins in ``allowed_origins``."""
         return tuple(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
@@ -227,7 +316,11 @@ class Settings(BaseSettings):
 def describe() -> str:
     """Return a paragraph for each variable: its name, default and meaning."""
     lines = []
-    for name, field in Settings.model_fields.items():
+    # Those of the parts come last.
+    fields = sorted(
+        Settings.model_fields.items(), key=lambda each: each[0] not in Settings.__annotations__
+    )
+    for name, field in fields:
         default = "not set" if field.default in {None, ""} else field.default
         lines.append(f"{PREFIX}{name.upper()} (default: {default})\n    {field.description}")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from typing import TextIO
 import structlog
 
 from api.embedded_postgres.access import keep_others_out
+from api.embedded_postgres.environment import without_libpq_variables
 from api.embedded_postgres.errors import EmbeddedError, InUseError, PostgresError
 from api.embedded_postgres.leftovers import Postmaster
 from api.embedded_postgres.process import START_TIMEOUT, PostgresServer, socket_url
@@ -128,20 +129,22 @@ def embedded_database(data: Path, *, share: bool = False) -> Iterator[str]:
     """Run the database in ``data`` for the block, and yield its connection string.
 
     ``share``: if another process already runs it, use that one and leave it running. Commands of
-    administration do so while a server runs. Raises EmbeddedError.
+    administration do so while a server runs. Environment variables of libpq are hidden meanwhile.
+    Raises EmbeddedError.
     """
     embedded = EmbeddedPostgres(data)
-    try:
-        url = embedded.start()
-    except InUseError:
-        if not share:
-            raise
-        yield _running(data.absolute())
-        return
-    try:
-        yield url
-    finally:
-        embedded.stop()
+    with without_libpq_variables():
+        try:
+            url = embedded.start()
+        except InUseError:
+            if not share:
+                raise
+            yield _running(data.absolute())
+            return
+        try:
+            yield url
+        finally:
+            embedded.stop()
 
 
 def _cluster(data: Path) -> Path:

@@ -3,36 +3,54 @@
 Principals and contexts are opaque here: the functions that make them are passed in.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers
 
-# W3C Trace Context, section 3.2.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+from api.graphql.answer_budget import AnswerBudget
+from api.graphql.request import Traces, traceparent
 
 Authenticate = Callable[[str | None], Awaitable[Any]]
 """Returns the principal of a token, None if the token is not valid."""
 
 
+class RequestContext(Protocol):
+    """The context of one request, which resolvers get as ``info.context``."""
+
+    @property
+    def answer(self) -> AnswerBudget:
+        """How large the answer may become."""
+
+    @property
+    def challenge(self) -> str | None:
+        """The value of WWW-Authenticate, if the answer asks for another login."""
+
+    def hold(self, size: int) -> None:
+        """Hold only an encoded answer of this size. Raises an error for the client if too much."""
+
+    def finish(self) -> None:
+        """Give back what the request has used: its answer was sent."""
+
+
 class MakeContext(Protocol):
-    """Makes the context of one request, which resolvers get as ``info.context``."""
+    """Makes the context of one request, in the task of the request."""
 
     def __call__(
         self,
         *,
         principal: Any,
         recheck: Callable[[], Awaitable[Any]],
-        trace: str | None,
+        traces: Traces,
         gone: Callable[[], Awaitable[None]] | None = None,
         cut: Callable[[], Awaitable[bool]] | None = None,
-    ) -> Any:
+    ) -> RequestContext:
         """Make the context.
 
-        ``recheck`` authenticates the token once more. ``trace`` is the W3C traceparent. ``gone``
-        returns once the client has hung up, None if that can't be known. ``cut`` returns whether
-        the connection broke off, once its subscription is closed; None if that can't be known.
+        ``recheck`` authenticates the token once more. ``traces`` are the W3C traceparents.
+        ``gone`` returns once the client has hung up, None if that can't be known. ``cut`` returns
+        whether the connection broke off, once its subscription is closed; None if that can't be
+        known.
         """
         ...
 
@@ -65,5 +83,4 @@ def _lower(value: object) -> dict[str, Any]:
 
 def trace_of(headers: Headers) -> str | None:
     """Return the traceparent header, None if it is missing or malformed."""
-    given = headers.get("traceparent")
-    return given if given is not None and _TRACEPARENT.fullmatch(given) else None
+    return traceparent(headers.get("traceparent"))

@@ -21,10 +21,12 @@ from graphql import (
 )
 
 from api import metrics
-from api.errors import ApiError, ErrorCode, bad_request, internal, known
+from api.errors import ApiError, ErrorCode, bad_request, internal, known, limit_exceeded
+from api.graphql.answer_budget import AnswerBudget, AnswerTooLargeError
 from api.graphql.document_cache import DocumentCache, PreparedDocument
 from api.graphql.fastpath.completion import PlannedExecutor, Plans
 from api.graphql.fastpath.direct_calls import DirectCall, find, resolved
+from api.graphql.query_limits import LimitedList, limited_lists
 from api.graphql.request import GraphQLRequest
 
 _log = structlog.get_logger(__name__)
@@ -46,13 +48,17 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One operation of a valid document. ``field`` is its first root field."""
+    """One operation of a valid document. ``field`` is its first root field.
+
+    ``lists`` are the variables that a root field takes as a list of limited length.
+    """
 
     document: DocumentNode
     plans: Plans
     name: str | None
     type: OperationType
     field: str
+    lists: tuple[LimitedList, ...] = ()
 
 
 class InvalidRequestError(Exception):
@@ -89,8 +95,13 @@ class Executor:
         prepared = self._documents.get(request.query)
         operation: Operation | None = prepared.operations.get(request.operation_name)
         if operation is None:
-            operation = _operation(prepared, request.operation_name)
+            operation = _operation(self._schema, prepared, request.operation_name)
             prepared.operations[request.operation_name] = operation
+        if operation.lists and request.variables:
+            # Before the values are read, because that takes time for each.
+            for limited in operation.lists:
+                if problem := limited.problem(request.variables):
+                    raise InvalidRequestError(refusal(limit_exceeded(problem)))
         return operation
 
     async def answer(
@@ -100,7 +111,7 @@ class Executor:
         result = await self.execute(operation, variables, context)
         if result.errors and await self._should_read_again(operation, result.errors):
             result = await self.execute(operation, variables, context)
-        answer = _shown(result)
+        answer = _shown(result) if not _too_large(context) else _refused_size(operation, context)
         metrics.REQUESTS.labels(operation.type.value, answer.code or "OK").inc()
         if "data" not in answer.body:
             raise InvalidRequestError(answer)
@@ -138,6 +149,8 @@ class Executor:
         else:
             try:
                 return ExecutionResult({call.name: call.complete(outcome, info)})
+            except AnswerTooLargeError as error:
+                return ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
             except Exception:  # noqa: BLE001, S110 - graphql-core finds and reports it
                 pass
         return await self._fall_back("answer", operation, variables, context, resolved(outcome))
@@ -214,10 +227,12 @@ class Executor:
             async with aclosing(source):
                 try:
                     async for event in source:
+                        if (budget := getattr(context, "answer", None)) is not None:
+                            budget.begin()
                         result = executor.message(event)
-                        yield _shown(
-                            result if isinstance(result, ExecutionResult) else await result
-                        )
+                        if not isinstance(result, ExecutionResult):
+                            result = await result
+                        yield _message(result, context)
                 except Exception as error:
                     raise InvalidRequestError(refusal(error)) from error
 
@@ -227,7 +242,33 @@ def refusal(*errors: Exception) -> Answer:
     return Answer({"errors": _formatted(errors)})
 
 
-def _operation(prepared: PreparedDocument, name: str | None) -> Operation:
+def _too_large(context: Any) -> bool:
+    budget: AnswerBudget | None = getattr(context, "answer", None)
+    return budget is not None and budget.exceeded
+
+
+def _size_problem(what: str, context: Any) -> str:
+    return (
+        f"the {what} would have more than {context.answer.limit} bytes, which is the limit; "
+        "ask for fewer items or fields at once"
+    )
+
+
+def _message(result: ExecutionResult, context: Any) -> Answer:
+    """Return a message of a subscription. Raises LIMIT_EXCEEDED if it is too large."""
+    if _too_large(context):
+        raise limit_exceeded(_size_problem("message", context))
+    return _shown(result)
+
+
+def _refused_size(operation: Operation, context: Any) -> Answer:
+    problem = _size_problem("answer", context)
+    if operation.type is OperationType.MUTATION:
+        problem += ". The mutation was carried out: a repeat has the result, or read it by a query"
+    return refusal(limit_exceeded(problem))
+
+
+def _operation(schema: GraphQLSchema, prepared: PreparedDocument, name: str | None) -> Operation:
     """Find an operation of a document. Raises InvalidRequestError."""
     if prepared.document is None:
         raise InvalidRequestError(refusal(*prepared.errors))
@@ -235,7 +276,12 @@ def _operation(prepared: PreparedDocument, name: str | None) -> Operation:
     if definition is None:
         raise InvalidRequestError(refusal(bad_request(_which(name))))
     return Operation(
-        prepared.document, prepared.plans, name, definition.operation, _field(definition)
+        prepared.document,
+        prepared.plans,
+        name,
+        definition.operation,
+        _field(definition),
+        limited_lists(schema, definition),
     )
 
 

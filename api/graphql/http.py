@@ -4,6 +4,7 @@ https://graphql.github.io/graphql-over-http/draft/
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
-from api.graphql.caller import Authenticate, MakeContext, bearer, trace_of
+from api.graphql.caller import Authenticate, MakeContext, RequestContext, bearer, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
-from api.graphql.graphiql import page
+from api.graphql.ide import IdePage
 from api.graphql.json_body import decode_json
 from api.graphql.request import GraphQLRequest
 
@@ -33,6 +34,9 @@ _STATUS = {
     ErrorCode.INTERNAL: 500,
 }
 _MAX_FIELDS = 10
+PART_BYTES = 64 * 1024
+MAX_INCOMPLETE_BYTES = 32 * 1024 * 1024
+"""Bytes of bodies of all clients that are not complete yet."""
 _METHODS = ("GET", "POST")
 
 
@@ -51,14 +55,17 @@ class _ClientGoneError(Exception):
 
 
 class _Response(NamedTuple):
+    """``context`` has to be finished once the response was sent."""
+
     status: int
     body: bytes
     media_type: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
+    context: RequestContext | None = None
 
 
 class GraphQLOverHttp:
-    """An ASGI application for POST and GET. ``graphiql``: serve GraphiQL to browsers."""
+    """An ASGI application for POST and GET. ``ide``: a page that browsers get."""
 
     def __init__(
         self,
@@ -67,13 +74,14 @@ class GraphQLOverHttp:
         make_context: MakeContext,
         *,
         max_body_bytes: int,
-        graphiql: bool = False,
+        ide: IdePage | None = None,
     ) -> None:
         self._executor = executor
         self._authenticate = authenticate
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
-        self._page = page() if graphiql else None
+        self._incomplete_bytes = 0
+        self._ide = ide
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,15 +103,20 @@ class GraphQLOverHttp:
                 "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             }
         )
-        await send({"type": "http.response.body", "body": response.body})
+        try:
+            await _send_body(send, response.body)
+        finally:
+            if response.context is not None:
+                response.context.finish()
 
     async def _respond(self, scope: Scope, headers: Headers, receive: Receive) -> _Response:
-        if self._page is not None and _asks_for_page(scope, headers):
-            return _Response(200, self._page, "text/html", {})
+        if self._ide is not None and _asks_for_page(scope, headers):
+            return _Response(200, self._ide.html, "text/html", self._ide.headers)
         media_type = accepted(headers.get("accept"))
         more: dict[str, str] = {}
+        context: RequestContext | None = None
         try:
-            answer = await self._answer(scope, headers, receive)
+            answer, context = await self._answer(scope, headers, receive)
             status = 200
         except InvalidRequestError as error:
             answer = error.answer
@@ -115,9 +128,22 @@ class GraphQLOverHttp:
         except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an error
             answer = refusal(error)
             status = _status(answer)
-        return _Response(status, dumps(answer.body), media_type, more)
+        body = dumps(answer.body)
+        if context is not None:
+            if context.challenge is not None:
+                # The refusal itself is data, so the status stays that of an answer.
+                more = {"www-authenticate": context.challenge}
+            try:
+                context.hold(len(body))
+            except Exception as error:  # noqa: BLE001 - it is the client's answer
+                context.finish()
+                answer = refusal(error)
+                return _Response(_status(answer), dumps(answer.body), media_type, more)
+        return _Response(status, body, media_type, more, context)
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+    async def _answer(
+        self, scope: Scope, headers: Headers, receive: Receive
+    ) -> tuple[Answer, RequestContext]:
         if scope["method"] not in _METHODS:
             # Before the token, because browsers ask OPTIONS without one.
             message = f"{scope['method']} is not supported; send a POST"
@@ -146,9 +172,16 @@ class GraphQLOverHttp:
                 pass
 
         context = self._make_context(
-            principal=principal, recheck=recheck, trace=trace_of(headers), gone=gone
+            principal=principal,
+            recheck=recheck,
+            traces=request.traces.within(trace_of(headers)),
+            gone=gone,
         )
-        return await self._executor.answer(operation, request.variables, context)
+        try:
+            return await self._executor.answer(operation, request.variables, context), context
+        except BaseException:
+            context.finish()
+            raise
 
     async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:
         if not _is_json(headers.get("content-type")):
@@ -170,23 +203,47 @@ class GraphQLOverHttp:
         told = headers.get("content-length", "")
         if told.isdecimal() and int(told) > self._max_body_bytes:
             raise self._too_large()
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size > self._max_body_bytes:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            whole: bytes = message.get("body", b"")
+            if len(whole) > self._max_body_bytes:
                 raise self._too_large()
-            parts.append(part)
-            more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            return whole
+        # Incomplete bodies of all clients are counted together.
+        parts = bytearray()
+        more = True
+        try:
+            while more:
+                if message["type"] == "http.disconnect":
+                    raise _ClientGoneError
+                part: bytes = message.get("body", b"")
+                parts += part
+                self._incomplete_bytes += len(part)
+                if len(parts) > self._max_body_bytes:
+                    raise self._too_large()
+                if self._incomplete_bytes > MAX_INCOMPLETE_BYTES:
+                    problem = "too many bodies are being received; send the request again later"
+                    raise _HttpError(503, ApiError(ErrorCode.OVERLOADED, problem))
+                more = message.get("more_body", False)
+                if more:
+                    message = await receive()
+        finally:
+            self._incomplete_bytes -= len(parts)
+        return bytes(parts)
 
     def _too_large(self) -> _HttpError:
         message = f"the body has more than {self._max_body_bytes} bytes"
         return _HttpError(413, limit_exceeded(message))
+
+
+async def _send_body(send: Send, body: bytes) -> None:
+    """Send a body. A large one is sent in parts, so that no more waits than the client reads."""
+    start = 0
+    while start + PART_BYTES < len(body):
+        part = body[start : start + PART_BYTES]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        start += PART_BYTES
+    await send({"type": "http.response.body", "body": body[start:] if start else body})
 
 
 def dumps(value: Any) -> bytes:

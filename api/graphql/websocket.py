@@ -5,7 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import asyncio
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import structlog
@@ -15,23 +15,37 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
 from api.errors import ApiError, limit_exceeded, unavailable
-from api.graphql.caller import Authenticate, MakeContext, token_of, trace_of
+from api.graphql.caller import Authenticate, MakeContext, RequestContext, token_of, trace_of
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
-from api.graphql.request import GraphQLRequest
+from api.graphql.request import GraphQLRequest, Traces
 
 _log = structlog.get_logger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
+CONNECTION = "placet.connection"
+"""The extension of ASGI's scope that has the :class:`Wire`."""
 INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
 """Seconds between two checks of the token on an idle connection."""
 NO_CLOSE_CODE = {1005, 1006}
 """Codes of RFC 6455, section 7.4.1: no close frame came, or one without a code."""
 MAX_OPERATIONS = 1_000
+LARGE = 64 * 1024
+"""Bytes of a message that counts as sent only when the client has read most of it."""
 MAX_REASON = 120
 """Bytes of a reason. A close frame has room for 123."""
+
+
+class Wire(Protocol):
+    """What this application needs of the connection beside ASGI."""
+
+    def initialised(self) -> None:
+        """Take messages of full size: the client has shown its token."""
+
+    async def drained(self) -> None:
+        """Wait until the client has read most of what was sent."""
 
 
 class _CloseError(Exception):
@@ -105,11 +119,14 @@ class _Connection:
         self._executor = executor
         self._authenticate = authenticate
         self._make_context = make_context
+        # None in tests that call the application without a connection.
+        self._wire: Wire | None = socket.scope.get("extensions", {}).get(CONNECTION)
         self._trace = trace_of(socket.headers)
         self._token: str | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._cut: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._unsent = False
+        self._sending = asyncio.Lock()
 
     async def serve(self) -> None:
         """Handle messages until the connection closes, then cancel every operation."""
@@ -146,12 +163,17 @@ class _Connection:
         except psycopg.Error as error:
             _log.warning("token_lookup_failed", error=str(error))
             raise _CloseError(1013, "the database can't be reached; try again later") from error
+        except ApiError as error:
+            raise _CloseError(1013, error.message) from error
+        if self._wire is not None:
+            self._wire.initialised()
         await self._send({"type": "connection_ack"})
 
     async def _principal(self) -> Any:
         """Return the current principal of the token.
 
-        Raises _CloseError if the token is not valid, psycopg.Error if the database is away.
+        Raises _CloseError if the token is not valid, psycopg.Error if the database is away, and
+        ApiError if what the token needs is.
         """
         principal = await self._authenticate(self._token)
         if principal is None:
@@ -164,7 +186,7 @@ class _Connection:
         """Close the connection once its token is no longer valid, also while it is idle."""
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
-            with suppress(psycopg.Error):
+            with suppress(psycopg.Error, ApiError):
                 if await self._authenticate(self._token) is None:
                     await self._close(4401, "the token was revoked or has expired")
                     return
@@ -241,9 +263,9 @@ class _Connection:
         try:
             operation = self._executor.prepare(request)
             if operation.type is OperationType.SUBSCRIPTION:
-                await self._stream(id_, operation, request.variables)
+                await self._stream(id_, operation, request)
             else:
-                await self._answer(id_, operation, request.variables)
+                await self._answer(id_, operation, request)
             await self._send({"type": "complete", "id": id_})
         except InvalidRequestError as error:
             await self._refuse(id_, error.answer)
@@ -254,26 +276,41 @@ class _Connection:
         except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an error
             await self._refuse(id_, refusal(error))
 
-    async def _answer(
-        self, id_: str, operation: Operation, variables: dict[str, Any] | None
-    ) -> None:
+    async def _answer(self, id_: str, operation: Operation, request: GraphQLRequest) -> None:
         task = self._operations[id_]
         self._commands.tasks.add(task)
+        context = await self._context(request.traces)
         try:
-            answer = await self._executor.answer(operation, variables, await self._context())
-            await self._send({"type": "next", "id": id_, "payload": answer.body})
+            answer = await self._executor.answer(operation, request.variables, context)
+            text = dumps({"type": "next", "id": id_, "payload": answer.body})
+            context.hold(len(text))
+            await self._send_text(text)
         finally:
+            context.finish()
             self._commands.tasks.discard(task)
 
-    async def _stream(
-        self, id_: str, operation: Operation, variables: dict[str, Any] | None
-    ) -> None:
-        stream = self._executor.stream(operation, variables, await self._context())
-        async with aclosing(stream):
-            async for answer in stream:
-                await self._send({"type": "next", "id": id_, "payload": answer.body})
+    async def _stream(self, id_: str, operation: Operation, request: GraphQLRequest) -> None:
+        context = await self._context(request.traces)
+        try:
+            async with aclosing(
+                self._executor.stream(operation, request.variables, context)
+            ) as stream:
+                while True:
+                    # A message is made when the client reads, so that none is kept for it.
+                    await self._drained()
+                    answer = await anext(stream, None)
+                    if answer is None:
+                        return
+                    await self._send({"type": "next", "id": id_, "payload": answer.body})
+        finally:
+            context.finish()
 
-    async def _context(self) -> Any:
+    async def _drained(self) -> None:
+        if self._wire is not None:
+            async with self._sending:
+                await self._wire.drained()
+
+    async def _context(self, traces: Traces) -> RequestContext:
         async def recheck() -> Any:
             return await self._authenticate(self._token)
 
@@ -281,7 +318,7 @@ class _Connection:
         return self._make_context(
             principal=await self._principal(),
             recheck=recheck,
-            trace=self._trace,
+            traces=traces.within(self._trace),
             cut=self._was_cut,
         )
 
@@ -295,13 +332,20 @@ class _Connection:
         return self._socket.application_state is WebSocketState.CONNECTED
 
     async def _send(self, message: dict[str, Any]) -> None:
-        if not self._open:
-            raise WebSocketDisconnect
-        try:
-            await self._socket.send_text(dumps(message).decode())
-        except WebSocketDisconnect:
-            self._unsent = True
-            raise
+        await self._send_text(dumps(message))
+
+    async def _send_text(self, text: bytes) -> None:
+        # One after the other: when the client reads again, all that wait would send at once.
+        async with self._sending:
+            if not self._open:
+                raise WebSocketDisconnect
+            try:
+                await self._socket.send_text(text.decode())
+                if self._wire is not None and len(text) > LARGE:
+                    await self._wire.drained()
+            except WebSocketDisconnect:
+                self._unsent = True
+                raise
 
     def _ended(self, *, cut: bool) -> None:
         if not self._cut.done():

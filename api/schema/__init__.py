@@ -11,11 +11,13 @@ from strawberry.schema.config import StrawberryConfig
 
 from api.schema.approvals import ApprovalSnapshot
 from api.schema.executions import ExecutionSnapshot
+from api.schema.limits import with_list_sizes
 from api.schema.mutation import Mutation
 from api.schema.nodes import Approval, Execution
 from api.schema.query import Query
 from api.schema.results import Accepted, Refused
 from api.schema.scalars import SCALARS
+from api.schema.standing_grants import StandingGrant
 from api.schema.subscription import Subscription
 
 
@@ -37,8 +39,17 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Accepted, Refused, Approval, ApprovalSnapshot, Execution, ExecutionSnapshot],
+    types=[
+        Accepted,
+        Refused,
+        Approval,
+        ApprovalSnapshot,
+        Execution,
+        ExecutionSnapshot,
+        StandingGrant,
+    ],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
 SERVED: GraphQLSchema = schema._schema  # noqa: SLF001 - it has no public name
 _without_null_defaults(SERVED)
+with_list_sizes(SERVED)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 from uuid import UUID
 
 import strawberry
@@ -9,7 +10,8 @@ import structlog
 
 from api.context import Context
 from api.schema.nodes import Approval
-from application.event_store.chained_events import DAMAGE, LoggedEvent
+from api.schema.positions import position_of
+from application.event_store.chained_events import DAMAGE, LoggedEvent, as_execution
 from application.event_store.reader import Transition
 from application.subscriptions.event_tail import EventPage
 from domain.execution.state import Execution
@@ -32,6 +34,15 @@ class ApprovalMessage:
     )
 
 
+class Touched(NamedTuple):
+    """An approval that an event was about: before the event, and as it stands."""
+
+    event: LoggedEvent
+    ordinal: int
+    before: Execution | None
+    now: Execution
+
+
 async def approval_messages(
     context: Context, principal: Principal, wanted: ApprovalFilter, batch: EventPage
 ) -> AsyncIterator[ApprovalMessage]:
@@ -40,10 +51,19 @@ async def approval_messages(
     Each shows the approval as it stands, and not as it was after the event: who catches up would
     otherwise take a decided approval for a pending one.
     """
+    for touched in await touched_approvals(context, batch):
+        message = await message_about(context, principal, wanted, touched)
+        if message is not None:
+            yield message
+
+
+async def touched_approvals(context: Context, batch: EventPage) -> list[Touched]:
+    """Return what a batch of events is about, which is the same for all viewers."""
     about = {e.recorded.execution_id for e in batch.events if _ordinal(e) is not None}
     events = [e for e in batch.events if e.recorded.execution_id in about]
     transitions = await context.services.reader.transitions(events)
     present = await _present(context, batch, events, transitions)
+    touched = []
     for event, transition in zip(events, transitions, strict=True):
         ordinal = _ordinal(event)
         if ordinal is None:
@@ -55,9 +75,9 @@ async def approval_messages(
             )
             continue
         now = present[event.recorded.execution_id]
-        message = await _message(context, principal, wanted, event, ordinal, transition.before, now)
-        if message is not None:
-            yield message
+        before = None if transition.before is None else as_execution(transition.before)
+        touched.append(Touched(event, ordinal, before, now))
+    return touched
 
 
 async def _present(
@@ -68,7 +88,7 @@ async def _present(
 ) -> dict[UUID, Execution]:
     """Give the executions of the events as they stand."""
     states = {
-        event.recorded.execution_id: transition.after
+        event.recorded.execution_id: as_execution(transition.after)
         for event, transition in zip(events, transitions, strict=True)
         if not isinstance(transition, Exception)
     }
@@ -81,18 +101,13 @@ async def _present(
     return states
 
 
-async def _message(
-    context: Context,
-    principal: Principal,
-    wanted: ApprovalFilter,
-    event: LoggedEvent,
-    ordinal: int,
-    before: Execution | None,
-    now: Execution,
+async def message_about(
+    context: Context, principal: Principal, wanted: ApprovalFilter, touched: Touched
 ) -> ApprovalMessage | None:
     """Give the message about one event; None if the approval neither matches nor did before."""
+    event, ordinal, before, now = touched
     matches = context.services.approvals.matches
-    cursor, approval = str(event.position), now.approvals.get(ordinal)
+    cursor, approval = position_of(event), now.approvals.get(ordinal)
     if approval is None:
         # Another database has taken over and lacks the event.
         return None

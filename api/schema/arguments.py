@@ -12,6 +12,7 @@ def described(text: str) -> Any:
 
 
 ExecutionId = Annotated[strawberry.ID, described("The id of the execution.")]
+ApprovalIdArgument = Annotated[strawberry.ID, described("The id of the approval.")]
 First = Annotated[int | None, described("The size of the page, from 0 to 500.")]
 After = Annotated[
     str | None, described("The cursor after which the page begins; null: at the beginning.")

@@ -1,14 +1,16 @@
-"""Finds executions, approvals and events, as far as the viewer may see them."""
+"""Finds executions, approvals, standing grants and events, as far as the viewer may see them."""
 
 from api.context import Context
 from api.errors import unauthenticated
 from api.schema.inputs import EventFilterInput
-from application.event_store.reader import EventQuery
 from domain import authorization
 from domain.approvals import state as approval_state
 from domain.execution import state
 from domain.identifiers import ApprovalId, parse_uuid
+from domain.standing_grants.decide import sees
+from domain.standing_grants.state import StandingGrant
 from domain.values import Principal, Role
+from projections.events.query import EventQuery
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -40,6 +42,13 @@ async def visible_approval(
     return execution, approval
 
 
+async def visible_standing_grant(context: Context, text: str) -> StandingGrant | None:
+    """Return the current standing grant with this id, None if the viewer may not see it."""
+    id_ = parse_uuid(text)
+    grant = None if id_ is None else await context.services.reader.standing_grant(id_)
+    return None if grant is None or not sees(context.principal, grant) else grant
+
+
 def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery:
     """Make the query for the events that match and that the viewer may see."""
     principal = context.principal
@@ -48,7 +57,9 @@ def event_query(context: Context, wanted: EventFilterInput | None) -> EventQuery
         queues = None
     else:
         queues = principal.queues if Role.ENGINE in principal.roles else NOTHING
-    return (wanted or EventFilterInput()).value_of(queues)
+    return (wanted or EventFilterInput()).value_of(
+        queues, beside_executions=authorization.sees_standing_grants(principal)
+    )
 
 
 async def still_allowed(context: Context) -> Principal:

@@ -13,10 +13,13 @@ import strawberry
 
 from api.schema.paging import PageInfo
 from api.schema.people import Actor
+from api.schema.positions import position_of
 from api.schema.scalars import JSON
 from application.event_store.chained_events import LoggedEvent
 from domain.approvals.document import instant_json
-from domain.execution.events import Event
+from domain.execution.event import (
+    Event,
+)
 from domain.serialization.event_codec import Unreadable
 
 
@@ -72,6 +75,10 @@ class RecordedEvent:
     causation_id: strawberry.ID | None
     previous_hash: str
     hash: str
+    traceparent: str | None = strawberry.field(
+        description="The W3C traceparent of the command that caused the event: of its span if this "
+        "server makes spans, else as the caller sent it. Null if there was none."
+    )
 
     @strawberry.field(
         description="The fields of the event, with the content that people or programs sent."
@@ -95,7 +102,7 @@ class RecordedEvent:
         causation = recorded.causation_id
         return cls(
             event=event,
-            position=str(event.position),
+            position=position_of(event),
             execution_id=strawberry.ID(str(recorded.execution_id)),
             version=recorded.version,
             type=type(recorded.event).__name__,
@@ -106,6 +113,7 @@ class RecordedEvent:
             causation_id=None if causation is None else strawberry.ID(str(causation)),
             previous_hash=recorded.previous_hash,
             hash=event.hash,
+            traceparent=recorded.trace,
         )
 
 
@@ -124,20 +132,18 @@ class EventConnection:
     def of(
         cls,
         events: Sequence[LoggedEvent],
-        size: int,
         after: int,
-        cursor: Callable[[LoggedEvent], int],
+        cursor: Callable[[LoggedEvent], str],
+        *,
+        more: bool,
     ) -> "EventConnection":
-        """Make a page of ``size``. ``events`` has one more event if there is a next page."""
-        edges = [
-            EventEdge(cursor=str(cursor(event)), node=RecordedEvent.of(event))
-            for event in events[:size]
-        ]
+        """Make a page of these events. ``more``: whether there is a next page."""
+        edges = [EventEdge(cursor=cursor(event), node=RecordedEvent.of(event)) for event in events]
         return cls(
             edges=edges,
             page_info=PageInfo.of(
                 [edge.cursor for edge in edges],
-                has_next=len(events) > size,
+                has_next=more,
                 has_previous=after > 0,
             ),
         )

@@ -10,15 +10,24 @@ from strawberry.types import Info
 from api.context import context_of
 from api.schema.approvals import ApprovalSnapshot
 from api.schema.arguments import After, First
-from api.schema.enums import ExecutionState
+from api.schema.enums import ExecutionState, ParentEnd
 from api.schema.limits import page_size
-from api.schema.paging import PageInfo, number_of, slice_after
+from api.schema.paging import PageInfo, json_size, number_of, slice_after
 from api.schema.people import Actor
 from api.schema.scalars import JSON
 from domain import values
 from domain.execution.state import Child as ChildState
 from domain.execution.state import Execution as State
 from domain.execution.state import Step as StepState
+
+DETAILS = '{"placet":'
+"""Begins the last line of an error if that line is JSON for programs, as the Python sdk writes."""
+
+
+def _for_people(error: str) -> str:
+    """Return the text of an error without a last line that is for programs."""
+    text, found, last = error.rpartition("\n")
+    return text if found and last.startswith(DETAILS) else error
 
 
 @strawberry.type(description="A step of an execution, identified by its key.")
@@ -28,7 +37,8 @@ class Step:
     attempts: int
     result: JSON | None
     error: str | None = strawberry.field(
-        description="The error of the last attempt, if no attempt has succeeded yet."
+        description="The error of the last attempt, if no attempt has succeeded yet, as text for "
+        "people. The event StepFailed has all that was recorded."
     )
     completed_at: datetime | None
 
@@ -40,7 +50,7 @@ class Step:
             name=step.name,
             attempts=step.attempts,
             result=step.result,
-            error=step.error,
+            error=None if step.error is None else _for_people(step.error),
             completed_at=step.completed_at,
         )
 
@@ -59,7 +69,7 @@ class StepConnection:
     @classmethod
     def of(cls, steps: Sequence[StepState], after: int, size: int) -> "StepConnection":
         """Make a page out of all steps."""
-        page, more = slice_after(steps, after, size)
+        page, more = slice_after(steps, after, size, lambda step: json_size(step.result))
         edges = [StepEdge(cursor=str(step.ordinal), node=Step.of(step)) for step in page]
         cursors = [edge.cursor for edge in edges]
         return cls(
@@ -96,6 +106,10 @@ class Child:
     outcome: ExecutionState | None = strawberry.field(
         description="The final state of the child; null until it has ended."
     )
+    on_parent_end: ParentEnd | None = strawberry.field(
+        description="What becomes of the child if the parent ends before it. Null: it is cancelled "
+        "if the parent is cancelled, and goes on otherwise."
+    )
 
     @classmethod
     def of(cls, child: ChildState) -> "Child":
@@ -106,6 +120,7 @@ class Child:
             execution_id=strawberry.ID(str(child.id)),
             workflow=child.workflow,
             outcome=child.outcome,
+            on_parent_end=child.on_parent_end,
         )
 
 
@@ -135,6 +150,10 @@ class ExecutionView:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    cancel_requested_at: datetime | None = strawberry.field(
+        description="When it was cancelled, if the cancellation had to wait for the clean-up of "
+        "its workflow. Until that is over it is not CANCELLED yet; null otherwise."
+    )
     asleep: bool = strawberry.field(
         description="Whether its worker only waits for timers, signals or children."
     )
@@ -181,7 +200,7 @@ class ExecutionView:
         if not self.partial:
             return execution
         reader = context_of(info).services.reader
-        whole = await reader.at_version(execution.id, execution.version)
+        whole = await reader.past.at_version(execution.id, execution.version)
         if whole is None:
             msg = f"the log has no version {execution.version} of {execution.id}; a read model has"
             raise LookupError(msg)
@@ -207,6 +226,7 @@ def execution_fields(execution: State, *, partial: bool) -> dict[str, Any]:
         "started_at": execution.started_at,
         "updated_at": execution.updated_at,
         "ended_at": execution.ended_at,
+        "cancel_requested_at": execution.cancel_requested_at,
         "asleep": execution.asleep,
         "parked": execution.parked,
         "woken_version": execution.woken_version,

@@ -4,21 +4,33 @@ A malformed id becomes an id that nothing has. Its command is then refused with 
 checks of the caller's roles.
 """
 
+from string import hexdigits
 from typing import Any
 from uuid import UUID
 
-from api.errors import ApiError, not_found
+from api.errors import ApiError, bad_request, not_found
 from domain.identifiers import ApprovalId, parse_uuid
 
 NOWHERE = UUID(int=0)
 """The id that no execution has."""
 
 MAX_QUOTED = 100
+_DIGITS = 32
 
 
 def execution_id_of(text: str) -> UUID:
     """Parse an execution's id. A malformed one becomes NOWHERE."""
     return parse_uuid(text) or NOWHERE
+
+
+def id_range_of(text: str | None, name: str) -> tuple[UUID, UUID] | None:
+    """Return the first and the last UUID that begin with a text. Raises BAD_REQUEST."""
+    if text is None:
+        return None
+    digits = text.replace("-", "").lower()
+    if not 0 < len(digits) <= _DIGITS or not set(digits) <= set(hexdigits):
+        raise bad_request(f"{name} is {_quoted(text)}, it must be the beginning of a UUID")
+    return UUID(digits.ljust(_DIGITS, "0")), UUID(digits.ljust(_DIGITS, "f"))
 
 
 def approval_id_of(text: str) -> ApprovalId:

@@ -1,14 +1,20 @@
 """Pages, and cursors that are plain numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
 import strawberry
 
 from api.errors import bad_request
 
 MAX_POSITION = 2**63 - 1
 _MAX_DIGITS = len(str(MAX_POSITION))
+
+PAGE_BYTES = 1024 * 1024
+"""Bytes after which a page ends that is made of a state."""
+
+_encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
 
@@ -45,6 +51,25 @@ def number_of(text: str | None, name: str) -> int | None:
     raise bad_request(msg)
 
 
-def slice_after(items: Sequence[T], after: int, size: int) -> tuple[Sequence[T], bool]:
-    """Return up to ``size`` items after the first ``after``, and whether there are more."""
-    return items[after : after + size], len(items) > after + size
+def slice_after(
+    items: Sequence[T], after: int, size: int, size_of: Callable[[T], int] | None = None
+) -> tuple[Sequence[T], bool]:
+    """Return up to ``size`` items after the first ``after``, and whether there are more.
+
+    With ``size_of``, the bytes of an item, there are fewer if they are large: a page ends after
+    PAGE_BYTES. It has one item at least.
+    """
+    page = items[after : after + size]
+    if size_of is not None:
+        left = PAGE_BYTES
+        for number, item in enumerate(page):
+            if left <= 0:
+                page = page[:number]
+                break
+            left -= size_of(item)
+    return page, len(items) > after + len(page)
+
+
+def json_size(value: object) -> int:
+    """Return how many bytes a JSON value of the log takes."""
+    return 0 if value is None else len(_encode(value))

@@ -4,16 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
+import psycopg
 import strawberry
 import structlog
+from psycopg_pool import PoolTimeout
+from strawberry.types import Info
 
-from api.context import Context
+from api.context import Context, context_of
 from api.errors import internal, known
 from api.schema.enums import RefusalCode
 from api.schema.nodes import Approval, Execution
+from api.schema.positions import position_text
 from application.command_handling import outcomes
 from application.command_handling.requests import Request
 from domain import authorization
+from domain.approvals import state as approval_state
+from domain.approvals import step_up
+from domain.approvals.commands import RequestApproval
 from domain.execution import state
 from domain.execution.commands import Command
 
@@ -36,6 +43,23 @@ class Accepted(CommandResult):
         description="Whether an earlier call had already done this; then nothing new was recorded."
     )
 
+    asked: strawberry.Private[tuple[state.Execution, approval_state.Approval] | None] = None
+
+    @strawberry.field(
+        description="What is accepted and may yet not work out: for which requirements of a "
+        "request for approval the directory knows too few people who could decide. Nothing is said "
+        "as long as it knows nobody with the role APPROVER."
+    )
+    async def warnings(self, info: Info) -> list[str]:
+        if self.asked is None:
+            return []
+        try:
+            return await context_of(info).services.eligible_people.warnings(*self.asked)
+        except (psycopg.Error, PoolTimeout):
+            # The command is carried out, and its answer must say so.
+            _log.warning("request_without_warnings", exc_info=True)
+            return []
+
 
 @strawberry.type(description="The command was not carried out, and nothing was recorded.")
 class Refused(CommandResult):
@@ -48,10 +72,14 @@ async def carry_out(
 ) -> list[CommandResult | Exception]:
     """Send commands to the writer. Returns one result for each, or the exception of a fault."""
     requests = [
-        Request(command=command, command_id=uuid4(), trace=context.trace) for command in commands
+        Request(command=command, command_id=uuid4(), trace=context.traces.of(number))
+        for number, command in enumerate(commands)
     ]
+    context.commands.sent += len(requests)
     answers = await context.services.writer.handle(requests, chained=chained)
-    return [_show(context, answer) for answer in answers]
+    return [
+        _show(context, command, answer) for command, answer in zip(commands, answers, strict=True)
+    ]
 
 
 async def carry_out_all(
@@ -90,21 +118,43 @@ async def carry_out_one(context: Context, command: Command) -> CommandResult:
     return result
 
 
-def _show(context: Context, outcome: outcomes.Outcome) -> CommandResult | Exception:
+def _show(
+    context: Context, command: Command, outcome: outcomes.Outcome
+) -> CommandResult | Exception:
     if isinstance(outcome, Exception):
         return outcome
     execution, approval = _visible(context, outcome.execution, outcome.ordinal)
     if isinstance(outcome, outcomes.Accepted):
         return Accepted(
-            position=str(outcome.position),
+            position=position_text(outcome.position, outcome.hash),
             at=outcome.at,
             repeated=outcome.repeated,
             execution=execution,
             approval=approval,
+            asked=_asked(command, outcome),
         )
+    if outcome.code is RefusalCode.STEP_UP_REQUIRED:
+        _ask_for_login(context, outcome)
     return Refused(
         code=outcome.code, message=outcome.message, execution=execution, approval=approval
     )
+
+
+def _asked(
+    command: Command, accepted: outcomes.Accepted
+) -> tuple[state.Execution, approval_state.Approval] | None:
+    """Return the approval of a request, also if the caller may not see it."""
+    if not isinstance(command, RequestApproval) or accepted.ordinal is None:
+        return None
+    return accepted.execution, accepted.execution.approvals[accepted.ordinal]
+
+
+def _ask_for_login(context: Context, refused: outcomes.Refused) -> None:
+    """Say over HTTP which login is asked for, by RFC 9470."""
+    assert refused.execution is not None
+    assert refused.ordinal is not None
+    policy = refused.execution.approvals[refused.ordinal].policy
+    context.commands.challenge = step_up.challenge(policy)
 
 
 def _visible(

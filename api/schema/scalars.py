@@ -7,7 +7,7 @@ import msgspec
 import strawberry
 from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 
-from domain.approvals.document import instant_json
+from domain.approvals.document import duration_json, instant_json
 
 JSON = NewType("JSON", object)
 
@@ -31,11 +31,6 @@ def _parse_duration(value: object) -> timedelta:
     except _NOT_CONVERTED as error:
         msg = f"{_shown(value)} is not a duration by ISO 8601, such as PT15M"
         raise GraphQLError(msg) from error
-
-
-def _write_duration(value: timedelta) -> str:
-    # msgspec writes zero as P0D.
-    return str(msgspec.to_builtins(value)) if value else "PT0S"
 
 
 def _parse_json(node: ValueNode, variables: dict[str, Any] | None = None) -> object:
@@ -72,7 +67,7 @@ SCALARS: dict[object, Any] = {
     timedelta: strawberry.scalar(
         name="Duration",
         description="A duration by ISO 8601 in days and smaller units, such as PT15M.",
-        serialize=_write_duration,
+        serialize=duration_json,
         parse_value=_parse_duration,
     ),
     JSON: strawberry.scalar(

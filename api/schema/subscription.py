@@ -9,7 +9,7 @@ import strawberry
 from strawberry.types import Info
 
 from api.context import Context, context_of
-from api.errors import forbidden
+from api.errors import bad_request, forbidden
 from api.schema import workers
 from api.schema.approval_messages import ApprovalMessage, approval_messages
 from api.schema.arguments import ExecutionId, From, Lease, Worker, described
@@ -25,8 +25,9 @@ from api.schema.limits import (
     check_number,
 )
 from api.schema.nodes import Approval
-from api.schema.paging import number_of
-from api.schema.workers import Claim
+from api.schema.positions import known_position, position_of, position_text
+from api.schema.workers import Claim, WorkflowInput
+from application.event_store.positions import LogPosition
 from application.workers import worker_stream
 from domain import authorization
 from domain.execution import state
@@ -44,7 +45,7 @@ class EventMessage:
 
 
 @strawberry.type(
-    description="A message to a worker: one of claim, resolved, happened, ended and lost."
+    description="A message to a worker: one of claim, resolved, happened, ended, lost and parked."
 )
 class AssignmentMessage:
     claim: Claim | None = strawberry.field(
@@ -56,8 +57,8 @@ class AssignmentMessage:
     )
     happened: RecordedEvent | None = strawberry.field(
         default=None,
-        description="A TimerFired, SignalReceived or ChildEnded event of an execution that the "
-        "worker holds.",
+        description="A TimerFired, SignalReceived, ChildEnded or CancellationRequested event of "
+        "an execution that the worker holds.",
     )
     version: int | None = strawberry.field(
         default=None, description="With resolved: the version of the event that resolved it."
@@ -65,12 +66,22 @@ class AssignmentMessage:
     position: str | None = strawberry.field(
         default=None, description="With resolved: the position of the event that resolved it."
     )
+    traceparent: str | None = strawberry.field(
+        default=None,
+        description="With resolved: the W3C traceparent of the event that resolved it, if it has "
+        "one. A worker links what it does next to it.",
+    )
     ended: strawberry.ID | None = strawberry.field(
         default=None,
         description="The id of an execution that the worker held and that someone else ended.",
     )
     lost: strawberry.ID | None = strawberry.field(
         default=None, description="The id of an execution that another worker holds now."
+    )
+    parked: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The id of an execution that the worker held and that was parked. A step that "
+        "has redeemed an approval may still record its outcome.",
     )
 
 
@@ -87,6 +98,13 @@ class Subscription:
             int | None,
             described("The version after which the events begin; null: from now on."),
         ] = None,
+        after_hash: Annotated[
+            str | None,
+            described(
+                "The hash of the event at afterVersion. If the execution has another event there, "
+                "because the database was replaced by a copy, the error is POSITION_UNKNOWN."
+            ),
+        ] = None,
     ) -> AsyncIterator[RecordedEvent]:
         context = context_of(info)
         tail = context.services.tail
@@ -96,7 +114,13 @@ class Subscription:
         if execution is None:
             raise no_such_execution(execution_id)
         version = execution.version if after_version is None else after_version
+        if after_version is not None:
+            known = LogPosition.of(after_version, after_hash or "")
+            await context.services.reader.positions.check_version(execution.id, known)
+        elif after_hash is not None:
+            raise bad_request("afterHash belongs to afterVersion, give both of them")
         while version < execution.version:
+            context.let_go()
             events = await context.services.reader.history(execution.id, after=version)
             for event in events:
                 await _check_sight(context, execution)
@@ -131,24 +155,28 @@ class Subscription:
         reader = context.services.reader
         query = event_query(context, filter)
         tail, clock = context.services.tail, asyncio.get_running_loop().time
-        position = number_of(after, "after")
+        position = await known_position(context, after, "after")
         if position is None:
             # Sent at once, so that the client knows where to continue even if the connection
             # breaks before anything happens.
             position = tail.position
-            yield EventMessage(cursor=str(position), event=None)
+            cursor = position_text(position, tail.recent.hash)
+            yield EventMessage(cursor=cursor, event=None)
         told_at = clock()
-        async for page in tail.follow(position, idle=IDLE_SECONDS):
-            await still_allowed(context)
-            for event in page.events:
-                queue = None if query.queues is None else await reader.queue_of(event)
-                if query.matches(event, queue):
-                    await still_allowed(context)
-                    yield EventMessage(cursor=str(event.position), event=RecordedEvent.of(event))
+        with context.following():
+            async for page in tail.follow(position, idle=IDLE_SECONDS):
+                await still_allowed(context)
+                for event in page.events:
+                    origin = await reader.origin_of(event) if query.asks_origin else None
+                    if query.matches(event, origin):
+                        await still_allowed(context)
+                        cursor = position_of(event)
+                        yield EventMessage(cursor=cursor, event=RecordedEvent.of(event))
+                        told_at = clock()
+                if clock() - told_at >= QUIET_SECONDS:
+                    cursor = position_text(page.position, page.hash)
+                    yield EventMessage(cursor=cursor, event=None)
                     told_at = clock()
-            if clock() - told_at >= QUIET_SECONDS:
-                yield EventMessage(cursor=str(page.position), event=None)
-                told_at = clock()
 
     @strawberry.subscription(
         description="Approvals that match a filter, each time they change, as they stand when "
@@ -164,12 +192,13 @@ class Subscription:
     ) -> AsyncIterator[ApprovalMessage]:
         context = context_of(info)
         wanted = (filter or ApprovalFilterInput()).value_of()
-        start = number_of(after, "after")
-        async for page in context.services.tail.follow(start, idle=IDLE_SECONDS):
-            principal = await still_allowed(context)
-            async for message in approval_messages(context, principal, wanted, page):
-                await still_allowed(context)
-                yield message
+        start = await known_position(context, after, "after")
+        with context.following():
+            async for page in context.services.tail.follow(start, idle=IDLE_SECONDS):
+                principal = await still_allowed(context)
+                async for message in approval_messages(context, principal, wanted, page):
+                    await still_allowed(context)
+                    yield message
 
     @strawberry.subscription(
         description="Work for one worker: first what it holds, then what it is given. The open "
@@ -193,6 +222,16 @@ class Subscription:
             timedelta | None,
             described("When the lease ends after the connection broke, at most 1 hour."),
         ] = None,
+        workflows: Annotated[
+            list[WorkflowInput] | None,
+            described(
+                "The workflows that the worker knows, at most 1,000; it is given no others. Null: "
+                "it knows all."
+            ),
+        ] = None,
+        transcripts: Annotated[  # noqa: FBT002 - the default of the contract
+            bool | None, described("Whether new claims come with their transcripts.")
+        ] = False,
     ) -> AsyncIterator[AssignmentMessage]:
         context = context_of(info)
         workers.check_worker(context, worker)
@@ -204,6 +243,8 @@ class Subscription:
             check_lease(lease),
             check_grace(grace),
             context.cut,
+            workers.check_workflows(workflows),
+            transcripts=bool(transcripts),
         )
         try:
             async for message in stream:
@@ -227,7 +268,8 @@ def _assignment(message: worker_stream.Message) -> AssignmentMessage:
             return AssignmentMessage(
                 resolved=Approval.of(execution, execution.approvals[ordinal]),
                 version=event.recorded.version,
-                position=str(event.position),
+                position=position_of(event),
+                traceparent=event.recorded.trace,
             )
         case worker_stream.Happened(event=event):
             return AssignmentMessage(happened=RecordedEvent.of(event))
@@ -235,3 +277,5 @@ def _assignment(message: worker_stream.Message) -> AssignmentMessage:
             return AssignmentMessage(ended=strawberry.ID(str(execution_id)))
         case worker_stream.Lost(execution_id=execution_id):
             return AssignmentMessage(lost=strawberry.ID(str(execution_id)))
+        case worker_stream.Stopped(execution_id=execution_id):
+            return AssignmentMessage(parked=strawberry.ID(str(execution_id)))

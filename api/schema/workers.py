@@ -8,18 +8,23 @@ import strawberry
 from api.context import Context
 from api.errors import bad_request, forbidden
 from api.graphql.disconnect import while_there
+from api.schema.events import RecordedEvent
 from api.schema.limits import (
     DEFAULT_LEASE,
     MAX_CLAIMS,
     MAX_HOLDING,
     MAX_QUEUES,
+    MAX_RELEASES,
+    MAX_WORKFLOWS,
     NO_WAIT,
     check_lease,
     check_number,
+    check_values,
     check_wait,
 )
-from api.schema.nodes import Execution
+from api.schema.nodes import Approval, Execution
 from application.workers import leases
+from application.workers.known_workflows import KnownWorkflows, Workflow
 from domain import validation
 from domain.identifiers import parse_uuid
 from domain.values import Role
@@ -35,6 +40,21 @@ class HoldingInput:
     )
 
 
+@strawberry.input(description="A workflow that a worker has code for.")
+class WorkflowInput:
+    name: str = strawberry.field(description="The name of the workflow.")
+    version: str | None = strawberry.field(
+        default=None,
+        description="The version of the workflow. Null: every version that is not named too, and "
+        "executions without a version.",
+    )
+    cleans_up: bool | None = strawberry.field(
+        default=False,
+        description="Whether the code cleans up after a cancellation. Then a cancellation of an "
+        "execution that the worker has claimed is first only requested.",
+    )
+
+
 @strawberry.input(description="A worker's request for executions.")
 class ClaimInput:
     worker: str = strawberry.field(
@@ -43,6 +63,11 @@ class ClaimInput:
     queues: list[str] | None = strawberry.field(
         default_factory=lambda: ["default"],
         description="The queues to claim from. Null means default.",
+    )
+    workflows: list[WorkflowInput] | None = strawberry.field(
+        default=None,
+        description="The workflows that the worker knows, at most 1,000; it is given no others. "
+        "Null: it knows all.",
     )
     limit: int | None = strawberry.field(
         default=1,
@@ -58,12 +83,36 @@ class ClaimInput:
         default=NO_WAIT,
         description="How long to wait while there is nothing to report, at most 20 seconds.",
     )
+    transcripts: bool | None = strawberry.field(
+        default=False, description="Whether claims come with their transcripts."
+    )
     holding: list[HoldingInput] | None = strawberry.field(
         default=None,
         description="The executions that the worker believes it holds. The answer has the others "
         "that it holds among the claims, because an earlier answer may have been lost. Those that "
         "it no longer holds are in lost.",
     )
+
+
+@strawberry.type(description="What a worker needs to go on with an execution.")
+class Transcript:
+    version: int = strawberry.field(description="The version of the execution that it goes up to.")
+    events: list[RecordedEvent] = strawberry.field(description="All events, by version.")
+    approvals: list[Approval] = strawberry.field(
+        description="All approvals at that version, in the order of their requests."
+    )
+
+    @classmethod
+    def of(cls, grant: leases.Grant) -> "Transcript | None":
+        """Make the GraphQL type, None if the history was not read."""
+        if grant.history is None:
+            return None
+        execution = grant.execution
+        return cls(
+            version=execution.version,
+            events=[RecordedEvent.of(event) for event in grant.history],
+            approvals=[Approval.of(execution, each) for each in execution.approvals_in_order()],
+        )
 
 
 @strawberry.type(
@@ -73,6 +122,10 @@ class Claim:
     execution: Execution
     fence: int
     lease_expires_at: datetime
+    transcript: Transcript | None = strawberry.field(
+        description="If it was asked for: what the worker would read to go on. Null for an "
+        "execution that is new, and for a long history, which the worker reads by itself."
+    )
 
     @classmethod
     def of(cls, grant: leases.Grant) -> "Claim":
@@ -81,6 +134,7 @@ class Claim:
             execution=Execution.of(grant.execution),
             fence=grant.fence,
             lease_expires_at=grant.lease_expires_at,
+            transcript=Transcript.of(grant),
         )
 
 
@@ -90,6 +144,10 @@ class ClaimResult:
     lost: list[strawberry.ID] = strawberry.field(
         description="The ids in holding that the worker no longer holds, because the execution has "
         "ended, is parked, or has another worker."
+    )
+    parked: list[strawberry.ID] = strawberry.field(
+        description="Those of the lost ones that are parked. A step that has redeemed an approval "
+        "may still record its outcome."
     )
 
 
@@ -149,14 +207,32 @@ def check_queues(context: Context, queues: Sequence[str] | None) -> list[str]:
     return wanted
 
 
+def check_workflows(workflows: Sequence[WorkflowInput] | None) -> KnownWorkflows | None:
+    """Return what the worker knows, None for everything.
+
+    Raises BAD_REQUEST for an invalid name or version, or for too many of them.
+    """
+    if workflows is None:
+        return None
+    if len(workflows) > MAX_WORKFLOWS:
+        msg = f"workflows has {len(workflows)} entries, the limit is {MAX_WORKFLOWS}"
+        raise bad_request(msg)
+    for each in workflows:
+        problem = validation.first(
+            validation.name(each.name, "workflows.name"),
+            validation.optional(validation.name, each.version, "workflows.version"),
+        )
+        if problem:
+            raise bad_request(problem)
+    return KnownWorkflows(Workflow(w.name, w.version, bool(w.cleans_up)) for w in workflows)
+
+
 async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
     """Claim executions."""
     check_worker(context, wanted.worker)
     holding = None
     if wanted.holding is not None:
-        if len(wanted.holding) > MAX_HOLDING:
-            msg = f"holding has {len(wanted.holding)} entries, the limit is {MAX_HOLDING}"
-            raise bad_request(msg)
+        check_values(wanted.holding, "holding", MAX_HOLDING)
         holding = {
             id_: one.seen
             for one in wanted.holding
@@ -172,13 +248,16 @@ async def claim(context: Context, wanted: ClaimInput) -> ClaimResult:
             check_lease(wanted.lease),
             wait=check_wait(wanted.wait),
             holding=holding,
-            trace=context.trace,
+            trace=context.traces.request,
+            known=check_workflows(wanted.workflows),
+            transcripts=bool(wanted.transcripts),
         ),
         wait=check_wait(wanted.wait),
     )
     return ClaimResult(
         claims=[Claim.of(grant) for grant in poll.grants],
         lost=[strawberry.ID(str(execution_id)) for execution_id in poll.lost],
+        parked=[strawberry.ID(str(execution_id)) for execution_id in poll.parked],
     )
 
 
@@ -209,6 +288,8 @@ async def release(
     leases, principal = context.services.leases, context.principal
     if execution_ids is not None and releases is not None:
         raise bad_request("releaseExecutions takes executionIds or releases, not both")
+    check_values(execution_ids, "executionIds", MAX_RELEASES)
+    check_values(releases, "releases", MAX_RELEASES)
     if releases is not None:
         named = {id_: one for one in releases if (id_ := parse_uuid(one.execution_id)) is not None}
         released = await leases.release_at(

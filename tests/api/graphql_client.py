@@ -16,17 +16,29 @@ from graphql import (
 )
 from graphql.execution import execute_subscription_event
 
+from api.channels.webhooks.administration import WebhookAdministration
+from api.channels.webhooks.targets import Targets
 from api.context import Context, Services
 from api.graphql.document_cache import DocumentCache
 from api.graphql.executor import Executor, Operation
 from api.graphql.fastpath.completion import Budget, PlannedExecutor
 from api.schema import SERVED
+from application.directory import Directory
+from application.eligible_people import EligiblePeople
+from application.notifications.center import NotificationCenter
+from application.substitute_pages import SubstitutePages
+from application.substitutes import Substitutes
+from application.webhooks.registrations import Webhooks
 from domain.values import Principal
+from projections.approvals.past_query import PastApprovalQuery
 from projections.approvals.query import ApprovalQuery
+from projections.decisions.query import DecisionQuery
+from projections.events.query import EventSearch
 from projections.executions.query import ExecutionQuery
 from projections.querying.checkpoints import Checkpoints
 from projections.registry import MODELS
 from projections.runtime.projector import Projector
+from projections.standing_grants.query import StandingGrantQuery
 from tests.application.server_process import ServerProcess
 from tests.domain.people import OLIVIA
 
@@ -67,7 +79,17 @@ class GraphQLClient:
                         dispatcher=process.dispatcher,
                         long_polling=process.long_polling,
                         executions=ExecutionQuery(process.pool, checkpoints),
+                        events=EventSearch(process.pool, process.reader),
                         approvals=ApprovalQuery(process.pool, checkpoints),
+                        standing_grants=StandingGrantQuery(process.pool, checkpoints),
+                        directory=Directory(process.pool, process.writer),
+                        substitutes=Substitutes(process.pool),
+                        absences=SubstitutePages(process.pool),
+                        eligible_people=EligiblePeople(Directory(process.pool)),
+                        webhooks=WebhookAdministration(Webhooks(process.pool), Targets()),
+                        notifications=NotificationCenter(process.pool, process.pool),
+                        past_approvals=PastApprovalQuery(process.pool, process.reader, checkpoints),
+                        decisions=DecisionQuery(process.pool, checkpoints),
                     ),
                     fast=fast,
                 )

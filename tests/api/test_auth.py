@@ -23,6 +23,7 @@ class Keys:
         self.asked = 0
         self.away = False
         self.asked_for_all: asyncio.Queue[list[str]] = asyncio.Queue()
+        self.noted: asyncio.Queue[list[str]] = asyncio.Queue()
 
     async def find(self, token: str) -> Principal | None:
         self.asked += 1
@@ -36,6 +37,9 @@ class Keys:
         if self.away:
             raise psycopg.OperationalError("away")
         return {token: self.known[token] for token in tokens if token in self.known}
+
+    async def note_use(self, names: Iterable[str]) -> None:
+        self.noted.put_nowait(list(names))
 
 
 async def test_simultaneous_look_ups_of_a_token_are_one_query() -> None:
@@ -221,3 +225,16 @@ def test_a_damaged_file_of_development_tokens_is_named(tmp_path: Path) -> None:
     (data / FILE).write_text("{")
     with pytest.raises(ConfigurationError, match=FILE):
         dev_principals(data)
+
+
+async def test_the_use_of_a_key_is_noted_once_and_not_with_each_request(
+    refreshing: tuple[Keys, Authenticator],
+) -> None:
+    keys, authenticator = refreshing
+    for _ in range(100):
+        await authenticator.authenticate("t")
+    assert await asyncio.wait_for(keys.noted.get(), timeout=20) == [AUDREY.name]
+    for _ in range(3):
+        await authenticator.authenticate("t")
+        await keys.asked_for_all.get()
+    assert keys.noted.empty()

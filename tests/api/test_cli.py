@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -15,19 +16,21 @@ import psutil
 import psycopg
 import pytest
 
-from api.database import migrate
+from api.cli import _on_this_machine
+from api.migration import migrate
 from tests.application.server_process import ServerProcess
+from tests.support import forked
+from tests.support.forked import PLACET_SERVER
+
+SAYS = (
+    r"placet-server is ready on (?P<url>http://127\.0\.0\.1:\d+) \((?P<where>.*)\) and waits for"
+    r" requests; people decide at (?P=url)/, and its log is on standard error\n"
+)
 
 
 def run(*arguments: str, url: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     given = {"PATH": "", **({"PLACET_DATABASE_URL": url} if url else {}), **env}
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=given,
-    )
+    return forked.run(PLACET_SERVER, *arguments, env=given)
 
 
 async def record(url: str) -> None:
@@ -40,8 +43,9 @@ async def record(url: str) -> None:
 
 
 def test_the_help_lists_every_command_and_variable() -> None:
-    listed = run("--help").stdout
-    for command in ("up", "migrate", "rebuild", "verify", "token"):
+    program = [sys.executable, "-m", "api.cli"]
+    listed = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True).stdout
+    for command in ("up", "migrate", "rebuild", "verify", "token", "people"):
         assert command in listed
     up = run("up", "--help").stdout
     for variable in ("PLACET_DATABASE_URL", "PLACET_MODE", "PLACET_MAX_QUEUE"):
@@ -63,7 +67,9 @@ async def test_verify_names_what_was_changed(database_url: str) -> None:
     await record(database_url)
     sound = run("verify", url=database_url)
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert sound.stdout.startswith("checked, up to position 3:\n  3 events of 2 executions: ")
+    assert sound.stdout.startswith(
+        "checked, up to position 3:\n  3 events of 2 executions, 0 standing grants and 0 people: "
+    )
     assert "not found without --state" in sound.stdout
     assert sound.stdout.endswith("\nnothing was found\n")
     with psycopg.connect(database_url) as connection:
@@ -97,7 +103,7 @@ def test_verify_keeps_a_state_only_of_a_sound_log(database_url: str, tmp_path: P
     assert list(tmp_path.iterdir()) == [state]
 
 
-def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
+def test_a_key_is_made_listed_rotated_and_revoked(database_url: str) -> None:
     made = run(
         *("token", "create", "--name", "ann", "--role", "APPROVER", "--role", "AUDITOR"),
         *("--group", "finance", "--owner", "ann-b", "--days", "30", "--queue", "travel"),
@@ -115,6 +121,9 @@ def test_a_key_is_made_listed_and_revoked(database_url: str) -> None:
     assert (key["name"], key["owner"], key["roles"]) == ("ann", "ann-b", ["APPROVER", "AUDITOR"])
     assert (key["groups"], key["queues"]) == (["finance"], ["travel"])
     assert token not in listed
+    other = run("token", "rotate", "ann", "--overlap", "24", url=database_url).stdout.strip()
+    assert other.startswith("placet_")
+    assert other != token
     assert run("token", "revoke", "ann", url=database_url).stdout == "ann is revoked\n"
     for name, said in (("ann", "'ann' is already revoked"), ("bob", "there is no key 'bob'")):
         failed = run("token", "revoke", name, url=database_url)
@@ -161,8 +170,21 @@ def test_a_key_without_expiry_needs_no_option(days: str) -> None:
     assert "--days" in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("listens", "opened"),
+    [
+        ("http://0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("http://[::]:8000", "http://[::1]:8000"),
+        ("http://10.0.0.0:8000", "http://10.0.0.0:8000"),
+    ],
+)
+def test_people_are_sent_to_an_address_that_a_browser_opens(listens: str, opened: str) -> None:
+    assert _on_this_machine(listens) == opened
+
+
 def test_a_second_server_on_the_same_data_names_the_first(tmp_path: Path) -> None:
     name = str(uuid4())
+    tmp_path /= "{braces}"
     with (
         subprocess.Popen(
             [sys.executable, "-m", "api.cli", "up", "--port=0", f"--data={tmp_path}"],
@@ -173,7 +195,9 @@ def test_a_second_server_on_the_same_data_names_the_first(tmp_path: Path) -> Non
     ):
         assert first.stdout is not None
         try:
-            assert first.stdout.readline().startswith("placet-server is ready on http://127.0.0.1:")
+            said = re.fullmatch(SAYS, first.stdout.readline())
+            assert said is not None
+            assert said["where"] == f"development, embedded PostgreSQL in {tmp_path}"
             second = run("up", "--port=0", f"--data={tmp_path}")
             assert second.returncode == 1
             assert f"in use by process {first.pid}" in second.stderr

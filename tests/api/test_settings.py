@@ -79,3 +79,15 @@ def test_settings_do_not_change() -> None:
     settings = Settings.read()
     with pytest.raises(ValueError, match="frozen"):
         setattr(settings, "port", 1)  # noqa: B010 - the type checker forbids the plain way
+
+
+@pytest.mark.parametrize("url", ["https://placet.example.com/", "http://localhost:8000/placet"])
+def test_links_begin_with_the_public_address(url: str) -> None:
+    assert Settings.read(public_url=url).base_url == url.rstrip("/")
+    assert Settings.read(host="::1", port=9000).base_url == "http://[::1]:9000"
+
+
+@pytest.mark.parametrize("url", ["placet.example.com", "https://", "https://a@b", "https://a/?b"])
+def test_a_public_address_that_is_none_is_named(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^PLACET_PUBLIC_URL: "):
+        Settings.read(public_url=url)

@@ -12,6 +12,7 @@ import psycopg
 from api.container import Container, serve
 from api.settings import Settings
 from application.api_keys import ApiKeys
+from domain.identifiers import person_stream_id
 from domain.values import Principal
 from tests.domain.people import ANN, ENGINE, OLIVIA
 
@@ -35,16 +36,19 @@ class WholeServer:
     def __init__(self, url: str, built: Container, http: httpx.AsyncClient) -> None:
         self.url = url
         self.http = http
-        self.keys = ApiKeys(built.pool)
+        self.pool = built.pool
+        self.keys = ApiKeys(built.pool, built.services.writer)
         self.dispatcher = built.services.dispatcher
-        self._app = built.app
+        self.directory = built.services.directory
+        self.reader = built.services.reader
+        self.app = built.app
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, mode: str = "development", *, fast: bool = True, **options: Any
+        cls, url: str, mode: str = "development", **options: Any
     ) -> AsyncIterator["WholeServer"]:
-        settings = Settings.read(database_url=url, mode=mode, fast_path=fast, **options)
+        settings = Settings.read(database_url=url, mode=mode, **options)
         people: dict[str, Principal] = TOKENS if mode == "development" else {}
         async with serve(settings, url, people) as built:
             transport = httpx.ASGITransport(built.app)
@@ -63,6 +67,14 @@ class WholeServer:
         return await self.http.post(
             "/graphql", content=content, headers={n: v for n, v in given.items() if v}
         )
+
+    async def events_of(self, person: str) -> list[dict[str, str]]:
+        """Return the actors of the events of a person, in order."""
+        stream = person_stream_id(person)
+        return [
+            {"id": each.recorded.actor.id, "topic": each.topic}
+            for each in await self.reader.history(stream)
+        ]
 
     def recorded(self) -> int:
         """Return the number of events in the log."""
@@ -101,7 +113,7 @@ class WholeServer:
             "subprotocols": [protocol],
         }
         with suppress(asyncio.CancelledError):
-            await self._app(scope, socket.to_server.get, socket.deliver)
+            await self.app(scope, socket.to_server.get, socket.deliver)
 
 
 class Socket:

@@ -19,6 +19,7 @@ from graphql import (
     FieldNode,
     FragmentSpreadNode,
     GraphQLCompositeType,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -37,6 +38,7 @@ from strawberry.types import Info as StrawberryInfo
 from strawberry.types.field import StrawberryField
 
 from api import metrics
+from api.graphql.answer_budget import FIELD_BYTES, AnswerTooLargeError, size_of, spend
 from api.graphql.fastpath import serializers
 from api.graphql.fastpath.serializers import Convert, Field, Info, Plan
 
@@ -145,11 +147,17 @@ class PlannedExecutor(Executor[Any]):
             if plan is not None:
                 try:
                     return plan.complete(result, info)
+                except AnswerTooLargeError:
+                    raise
                 except Exception:  # noqa: BLE001, S110 - graphql-core finds and reports it
                     pass
-        return super().complete_value(
+        completed = super().complete_value(
             return_type, field_details_list, info, path, result, position_context
         )
+        if not is_non_null_type(return_type):
+            # A type that is not null was counted within.
+            spend(info.context, FIELD_BYTES + (0 if selected else size_of(completed)))
+        return completed
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """Make an executor for one event that keeps nothing of the event."""
@@ -167,6 +175,8 @@ class PlannedExecutor(Executor[Any]):
                 if plan is not None:
                     # Strawberry resolves the field to the event itself.
                     return ExecutionResult({root.name: plan.complete(event, root.info)})
+            except AnswerTooLargeError as error:
+                return ExecutionResult(None, [GraphQLError("", original_error=error)])
             except Exception:  # noqa: BLE001, S110 - as above
                 pass
             metrics.FALLBACKS.labels("message").inc()
@@ -270,7 +280,7 @@ class _Planner:
         """Return the plan of one field of an object type."""
         node = details[0].node
         if node.name.value == "__typename":
-            return Field(name, None, frozenset(), lambda *_: type_.name)
+            return Field(name, None, frozenset(), lambda *_: type_.name, leaf=False)
         field = type_.fields[node.name.value]
         definition: StrawberryField = field.extensions[DEFINITION]
         if not _known_at_once(definition):
@@ -281,9 +291,10 @@ class _Planner:
             plan = self._plans.find(self._executor, field.type, details)
         if plan is None:
             return None
+        leaf = node.selection_set is None
         if definition.is_basic_field:
-            return Field(name, attrgetter(definition.python_name), *plan)
-        return Field(name, None, frozenset(), _resolved(definition, plan.complete))
+            return Field(name, attrgetter(definition.python_name), *plan, leaf)
+        return Field(name, None, frozenset(), _resolved(definition, plan.complete), leaf)
 
 
 def _known_at_once(field: StrawberryField) -> bool:

@@ -20,6 +20,8 @@ from graphql import (
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.scalar import identity
 
+from api.graphql.answer_budget import FIELD_BYTES, size_of, spend
+
 Info = GraphQLResolveInfo[Any]
 Convert = Callable[[Any, Info], Any]
 
@@ -29,6 +31,7 @@ _AS_THEY_ARE: dict[Any, frozenset[type]] = {
     GraphQLID: frozenset({str}),
     GraphQLBoolean: frozenset({bool}),
 }
+_SIZED = frozenset({str, dict, list})
 _MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
 
 
@@ -59,13 +62,15 @@ class Plan(NamedTuple):
 class Field(NamedTuple):
     """A selected field, with its name in the answer.
 
-    ``get`` returns its value from the object. None: ``convert`` gets the object itself.
+    ``get`` returns its value from the object. None: ``convert`` gets the object itself. ``leaf``:
+    it has no selection of its own, whose objects would count their size themselves.
     """
 
     name: str
     get: Callable[[Any], Any] | None
     as_they_are: frozenset[type]
     convert: Convert
+    leaf: bool
 
 
 def leaf(type_: GraphQLLeafType) -> Plan:
@@ -126,14 +131,19 @@ def objects(selected: dict[type, list[Field]]) -> Plan:
     def convert(value: Any, info: Info) -> Any:
         completed: dict[str, Any] = {}
         # An object of another type, such as an exception, raises KeyError.
-        for name, get, as_they_are, convert_field in selected[type(value)]:
+        fields = selected[type(value)]
+        size = FIELD_BYTES * len(fields)
+        for name, get, as_they_are, convert_field, leaf in fields:
             if get is None:
-                completed[name] = convert_field(value, info)
+                found = convert_field(value, info)
             else:
                 found = get(value)
-                completed[name] = (
-                    found if type(found) in as_they_are else convert_field(found, info)
-                )
+                if type(found) not in as_they_are:
+                    found = convert_field(found, info)
+            if leaf and type(found) in _SIZED:
+                size += size_of(found)
+            completed[name] = found
+        spend(info.context, size)
         return completed
 
     return Plan(frozenset(), convert)

@@ -6,13 +6,21 @@ Imports the domain, the filters of the read models, and api.schema's scalars, en
 
 from api.schema.inputs.any_command import CommandInput, chosen
 from api.schema.inputs.approvals import (
-    DecisionInput,
     RedemptionInput,
-    RejectionInput,
     RequestApprovalInput,
     WithdrawalInput,
 )
 from api.schema.inputs.children import ChildInput
+from api.schema.inputs.decisions import (
+    ChangesInput,
+    CommentInput,
+    DecisionInput,
+    DelegationInput,
+    RejectionInput,
+    RetractionInput,
+    RevocationInput,
+    TakeBackInput,
+)
 from api.schema.inputs.executions import (
     CancellationInput,
     CompletionInput,
@@ -21,18 +29,28 @@ from api.schema.inputs.executions import (
     StartExecutionInput,
     StepInput,
 )
-from api.schema.inputs.filters import ApprovalFilterInput, EventFilterInput, ExecutionFilterInput
+from api.schema.inputs.filters import (
+    ApprovalFilterInput,
+    DecisionFilterInput,
+    EventFilterInput,
+    ExecutionFilterInput,
+)
 from api.schema.inputs.parking import ParkingInput, SuspensionInput, UnparkingInput
 from api.schema.inputs.signals import SignalInput
+from api.schema.inputs.standing_grants import StandingGrantInput
 from api.schema.inputs.timers import TimerCancellationInput, TimerInput
 
 __all__ = [
     "ApprovalFilterInput",
     "CancellationInput",
+    "ChangesInput",
     "ChildInput",
     "CommandInput",
+    "CommentInput",
     "CompletionInput",
+    "DecisionFilterInput",
     "DecisionInput",
+    "DelegationInput",
     "EventFilterInput",
     "ExecutionFilterInput",
     "FailureInput",
@@ -40,11 +58,15 @@ __all__ = [
     "RedemptionInput",
     "RejectionInput",
     "RequestApprovalInput",
+    "RetractionInput",
     "RetryInput",
+    "RevocationInput",
     "SignalInput",
+    "StandingGrantInput",
     "StartExecutionInput",
     "StepInput",
     "SuspensionInput",
+    "TakeBackInput",
     "TimerCancellationInput",
     "TimerInput",
     "UnparkingInput",

@@ -1,6 +1,6 @@
-"""Inputs of commands about approvals, and of the policies that these have."""
+"""Inputs of workers' commands about approvals, and of the policies that these have."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import strawberry
 
@@ -8,9 +8,8 @@ from api.schema.enums import ExpiryAction
 from api.schema.ids import approval_id_of, execution_id_of
 from api.schema.scalars import JSON
 from domain import values
+from domain.approvals import commands
 from domain.approvals import policy as approval_policy
-from domain.approvals.state import Verdict
-from domain.execution import commands
 
 
 @strawberry.input(
@@ -27,12 +26,19 @@ class RequirementInput:
         default=None, description="Ids of people who can agree. They are compared exactly."
     )
 
+    stage: int | None = strawberry.field(
+        default=1,
+        description="These people are asked when all requirements of lower stages are met. Stages "
+        "count from 1 without a gap. Null means 1.",
+    )
+
     def value_of(self) -> approval_policy.Requirement:
         """Make the domain's value."""
         return approval_policy.Requirement(
             count=1 if self.count is None else self.count,
             groups=tuple(self.groups or ()),
             users=tuple(self.users or ()),
+            stage=1 if self.stage is None else self.stage,
         )
 
 
@@ -51,13 +57,48 @@ class ApprovalPolicyInput:
     )
     on_expiry: ExpiryAction | None = strawberry.field(
         default=ExpiryAction.REJECT,
-        description="What happens at the deadline. Anything but REJECT is refused, because "
-        "deadlines are not supported yet.",
+        description="What happens at the deadline. Null means REJECT.",
     )
     escalate_to: list[str] | None = strawberry.field(
         default=None,
-        description="Groups that may decide after the deadline. It is refused, because "
-        "deadlines are not supported yet.",
+        description="Groups that may decide too after the deadline. Only with onExpiry ESCALATE, "
+        "which needs them.",
+    )
+
+    within: timedelta | None = strawberry.field(
+        default=None,
+        description="The time from the request to the deadline. Not together with deadline.",
+    )
+    calendar: str | None = strawberry.field(
+        default=None,
+        description="A calendar of the server. within and remindBefore then count only its "
+        "working time. Null: every hour counts.",
+    )
+    remind_before: list[timedelta] | None = strawberry.field(
+        default=None,
+        description="How long before the deadline to remind those who have not decided; at most "
+        "10 times.",
+    )
+    valid_for: timedelta | None = strawberry.field(
+        default=None,
+        description="How long after the grant it can be redeemed. Later it is LAPSED. Null: "
+        "without end.",
+    )
+    amendable: bool | None = strawberry.field(
+        default=False, description="Whether a grant may amend the payload. Null means false."
+    )
+    comment_required: bool | None = strawberry.field(
+        default=False, description="Whether a grant needs a comment. Null means false."
+    )
+    acr_values: list[str] | None = strawberry.field(
+        default=None,
+        description="The login of who decides must have one of these strengths (acr, see RFC 9470),"
+        " else STEP_UP_REQUIRED. An API key has none. Not together with onExpiry GRANT.",
+    )
+    max_auth_age: timedelta | None = strawberry.field(
+        default=None,
+        description="How old that login may be at the decision, else STEP_UP_REQUIRED. Not together"
+        " with onExpiry GRANT. Null: as old as it is.",
     )
 
     def value_of(self) -> approval_policy.Policy:
@@ -68,13 +109,18 @@ class ApprovalPolicyInput:
             allow_initiator=bool(self.allow_initiator),
             on_expiry=self.on_expiry or ExpiryAction.REJECT,
             escalate_to=tuple(self.escalate_to or ()),
+            within=self.within,
+            calendar=self.calendar,
+            remind_before=tuple(sorted(set(self.remind_before or ()), reverse=True)),
+            valid_for=self.valid_for,
+            amendable=bool(self.amendable),
+            comment_required=bool(self.comment_required),
+            acr_values=tuple(self.acr_values or ()),
+            max_auth_age=self.max_auth_age,
         )
 
 
-@strawberry.input(
-    description="The approval to request. Forms and deadlines are not supported yet and are "
-    "refused."
-)
+@strawberry.input(description="The approval to request.")
 class RequestApprovalInput:
     execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
     fence: int | None = strawberry.field(
@@ -94,13 +140,14 @@ class RequestApprovalInput:
     )
     form: JSON | None = strawberry.field(
         default=None,
-        description="A form for the approvers. It is refused, because forms are not supported yet.",
+        description="What those who grant have to answer: a JSON Schema 2020-12 of at most 64 KiB. "
+        "Its references stay within it and are not recursive, and its patterns have no look-around "
+        "and no back-references. Not together with onExpiry GRANT.",
     )
     policy: ApprovalPolicyInput = strawberry.field(description="Who must agree.")
     deadline: datetime | None = strawberry.field(
         default=None,
-        description="Until when people can decide. It is refused, because deadlines are not "
-        "supported yet.",
+        description="Until when people can decide. Not together with policy.within.",
     )
 
     def command(self, by: values.Principal) -> commands.RequestApproval:
@@ -116,66 +163,6 @@ class RequestApprovalInput:
             form=self.form,
             policy=self.policy.value_of(),
             deadline=self.deadline,
-        )
-
-
-@strawberry.input(
-    description="A grant. Answers and amendments are not supported yet and are refused."
-)
-class DecisionInput:
-    approval_id: strawberry.ID = strawberry.field(description="The id of the approval.")
-    digest: str = strawberry.field(
-        description="The digest of the document that the person saw. If the document has "
-        "another one, this is refused with DIGEST_MISMATCH."
-    )
-    comment: str | None = strawberry.field(
-        default=None, description="What the person says about the decision."
-    )
-    answers: JSON | None = strawberry.field(
-        default=None,
-        description="Answers to the form. They are refused, because forms are not supported yet.",
-    )
-    amended_payload: JSON | None = strawberry.field(
-        default=None,
-        description="A changed payload. It is refused, because amendments are not supported yet.",
-    )
-
-    def command(self, by: values.Principal) -> commands.Decide:
-        """Make the command."""
-        approval_id = approval_id_of(self.approval_id)
-        return commands.Decide(
-            by=by,
-            execution_id=approval_id.execution_id,
-            ordinal=approval_id.ordinal,
-            verdict=Verdict.GRANTED,
-            digest=self.digest,
-            comment=self.comment,
-            answers=self.answers,
-            amended_payload=self.amended_payload,
-        )
-
-
-@strawberry.input(description="A rejection, with its reason.")
-class RejectionInput:
-    approval_id: strawberry.ID = strawberry.field(description="The id of the approval.")
-    digest: str = strawberry.field(
-        description="The digest of the document that the person saw. If the document has "
-        "another one, this is refused with DIGEST_MISMATCH."
-    )
-    comment: str = strawberry.field(
-        description="Why the approval is rejected. It must not be empty."
-    )
-
-    def command(self, by: values.Principal) -> commands.Decide:
-        """Make the command."""
-        approval_id = approval_id_of(self.approval_id)
-        return commands.Decide(
-            by=by,
-            execution_id=approval_id.execution_id,
-            ordinal=approval_id.ordinal,
-            verdict=Verdict.REJECTED,
-            digest=self.digest,
-            comment=self.comment,
         )
 
 

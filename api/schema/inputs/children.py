@@ -2,6 +2,7 @@
 
 import strawberry
 
+from api.schema.enums import ParentEnd
 from api.schema.ids import execution_id_of
 from api.schema.scalars import JSON
 from domain import values
@@ -33,6 +34,12 @@ class ChildInput:
         default=None, description="The input of the workflow, at most 256 KiB of JSON."
     )
 
+    on_parent_end: ParentEnd | None = strawberry.field(
+        default=None,
+        description="What becomes of the child if the parent ends before it. Null: it is cancelled "
+        "if the parent is cancelled, and goes on otherwise.",
+    )
+
     def command(self, by: values.Principal) -> commands.StartChild:
         """Make the command."""
         return commands.StartChild(
@@ -44,4 +51,5 @@ class ChildInput:
             workflow_version=self.workflow_version,
             queue="default" if self.queue is None else self.queue,
             input=self.input,
+            on_parent_end=self.on_parent_end,
         )

@@ -26,7 +26,9 @@ class LabelInput:
 @strawberry.input(description="The execution to start.")
 class StartExecutionInput:
     id: strawberry.ID | None = strawberry.field(
-        default=None, description="A UUID that the client chooses for the execution."
+        default=None,
+        description="A UUID that the client chooses for the execution, of any version but 8, which "
+        "is reserved for children.",
     )
     workflow: str = strawberry.field(description="The name of the workflow to run.")
     workflow_version: str | None = strawberry.field(
@@ -92,6 +94,11 @@ class StepInput:
     error: str | None = strawberry.field(
         default=None, description="Why the attempt failed; null if the step succeeded."
     )
+    arguments_digest: str | None = strawberry.field(
+        default=None,
+        description="The worker's own digest of the arguments of the step. It is kept in the "
+        "event, so that a worker that replays the execution sees if it calls the step with others.",
+    )
 
     def command(self, by: values.Principal) -> commands.RecordStep:
         """Make the command."""
@@ -104,6 +111,7 @@ class StepInput:
             attempt=1 if self.attempt is None else self.attempt,
             result=self.result,
             error=self.error,
+            arguments_digest=self.arguments_digest,
         )
 
 

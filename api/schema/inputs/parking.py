@@ -29,12 +29,16 @@ class SuspensionInput:
         )
 
 
-@strawberry.input(description="Keeps all workers off an execution, and says what is wrong with it.")
+@strawberry.input(
+    description="Keeps all workers off an execution, and says why. A worker gives its fence; an "
+    "operator gives none."
+)
 class ParkingInput:
     execution_id: strawberry.ID = strawberry.field(description="The id of the execution.")
     fence: int | None = strawberry.field(
         default=None,
-        description="The fence of the worker's claim; null if the execution was never claimed.",
+        description="The fence of the worker's claim; null if the execution was never claimed, or "
+        "if an operator parks it.",
     )
     reason: str = strawberry.field(
         description="Why no worker should continue it, for the person who unparks it."

@@ -1,11 +1,9 @@
-"""Browsers: web pages of other origins, their preflights, and GraphiQL."""
+"""Browsers: web pages of other origins, and their preflights."""
 
-import re
 from typing import Any
 
 import pytest
 
-from api.graphql.graphiql import page
 from api.settings import ConfigurationError, Settings
 from tests.api.whole_server import WholeServer
 
@@ -62,11 +60,3 @@ async def test_without_allowed_origins_no_page_may_and_no_preflight_is_401(
 def test_what_is_no_origin_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=r"PLACET_ALLOWED_ORIGINS: .* is not an origin"):
         Settings.read(allowed_origins=wrong)
-
-
-def test_graphiql_remembers_no_token() -> None:
-    html = page().decode()
-    assert re.findall(r"shouldPersistHeaders: (\w+)", html) == ["false"]
-    assert html.count("storage: null,") == 1
-    assert "useState(parameters.headers)" not in html
-    assert html.index('key.startsWith("graphiql:")') < html.index("function updateURL")

@@ -150,23 +150,23 @@ async def test_a_revoked_token_ends_the_connection_also_if_nothing_happens(
     whole_server: WholeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.graphql.websocket.RECHECK_SECONDS", 0.02)
-    token = await whole_server.keys.create("auditor", roles=[Role.AUDITOR])
+    token = await whole_server.keys.create("operator", roles=[Role.OPERATOR])
     async with whole_server.socket(token) as socket:
         payload = {"query": EVENTS, "variables": {"after": "0"}}
         await socket.send("subscribe", id="1", payload=payload)
-        await whole_server.keys.revoke("auditor")
+        await whole_server.keys.revoke("operator")
         code, reason = await socket.closed()
     assert code == 4401
     assert "revoked" in reason
 
 
 async def test_a_revoked_token_gets_no_further_event(whole_server: WholeServer) -> None:
-    token = await whole_server.keys.create("auditor", roles=[Role.AUDITOR])
+    token = await whole_server.keys.create("operator", roles=[Role.OPERATOR])
     async with whole_server.socket(token) as socket:
         await socket.send(
             "subscribe", id="1", payload={"query": EVENTS, "variables": {"after": "0"}}
         )
-        await whole_server.keys.revoke("auditor")
+        await whole_server.keys.revoke("operator")
         # That is how long a token is remembered.
         await asyncio.sleep(1.1)
         await whole_server.post({"query": START, "variables": {"input": {"workflow": "w"}}})

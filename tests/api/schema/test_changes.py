@@ -108,6 +108,8 @@ async def test_a_request_makes_one_read_and_waiting_makes_none(client: GraphQLCl
     # These look for themselves every second, which is not what is counted here.
     await client.process.children.close()
     await client.process.timers.close()
+    await client.process.children.close()
+    await client.process.standing_grants.close()
     await client.process.dispatcher.close()
     execution, other = await client.process.start(), await client.process.start()
     before = questions(client)

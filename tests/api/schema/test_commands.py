@@ -7,6 +7,7 @@ from domain.execution.decide import decide
 from domain.values import Principal
 from tests.api.documents import CANCEL, GRANT, GRANTS, REQUEST, START, STEP, SUBMIT
 from tests.api.graphql_client import GraphQLClient
+from tests.api.positions import number
 from tests.domain.people import ANN, AUDREY, ENGINE, NOBODY, OLIVIA, OTHER_ENGINE
 
 FINANCE = {"requirements": [{"groups": ["finance"]}]}
@@ -36,7 +37,8 @@ async def test_a_start_is_accepted_and_shown(client: GraphQLClient) -> None:
     found = await start(client, input={"days": 3}, labels=labels)
     execution = found["execution"]
     assert found["__typename"] == "Accepted"
-    assert (found["position"], found["repeated"], found["approval"]) == ("1", False, None)
+    assert number(found["position"]) == 1
+    assert (found["repeated"], found["approval"]) == (False, None)
     assert (execution["state"], execution["version"], execution["fence"]) == ("RUNNING", 1, 0)
     assert (execution["queue"], execution["input"]) == ("default", {"days": 3})
     assert execution["labels"] == sorted(labels, key=lambda label: label["name"])
@@ -87,7 +89,7 @@ async def test_an_invalid_id_is_refused(client: GraphQLClient, chosen: str) -> N
     assert (found["code"], found["execution"]) == ("INVALID_INPUT", None)
     assert found["message"].startswith("id must be a UUID")
     assert (await start(client, AUDREY, id=chosen))["code"] == "FORBIDDEN"
-    assert await client.services.reader.position() == 0
+    assert await client.services.reader.positions.last() == 0
 
 
 @pytest.mark.parametrize("text", ["nonsense", "", NIL, f"{NIL}.1", "ä" * 1000])
@@ -168,10 +170,10 @@ async def test_a_fault_of_one_command_is_the_answer_to_that_one(
     first, second = [(await start(client))["execution"]["id"] for _ in range(2)]
     approvals = [(await request(client, id_))["approval"]["id"] for id_ in (first, second)]
 
-    def faulty(state: Any, command: Any) -> Any:
+    def faulty(state: Any, command: Any, now: Any) -> Any:
         if str(command.execution_id) == first:
             raise ZeroDivisionError
-        return decide(state, command)
+        return decide(state, command, now)
 
     grants = [{"approvalId": id_, "digest": await digest_of(client, id_)} for id_ in approvals]
     monkeypatch.setattr("application.command_handling.batch.decide", faulty)
@@ -192,7 +194,7 @@ async def test_each_input_of_submit_has_exactly_one_command(client: GraphQLClien
         result = await client.answer(ENGINE, SUBMIT, commands=[command])
         assert result.data is None
         assert result.errors
-    assert await client.services.reader.position() == 0
+    assert await client.services.reader.positions.last() == 0
 
 
 async def test_requests_of_too_many_commands_are_refused(client: GraphQLClient) -> None:
@@ -201,7 +203,7 @@ async def test_requests_of_too_many_commands_are_refused(client: GraphQLClient) 
     decision = {"approvalId": "x", "digest": "x"}
     assert await client.code(GRANTS, ANN, inputs=[decision] * 101) == "LIMIT_EXCEEDED"
     assert len(await client.ask(GRANTS, ANN, inputs=[decision] * 100)) == 100
-    assert await client.services.reader.position() == 0
+    assert await client.services.reader.positions.last() == 0
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53), float("inf")])
@@ -223,7 +225,7 @@ async def test_a_number_beyond_i_json_is_refused_in_a_literal_too(client: GraphQ
 
 async def test_fields_without_effect_yet_are_refused(client: GraphQLClient) -> None:
     execution_id = (await start(client))["execution"]["id"]
-    unsupported: dict[str, Any] = {"form": {}, "deadline": "2026-01-01T00:00:00Z"}
+    unsupported: dict[str, Any] = {"deadline": "2026-01-01T00:00:00Z"}
     for field, value in unsupported.items():
         found = await request(client, execution_id, ENGINE, **{field: value})
         assert found["code"] == "INVALID_INPUT"

@@ -6,6 +6,7 @@ import pytest
 from graphql import GraphQLError
 
 from tests.api.graphql_client import GraphQLClient
+from tests.api.positions import number
 from tests.application.server_process import grant, step
 from tests.domain.people import ANN, AUDREY, ENGINE, NOBODY, OLIVIA, OTHER_ENGINE
 
@@ -27,10 +28,10 @@ async def following(stream: AsyncIterator[Any]) -> Any:
         return await anext(stream)
 
 
-async def events_of(stream: AsyncIterator[Any], number: int) -> list[Any]:
+async def events_of(stream: AsyncIterator[Any], count: int) -> list[Any]:
     """Return so many messages with an event."""
     found: list[Any] = []
-    while len(found) < number:
+    while len(found) < count:
         message = await following(stream)
         found += [message] if message["event"] else []
     return found
@@ -38,11 +39,11 @@ async def events_of(stream: AsyncIterator[Any], number: int) -> list[Any]:
 
 async def test_the_events_of_an_execution_have_no_gap_and_no_repeat(client: GraphQLClient) -> None:
     execution = await client.process.start()
-    for number in range(150):
-        await client.process.do(step(execution.id, f"{number}"))
+    for n in range(150):
+        await client.process.do(step(execution.id, f"{n}"))
     async with client.follow(OF_ONE, id=str(execution.id), after=20) as stream:
         seen = [(await following(stream))["version"] for _ in range(100)]
-        await client.process.send(*(step(execution.id, f"later-{number}") for number in range(50)))
+        await client.process.send(*(step(execution.id, f"later-{n}") for n in range(50)))
         seen += [(await following(stream))["version"] for _ in range(81)]
     assert seen == list(range(21, 202))
 
@@ -64,7 +65,8 @@ async def test_a_subscription_works_with_aliases_and_fragments(
         f"subscription ($after: String) {{ {selection} }}", after="0"
     ) as stream:
         [message] = await events_of(stream, 1)
-    assert message == {"cursor": "1", "event": {"type": "Started"}}
+    assert number(message["cursor"]) == 1
+    assert message["event"] == {"type": "Started"}
 
 
 async def test_without_a_version_events_come_from_now_on(client: GraphQLClient) -> None:
@@ -109,13 +111,15 @@ async def test_events_go_on_from_a_cursor(client: GraphQLClient) -> None:
     execution = await client.process.start()
     async with client.follow(EVENTS, AUDREY) as stream:
         told = await following(stream)
-        assert told == {"cursor": "1", "event": None}
+        assert (number(told["cursor"]), told["event"]) == (1, None)
     await client.process.do(step(execution.id, "one"))
     async with client.follow(EVENTS, AUDREY, after=told["cursor"]) as stream:
         await client.process.do(step(execution.id, "two"))
         found = await events_of(stream, 2)
-    assert [message["event"]["position"] for message in found] == ["2", "3"]
-    assert [message["cursor"] for message in found] == ["2", "3"]
+    assert [number(message["event"]["position"]) for message in found] == [2, 3]
+    assert [message["cursor"] for message in found] == [
+        message["event"]["position"] for message in found
+    ]
 
 
 async def test_events_are_filtered_by_the_query_and_by_permission(client: GraphQLClient) -> None:
@@ -139,10 +143,10 @@ async def test_approvals_are_reported_when_requested_and_when_decided(
         asked = await client.process.ask(execution.id)
         shown = await following(stream)
         assert shown["approval"] == {"id": str(asked.id), "status": "PENDING", "execution": None}
-        assert (shown["cursor"], shown["removedId"]) == ("2", None)
+        assert (number(shown["cursor"]), shown["removedId"]) == (2, None)
         await client.process.do(grant(asked))
         gone = await following(stream)
-        assert (gone["cursor"], gone["removedId"]) == ("3", str(asked.id))
+        assert (number(gone["cursor"]), gone["removedId"]) == (3, str(asked.id))
         assert gone["approval"]["status"] == "GRANTED"
     async with client.follow(APPROVALS, OLIVIA, after="2") as stream:
         assert (await following(stream))["approval"]["status"] == "GRANTED"

@@ -1,0 +1,1 @@
+"""Channels: how messages reach people and programs. Each is an adapter around a library."""

@@ -1,0 +1,1 @@
+"""Tests of SCIM, by which an identity provider keeps the directory up to date."""
