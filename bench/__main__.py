@@ -14,15 +14,22 @@ import typer
 
 from api.embedded_postgres.supervisor import embedded_database
 from bench import (
+    asking,
+    attacks,
     commands,
+    console,
+    deciding,
     folding,
     graphql,
+    growth,
     lifecycle,
     mishaps,
     pages,
     projecting,
+    telling,
     waiting,
     wakeup,
+    waking,
 )
 from bench.measure import machine, markdown, show
 from bench.rivals.drive import CONTENDERS
@@ -31,15 +38,24 @@ from bench.temporary_database import database
 
 SUITES = {
     "commands": commands.run,
+    "asking": asking.run,
+    "attacks": attacks.run,
     "wakeup": wakeup.run,
+    "waking": waking.run,
     "waiting": waiting.run,
     "mishaps": mishaps.run,
     "lifecycle": lifecycle.run,
     "projecting": projecting.run,
     "folding": folding.run,
+    "deciding": deciding.run,
     "graphql": graphql.run,
     "pages": pages.run,
+    "console": console.run,
+    "telling": telling.run,
+    "growth": growth.run,
 }
+STANDARD = [name for name in SUITES if name != "growth"]
+"""Run if none is named. Growth takes some twenty minutes and 15 GB."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -62,12 +78,15 @@ def main(
             show_default=False,
         ),
     ] = None,
+    events: Annotated[
+        int, typer.Option(help="For growth, how many events the log has at the end.", min=16)
+    ] = growth.EVENTS,
     *,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, for the documentation.")
     ] = False,
 ) -> None:
-    """Run the benchmarks, all of them if none is named."""
+    """Run the benchmarks. If none is named: all but growth, which takes long."""
     for what, wrong in (
         ("suite", set(names or ()) - SUITES.keys()),
         ("contender", set(contender or ()) - CONTENDERS.keys()),
@@ -75,11 +94,12 @@ def main(
         if wrong:
             sys.exit(f"bench: there is no {what} {', '.join(sorted(wrong))}; see --help")
     suites = SUITES | {
+        "growth": partial(growth.run, events=events),
         "lifecycle": partial(
             lifecycle.run,
             contenders=contender or tuple(CONTENDERS),
             sizes=Sizes(waiting=sorted(set(how_many))) if how_many else None,
-        )
+        ),
     }
     # SIGTERM works like Ctrl-C, so that all processes are ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -90,7 +110,7 @@ def main(
         tempfile.TemporaryDirectory(prefix="placet-bench-") as data,
         embedded_database(Path(data)) as server,
     ):
-        for name in names or SUITES:
+        for name in names or STANDARD:
             with database(server, name) as url:
                 result = asyncio.run(suites[name](url))
             if as_markdown:

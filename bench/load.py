@@ -38,6 +38,16 @@ def request(url: str, token: str, body: bytes) -> bytes:
 class PostConnection(asyncio.Protocol):
     """A connection for one request at a time."""
 
+    @classmethod
+    async def open(cls, url: str) -> "PostConnection":
+        """Connect to a server."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(cls, parts.hostname, parts.port)
+        return connection
+
     def __init__(self) -> None:
         self._buffer = b""
         self._answer: asyncio.Future[bytes]
@@ -48,6 +58,10 @@ class PostConnection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

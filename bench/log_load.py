@@ -7,18 +7,20 @@ from uuid import UUID, uuid4
 
 from psycopg.conninfo import conninfo_to_dict
 
-from api.database import migrate
+from api.migration import migrate
 from application.command_handling.outcomes import Accepted
 from application.command_handling.requests import Request
 from application.command_handling.writer import Writer
 from application.event_store.recent_events import RecentEvents
 from application.event_store.store import ExecutionEventStore
+from domain.approvals.commands import (
+    RequestApproval,
+)
 from domain.approvals.policy import Policy, Requirement
 from domain.execution.commands import (
     Command,
     CompleteExecution,
     RecordStep,
-    RequestApproval,
     StartExecution,
 )
 from domain.values import Label, Principal, Role
@@ -98,11 +100,12 @@ def step(execution_id: UUID, key: str) -> RecordStep:
     )
 
 
-def ask(number: int, execution_id: UUID) -> RequestApproval:
+def ask(number: int, execution_id: UUID, fence: int | None = None) -> RequestApproval:
     """Return the request for an approval by one of the groups."""
     return RequestApproval(
         by=ENGINE,
         execution_id=execution_id,
+        fence=fence,
         key="approve",
         title=f"Approve number {number} for city{number % 300}",
         payload={"number": number, "euros": number * 7 % 10_000},

@@ -55,7 +55,7 @@ async def run(url: str) -> Result:
     """Measure."""
     result = Result(f"Pages of {PAGE} through GraphQL, {EXECUTIONS:,} executions")
     began = time.perf_counter()
-    position = await _fill(url)
+    position = await fill(url)
     seconds = time.perf_counter() - began
     result.notes.append(
         f"filled with {position:,} events in {seconds:.0f} s ({position / seconds:,.0f}/s)"
@@ -93,7 +93,8 @@ async def _pages(page: Callable[..., Awaitable[Any]]) -> dict[str, float | str]:
     return {**milliseconds(latencies), "rows a page": rows / LOOKS}
 
 
-async def _fill(url: str) -> int:
+async def fill(url: str) -> int:
+    """Start executions, some of which wait and some of which have ended. Returns the position."""
     async with writer(url) as to:
         position = 0
         waiting = EXECUTIONS // PENDING

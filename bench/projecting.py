@@ -153,7 +153,10 @@ def _runner(url: str, end: int) -> float:
         return time.perf_counter() - began
 
 
-_STANDS = "SELECT min(position) FROM projection_positions WHERE name <> 'children'"
+_STANDS = (
+    "SELECT min(position) FROM projection_positions"
+    " WHERE name NOT IN ('children', 'standing_grant_uses')"
+)
 
 
 def _projector(url: str, end: int) -> float:

@@ -5,9 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO, Any, Protocol
+
+FAST_PATH = "PLACET_FAST_PATH"
+"""The only setting of the caller that the server gets."""
 
 READY_WITHIN = 60
 END_WITHIN = 20
@@ -17,12 +21,27 @@ class StackError(Exception):
     """The server can't be started. The message has what it printed."""
 
 
+class Process(Protocol):
+    """A server's process, with the members of ``subprocess.Popen`` that are used."""
+
+    pid: int
+    stdout: IO[str] | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+Start = Callable[[Sequence[str], IO[Any], dict[str, str]], AbstractContextManager[Process]]
+"""Starts ``placet-server`` with these arguments, file for its errors, and environment."""
+
+
 class Stack:
     """A running server with its URL. ``tokens`` are the development tokens."""
 
-    def __init__(
-        self, process: subprocess.Popen[str], url: str, data: Path, database_url: str | None
-    ) -> None:
+    def __init__(self, process: Process, url: str, data: Path, database_url: str | None) -> None:
         self.process = process
         self._database_url = database_url
         self.url = url
@@ -34,9 +53,12 @@ class Stack:
         self.process.kill()
         self.process.wait()
 
-    def create_token(self, name: str, role: str, groups: Sequence[str] = ()) -> str:
-        """Create an API key and return its token."""
+    def create_token(
+        self, name: str, role: str, groups: Sequence[str] = (), owner: str | None = None
+    ) -> str:
+        """Create an API key, by default with an owner of the same name, and return its token."""
         options = [f"--group={group}" for group in groups]
+        options += [] if owner is None else [f"--owner={owner}"]
         return self._administer(
             "token", "create", f"--data={self.data}", f"--name={name}", f"--role={role}", *options
         ).strip()
@@ -50,56 +72,79 @@ class Stack:
 
 
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
-    """Run a command of ``placet-server`` and return what it prints."""
+    """Run a command of ``placet-server`` and return what it prints. Raises StackError."""
     done = subprocess.run(
         [sys.executable, "-m", "api.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(database_url),
+        env=environment(database_url),
     )
+    return printed(done)
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command has printed. Raises StackError if it has failed."""
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
         raise StackError(said or f"placet-server ended with {done.returncode}")
     return done.stdout
 
 
+def spawn(arguments: Sequence[str], errors: IO[Any], env: dict[str, str]) -> subprocess.Popen[str]:
+    """Start ``placet-server`` as a new process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "api.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        # So that Ctrl-C reaches this process alone, which then ends the server in order.
+        start_new_session=True,
+        env=env,
+    )
+
+
 @contextmanager
-def stack(data: Path, *, port: int = 0, database_url: str | None = None) -> Iterator[Stack]:
+def stack(
+    data: Path,
+    *,
+    port: int = 0,
+    database_url: str | None = None,
+    start: Start = spawn,
+    **settings: object,
+) -> Iterator[Stack]:
     """Start a server in development mode, and end it after the block.
 
     ``port`` 0 takes a free port. Without ``database_url`` the server has an embedded database in
-    ``data``. Its log is in ``data/server.log``. Raises StackError if it does not become ready.
+    ``data``. ``settings`` are other settings, such as ``max_connections=100``. Its log is in
+    ``data/server.log``. ``start`` starts the process. Raises StackError if it does not become
+    ready.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = data / "server.log"
-    command = [sys.executable, "-m", "api.cli", "up", f"--port={port}", f"--data={data}"]
-    with (
-        log.open("a") as errors,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            # So that Ctrl-C reaches this process alone, which then ends the server in order.
-            start_new_session=True,
-            env=_environment(database_url),
-        ) as process,
-    ):
+    arguments = ["up", f"--port={port}", f"--data={data}"]
+    env = environment(database_url)
+    env |= {f"PLACET_{name.upper()}": str(value) for name, value in settings.items()}
+    with log.open("a") as errors, start(arguments, errors, env) as process:
         try:
             yield Stack(process, _ready(process, log), data, database_url)
         finally:
             _end(process)
 
 
-def _environment(database_url: str | None) -> dict[str, str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PLACET_")}
+def environment(database_url: str | None) -> dict[str, str]:
+    """Return the environment of ``placet-server``."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PLACET_") or name == FAST_PATH
+    }
     if database_url is not None:
         env |= {"PLACET_DATABASE_URL": database_url, "PLACET_MODE": "development"}
     return env
 
 
-def _ready(process: subprocess.Popen[str], log: Path) -> str:
+def _ready(process: Process, log: Path) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     for word in line.split():
@@ -109,7 +154,7 @@ def _ready(process: subprocess.Popen[str], log: Path) -> str:
     raise StackError(f"the server did not start; see {log}:\n{log.read_text()[-2000:]}")
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: Process) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
