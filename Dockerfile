@@ -2,7 +2,7 @@ FROM python:3.13-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/placet \
-    && /opt/placet/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
+    && /opt/placet/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[apprise,otel]'
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin placet \
