@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(wildcard domain application projections api sdk/src tests bench examples)
+# One more than there are cores, because tests often wait for timers and for other processes.
+WORKERS := import os; print(min((os.cpu_count() or 1) + 1, 5))
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 help:  ## list the targets
@@ -20,7 +22,7 @@ demo: $(STAMP)  ## start everything and show an execution that stops for approva
 	@exec $(BIN)/python -m examples.demo
 
 test: $(STAMP)  ## run every test against a real PostgreSQL
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c '$(WORKERS)') --dist loadfile --no-loadscope-reorder
 
 check: check-format check-lint check-types check-imports check-compose  ## run all of the checks below
 

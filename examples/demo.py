@@ -2,7 +2,7 @@
 
 It starts a server on an embedded PostgreSQL and loads cases through the public API, from the permit
 log if the file exists. Then it runs a workflow that waits for an approval, shows that a decision
-wakes it, and prints how to make the next decision. Ctrl-C ends everything.
+wakes it, and prints where to make the next decision. Ctrl-C ends everything.
 """
 
 import asyncio
@@ -173,8 +173,11 @@ def explain(server: Stack, approval: placet.Approval) -> None:
         f'{{"approvalId": "{approval.id}", "digest": "{approval.digest}"}}}}}}'
     )
     say("")
-    say(f"Look:      {server.url}/graphql (GraphiQL; set the header below)")
-    say(f"           {server.url}/metrics, /readyz")
+    say(f"Open:      {server.url}/sign-in?as=approver-b&next=/inbox")
+    say(
+        "           the inbox of an approver: the trips wait there, and go on when you approve them"
+    )
+    say(f"Look:      {server.url}/graphql (GraphiQL), /metrics, /readyz")
     say(f"           {as_approver} approvals")
     say(f"Decide:    {as_approver} approve {approval.id} --yes")
     say("or:        curl -s -H 'Content-Type: application/json' \\")

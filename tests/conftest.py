@@ -4,20 +4,34 @@ Tests may run in several processes, each with servers of its own and whole files
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from api.settings import PREFIX
-from bench.stack import Stack, placet_server, stack
+from bench.stack import FAST_PATH, Stack
+from tests.support.forked import placet_server, stack
+from tests.support.memory import keep_files_in_memory
 from tests.support.postgres import Postgres, embedded_binaries, system_binaries
 from tests.support.prepared import Prepared
 
 TESTS = Path(__file__).parent
 EMBEDDED, SYSTEM = "embedded", "system"
+
+keep_files_in_memory()
+
+# Hypothesis is random for developers and repeatable in CI, so that a build fails for a reason. How
+# long an example takes says more of the other processes than of the test. Settings that a module
+# makes start from these, so they are loaded before any module of tests.
+_untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("developer", _untimed)
+settings.register_profile("ci", _untimed, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 class Servers:
@@ -47,6 +61,8 @@ class Servers:
         directory = self._paths.mktemp(kind) / "postgres"
         self.copy_cluster(kind, directory)
         server = Postgres(_binaries(kind), directory)
+        # Its log, which is beside it, stays.
+        stack.callback(shutil.rmtree, directory)
         stack.callback(server.stop)
         server.start()
         return server
@@ -91,10 +107,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_configuration() -> Iterator[None]:
-    """Keep the caller's configuration, and with it their database, out of the tests."""
+    """Keep the caller's configuration, and with it their database, out of the tests.
+
+    All of them can be run with ``PLACET_FAST_PATH=off``.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith((PREFIX, "PG", "POSTGRES_")):
+            if name.startswith((PREFIX, "PG", "POSTGRES_")) and name != FAST_PATH:
                 patch.delenv(name)
         yield
 

@@ -3,8 +3,10 @@
 import psycopg
 import pytest
 
-from tests.conftest import Servers
+from tests.api.whole_server import WholeServer
+from tests.conftest import EMBEDDED, Servers
 from tests.projections.tables import contents
+from tests.support.prepared import Prepared
 
 START = "INSERT INTO execution_events (originator_id, originator_version, topic, state)"
 SEEN = """
@@ -25,7 +27,8 @@ def seen(url: str) -> list[object]:
 def test_a_database_is_empty_again_after_a_test(
     postgres_servers: Servers, postgres_kind: str
 ) -> None:
-    prepared = postgres_servers.prepared(postgres_kind)
+    # Of one that other tests have used, PostgreSQL may gather statistics meanwhile.
+    prepared = Prepared(postgres_servers.get(postgres_kind))
     with prepared.database() as url:
         new = seen(url)
         other = psycopg.connect(url, autocommit=True)
@@ -40,6 +43,17 @@ def test_a_database_is_empty_again_after_a_test(
         assert seen(again) == new
 
 
+async def test_a_database_that_a_whole_server_used_is_lent_again(postgres_servers: Servers) -> None:
+    prepared = Prepared(postgres_servers.get(EMBEDDED))
+    with prepared.database() as url:
+        new = seen(url)
+        async with WholeServer.open(url):
+            pass
+    with prepared.database() as again:
+        assert again == url
+        assert seen(again) == new
+
+
 @pytest.mark.both_servers
 @pytest.mark.parametrize(
     "change",
@@ -48,7 +62,7 @@ def test_a_database_is_empty_again_after_a_test(
         "ALTER TABLE approvals ALTER COLUMN ordinal SET STATISTICS 1",
         "CREATE TABLE another (id integer)",
         "CREATE SCHEMA another",
-        "DROP INDEX execution_holds_free",
+        "DROP INDEX execution_holds_claimable",
         "ANALYZE projection_positions",
         "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     ],

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
@@ -42,7 +43,12 @@ class Postgres:
 
     def kill9(self) -> None:
         """Kill the server without warning; it stays down until ``start``."""
+        assert self.pid is not None
+        serving = psutil.Process(self.pid).children(recursive=True)
         self._server.kill()
+        # They answer until they notice that the first process is gone.
+        for each in psutil.wait_procs(serving, timeout=5)[1]:
+            each.kill()
 
     def create(self) -> str:
         """Make a fresh, empty database and give its connection string."""

@@ -14,9 +14,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier, Placeholder
 
-from application.event_store.schema import create_tables
-from projections.registry import MODELS
-from projections.runtime.schema import migrate
+from api.migration import migrate
 from tests.support.postgres import Postgres
 
 SECONDS_TO_END = 10
@@ -49,7 +47,11 @@ _RESTART = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences
 """
 _END_OTHERS = """
-    SELECT coalesce(bool_and(pg_terminate_backend(pid, %s)), true) FROM pg_stat_activity
+    SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_OTHERS = """
+    SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
@@ -82,8 +84,7 @@ class Prepared:
 
     def _make(self) -> _Database:
         url = self._server.create()
-        create_tables(url)
-        assert migrate(url, MODELS.values()) == ()
+        assert migrate(url) == ()
         with psycopg.connect(url) as connection:
             rows = {name: _rows(connection, name) for name in _written(connection)}
             return _Database(url, connection.execute(_SHAPE).fetchall(), rows)
@@ -100,16 +101,21 @@ def _rows(connection: Connection[Any], table: str) -> list[tuple[Any, ...]]:
 
 def _emptied(database: _Database) -> bool:
     """Make a database as it was. False if that can't be done."""
-    with psycopg.connect(database.url) as connection:
-        [(ended,)] = connection.execute(_END_OTHERS, (SECONDS_TO_END * 1000,)).fetchall()
-        if not ended or connection.execute(_SHAPE).fetchall() != database.shape:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        # One that has just ended by itself is reported as not terminated, and is gone all the same.
+        connection.execute(_END_OTHERS, (SECONDS_TO_END * 1000,))
+        if connection.execute(_OTHERS).fetchall():
             return False
-        written = SQL(", ").join(map(Identifier, _written(connection)))
-        connection.execute(SQL("TRUNCATE {}").format(written))
-        connection.execute(_RESTART)
-        for table, rows in database.rows.items():
-            values = SQL(", ").join([Placeholder()] * len(rows[0]))
-            connection.cursor().executemany(
-                SQL("INSERT INTO {} VALUES ({})").format(Identifier(table), values), rows
-            )
+        if connection.execute(_SHAPE).fetchall() != database.shape:
+            return False
+        with connection.transaction():
+            if written := _written(connection):
+                tables = SQL(", ").join(map(Identifier, written))
+                connection.execute(SQL("TRUNCATE {}").format(tables))
+            connection.execute(_RESTART)
+            for table, rows in database.rows.items():
+                values = SQL(", ").join([Placeholder()] * len(rows[0]))
+                connection.cursor().executemany(
+                    SQL("INSERT INTO {} VALUES ({})").format(Identifier(table), values), rows
+                )
     return True

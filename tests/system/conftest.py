@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.stack import Stack, stack
+from bench.stack import Stack
+from tests.support.forked import stack
 from tests.support.postgres import Postgres
 
 Opened = Callable[..., Stack]

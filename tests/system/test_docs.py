@@ -5,11 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from bench.stack import stack
+from tests.support.forked import PLACET, run, stack
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
@@ -67,14 +68,10 @@ def test_every_file_that_the_architecture_names_exists() -> None:
 def test_the_command_takes_what_its_page_says() -> None:
     text = (ROOT / "docs/sdk.md").read_text()
     [usage] = re.findall(r"^```\n(placet executions.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    for line in usage.splitlines():
-        _, command, *_ = line.split()
-        shown = subprocess.run(
-            [Path(sys.executable).with_name("placet"), command, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"COLUMNS": "200", "PATH": ""},
-        ).stdout
+    for line in re.sub(r"\n +", " ", usage).splitlines():
+        # A command may have commands of its own.
+        given = takewhile(lambda word: re.fullmatch("[a-z][a-z-]*", word), line.split()[1:])
+        shown = run(PLACET, *given, "--help", env={"COLUMNS": "200", "PATH": ""})
+        assert shown.returncode == 0, shown.stderr
         for option in re.findall(r"--[a-z]+", line):
-            assert option in shown, line
+            assert option in shown.stdout, line

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from application.event_store.recorder import lock_statement
-from bench.stack import stack
 from placet import Client
+from tests.support.forked import stack
 
 
 @pytest.mark.parametrize("by_socket", [False, True])

@@ -1,7 +1,6 @@
 """Killing, stopping or disconnecting a process under load loses nothing acknowledged."""
 
 import asyncio
-import os
 import signal
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ import pytest
 import placet
 from bench.stack import Stack
 from domain.values import ExecutionState
+from tests.api.positions import number
 from tests.support.postgres import Postgres
 from tests.system.audit import assert_sound, commands_recorded, folded
 from tests.system.conftest import Opened
@@ -72,7 +72,7 @@ async def test_a_subscriber_goes_on_from_where_it_was(
     async def follow() -> None:
         async with placet.Client(server.url, server.tokens["auditor"]) as auditor:
             async for message in auditor.events_stream(after="0"):
-                seen.extend([int(message.event.position)] if message.event else [])
+                seen.extend([number(message.event.position)] if message.event else [])
 
     following = asyncio.create_task(follow())
     async with Load(server) as load:
@@ -106,7 +106,7 @@ async def test_a_stopped_process_does_not_stop_the_others(
     async with Load(stopped, other) as load:
         for goal in (20, 60, 100):
             await load.reach(goal)
-            os.kill(stopped.process.pid, signal.SIGSTOP)
+            stopped.process.send_signal(signal.SIGSTOP)
             try:
                 async with placet.Client(other.url, other.tokens["operator"]) as operator:
                     began = time.monotonic()
@@ -114,7 +114,7 @@ async def test_a_stopped_process_does_not_stop_the_others(
                     # Its transaction is ended after three seconds; only a hang takes this long.
                     assert time.monotonic() - began < 20
             finally:
-                os.kill(stopped.process.pid, signal.SIGCONT)
+                stopped.process.send_signal(signal.SIGCONT)
         await load.stop()
         await caught_up(other, database)
     assert_kept(database, load)

@@ -14,8 +14,9 @@ from schemathesis.core.result import Ok
 from schemathesis.graphql import nodes
 
 from application.event_store.verification.log_audit import Verification
-from bench.stack import Stack, placet_server, stack
+from bench.stack import Stack
 from tests.conftest import EMBEDDED, Servers
+from tests.support.forked import placet_server, stack
 
 # What the schema can't say of a value: its bounds, and that a cursor was given by the service.
 # FORBIDDEN is for workers' calls by who is none.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.stack import stack
 from examples import permit_log
 from examples.demo import MADE_UP
 from examples.permit_replay import run
+from tests.support.forked import stack
 
 PERMITS = permit_log.find()
 

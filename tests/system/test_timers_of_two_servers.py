@@ -1,7 +1,6 @@
 """Two servers on one database fire each timer once, and either one can take over."""
 
 import asyncio
-import os
 import signal
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -72,9 +71,9 @@ async def test_each_timer_is_fired_once_and_another_server_takes_over_from_the_l
     assert await attempts_after(*servers, fired=TIMERS) == TIMERS
     other, leader = sorted(servers, key=attempts)
     before = attempts(other)
-    os.kill(leader.process.pid, fault)
+    leader.process.send_signal(fault)
     try:
         await fire(other, database)
         assert await attempts_after(other, fired=before + TIMERS) == before + TIMERS
     finally:
-        os.kill(leader.process.pid, signal.SIGCONT)
+        leader.process.send_signal(signal.SIGCONT)
