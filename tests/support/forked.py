@@ -19,11 +19,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from bench import stack as spawned
+from tests.support.patience import HANGS
 
 PLACET, PLACET_SERVER = "placet.cli:main", "api.cli:cli"
 """The programs, as an entry point names them."""
 
-HANGS = 60.0
 
 _processes = get_context("forkserver")
 _processes.set_forkserver_preload(["tests.support.preloaded"])

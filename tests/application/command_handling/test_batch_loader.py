@@ -23,7 +23,6 @@ from domain.execution.commands import CancelExecution, Command, SetTimer, StartE
 from domain.execution.events import TimerFired
 from domain.refusals import RefusalCode
 from tests.application.server_process import (
-    HANGS,
     ServerProcess,
     accepted,
     claim,
@@ -33,6 +32,7 @@ from tests.application.server_process import (
     step,
 )
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 

@@ -10,6 +10,7 @@ from application.event_store import recorder
 from application.event_store.timed_connection import TimedConnection
 from application.subscriptions import notifications
 from tests.application.server_process import ServerProcess, accepted, step
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 SOON = 0.3
@@ -27,7 +28,7 @@ async def test_an_answer_that_does_not_come_is_an_error(log_url: str, tmp_path: 
         async with await TimedConnection.connect(wire.url, autocommit=True) as connection:
             await connection.execute("SELECT 1")
             wire.silent = True
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANGS):
                 with pytest.raises(psycopg.OperationalError):
                     await connection.execute("SELECT 1")
             assert connection.closed
@@ -55,7 +56,7 @@ async def test_a_command_whose_commit_is_not_answered_is_carried_out_once(
             # What is silent stays so; new connections are answered.
             wire.silence_open_connections()
             wire.silent = False
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANGS):
                 [outcome] = await sending
             assert accepted(outcome).execution.version == 2
 
@@ -67,7 +68,7 @@ async def test_reads_and_commands_come_back_when_all_connections_fell_silent(
         async with ServerProcess.open(wire.url) as process, ServerProcess.open(log_url) as other:
             execution = await process.start()
             wire.silence_open_connections()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 await process.do(step(execution.id, "one"))
                 while True:
                     try:

@@ -19,6 +19,7 @@ from tests.application.notifications.telling import Telling, telling
 from tests.application.notifications.town import Kept, Town, everybody, failing
 from tests.application.server_process import grant
 from tests.domain.people import ANN, BOB
+from tests.support.patience import HANGS
 
 DUE_NOW = "UPDATE outbox_messages SET due_at = clock_timestamp() WHERE status = 'WAITING'"
 
@@ -175,7 +176,7 @@ async def test_while_a_channel_reaches_nobody_only_one_message_tries_it(
     channel = Kept(to_people=False, concurrency=1, per_recipient=10, fails=fail)
     async with telling(log_url, channel) as here:
         await to_programs(here, *[f"program {n}" for n in range(100)])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while len(tries) < 5:
                 await asyncio.sleep(0.01)
         # Eight were claimed together, and one of them tried. Then others tried, one after another.
@@ -203,7 +204,7 @@ async def test_what_a_killed_server_was_sending_the_next_one_sends_under_the_sam
     first = Kept(fails=lambda _: never.wait())
     async with telling(log_url, first) as here:
         await ask(here)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while len([r for r in await here.rows() if r["claimed_by"]]) < 2:
                 await asyncio.sleep(0.01)
         rows = await here.rows()
@@ -299,7 +300,7 @@ async def test_a_dead_digest_is_sent_again_with_what_was_in_it(log_url: str) -> 
         await here.settled()
         await here.execute(DUE_NOW)
         here.delivery.wake()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while statuses(rows := await here.rows()) != ["DEAD", "DEAD"]:
                 await asyncio.sleep(0.01)
         [digest] = [row["id"] for row in rows if row["kind"] == "DIGEST"]

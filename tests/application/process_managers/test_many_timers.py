@@ -16,8 +16,9 @@ from application.command_handling.outcomes import Outcome
 from application.command_handling.requests import Request
 from domain.execution.commands import FireTimer, SetTimer
 from domain.execution.events import TimerFired, TimerSet
-from tests.application.server_process import HANGS, ServerProcess, accepted
+from tests.application.server_process import ServerProcess, accepted
 from tests.domain.people import ENGINE
+from tests.support.patience import HANGS
 
 LATEST = timedelta(seconds=1)
 AHEAD = timedelta(seconds=1.5)

@@ -19,7 +19,8 @@ from placet.client.transport.graphql_ws import GraphQLWebSocket
 from placet.errors import Unauthenticated
 from tests.sdk.engine.test_worker import FINANCE, patient
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 from tests.support.proxy import HttpWire
 
 
@@ -73,10 +74,10 @@ async def test_sigterm_ends_serving_and_gives_executions_back(
     working = None
     if when == "at work":
         working = await started(people, served, "works")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             await begun.wait()
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await serving
     goes_on.set()
     async with other:
@@ -109,7 +110,7 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
         await waiting.client.socket.close()
         await operator.cancel(execution_id, "no longer needed")
         back.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await stopped.wait()
     assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
 
@@ -119,7 +120,7 @@ async def test_an_engine_that_reaches_nobody_says_so_at_once(
 ) -> None:
     engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
     engine.client.retry_for = 0.1
-    async with asyncio.timeout(10), engine:
+    async with asyncio.timeout(HANGS), engine:
         while not caplog.records:
             await asyncio.sleep(0.01)
     [first, *_] = caplog.records
