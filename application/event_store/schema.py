@@ -11,13 +11,21 @@ from application.event_store.store import ExecutionEventStore
 # Any number that no other advisory lock of this database has.
 _MIGRATION_LOCK = 0x706C6163
 
+_IDLE_SECONDS = 60
+"""For how long this process may pause in the transaction that creates the log's tables.
+
+Machines are often busy when a server starts. Other processes that start wait meanwhile anyway.
+"""
+
 
 def create_tables(conninfo: str) -> None:
     """Create what is missing. It is safe to run again, and from two processes at once."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
-        ExecutionEventStore(conninfo, create_table=True).close()
+        ExecutionEventStore(
+            conninfo, idle_in_transaction_timeout=_IDLE_SECONDS, create_table=True
+        ).close()
         connection.execute(SQL(_statements()))
 
 
