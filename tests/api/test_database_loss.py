@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from api import database_monitor
 from api.database import lost
 from api.database_monitor import ANSWER_WITHIN, NO_ANSWER
 from domain.values import Role
@@ -22,7 +23,11 @@ PAGE = {"query": "{ executions { totalCount } viewer { id } }"}
 
 
 @pytest.fixture
-async def whole_server(postgres: Postgres) -> AsyncIterator[WholeServer]:
+async def whole_server(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WholeServer]:
+    # A database that refuses connections is noticed at once, and one that is slow is not away.
+    monkeypatch.setattr(database_monitor, "ANSWER_WITHIN", HANGS)
     async with WholeServer.open(postgres.create()) as whole_server:
         yield whole_server
 
@@ -46,9 +51,12 @@ async def test_readiness_tells_soon_that_the_database_is_away_and_nothing_of_it(
             await asyncio.sleep(0.05)
 
 
-async def test_a_database_that_hangs_is_not_waited_for(whole_server: WholeServer) -> None:
+async def test_a_database_that_hangs_is_not_waited_for(
+    whole_server: WholeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The look with which the server began is over.
     assert await ready(whole_server) == (200, None)
+    monkeypatch.setattr(database_monitor, "ANSWER_WITHIN", ANSWER_WITHIN)
     with psycopg.connect(whole_server.url) as connection:
         connection.execute("LOCK TABLE execution_events")
         async with asyncio.timeout(HANGS):

@@ -252,7 +252,7 @@ async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
 
 async def test_an_open_stream_keeps_the_lease(process: ServerProcess) -> None:
     await process.start()
-    async with worker(process, lease=timedelta(seconds=1)) as one:
+    async with worker(process, lease=timedelta(seconds=5)) as one:
         expires = (await one.claimed()).lease_expires_at
         async with asyncio.timeout(HANGS):
             while await process.leases.renew(ENGINE.id, "other", timedelta(0)) < expires:
