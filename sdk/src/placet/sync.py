@@ -156,6 +156,7 @@ class Client:
     transcript = _blocking(_Async.transcript)
     executions = _blocking(_Async.executions)
     approval = _blocking(_Async.approval)
+    previous_round = _blocking(_Async.previous_round)
     comments = _blocking(_Async.comments)
     approvals = _blocking(_Async.approvals)
     recorded_decisions = _blocking(_Async.recorded_decisions)

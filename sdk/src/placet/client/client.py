@@ -283,6 +283,7 @@ class Client:
     transcript = _awaited(_queries, Queries.transcript)
     executions = _awaited(_queries, Queries.executions)
     approval = _awaited(_queries, Queries.approval)
+    previous_round = _awaited(_queries, Queries.previous_round)
     comments = _awaited(_queries, Queries.comments)
     approvals = _awaited(_queries, Queries.approvals)
     recorded_decisions = _awaited(_queries, Queries.recorded_decisions)

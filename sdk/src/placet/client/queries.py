@@ -15,6 +15,7 @@ from placet.models.commands import (
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
     Approval,
+    ApprovalRecord,
     Child,
     Comment,
     Execution,
@@ -22,6 +23,7 @@ from placet.models.responses import (
     ExecutionSnapshot,
     History,
     Page,
+    PreviousRound,
     Principal,
     RecordedDecision,
     RecordedEvent,
@@ -153,6 +155,17 @@ class Queries:
     async def approval(self, approval_id: str) -> Approval | None:
         """Return an approval from the log, or None if there is none that the caller may see."""
         return await self._transport.look_up(operations.APPROVAL(approval_id))
+
+    async def previous_round(self, approval: ApprovalRecord | str) -> PreviousRound | None:
+        """Return the round before an approval, with what has changed in the document since.
+
+        ``approval`` may be its id. None in the first round, and if the caller may not see it.
+        """
+        id_ = approval if isinstance(approval, str) else approval.id
+        found = await self._transport.look_up(operations.PREVIOUS_ROUND(id_))
+        if found is None or found.previous_round is None:
+            return None
+        return PreviousRound(approval=found.previous_round, document_diff=found.document_diff or [])
 
     async def executions(
         self,

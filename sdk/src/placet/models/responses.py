@@ -319,6 +319,16 @@ class Approval(ApprovalRecord, kw_only=True, frozen=True):
     delegations: list[Delegation] = msgspec.field(default_factory=list)
 
 
+class PreviousRound(ResponseModel, kw_only=True, frozen=True):
+    """The round before an approval.
+
+    ``document_diff``: what has changed in the document since, as a JSON Patch (RFC 6902).
+    """
+
+    approval: Approval
+    document_diff: list[dict[str, Any]]
+
+
 class ApprovalSnapshot(ApprovalBody, kw_only=True, frozen=True):
     """An approval as it was at an earlier version."""
 

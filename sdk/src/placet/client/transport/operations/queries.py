@@ -1,6 +1,7 @@
 """What is read: from the log, and page by page from the read models."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.json import Decoder
 
@@ -50,6 +51,13 @@ class Commented(ResponseModel, kw_only=True, frozen=True):
     """An approval, of which only one page of the comments is read."""
 
     comments: Page[Comment]
+
+
+class RoundBefore(ResponseModel, frozen=True):
+    """The round before an approval, None if there is none that the caller may see."""
+
+    previous_round: Approval | None = None
+    document_diff: list[dict[str, Any]] | None = None
 
 
 class TranscriptPage(Execution, kw_only=True, frozen=True):
@@ -117,6 +125,15 @@ APPROVAL = Operation(
 }}
 {fragments.APPROVAL}""",
     Decoder(Response[Approval]),
+    _id,
+)
+
+PREVIOUS_ROUND = Operation(
+    f"""query PreviousRound($id: ID!) {{
+  result: approval(id: $id) {{ documentDiff previousRound {{ ...ApprovalFields }} }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[RoundBefore]),
     _id,
 )
 
