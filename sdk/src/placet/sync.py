@@ -160,6 +160,7 @@ class Client:
     comments = _blocking(_Async.comments)
     approvals = _blocking(_Async.approvals)
     recorded_decisions = _blocking(_Async.recorded_decisions)
+    simulate_policy = _blocking(_Async.simulate_policy)
     events = _blocking(_Async.events)
 
     record_step = _blocking(_Async.record_step)

@@ -287,6 +287,7 @@ class Client:
     comments = _awaited(_queries, Queries.comments)
     approvals = _awaited(_queries, Queries.approvals)
     recorded_decisions = _awaited(_queries, Queries.recorded_decisions)
+    simulate_policy = _awaited(_queries, Queries.simulate_policy)
     events = _awaited(_queries, Queries.events)
 
     record_step = _awaited(_mutations, Mutations.record_step)

@@ -23,12 +23,14 @@ from placet.models.responses import (
     ExecutionSnapshot,
     History,
     Page,
+    PolicySimulation,
     PreviousRound,
     Principal,
     RecordedDecision,
     RecordedEvent,
 )
 from placet.models.worker_responses import Transcript
+from placet.policy import Policy
 
 NO_WAIT = timedelta(0)
 
@@ -229,6 +231,23 @@ class Queries:
         asked = operations.DECISIONS(
             where, first=first, after=after, at_least=at_least, count=count
         )
+        return await self._transport.send(asked)
+
+    async def simulate_policy(
+        self,
+        workflow: str,
+        policy: Policy,
+        *,
+        key: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> PolicySimulation:
+        """Return what a policy would have made of the resolved approvals of a workflow.
+
+        For the roles AUDITOR and ADMIN. ``key``: that of the approvals; None: any. ``since`` and
+        ``until``: when they were requested, at most 366 days apart; by default the last 30 days.
+        """
+        asked = operations.SIMULATION(workflow, policy, key=key, since=since, until=until)
         return await self._transport.send(asked)
 
     async def events(

@@ -400,6 +400,30 @@ class RecordedDecision(ResponseModel, kw_only=True, frozen=True):
     revoked_at: datetime | None = None
 
 
+class SimulatedApproval(ResponseModel, kw_only=True, frozen=True):
+    """An approval that would have ended otherwise with another policy, and why.
+
+    ``status_with`` PENDING: the recorded decisions would not have been enough.
+    """
+
+    approval: Approval
+    status_then: ApprovalStatus
+    status_with: ApprovalStatus
+    reason: str
+
+
+class PolicySimulation(ResponseModel, kw_only=True, frozen=True):
+    """What a policy would have made of the past.
+
+    ``examined``: how many approvals were decided again. ``different``: how many of them would have
+    ended otherwise. ``changes``: the first 500 of these, the latest request first.
+    """
+
+    examined: int
+    different: int
+    changes: list[SimulatedApproval]
+
+
 class EventMessage(ResponseModel, kw_only=True, frozen=True):
     """A message of the stream of events. Without an event only the cursor has moved on."""
 

@@ -24,6 +24,7 @@ from placet.models.responses import (
     ExecutionChange,
     ExecutionSnapshot,
     Page,
+    PolicySimulation,
     Principal,
     RecordedDecision,
     RecordedEvent,
@@ -32,6 +33,7 @@ from placet.models.responses import (
 )
 from placet.models.rules import MAX_PAGE
 from placet.models.worker_responses import Past
+from placet.policy import Policy
 
 
 class HistoryPage(Execution, kw_only=True, frozen=True):
@@ -334,6 +336,35 @@ DECISIONS = Operation(
 {fragments.RECORDED_DECISION}""",
     Decoder(Response[Page[RecordedDecision]]),
     _decisions,
+)
+
+
+def _simulation(
+    workflow: str,
+    policy: Policy,
+    *,
+    key: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Variables:
+    return given(workflow=workflow, policy=policy, key=key, since=since, until=until)
+
+
+SIMULATION = Operation(
+    f"""query Simulation(
+  $workflow: String!, $policy: ApprovalPolicyInput!, $key: String, $since: DateTime,
+  $until: DateTime
+) {{
+  result: simulatePolicy(
+    workflow: $workflow, policy: $policy, key: $key, since: $since, until: $until
+  ) {{
+    examined different
+    changes {{ approval {{ ...ApprovalFields }} statusThen statusWith reason }}
+  }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[PolicySimulation]),
+    _simulation,
 )
 
 
