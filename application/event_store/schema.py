@@ -10,12 +10,8 @@ from application.event_store.store import ExecutionEventStore
 
 # Any number that no other advisory lock of this database has.
 _MIGRATION_LOCK = 0x706C6163
-
-_IDLE_SECONDS = 60
-"""For how long this process may pause in the transaction that creates the log's tables.
-
-Machines are often busy when a server starts. Other processes that start wait meanwhile anyway.
-"""
+# Seconds. Nothing waits for these tables yet, so a busy machine may pause between two statements.
+_IDLE_IN_TRANSACTION = 60
 
 
 def create_tables(conninfo: str) -> None:
@@ -24,7 +20,7 @@ def create_tables(conninfo: str) -> None:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
         ExecutionEventStore(
-            conninfo, idle_in_transaction_timeout=_IDLE_SECONDS, create_table=True
+            conninfo, idle_in_transaction_timeout=_IDLE_IN_TRANSACTION, create_table=True
         ).close()
         connection.execute(SQL(_statements()))
 
