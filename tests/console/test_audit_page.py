@@ -34,9 +34,11 @@ async def test_an_auditor_follows_the_log_and_looks_back(server: Stack, open_win
             await expect(rows.nth(1)).to_contain_text("ApprovalGranted")
             # While somebody reads the list, what is new waits.
             await rows.nth(1).hover()
+            before = await rows.nth(1).bounding_box()
             await approver.comment(approval, "and thanks")
             await expect(page.get_by_role("button", name="1 new event")).to_be_visible()
             await expect(rows).to_have_count(4)
+            assert await rows.nth(1).bounding_box() == before
             await page.get_by_role("button", name="1 new event").click()
             await expect(rows.first).to_contain_text("ApprovalCommented")
         await window.check("audit-log")
