@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from api.connections.turns import Turns, Unknown
 from application.background_tasks import stop
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ class ConnectionLimits(NamedTuple):
     incomplete_bytes: int = 32 * 1024 * 1024
 
 
-class Connection(Protocol):
+class Connection(Unknown, Protocol):
     """A connection. ``deadline``: when the server has waited long enough for the client."""
 
     deadline: float
@@ -67,6 +68,7 @@ class OpenConnections:
         self._waiting: dict[Connection, None] = {}
         self._incomplete: dict[Connection, int] = {}
         self._incomplete_bytes = 0
+        self.turns = Turns()
         self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -99,6 +101,7 @@ class OpenConnections:
         """Note that a connection has ended."""
         self._all.pop(connection, None)
         self._waiting.pop(connection, None)
+        self.turns.left(connection)
         self.incomplete(connection, 0)
 
     def waits(self, connection: Connection) -> None:

@@ -15,7 +15,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
 from api.errors import ApiError, limit_exceeded, unavailable
-from api.graphql.caller import Authenticate, MakeContext, RequestContext, token_of, trace_of
+from api.graphql.caller import (
+    CONNECTION,
+    Authenticate,
+    Identifiable,
+    MakeContext,
+    RequestContext,
+    token_of,
+    trace_of,
+)
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
@@ -24,8 +32,6 @@ from api.graphql.request import GraphQLRequest, Traces
 _log = structlog.get_logger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
-CONNECTION = "placet.connection"
-"""The extension of ASGI's scope that has the :class:`Wire`."""
 INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
 """Seconds between two checks of the token on an idle connection."""
@@ -38,11 +44,8 @@ MAX_REASON = 120
 """Bytes of a reason. A close frame has room for 123."""
 
 
-class Wire(Protocol):
+class Wire(Identifiable, Protocol):
     """What this application needs of the connection beside ASGI."""
-
-    def initialised(self) -> None:
-        """Take messages of full size: the client has shown its token."""
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -166,7 +169,7 @@ class _Connection:
         except ApiError as error:
             raise _CloseError(1013, error.message) from error
         if self._wire is not None:
-            self._wire.initialised()
+            self._wire.identified()
         await self._send({"type": "connection_ack"})
 
     async def _principal(self) -> Any:
