@@ -55,7 +55,10 @@ class HttpConnection(HttpToolsProtocol):
 
     def identified(self) -> None:
         """Handle what is received at once from now on: the client has shown its token."""
-        self._known = True
+        if not self._known:
+            self._known = True
+            if data := self._open.turns.left(self):
+                self.take_turn(data)
 
     def data_received(self, data: bytes) -> None:
         """Read what the client sent, or let it wait for its turn."""
@@ -117,7 +120,7 @@ class HttpConnection(HttpToolsProtocol):
         """Wait for the next request; uvicorn ends the connection if none comes."""
         super().on_response_complete()
         if not self.pipeline:
-            self._open.waits(self)
+            self._open.waits(self, known=self._known)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection to a WebSocket, which is a connection of its own."""
@@ -154,7 +157,7 @@ class HttpConnection(HttpToolsProtocol):
         The garbage collector would have to find them. For some thousands of connections it would
         stop the server for a fifth of a second.
         """
-        self.parser = None
+        self.parser = None  # type: ignore[assignment]
         self._extensions.clear()
 
     def _refuse(self, status: int, message: str) -> None:

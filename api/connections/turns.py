@@ -51,17 +51,17 @@ class Turns:
         self._waiting_bytes += len(data)
         return False
 
-    def left(self, connection: Unknown) -> None:
-        """Drop the data of a connection that has ended."""
-        self._waiting_bytes -= len(self._waiting.pop(connection, b""))
+    def left(self, connection: Unknown) -> bytes:
+        """Forget a connection that has ended or is known now. Returns its data that has waited."""
+        data = self._waiting.pop(connection, b"")
+        self._waiting_bytes -= len(data)
+        return data
 
     def _next_pass(self) -> None:
         self._taken = 0
         while self._waiting and self._taken < AT_ONCE:
             self._taken += 1
             connection = next(iter(self._waiting))
-            data = self._waiting.pop(connection)
-            self._waiting_bytes -= len(data)
-            connection.take_turn(data)
+            connection.take_turn(self.left(connection))
         if self._taken:
             asyncio.get_running_loop().call_soon(self._next_pass)

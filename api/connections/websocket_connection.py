@@ -35,7 +35,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._paused_for_pongs = False
         self._control_frames = 0
         self._counted_until = 0.0
-        self._extensions: dict[str, Any] | None = None
+        self._extensions: dict[Any, Any] = {}
         self._known = False
         self._cut_off = False
 
@@ -49,6 +49,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._known = True
         self.conn.max_message_size = self.config.ws_max_size
         self._open.works(self)
+        if data := self._open.turns.left(self):
+            self.take_turn(data)
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -68,16 +70,14 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         # it would stop the server for a fifth of a second.
         self.conn.parser.close()
         self.conn.parser_exc = None
-        if self._extensions is not None:
-            self._extensions.clear()
+        self._extensions.clear()
 
     def handle_connect(self, event: Any) -> None:
         """Begin the handshake, and let the application find this connection."""
         super().handle_connect(event)
         if not self.close_sent:
-            self._extensions = self.scope["extensions"]
-            assert self._extensions is not None
-            self._extensions[CONNECTION] = self
+            self._extensions = {**(self.scope["extensions"] or {}), CONNECTION: self}
+            self.scope["extensions"] = self._extensions
 
     def data_received(self, data: bytes) -> None:
         """Read what the client sent, or let it wait for its turn."""
@@ -85,7 +85,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if self._known or not self.handshake_initiated:
             self._read(data)
             return
-        self._cut_off = len(data) > MOST_FIRST_BYTES
+        self._cut_off = self._cut_off or len(data) > MOST_FIRST_BYTES
         first = data[:MOST_FIRST_BYTES]
         if self._open.turns.handles_now(self, first):
             self._read(first)

@@ -38,6 +38,8 @@ RECHECK_SECONDS = 5.0
 NO_CLOSE_CODE = {1005, 1006}
 """Codes of RFC 6455, section 7.4.1: no close frame came, or one without a code."""
 MAX_OPERATIONS = 1_000
+MESSAGES_AT_ONCE = 8
+"""Messages of a client after which others have their turn."""
 LARGE = 64 * 1024
 """Bytes of a message that counts as sent only when the client has read most of it."""
 MAX_REASON = 120
@@ -138,8 +140,13 @@ class _Connection:
             async with asyncio.timeout(INIT_SECONDS):
                 await self._initialise()
             watching = asyncio.create_task(self._watch(), name="placet-token-watch")
+            handled = 0
             while True:
                 await self._handle(await self._receive())
+                handled += 1
+                if handled % MESSAGES_AT_ONCE == 0:
+                    # Many may have come together. What they start would all run in one pass.
+                    await asyncio.sleep(0)
         except TimeoutError:
             await self._close(4408, f"connection_init must come within {INIT_SECONDS:g} seconds")
         except _CloseError as error:
