@@ -108,13 +108,10 @@ class Substitutes:
 
     async def _current(self) -> None:
         # If many requests come at once, only one of them queries the database.
-        if self._asking is None:
+        # One that has ended is not waited for: that would give no other task a turn.
+        if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._read())
-            self._asking.add_done_callback(self._asked)
         await asyncio.shield(self._asking)
-
-    def _asked(self, _: asyncio.Task[None]) -> None:
-        self._asking = None
 
     async def _read(self) -> None:
         # Whoever changes one while this is read forgets what is read.
