@@ -440,12 +440,17 @@ class ApprovalMessage(ResponseModel, kw_only=True, frozen=True):
 
 
 class Accepted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out. ``repeated``: an earlier call had carried it out."""
+    """A command was carried out. ``repeated``: an earlier call had carried it out.
+
+    ``warnings``: for which requirements of a request for approval the service knows too few people
+    who could decide.
+    """
 
     position: str
     repeated: bool
     execution: ExecutionHead | None = None
     approval: Approval | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class RefusedResult(
