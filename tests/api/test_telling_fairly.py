@@ -13,6 +13,7 @@ from tests.api.test_telling_people import mailing, record
 from tests.api.test_telling_programs import ask, send
 from tests.api.whole_server import WholeServer
 from tests.domain.people import ANN
+from tests.support.patience import HANGS
 
 BAD = ("hangs", "fails", "redirects", "babbles", "slow")
 EACH = 40
@@ -72,7 +73,7 @@ async def test_a_receiver_gets_all_while_others_and_the_mail_server_behave_badly
                 def good() -> list[str]:
                     return [each.event["id"] for each in receiver.received if each.path == "/good"]
 
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(HANGS):
                     while len(set(good())) < EACH:
                         await asyncio.sleep(0.01)
                 # A redirect leads nowhere, so each was posted by the webhook itself.

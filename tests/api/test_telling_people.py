@@ -13,8 +13,9 @@ from domain.values import Principal, Role
 from tests.api.channels.email.postbox import Postbox, postbox
 from tests.api.test_telling_programs import GRANT, ask, send
 from tests.api.whole_server import WholeServer
-from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA
+from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA, approver, principal
 from tests.support import forked
+from tests.support.patience import HANGS
 
 SITE = "https://placet.example.com"
 SUBSTITUTE = (
@@ -46,7 +47,7 @@ async def record(server: WholeServer, *people: Principal) -> None:
 async def until_sent(server: WholeServer, admin: str, count: int) -> None:
     """Wait until so many messages were sent, as an ADMIN sees it."""
     body = {"query": SENT, "variables": {"status": ["SENT"]}}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             answer = (await server.post(body, admin)).json()
             if answer["data"]["messages"]["totalCount"] == count:
@@ -59,7 +60,7 @@ async def until_passed(url: str) -> None:
     passed = """
         SELECT position = (SELECT max(notification_id) FROM execution_events) FROM outbox_state
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         with psycopg.connect(url, autocommit=True) as connection:
             while connection.execute(passed).fetchone() != (True,):
                 await asyncio.sleep(0.02)
@@ -140,3 +141,25 @@ async def test_who_stands_in_for_an_absent_person_is_told_too(log_url: str) -> N
             await until_sent(server, admin, 2)
     assert {mail.recipient for mail in box.received} == {"ann@example.com", "cleo@example.com"}
     assert {mail.mail["References"] for mail in box.received} == {f"<{approval['id']}@example.com>"}
+
+
+async def test_the_fallback_group_gets_a_mail_of_what_too_few_known_people_can_decide(
+    log_url: str,
+) -> None:
+    rita = principal("rita", Role.AUDITOR, groups=("helpers",))
+    with postbox() as box:
+        settings = {**mailing(box), "fallback_group": "helpers"}
+        async with WholeServer.open(log_url, **settings) as server:
+            # Sam is in the group and may not see the approval, so he is not told.
+            await record(server, CLEO, OLIVIA, rita, approver("sam", "helpers"))
+            approval = await ask(server)
+            [told] = await box.arrived(1)
+            await record(server, ANN)
+            await ask(server)
+            await box.arrived(2)
+            admin = await server.keys.create("adam", roles=[Role.ADMIN])
+            await until_sent(server, admin, 2)
+    assert told.recipient == "rita@example.com"
+    assert "needs more people than are known who may decide it" in told.body("plain")
+    assert f"{SITE}/approvals/{approval['id']}" in told.body("plain")
+    assert [mail.recipient for mail in box.received[1:]] == ["ann@example.com"]

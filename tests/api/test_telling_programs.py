@@ -17,6 +17,7 @@ from tests.api.schema.test_webhooks import CREATE
 from tests.api.whole_server import START, WholeServer
 from tests.domain.people import ADAM, ANN, BOB
 from tests.support import forked
+from tests.support.patience import HANGS
 
 REQUEST = """mutation ($input: RequestApprovalInput!) {
     requestApproval(input: $input) { __typename ... on Accepted { approval { id digest } } }
@@ -54,7 +55,7 @@ async def ask(server: WholeServer) -> Any:
 
 async def try_at_once(url: str) -> None:
     """Wait until the failure is recorded, and make the message due."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             with psycopg.connect(url) as connection:
                 done = connection.execute(
@@ -130,7 +131,7 @@ async def dead_letter(url: str) -> str:
         UPDATE outbox_messages SET status = 'DEAD', ended_at = clock_timestamp()
         WHERE status = 'SENT' OR last_error IS NOT NULL RETURNING id::text
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             with psycopg.connect(url) as connection:
                 if row := connection.execute(statement).fetchone():
@@ -193,7 +194,7 @@ async def test_a_person_is_told_by_apprise_once(log_url: str, tmp_path: Path) ->
                 assert isinstance(await server.directory.record(ADAM, known), Accepted)
             await ask(server)
             [asked] = await receiver.until(1)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANGS):
                 while await outbox(server) != [("apprise", "ann", "SENT")]:
                     await asyncio.sleep(0.01)
     assert asked.path == "/ann"

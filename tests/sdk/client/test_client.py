@@ -26,6 +26,7 @@ from placet.client.leases import Leases
 from placet.client.mutations import Mutations
 from placet.models.commands import CompleteExecution, RecordStep
 from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 
@@ -38,6 +39,26 @@ async def test_a_start_is_repeated_by_its_key(people: People) -> None:
     assert (first.repeated, again.repeated) == (False, True)
     with pytest.raises(errors.KeyReused):
         await operator.start("trip", {"to": "Delft"}, key=key)
+
+
+async def test_the_answer_and_the_log_say_that_too_few_people_are_known(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await people.get("engine")
+    # The service knows who could decide once they have used their tokens.
+    await (await people.get("approver-a")).viewer()
+    execution_id = await people.start("trip")
+
+    async def asked() -> tuple[str, ...] | None:
+        policy = require(9, group="finance")
+        again = await engine.request_approval(execution_id, "go", "Go", payload=1, policy=policy)
+        return again.warnings or None
+
+    [warning] = await until(asked)
+    assert warning.startswith("requirement 1 needs 9 of the group finance; the directory knows ")
+    assert f"approval 'go' of execution {execution_id}: {warning}" in caplog.messages
+    few = await engine.request_approval(execution_id, "few", "Few", payload=1, policy=FINANCE)
+    assert few.warnings == ()
 
 
 async def test_an_approval_is_granted_as_it_was_shown(people: People) -> None:
@@ -146,7 +167,7 @@ async def test_an_approval_that_leaves_the_filter_is_removed(people: People) -> 
     where = ApprovalFilter(execution_id=execution_id, status=[ApprovalStatus.PENDING])
     page = await approver.approvals(where)
     stream = approver.approvals_stream(where, after=page.position)
-    async with aclosing(stream), asyncio.timeout(30):
+    async with aclosing(stream), asyncio.timeout(HANGS):
         await engine.request_approval(execution_id, "go", "T", payload={}, policy=FINANCE)
         shown = None
         while shown is None:
@@ -168,7 +189,7 @@ async def test_events_go_on_from_a_cursor(people: People) -> None:
     await engine.complete(execution_id)
     types: list[str] = []
     stream = auditor.events_stream(where, after=page.edges[-1].cursor)
-    async with aclosing(stream), asyncio.timeout(30):
+    async with aclosing(stream), asyncio.timeout(HANGS):
         while len(types) < 2:
             message = await anext(stream)
             if message.event is not None:
