@@ -79,7 +79,7 @@ async def test_a_kill_while_a_thousand_messages_are_posted_loses_none(
         with psycopg.connect(log_url) as connection:
             connection.execute("UPDATE outbox_messages SET due_at = clock_timestamp()")
 
-        settings = {"database_url": log_url, "webhook_allow": "127.0.0.1"}
+        settings: dict[str, Any] = {"database_url": log_url, "webhook_allow": "127.0.0.1"}
         with stack(tmp_path / "first", **settings) as first:
             await receiver.until(MESSAGES // 3)
             first.kill9()
