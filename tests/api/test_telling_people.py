@@ -14,6 +14,8 @@ from tests.api.channels.email.postbox import Postbox, postbox
 from tests.api.test_telling_programs import GRANT, ask, send
 from tests.api.whole_server import WholeServer
 from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA, approver, principal
+from tests.support import forked
+from tests.support.patience import HANGS
 
 SITE = "https://placet.example.com"
 SUBSTITUTE = (
@@ -45,7 +47,7 @@ async def record(server: WholeServer, *people: Principal) -> None:
 async def until_sent(server: WholeServer, admin: str, count: int) -> None:
     """Wait until so many messages were sent, as an ADMIN sees it."""
     body = {"query": SENT, "variables": {"status": ["SENT"]}}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             answer = (await server.post(body, admin)).json()
             if answer["data"]["messages"]["totalCount"] == count:
@@ -58,7 +60,7 @@ async def until_passed(url: str) -> None:
     passed = """
         SELECT position = (SELECT max(notification_id) FROM execution_events) FROM outbox_state
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         with psycopg.connect(url, autocommit=True) as connection:
             while connection.execute(passed).fetchone() != (True,):
                 await asyncio.sleep(0.02)
@@ -104,6 +106,25 @@ async def test_a_server_without_mail_tells_nobody_later_of_what_was_asked_meanwh
             await box.arrived(1)
     assert before["id"] != after["id"]
     assert [mail.mail["References"] for mail in box.received] == [f"<{after['id']}@example.com>"]
+
+
+async def test_a_rebuild_of_what_people_see_tells_nobody_again(log_url: str) -> None:
+    with postbox() as box:
+        async with WholeServer.open(log_url, **mailing(box)) as server:
+            await record(server, ANN)
+            admin = await server.keys.create("adam", roles=[Role.ADMIN])
+            await ask(server)
+            await until_sent(server, admin, 1)
+        env = {"PLACET_DATABASE_URL": log_url}
+        for model in ("executions", "approvals", "decisions", "events"):
+            rebuild = (forked.PLACET_SERVER, "rebuild", model)
+            done = await asyncio.to_thread(forked.run, *rebuild, env=env)
+            assert done.returncode == 0, done.stderr
+        async with WholeServer.open(log_url, **mailing(box)) as server:
+            after = await ask(server)
+            await until_sent(server, admin, 2)
+    assert len(box.received) == 2
+    assert box.received[1].mail["References"] == f"<{after['id']}@example.com>"
 
 
 async def test_who_stands_in_for_an_absent_person_is_told_too(log_url: str) -> None:
