@@ -54,6 +54,8 @@ from tests.support.patience import HANGS
 
 # How long a clean-up may take. The tests that need an end of it set the clock of its request back.
 CLEAN_UP = timedelta(hours=1)
+# Seconds for the log's lock, and for a pause under it: a busy machine is no fault.
+PATIENT = int(HANGS)
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
 
 
@@ -105,7 +107,9 @@ class ServerProcess:
 
     def __init__(self, url: str, **writer_options: Any) -> None:
         self.url = url
-        self.log = ExecutionEventStore(url)
+        self.log = ExecutionEventStore(
+            url, lock_timeout=PATIENT, idle_in_transaction_timeout=PATIENT
+        )
         self.recent = RecentEvents()
         self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
         self.reader = Reader(self.recent, self.pool)
