@@ -14,6 +14,13 @@ HIDDEN = re.compile(
     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 
+_BREAK = "\u200b"
+# What programs take for a link: a scheme, an address, and a name of a host.
+_LINKS = re.compile(
+    r"(?<=[A-Za-z])(?=://)|(?<=:)(?=//)|(?<=\S)(?=@)|(?<=\w)(?=\.[^\W\d_])|(?<=www)(?=\.)|"
+    r"(?<=mailto:)|(?<=tel:)|(?<=\b[Xx]n--)"
+)
+
 
 def visible(text: str) -> str:
     """Return the text with each hidden character replaced by its code point, such as [U+202E]."""
@@ -24,6 +31,11 @@ def one_line(text: str, most: int) -> str:
     """Return the text as one visible line of at most so many characters."""
     line = visible(" ".join(text[: most * 4].split()))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def unlinked(text: str) -> str:
+    """Return the text so that no program makes a link of a part of it. It looks the same."""
+    return _LINKS.sub(_BREAK, text)
 
 
 def code_point(character: str) -> str:

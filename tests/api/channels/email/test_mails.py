@@ -101,7 +101,7 @@ def test_a_mail_says_what_is_wanted_in_both_of_its_bodies() -> None:
         "",
         "-- ",
         "You get this mail because you may decide this approval.",
-        f"How you are told: {SITE}/preferences",
+        f"Choose how you are told: {SITE}/preferences",
     ]
     page = Page(body(mail, "html"))
     assert page.links == {link, f"{SITE}/preferences"}
