@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate bench clean constraints
+.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate pictures bench clean constraints
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
