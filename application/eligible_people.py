@@ -28,7 +28,9 @@ MAX_CANDIDATES = 2_000
 ENOUGH = 500
 """How many are looked at to see whether there are enough. A policy asks for fewer."""
 KNOWN_SECONDS = 10.0
-"""For how long it is remembered whether the directory knows anybody who may decide."""
+"""For how long it is remembered that the directory knows somebody who may decide."""
+UNKNOWN_SECONDS = 0.5
+"""For how long it is remembered that it knows nobody."""
 
 
 class EligiblePeople:
@@ -121,7 +123,7 @@ class EligiblePeople:
         now = asyncio.get_running_loop().time()
         if now >= self._anybody_until:
             self._anybody = await self._directory.knows_deciders()
-            self._anybody_until = now + KNOWN_SECONDS
+            self._anybody_until = now + (KNOWN_SECONDS if self._anybody else UNKNOWN_SECONDS)
         return self._anybody
 
 

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from application.background_tasks import stop
+from domain.names import folded
 from domain.values import Absence, Principal
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ _IN_FORCE = """
         AND p.active AND 'APPROVER' = ANY (p.roles) AND NOT 'ENGINE' = ANY (p.roles)
     ORDER BY s.starts_at, s.person COLLATE "C", s.number
 """
+_DEACTIVATED = "SELECT id FROM people WHERE NOT active"
 
 Authenticate = Callable[[str | None], Awaitable[Principal | None]]
 
@@ -108,13 +110,10 @@ class Substitutes:
 
     async def _current(self) -> None:
         # If many requests come at once, only one of them queries the database.
-        if self._asking is None:
+        # One that has ended is not waited for: that would give no other task a turn.
+        if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._read())
-            self._asking.add_done_callback(self._asked)
         await asyncio.shield(self._asking)
-
-    def _asked(self, _: asyncio.Task[None]) -> None:
-        self._asking = None
 
     async def _read(self) -> None:
         # Whoever changes one while this is read forgets what is read.
@@ -138,7 +137,13 @@ class Substitutes:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(_IN_FORCE)
-            return await cursor.fetchall()
+            rows = await cursor.fetchall()
+            if not rows:
+                return []
+            # Whoever was deactivated under another spelling of their id can't act either.
+            await cursor.execute(_DEACTIVATED)
+            deactivated = {folded(each["id"]) for each in await cursor.fetchall()}
+            return [row for row in rows if folded(row["person"]) not in deactivated]
 
     async def _refresh_for_ever(self) -> None:
         while True:

@@ -204,7 +204,8 @@ class Issuer(_Table):
     of the first issuer, groups that it does not name keep theirs, and those of others get the
     issuer's alias before it. ``id_mapping`` gives the ids of before to some values of the claim of
     the id. ``require`` are claims that a token must have, with their values. ``trust_email``: its
-    addresses are verified also if a token does not say so.
+    addresses are verified also if a token does not say so. ``accepted_acr_values`` are the values
+    of the claim acr that count if this issuer says them; None means all.
     """
 
     issuer: _Url
@@ -218,6 +219,7 @@ class Issuer(_Table):
     jwks_uri: _Url | None = None
     require: Mapping[str, str] = {}
     trust_email: bool = False
+    accepted_acr_values: list[_Name] | None = None
     claims: ClaimNames = ClaimNames()
     roles: Mapping[str, _Roles] = {}
     default_roles: list[Annotated[Role, PlainValidator(_role)]] = []

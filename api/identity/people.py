@@ -123,7 +123,12 @@ def _email(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
 
 
 def _acr(checked: Checked) -> str | None:
-    """Return the values of the login's strength, separated by blanks as in RFC 9470."""
+    """Return the values of the login's strength, separated by blanks as in RFC 9470.
+
+    What a value means is agreed on with each provider (OpenID Connect Core 1.0, section 2). So
+    those are left out that this issuer may not say.
+    """
+    accepted = checked.issuer.accepted_acr_values
     values = _words(checked.claims, checked.issuer.claims.acr)
-    text = " ".join(values)
+    text = " ".join(each for each in values if accepted is None or each in accepted)
     return text if text and validation.name(text, "acr") is None else None

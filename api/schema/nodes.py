@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
-import jsonpatch
 import strawberry
 from strawberry.types import Info
 
@@ -29,6 +28,7 @@ from application.event_store.positions import LogPosition
 from domain import authorization
 from domain.approvals import eligibility, step_up
 from domain.approvals import state as approval_state
+from domain.approvals.amendment import json_patch
 from domain.approvals.document import document_of
 from domain.execution import state
 from domain.names import may_be_same_person
@@ -94,7 +94,7 @@ class Approval(ApprovalView, Node):
             return None
         before = document_of(execution, previous)
         after = document_of(self.of_execution, self.of_approval)
-        return JSON(jsonpatch.make_patch(before, after).patch)
+        return JSON(json_patch(before, after))
 
     @strawberry.field(description="The comments, oldest first.")
     async def comments(

@@ -104,11 +104,17 @@ class Groups:
         before, after = frozenset(id_ for id_, _ in current.members), _member_ids(group)
         # Before anything is written: that all of them are there.
         await self._users.members(after)
-        await self._tables.put_group(current.id, name, group_details(group))
         left = frozenset({current.name}) if current.name else frozenset[str]()
+        if left:
+            await self._tables.check_free(current.id, name)
+        else:
+            await self._tables.put_group(current.id, name, group_details(group))
         await self._move(before - after, joined=frozenset(), left=left)
         moved = after if name != current.name else after - before
         await self._move(moved, joined=frozenset({name}), left=left - {name})
+        if left:
+            # Last, so that a rename that was cut short is done completely when it is repeated.
+            await self._tables.put_group(current.id, name, group_details(group))
 
     async def _move(
         self, ids: frozenset[UUID], *, joined: frozenset[str], left: frozenset[str]

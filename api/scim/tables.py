@@ -44,6 +44,7 @@ _PUT_GROUP = SQL("""
     ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, details = EXCLUDED.details,
         changed_at = clock_timestamp()
 """)
+_TAKEN = SQL("SELECT FROM scim_groups WHERE name = %s AND id <> %s")
 _DROP_GROUP = SQL("DELETE FROM scim_groups WHERE id = %s")
 _ALL = SQL("true")
 
@@ -109,8 +110,12 @@ class ScimTables:
         try:
             await self._execute(_PUT_GROUP, [id_, name, Jsonb(details)])
         except psycopg.errors.UniqueViolation:
-            msg = f"there is a group with the displayName {name!r} already"
-            raise UniquenessException(detail=msg) from None
+            raise _taken(name) from None
+
+    async def check_free(self, id_: UUID, name: str) -> None:
+        """Raise UniquenessException if another group has the name."""
+        if await self._rows(_TAKEN, [name, id_]):
+            raise _taken(name)
 
     async def drop_group(self, id_: UUID) -> None:
         """Delete a group."""
@@ -125,6 +130,10 @@ class ScimTables:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(statement, params)
             return await cursor.fetchall()
+
+
+def _taken(name: str) -> UniquenessException:
+    return UniquenessException(detail=f"there is a group with the displayName {name!r} already")
 
 
 def _where(column: str | None, value: str) -> tuple[SQL | Composed, list[str]]:

@@ -10,6 +10,8 @@ from application.event_store.store import ExecutionEventStore
 
 # Any number that no other advisory lock of this database has.
 _MIGRATION_LOCK = 0x706C6163
+# Seconds. Nothing waits for these tables yet, so a busy machine may pause between two statements.
+_IDLE_IN_TRANSACTION = 60
 
 
 def create_tables(conninfo: str) -> None:
@@ -17,7 +19,9 @@ def create_tables(conninfo: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         connection.execute("SET client_min_messages = warning")
-        ExecutionEventStore(conninfo, create_table=True).close()
+        ExecutionEventStore(
+            conninfo, idle_in_transaction_timeout=_IDLE_IN_TRANSACTION, create_table=True
+        ).close()
         connection.execute(SQL(_statements()))
 
 

@@ -21,7 +21,7 @@ from domain.authorization import SERVICE
 from domain.execution.commands import Command
 from domain.execution.state import Execution
 from domain.identifiers import ApprovalId
-from domain.names import normal
+from domain.names import folded
 from domain.standing_grants.commands import ReturnStandingGrantUse, UseStandingGrant
 from domain.standing_grants.events import (
     StandingGrantCreated,
@@ -40,7 +40,7 @@ _DELETE_EXPIRED = """
     DELETE FROM open_standing_grants WHERE expires_at < clock_timestamp() - interval '1 day'
 """
 _OPEN = "SELECT grant_id FROM open_standing_grants"
-_DEACTIVATED = "SELECT id FROM people WHERE NOT active AND id = ANY (%s)"
+_DEACTIVATED = "SELECT id FROM people WHERE NOT active"
 
 
 class StandingGrantProcessManager(LogProcessManager):
@@ -146,14 +146,16 @@ class StandingGrantProcessManager(LogProcessManager):
         ]
 
     async def _of_active(self, grants: list[StandingGrant]) -> list[StandingGrant]:
-        """Leave out those of deactivated people. They count again once the person does."""
+        """Leave out those of deactivated people, in each spelling of their ids.
+
+        They count again once the person does.
+        """
         if not grants:
             return []
         async with self._pool.connection() as connection:
-            owners = [normal(grant.by.id) for grant in grants]
-            rows = await (await connection.execute(_DEACTIVATED, (owners,))).fetchall()
-        deactivated = {id_ for (id_,) in rows}
-        return [grant for grant in grants if normal(grant.by.id) not in deactivated]
+            rows = await (await connection.execute(_DEACTIVATED)).fetchall()
+        deactivated = {folded(id_) for (id_,) in rows}
+        return [grant for grant in grants if folded(grant.by.id) not in deactivated]
 
     def _add(self, created: LoggedEvent) -> None:
         event = created.recorded.event

@@ -22,13 +22,15 @@ def login_flaw(
     """
     wanted = policy.acr_values
     if wanted and not set((acr or "").split()).intersection(wanted):
-        has = f"this one has {acr}" if acr else "this one says of none"
+        has = f"this one has {acr}" if acr else "this one has none"
         return f"{REQUIRED} with one of the strengths {', '.join(wanted)}, and {has}"
     if policy.max_auth_age is None:
         return None
     seconds = policy.max_auth_age.total_seconds()
     if auth_time is None:
-        return f"{REQUIRED} in the last {seconds:g} seconds, and this one says of no time"
+        return (
+            f"{REQUIRED} in the last {seconds:g} seconds, and the token does not say when that was"
+        )
     if at - auth_time > policy.max_auth_age:
         age = (at - auth_time).total_seconds()
         return f"{REQUIRED} in the last {seconds:g} seconds, and this one was {age:.0f} seconds ago"

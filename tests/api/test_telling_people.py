@@ -13,7 +13,7 @@ from domain.values import Principal, Role
 from tests.api.channels.email.postbox import Postbox, postbox
 from tests.api.test_telling_programs import GRANT, ask, send
 from tests.api.whole_server import WholeServer
-from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA
+from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA, approver, principal
 
 SITE = "https://placet.example.com"
 SUBSTITUTE = (
@@ -120,3 +120,25 @@ async def test_who_stands_in_for_an_absent_person_is_told_too(log_url: str) -> N
             await until_sent(server, admin, 2)
     assert {mail.recipient for mail in box.received} == {"ann@example.com", "cleo@example.com"}
     assert {mail.mail["References"] for mail in box.received} == {f"<{approval['id']}@example.com>"}
+
+
+async def test_the_fallback_group_gets_a_mail_of_what_too_few_known_people_can_decide(
+    log_url: str,
+) -> None:
+    rita = principal("rita", Role.AUDITOR, groups=("helpers",))
+    with postbox() as box:
+        settings = {**mailing(box), "fallback_group": "helpers"}
+        async with WholeServer.open(log_url, **settings) as server:
+            # Sam is in the group and may not see the approval, so he is not told.
+            await record(server, CLEO, OLIVIA, rita, approver("sam", "helpers"))
+            approval = await ask(server)
+            [told] = await box.arrived(1)
+            await record(server, ANN)
+            await ask(server)
+            await box.arrived(2)
+            admin = await server.keys.create("adam", roles=[Role.ADMIN])
+            await until_sent(server, admin, 2)
+    assert told.recipient == "rita@example.com"
+    assert "needs more people than are known who may decide it" in told.body("plain")
+    assert f"{SITE}/approvals/{approval['id']}" in told.body("plain")
+    assert [mail.recipient for mail in box.received[1:]] == ["ann@example.com"]

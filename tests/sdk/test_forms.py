@@ -82,7 +82,8 @@ def test_a_form_is_made_of_a_model_or_a_dataclass_and_its_answers_are_read_back(
 
 
 @pytest.mark.parametrize(
-    ("form", "error"), [({"default": float("nan")}, ValueError), (object(), TypeError)]
+    ("form", "error"),
+    [({"default": float("nan")}, ValueError), (object(), TypeError), ([RISK], TypeError)],
 )
 def test_what_is_no_form_is_refused_before_anything_is_asked(
     form: Any, error: type[Exception]

@@ -2,15 +2,19 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from tests.support.forked import PLACET, run, stack
+from bench.stack import environment
+from tests.support.forked import PLACET, PLACET_SERVER, run, stack
+from tests.system.conftest import Opened
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
@@ -50,6 +54,43 @@ def test_the_first_decision_of_the_readme(tmp_path: Path) -> None:
     assert '"code":"ALREADY_DECIDED"' in said
     assert "billing-engine is revoked" in said
     assert '"name": "ann"' in said
+
+
+def test_the_commands_about_people(open_server: Opened, database: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs/identity.md").read_text()
+    [people] = re.findall(r"^```\n(id,.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "people.csv").write_text(people)
+    server = open_server()
+    given = {
+        **environment(database),
+        "PLACET_URL": server.url,
+        "PLACET_TOKEN": server.tokens["approver-a"],
+        "COLUMNS": "200",
+    }
+    lines = "".join(blocks("docs/identity.md")).splitlines()
+    lines.remove("export PLACET_SCIM_TOKEN=$(openssl rand -hex 32)")
+    said = ""
+    for line in lines:
+        name, *arguments = shlex.split(_later(line).replace("people.csv", f"{tmp_path}/people.csv"))
+        done = run({"placet": PLACET, "placet-server": PLACET_SERVER}[name], *arguments, env=given)
+        assert done.returncode == 0, line + done.stdout + done.stderr
+        said += done.stdout
+    assert "2 recorded, 0 unchanged, 0 refused" in said
+    assert '"name": "Maja Example"' in said
+    assert "maja is active again" in said
+    assert "1. maja decides for approver-a from" in said
+    assert "2. omar decides for approver-a for finance from" in said
+    assert said.endswith("ended\n")
+
+
+def _later(line: str) -> str:
+    """Move the first moment of a command to tomorrow, and the second to the day after it."""
+    days = iter((1, 2))
+
+    def moved(_: re.Match[str]) -> str:
+        return (datetime.now(UTC) + timedelta(days=next(days))).isoformat()
+
+    return re.sub(r"\b20\d\d-\S+", moved, line)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -351,7 +351,8 @@ class ExecutionFailed(PlacetError):
 
     def __init__(self, execution_id: str, outcome: str, error: str | None) -> None:
         why = error or "no reason was given"
-        super().__init__(f"execution {execution_id} was {outcome.lower()}: {why}")
+        ended = "failed" if outcome == "FAILED" else "was cancelled"
+        super().__init__(f"execution {execution_id} {ended}: {why}")
         self.execution_id = execution_id
         self.outcome = outcome
         self.error = error

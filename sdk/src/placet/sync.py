@@ -156,9 +156,11 @@ class Client:
     transcript = _blocking(_Async.transcript)
     executions = _blocking(_Async.executions)
     approval = _blocking(_Async.approval)
+    previous_round = _blocking(_Async.previous_round)
     comments = _blocking(_Async.comments)
     approvals = _blocking(_Async.approvals)
     recorded_decisions = _blocking(_Async.recorded_decisions)
+    simulate_policy = _blocking(_Async.simulate_policy)
     events = _blocking(_Async.events)
 
     record_step = _blocking(_Async.record_step)

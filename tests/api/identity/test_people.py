@@ -134,6 +134,22 @@ def test_an_address_counts_only_if_it_is_verified(
     assert principal.auth_time is not None
 
 
+@pytest.mark.parametrize(
+    ("line", "acr"),
+    [
+        ('accepted_acr_values = ["phr", "phrh"]', "phr"),
+        ('accepted_acr_values = ["PHR"]', None),
+        ("accepted_acr_values = []", None),
+    ],
+)
+def test_an_issuer_says_only_the_strengths_that_it_may(
+    issuers_file: Path, line: str, acr: str | None
+) -> None:
+    [issuer] = load_issuers(write(issuers_file, issuer_table("https://a.example", more=line)))
+    checked = Checked(issuer, "maja", {"acr": ["gold", "phr"]}, 2e9)
+    assert principal_of(checked, "maja").acr == acr
+
+
 async def test_the_same_claims_are_settled_once_by_all_servers(
     log_url: str, issuers_file: Path, issuer: SigningIssuer
 ) -> None:

@@ -67,6 +67,21 @@ async def test_changes_are_requested_and_the_next_round_knows_the_last(
     assert (await shown(client, first))["documentDiff"] is None
 
 
+async def test_long_lists_of_two_rounds_are_not_compared_item_by_item(
+    client: GraphQLClient,
+) -> None:
+    execution = (await start(client))["execution"]["id"]
+    lines = [[number] for number in range(20_000)]
+    first = (await request(client, execution, payload=lines))["approval"]["id"]
+    said = {"approvalId": first, "digest": await digest_of(client, first), "comment": "reversed"}
+    await send(client, "requestChanges", "ChangesInput", ANN, **said)
+
+    second = (await request(client, execution, payload=lines[::-1]))["approval"]["id"]
+    # Item by item this would take seconds, in which the server does nothing else.
+    changes = (await shown(client, second))["documentDiff"]
+    assert [each["path"] for each in changes] == ["/round", "/payload"]
+
+
 async def test_a_decision_is_taken_back_and_made_anew(client: GraphQLClient) -> None:
     policy = {"requirements": [{"groups": ["finance"], "count": 2}]}
     id_ = await asked(client, policy=policy)

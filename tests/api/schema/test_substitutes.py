@@ -215,7 +215,15 @@ async def test_a_substitute_for_some_groups_has_those_that_the_person_still_has(
         [absence] = (await now(client, DORA)).stands_in_for
         assert absence.groups == frozenset({"board"})
 
-        await client.services.directory.deactivate(ADAM, "ann")
+        directory = client.services.directory
+        await directory.deactivate(ADAM, "ann")
+        assert (await now(client, DORA)).stands_in_for == ()
+
+        # Another spelling may be the same person.
+        await directory.reactivate(ADAM, "ann")
+        assert [each.id for each in (await now(client, DORA)).stands_in_for] == ["ann"]
+        await known(client, "ANN")
+        await directory.deactivate(ADAM, "ANN")
         assert (await now(client, DORA)).stands_in_for == ()
 
 

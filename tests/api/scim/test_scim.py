@@ -9,10 +9,13 @@ import pytest
 
 from application.directory import Directory, KnownPerson
 from domain.authorization import COMMAND_LINE, SCIM
+from domain.directory.commands import ChangeGroups
 from domain.directory.state import PersonSource
+from domain.identifiers import person_stream_id
 from domain.values import Role
 from tests.api.whole_server import WholeServer
 from tests.application.server_process import HANGS, accepted
+from tests.console.console_client import ConsoleClient
 from tests.support.audit import findings
 
 TOKEN = "a-token-of-the-identity-provider-alone"
@@ -182,6 +185,59 @@ async def test_members_of_groups_are_events_of_the_people(provider: Provider) ->
     assert (await provider.did("GET", mine))["totalResults"] == 1
     assert (await provider.send("DELETE", path)).status_code == 204
     assert await provider.groups_of("bob") == set()
+
+
+EVENTS = """{ events(first: 100) { edges { node {
+    executionId version type actor { id } data
+} } } }"""
+
+
+async def test_each_change_of_a_group_is_seen_in_events_and_audit(provider: Provider) -> None:
+    ann, bob = await provider.user("ann"), await provider.user("bob")
+    made = await provider.group("finance", ann, bob)
+    path = f"/Groups/{made['id']}"
+    await provider.patch(path, {"op": "replace", "path": "displayName", "value": "treasury"})
+    remove = {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'}
+    await provider.patch(path, remove)
+    await provider.did("DELETE", path)
+
+    server = provider.server
+    auditor = await server.keys.create("audrey", roles=[Role.AUDITOR])
+    shown = (await server.post({"query": EVENTS}, auditor)).json()["data"]["events"]["edges"]
+    groups: dict[str, list[list[str]]] = {"ann": [], "bob": []}
+    for node in (edge["node"] for edge in shown):
+        if node["type"] == "PersonRecorded" and node["data"]["person"] in groups:
+            assert node["actor"]["id"] == "placet:scim"
+            assert node["executionId"] == str(person_stream_id(node["data"]["person"]))
+            groups[node["data"]["person"]].append(node["data"]["groups"])
+    changes = [[], ["finance"], ["treasury"], []]
+    assert groups == {"ann": changes, "bob": changes}
+    async with ConsoleClient.open(server) as console:
+        answer = await console.post("/sign-in", token=auditor)
+        await console.get(answer.headers["location"])
+        page = (await console.get(f"/audit?execution={person_stream_id('bob')}")).text
+    assert page.count("placet:scim") >= len(changes)
+
+
+async def test_a_rename_that_was_cut_short_is_done_when_it_is_repeated(provider: Provider) -> None:
+    ann, bob = await provider.user("ann"), await provider.user("bob")
+    made = await provider.group("finance", ann, bob)
+    await provider.group("legal")
+    path = f"/Groups/{made['id']}"
+    taken = {"op": "replace", "path": "displayName", "value": "legal"}
+    refused = await provider.send("PATCH", path, {"schemas": [PATCH], "Operations": [taken]})
+    assert refused.status_code == 409
+    assert await provider.groups_of("ann") == {"finance"}
+
+    # What a server leaves that is killed after the first of several commits.
+    moved = ChangeGroups(
+        by=SCIM, person="ann", joined=frozenset({"board"}), left=frozenset({"finance"})
+    )
+    accepted(await provider.directory.send(moved))
+    rename = {"op": "replace", "path": "displayName", "value": "board"}
+    shown = await provider.patch(path, rename)
+    assert {each["value"] for each in shown["members"]} == {ann["id"], bob["id"]}
+    assert await provider.groups_of("ann") == await provider.groups_of("bob") == {"board"}
 
 
 async def test_two_groups_at_once_lose_no_member(provider: Provider) -> None:

@@ -325,8 +325,16 @@ async def test_a_deactivated_person_decides_nothing_in_advance(process: ServerPr
     asked = await ask(process)
     await until_handled(process)
     assert (await approval(process, asked)).pending
-
     accepted(await directory.reactivate(ADAM, "ann"))
+
+    # Another spelling may be the same person.
+    accepted(await directory.record(ADAM, KnownPerson(id="ANN", source=PersonSource.ADMIN)))
+    accepted(await directory.deactivate(ADAM, "ANN"))
+    asked = await ask(process)
+    await until_handled(process)
+    assert (await approval(process, asked)).pending
+    accepted(await directory.reactivate(ADAM, "ANN"))
+
     asked = await ask(process)
     await until_handled(process)
     assert not (await approval(process, asked)).pending

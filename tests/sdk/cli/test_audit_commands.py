@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import pty
 import re
@@ -14,7 +15,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
-from placet import Approval, require
+from placet import Approval, ApprovalStatus, require
 from placet.cli.app import app
 from placet.cli.fields import fields
 from placet.cli.lookup import short_ids
@@ -160,6 +161,34 @@ async def test_an_auditor_asks_who_decided_what_and_what_waited_when(
     [_, event] = list(csv.reader(io.StringIO(events, newline="")))
     assert event[2:6] == ["ApprovalGranted", approval.execution_id, event[4], "approver-a"]
     assert inside(*at, *asked, "--by", "approver-b").stdout.count("\n") == 1
+
+
+async def test_an_auditor_tries_another_policy_on_the_past(people: People, server: Server) -> None:
+    at = ("--url", server.url, "--token", server.tokens["auditor"])
+    workflow = f"tried-{uuid4()}"
+    first, approval = await ask(people, workflow, "One", "Two")
+    approver = await people.get("approver-a")
+    await approver.grant(first)
+    done = await approver.grant(approval)
+    auditor = await people.get("auditor")
+    await auditor.approvals(at_least=done.position, first=1)
+
+    same = await auditor.simulate_policy(workflow, require(group="finance"))
+    assert (same.examined, same.different, same.changes) == (2, 0, [])
+    stricter = await auditor.simulate_policy(workflow, require(2, group="finance"), key="pay")
+    assert (stricter.examined, stricter.different) == (2, 2)
+    assert {each.status_with for each in stricter.changes} == {ApprovalStatus.PENDING}
+
+    tried = ("simulate", workflow, "--since", "1h", "--policy")
+    two = '{"requirements": [{"count": 2, "groups": ["finance"]}]}'
+    shown = inside(*at, *tried, two).stdout
+    assert f"Two  {approval.id}\n" in shown
+    assert "  GRANTED, with it PENDING: " in shown
+    assert shown.endswith("2 of 2 would have ended otherwise\n")
+    assert json.loads(inside(*at, *tried, two, "--json").stdout)["different"] == 2
+    wrong = inside(*at, *tried, '{"requirements": 2}')
+    assert wrong.returncode == 2
+    assert "Expected `array`" in wrong.stderr
 
 
 async def test_what_was_done_to_an_execution_is_shown_with_who_did_it(

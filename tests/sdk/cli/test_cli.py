@@ -365,6 +365,7 @@ def test_a_service_that_is_away_or_elsewhere_is_said_to_be(server: Server) -> No
     assert f"{server.url}/foo/graphql answered HTTP 404" in elsewhere.stderr
     wrong = placet("--url", server.url, "--token", "wrong", "executions")
     assert "the token is missing, unknown, revoked or has expired" in wrong.stderr
+    assert "give another one with --token, PLACET_TOKEN or --as" in wrong.stderr
 
 
 def test_without_development_tokens_it_says_where_they_are(tmp_path: Path) -> None:

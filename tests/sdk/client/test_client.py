@@ -40,6 +40,26 @@ async def test_a_start_is_repeated_by_its_key(people: People) -> None:
         await operator.start("trip", {"to": "Delft"}, key=key)
 
 
+async def test_the_answer_and_the_log_say_that_too_few_people_are_known(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await people.get("engine")
+    # The service knows who could decide once they have used their tokens.
+    await (await people.get("approver-a")).viewer()
+    execution_id = await people.start("trip")
+
+    async def asked() -> tuple[str, ...] | None:
+        policy = require(9, group="finance")
+        again = await engine.request_approval(execution_id, "go", "Go", payload=1, policy=policy)
+        return again.warnings or None
+
+    [warning] = await until(asked)
+    assert warning.startswith("requirement 1 needs 9 of the group finance; the directory knows ")
+    assert f"approval 'go' of execution {execution_id}: {warning}" in caplog.messages
+    few = await engine.request_approval(execution_id, "few", "Few", payload=1, policy=FINANCE)
+    assert few.warnings == ()
+
+
 async def test_an_approval_is_granted_as_it_was_shown(people: People) -> None:
     operator, engine = await people.get("operator"), await people.get("engine")
     approver, other = await people.get("approver-a"), await people.get("approver-b")

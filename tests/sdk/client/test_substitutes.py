@@ -28,7 +28,7 @@ async def test_a_substitute_decides_and_the_command_line_says_who_it_is(
 
     named = placet(
         *("--url", server.url, "--token", server.tokens["approver-c"], "substitute", "set"),
-        *("approver-b", "--until", tomorrow.isoformat(), "--group", "legal"),
+        *("approver-b", "--until", "1d", "--group", "legal"),
     )
 
     assert named.returncode == 0, named.stderr

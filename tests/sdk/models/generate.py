@@ -27,7 +27,13 @@ from api.schema.limits import (
 from api.settings import Settings
 from application.process_managers.log_process_manager import AGAIN
 from domain.approvals.places import MAX_CHAIN
-from domain.approvals.policy import MAX_NAMED, MAX_PEOPLE, MAX_REQUIREMENTS, ExpiryAction
+from domain.approvals.policy import (
+    MAX_NAMED,
+    MAX_PEOPLE,
+    MAX_REMINDERS,
+    MAX_REQUIREMENTS,
+    ExpiryAction,
+)
 from domain.approvals.state import ApprovalStatus, ResolutionCause, Verdict
 from domain.execution.events import EVENT_TYPES
 from domain.execution.evolve import evolve
@@ -88,6 +94,7 @@ LIMITS: tuple[tuple[str, int | str | timedelta, str], ...] = (
     ("MAX_REQUIREMENTS", MAX_REQUIREMENTS, "Requirements of one policy."),
     ("MAX_PEOPLE", MAX_PEOPLE, "People whom all requirements of a policy ask for together."),
     ("MAX_NAMED", MAX_NAMED, "Groups or users that one requirement names."),
+    ("MAX_REMINDERS", MAX_REMINDERS, "Reminders before one deadline."),
     ("MAX_CHAIN", MAX_CHAIN, "How often the right to decide one approval is passed on."),
     ("MAX_USES", MAX_USES, "Uses of one standing grant."),
     ("MAX_LIFETIME", MAX_LIFETIME, "The longest time for which a standing grant can be used."),

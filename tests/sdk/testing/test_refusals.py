@@ -1,6 +1,6 @@
 """A trial refuses what the service refuses, with the same words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -76,6 +76,44 @@ async def no_rejections(run: Run) -> None:
     await run.approval("Trip", payload=1, policy=FINANCE.rejections(0))
 
 
+ADA = require(1, user="ada")
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+POLICIES = {
+    "of nobody": Policy(requirements=()),
+    "one user twice": ADA & ADA,
+    "more people than are named": require(3, users=["ada", "bob"]) & FINANCE,
+    "more rejections than people": ADA.rejections(2),
+    "a stage that is skipped": require(1, group="finance", stage=2),
+    "a reminder as long as the time": FINANCE.expires(HOUR, remind_before=[HOUR]),
+    "reminders without a deadline": FINANCE.expires(remind_before=[HOUR]),
+    "an action without a deadline": FINANCE.expires(on_expiry="GRANT"),
+    "no time": FINANCE.expires(timedelta(0)),
+    "no time to use it": FINANCE.lapses(timedelta(0)),
+    "more reminders than can be": FINANCE.expires(
+        DAY, remind_before=[HOUR + timedelta(minutes=n) for n in range(11)]
+    ),
+    "a calendar of nothing": require(1, group="finance", calendar="office"),
+    "a group that is no name": FINANCE.expires(DAY, on_expiry="ESCALATE", escalate_to=["a\nb"]),
+    "a login with a blank": FINANCE.step_up("a b"),
+    "a grant by nobody with a comment": FINANCE.expires(DAY, on_expiry="GRANT").require_comment(),
+    "a grant by nobody with a login": FINANCE.expires(DAY, on_expiry="GRANT").step_up("phr"),
+}
+
+
+async def bad_policies(run: Run) -> None:
+    said = []
+    for name, policy in POLICIES.items():
+        try:
+            await run.approval("Trip", payload=1, policy=policy, key=name)
+        except InvalidInput as error:
+            said.append(error.message)
+    raise ValueError("\n".join(said))
+
+
+async def past_deadline(run: Run) -> None:
+    await run.approval("Trip", payload=1, policy=FINANCE, deadline=datetime(2020, 1, 1, tzinfo=UTC))
+
+
 async def long_sleep(run: Run) -> None:
     await run.sleep(timedelta(days=40_000))
 
@@ -95,7 +133,7 @@ async def barred_end(_: Run) -> str:
 WORKFLOWS = (
     large_result, barred_result, large_number, deep_result, long_title, blank_title, barred_title,
     long_description, nul_description, barred_payload, nobody, unnamed, too_many, no_rejections,
-    long_sleep, barred_child, large_end, barred_end,
+    bad_policies, past_deadline, long_sleep, barred_child, large_end, barred_end,
 )  # fmt: skip
 
 

@@ -27,12 +27,16 @@ def form_of(form: Any) -> Form:
     """Return the form that a model of pydantic, a dataclass or another type describes.
 
     A dict is a JSON Schema itself, and its answers stay plain JSON. Raises ValueError for a dict
-    that is not JSON, and TypeError for anything that pydantic has no schema for.
+    that is not JSON, and TypeError for what is no type and for anything that pydantic has no schema
+    for.
     """
     if form is None:
         return NO_FORM
     if isinstance(form, Mapping):
         return Form(plain(form, "form"))
+    if isinstance(form, list | set | str):
+        msg = f"form takes a model, a dataclass or a dict with a JSON Schema, not {form!r}"
+        raise TypeError(msg)
     return _form_of_type(form)
 
 

@@ -13,12 +13,16 @@ import typer
 
 from placet.cli.terminal import errors
 from placet.client.client import Client
-from placet.errors import PlacetError
+from placet.errors import PlacetError, Unauthenticated
 
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., None])
 
 RETRY_SECONDS = 2.0
+_NOT_VALID = (
+    "the token is missing, unknown, revoked or has expired, or its owner was deactivated;"
+    " give another one with --token, PLACET_TOKEN or --as"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ def run(context: typer.Context, work: Callable[[Client], Awaitable[T]]) -> T:
     try:
         return asyncio.run(with_client())
     except (PlacetError, ValueError) as error:
-        errors.print(f"placet: {error}", style="red", markup=False)
+        said = _NOT_VALID if isinstance(error, Unauthenticated) else error
+        errors.print(f"placet: {said}", style="red", markup=False)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(130) from interrupt

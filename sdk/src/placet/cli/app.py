@@ -8,7 +8,7 @@ import typer
 
 from placet.approvals.gate import Gate
 from placet.cli.access import Access, anywhere, run
-from placet.cli.auditing import decisions, events
+from placet.cli.auditing import decisions, events, simulate
 from placet.cli.changing import cancel, park, retry, signal, start, unpark
 from placet.cli.deciding import (
     approve,
@@ -140,6 +140,7 @@ for _command in (
     comment,
     events,
     decisions,
+    simulate,
     whoami,
     start,
     signal,

@@ -1,13 +1,15 @@
-"""The commands for auditors: the log, and who decided what."""
+"""The commands for auditors: the log, who decided what, and what another policy would change."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from placet._util.positions import number_of
 from placet.cli.access import anywhere, run
+from placet.cli.changing import json_of
 from placet.cli.lists import print_decisions
 from placet.cli.lookup import existing_execution
 from placet.cli.moments import moment
@@ -27,6 +29,7 @@ from placet.models.commands import DecisionFilter, EventFilter
 from placet.models.enums import Verdict
 from placet.models.responses import Page, RecordedDecision, RecordedEvent
 from placet.models.rules import MAX_PAGE
+from placet.policy import Policy
 
 EVENT_COLUMNS = (
     "position", "at", "type", "execution", "version", "by", "by name", "data", "hash",
@@ -125,6 +128,45 @@ def decisions(
         page = await client.recorded_decisions(where, first=first, after=after, count=not as_json)
         nothing = "No such decision that you may see."
         print_page(page, print_decisions, as_json=as_json, nothing=nothing)
+
+    run(context, work)
+
+
+@anywhere
+def simulate(
+    context: typer.Context,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
+    policy: Annotated[
+        str,
+        typer.Option(metavar="JSON|@FILE", help="The policy to try, as ApprovalPolicyInput."),
+    ],
+    key: Annotated[str | None, typer.Option(help="Only approvals with this key.")] = None,
+    since: Since = None,
+    until: Until = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say which approvals of the past would have ended otherwise with another policy."""
+    try:
+        wanted = msgspec.convert(json_of(policy, "--policy"), Policy)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(str(error), param_hint="--policy") from error
+
+    async def work(client: Client) -> None:
+        found = await client.simulate_policy(
+            workflow,
+            wanted,
+            key=key,
+            since=None if since is None else moment(since),
+            until=None if until is None else moment(until),
+        )
+        if as_json:
+            print_json(found)
+            return
+        for each in found.changes:
+            line(f"{each.approval.title or '(erased)'}  {each.approval.id}")
+            line(f"  {each.status_then}, with it {each.status_with}: {each.reason}")
+        line(f"{found.different} of {found.examined} would have ended otherwise")
 
     run(context, work)
 

@@ -11,11 +11,11 @@ from placet.cli.access import anywhere, run
 from placet.cli.details import approval_lines, delegation_lines
 from placet.cli.forms import asked_answers, given_answers
 from placet.cli.lists import missing
-from placet.cli.lookup import Id, existing_approval
+from placet.cli.lookup import FullApproval, Id, existing_approval, full_approval
 from placet.cli.terminal import line, safe, show_all
 from placet.client.client import Client
 from placet.errors import Refused
-from placet.models.responses import Accepted, Approval, Comment
+from placet.models.responses import Accepted, Approval
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Ids = Annotated[
@@ -221,16 +221,16 @@ def _shown(
     ``amended``: the payload that is granted instead of that of the one approval.
     """
 
-    async def find(client: Client) -> list[tuple[Approval, list[Comment]]]:
-        found: dict[str, tuple[Approval, list[Comment]]] = {}
+    async def find(client: Client) -> list[FullApproval]:
+        found: dict[str, FullApproval] = {}
         for typed in ids:
             approval = await existing_approval(client, typed)
             if approval.id not in found:
-                found[approval.id] = approval, await client.comments(approval.id)
+                found[approval.id] = await full_approval(client, approval)
         return list(found.values())
 
     found = run(context, find)
-    approvals = [approval for approval, _ in found]
+    approvals = [each.approval for each in found]
     change = [] if amended is None else list(amending.change_lines(approvals[0], amended))
     _print(found, change)
     check_can_ask(yes=yes)
@@ -255,12 +255,12 @@ def check_can_ask(*, yes: bool) -> None:
         )
 
 
-def _print(found: Sequence[tuple[Approval, list[Comment]]], change: Sequence[str]) -> None:
+def _print(found: Sequence[FullApproval], change: Sequence[str]) -> None:
     lines: list[str] = []
-    for number, (approval, comments) in enumerate(found, 1):
+    for number, each in enumerate(found, 1):
         if len(found) > 1:
             lines += ["", f"{number} of {len(found)}"]
-        lines += approval_lines(approval, comments)
+        lines += approval_lines(*each)
     show_all([*lines, *change])
 
 

@@ -19,6 +19,7 @@ from placet.models.responses import (
     Decision,
     Delegation,
     History,
+    PreviousRound,
 )
 
 _WIDTH = 12
@@ -27,7 +28,11 @@ _TOLD = {"title", "description", "payload", "executionId", "workflow", "initiato
 _TOLD |= {"key", "round", "deadline", "policy"}
 
 
-def approval_lines(approval: Approval, comments: Iterable[Comment] = ()) -> Iterator[str]:
+def approval_lines(
+    approval: Approval,
+    comments: Iterable[Comment] = (),
+    previous: PreviousRound | None = None,
+) -> Iterator[str]:
     """Yield everything that is put before an approver, the question first.
 
     A decision is bound to the document, so what it says comes from the document itself.
@@ -51,6 +56,8 @@ def approval_lines(approval: Approval, comments: Iterable[Comment] = ()) -> Iter
         yield "The document was erased."
     else:
         yield from _document(document)
+    if previous is not None:
+        yield from _since_round(previous)
     yield from _said(approval, comments)
     if approval.delegations:
         yield ""
@@ -90,6 +97,20 @@ def _document(document: Mapping[str, Any]) -> Iterator[str]:
         yield from fields(others)
 
 
+def _since_round(previous: PreviousRound) -> Iterator[str]:
+    """Yield what became of the round before, and what is asked otherwise now."""
+    before = previous.approval
+    yield ""
+    yield f"Round {before.round} was {before.status}; changed since:"
+    # The round always differs.
+    changes = [change for change in previous.document_diff if change["path"] != "/round"]
+    yield from (f"  {line}" for line in _changes(changes))
+    for line, text in ((decision_line(each), _told(each)) for each in before.decisions):
+        yield f"  {line}"
+        if text:
+            yield from (f"    | {part}" for part in text.split("\n"))
+
+
 def _policy(policy: Mapping[str, Any]) -> dict[str, Any]:
     """Return a policy with its requirements in words, without what is empty or false."""
     asked = [
@@ -113,7 +134,8 @@ def delegation_lines(delegations: Iterable[Delegation]) -> Iterator[str]:
 
 def _said(approval: Approval, comments: Iterable[Comment]) -> Iterator[str]:
     said: list[tuple[datetime, str, str | None]] = [
-        (each.at, amendment_line(each), _patch(each)) for each in approval.amendments
+        (each.at, amendment_line(each), "\n".join(_changes(each.patch or ())))
+        for each in approval.amendments
     ]
     said += [(each.at, decision_line(each), _told(each)) for each in approval.decisions]
     said += [
@@ -153,14 +175,14 @@ def amendment_line(amendment: Amendment) -> str:
     return f"amended by {who(amendment.by.name, amendment.by.id)}, {when(amendment.at)}"
 
 
-def _patch(amendment: Amendment) -> str:
-    """Return the changes of an amendment, one a line."""
+def _changes(patch: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the changes of a JSON Patch, one a line."""
     lines = []
-    for change in amendment.patch or ():
+    for change in patch:
         source = f" {change['from']} to" if "from" in change else ""
         value = f" {compact(change['value'])}" if "value" in change else ""
         lines.append(f"{change['op']}{source} {change['path'] or 'all of it'}{value}")
-    return "\n".join(lines)
+    return lines
 
 
 def execution_lines(

@@ -73,7 +73,7 @@ def create(
 ) -> None:
     """Allow approvals in advance. Each use counts as your decision."""
     payload_schema = json_of(schema, "--schema")
-    expires_at = moments.moment(until)
+    expires_at = moments.moment(until, ahead=True)
     show_all([*_allowance(workflow, key, payload_schema, uses, expires_at)])
     check_can_ask(yes=yes)
     if not yes:

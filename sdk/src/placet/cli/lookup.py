@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -12,7 +12,7 @@ from placet.client.client import Client
 from placet.errors import PlacetError
 from placet.models.commands import ApprovalFilter, ExecutionFilter
 from placet.models.enums import ApprovalStatus
-from placet.models.responses import Approval, Execution
+from placet.models.responses import Approval, Comment, Execution, PreviousRound
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or any unique beginning of one.")]
 
@@ -93,6 +93,20 @@ async def existing_approval(client: Client, typed: str) -> Approval:
         raise _several(typed, named)
     current = await client.approval(rows[0].id)
     return rows[0] if current is None else current
+
+
+class FullApproval(NamedTuple):
+    """An approval with the comments on it and the round before, None for the first."""
+
+    approval: Approval
+    comments: list[Comment]
+    previous: PreviousRound | None
+
+
+async def full_approval(client: Client, approval: Approval) -> FullApproval:
+    """Read what else a person is shown of an approval."""
+    previous = await client.previous_round(approval) if approval.round > 1 else None
+    return FullApproval(approval, await client.comments(approval.id), previous)
 
 
 async def _candidates(client: Client, typed: re.Match[str]) -> list[Approval]:

@@ -10,7 +10,7 @@ from placet.cli import details
 from placet.cli.access import anywhere, run
 from placet.cli.execution_waits import ExecutionWaits, read_waits
 from placet.cli.lists import print_approvals, print_executions
-from placet.cli.lookup import Id, existing_approval, existing_execution
+from placet.cli.lookup import Id, existing_approval, existing_execution, full_approval
 from placet.cli.moments import HELP, moment
 from placet.cli.terminal import print_json, show_all
 from placet.cli.watching import watch
@@ -187,8 +187,9 @@ def show(
         if isinstance(found, Approval):
             if raw:
                 return found, list(details.raw_approval_lines(found))
-            comments = [] if as_json else await client.comments(found.id)
-            return found, list(details.approval_lines(found, comments))
+            if as_json:
+                return found, []
+            return found, list(details.approval_lines(*await full_approval(client, found)))
         waits = ExecutionWaits() if as_json else await read_waits(client, found.execution.id)
         children = [] if as_json else await client.children(found.execution.id)
         return found, list(details.execution_lines(found, waits, children, raw=raw))

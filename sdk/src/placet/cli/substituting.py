@@ -41,8 +41,12 @@ def listed(
 def set_(
     context: typer.Context,
     who: Annotated[str, typer.Argument(metavar="USER", help="Who decides instead.")],
-    until: Annotated[str, typer.Option(metavar="MOMENT", help="Until then.")],
-    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="From then on.")] = None,
+    until: Annotated[
+        str, typer.Option(metavar="MOMENT", help=f"Until then: {moments.AHEAD_HELP}.")
+    ],
+    since: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="From then on; by default from now.")
+    ] = None,
     group: Annotated[
         list[str] | None, typer.Option(help="Only for this group of yours; may be repeated.")
     ] = None,
@@ -54,8 +58,8 @@ def set_(
         context,
         lambda client: client.set_substitute(
             who,
-            starts_at=None if since is None else moments.moment(since),
-            ends_at=moments.moment(until),
+            starts_at=None if since is None else moments.moment(since, ahead=True),
+            ends_at=moments.moment(until, ahead=True),
             groups=group or None,
             person=person,
             comment=comment,

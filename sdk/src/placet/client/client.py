@@ -283,9 +283,11 @@ class Client:
     transcript = _awaited(_queries, Queries.transcript)
     executions = _awaited(_queries, Queries.executions)
     approval = _awaited(_queries, Queries.approval)
+    previous_round = _awaited(_queries, Queries.previous_round)
     comments = _awaited(_queries, Queries.comments)
     approvals = _awaited(_queries, Queries.approvals)
     recorded_decisions = _awaited(_queries, Queries.recorded_decisions)
+    simulate_policy = _awaited(_queries, Queries.simulate_policy)
     events = _awaited(_queries, Queries.events)
 
     record_step = _awaited(_mutations, Mutations.record_step)

@@ -5,6 +5,7 @@ refusal is raised as :class:`placet.Refused`. If many commands are sent at once,
 of the result instead, because each command succeeds or fails on its own.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ from placet.models.commands import (
 )
 from placet.models.responses import Accepted, Execution, RefusedResult
 from placet.policy import Policy
+
+log = logging.getLogger("placet")
 
 A = TypeVar("A")
 
@@ -124,6 +127,9 @@ class Mutations:
     ) -> Accepted:
         """Ask people to approve a payload. The answer has the approval.
 
+        If the service knows too few people who could decide, the answer says so in its
+        ``warnings``, and so does the log ("placet").
+
         ``form``: what those who grant have to answer, as a model of pydantic, a dataclass or a dict
         with a JSON Schema. ``deadline``: until when people can decide, if the policy has no time of
         its own.
@@ -139,7 +145,10 @@ class Mutations:
             policy=policy,
             deadline=deadline,
         )
-        return await send(self._transport, operations.REQUEST_APPROVAL, command)
+        asked = await send(self._transport, operations.REQUEST_APPROVAL, command)
+        for warning in asked.warnings:
+            log.warning("approval %r of execution %s: %s", key, execution_id, warning)
+        return asked
 
     async def withdraw(
         self, approval_id: str, reason: str, *, fence: int | None = None

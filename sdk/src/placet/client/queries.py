@@ -15,6 +15,7 @@ from placet.models.commands import (
 from placet.models.enums import ApprovalOrder, ExecutionOrder
 from placet.models.responses import (
     Approval,
+    ApprovalRecord,
     Child,
     Comment,
     Execution,
@@ -22,11 +23,14 @@ from placet.models.responses import (
     ExecutionSnapshot,
     History,
     Page,
+    PolicySimulation,
+    PreviousRound,
     Principal,
     RecordedDecision,
     RecordedEvent,
 )
 from placet.models.worker_responses import Transcript
+from placet.policy import Policy
 
 NO_WAIT = timedelta(0)
 
@@ -154,6 +158,17 @@ class Queries:
         """Return an approval from the log, or None if there is none that the caller may see."""
         return await self._transport.look_up(operations.APPROVAL(approval_id))
 
+    async def previous_round(self, approval: ApprovalRecord | str) -> PreviousRound | None:
+        """Return the round before an approval, with what has changed in the document since.
+
+        ``approval`` may be its id. None in the first round, and if the caller may not see it.
+        """
+        id_ = approval if isinstance(approval, str) else approval.id
+        found = await self._transport.look_up(operations.PREVIOUS_ROUND(id_))
+        if found is None or found.previous_round is None:
+            return None
+        return PreviousRound(approval=found.previous_round, document_diff=found.document_diff or [])
+
     async def executions(
         self,
         where: ExecutionFilter | None = None,
@@ -216,6 +231,23 @@ class Queries:
         asked = operations.DECISIONS(
             where, first=first, after=after, at_least=at_least, count=count
         )
+        return await self._transport.send(asked)
+
+    async def simulate_policy(
+        self,
+        workflow: str,
+        policy: Policy,
+        *,
+        key: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> PolicySimulation:
+        """Return what a policy would have made of the resolved approvals of a workflow.
+
+        For the roles AUDITOR and ADMIN. ``key``: that of the approvals; None: any. ``since`` and
+        ``until``: when they were requested, at most 366 days apart; by default the last 30 days.
+        """
+        asked = operations.SIMULATION(workflow, policy, key=key, since=since, until=until)
         return await self._transport.send(asked)
 
     async def events(

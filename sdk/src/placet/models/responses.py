@@ -319,6 +319,16 @@ class Approval(ApprovalRecord, kw_only=True, frozen=True):
     delegations: list[Delegation] = msgspec.field(default_factory=list)
 
 
+class PreviousRound(ResponseModel, kw_only=True, frozen=True):
+    """The round before an approval.
+
+    ``document_diff``: what has changed in the document since, as a JSON Patch (RFC 6902).
+    """
+
+    approval: Approval
+    document_diff: list[dict[str, Any]]
+
+
 class ApprovalSnapshot(ApprovalBody, kw_only=True, frozen=True):
     """An approval as it was at an earlier version."""
 
@@ -390,6 +400,30 @@ class RecordedDecision(ResponseModel, kw_only=True, frozen=True):
     revoked_at: datetime | None = None
 
 
+class SimulatedApproval(ResponseModel, kw_only=True, frozen=True):
+    """An approval that would have ended otherwise with another policy, and why.
+
+    ``status_with`` PENDING: the recorded decisions would not have been enough.
+    """
+
+    approval: Approval
+    status_then: ApprovalStatus
+    status_with: ApprovalStatus
+    reason: str
+
+
+class PolicySimulation(ResponseModel, kw_only=True, frozen=True):
+    """What a policy would have made of the past.
+
+    ``examined``: how many approvals were decided again. ``different``: how many of them would have
+    ended otherwise. ``changes``: the first 500 of these, the latest request first.
+    """
+
+    examined: int
+    different: int
+    changes: list[SimulatedApproval]
+
+
 class EventMessage(ResponseModel, kw_only=True, frozen=True):
     """A message of the stream of events. Without an event only the cursor has moved on."""
 
@@ -406,12 +440,17 @@ class ApprovalMessage(ResponseModel, kw_only=True, frozen=True):
 
 
 class Accepted(ResponseModel, kw_only=True, tag_field="__typename", tag="Accepted", frozen=True):
-    """A command was carried out. ``repeated``: an earlier call had carried it out."""
+    """A command was carried out. ``repeated``: an earlier call had carried it out.
+
+    ``warnings``: for which requirements of a request for approval the service knows too few people
+    who could decide.
+    """
 
     position: str
     repeated: bool
     execution: ExecutionHead | None = None
     approval: Approval | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class RefusedResult(

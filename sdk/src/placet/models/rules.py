@@ -46,6 +46,9 @@ MAX_PEOPLE = 200
 MAX_NAMED = 100
 """Groups or users that one requirement names."""
 
+MAX_REMINDERS = 10
+"""Reminders before one deadline."""
+
 MAX_CHAIN = 3
 """How often the right to decide one approval is passed on."""
 

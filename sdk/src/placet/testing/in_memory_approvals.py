@@ -19,6 +19,7 @@ from placet.models.responses import (
 from placet.models.rules import RESOLVED_BY
 from placet.policy import Policy
 from placet.testing.in_memory_log import InMemoryLog, refuse
+from placet.testing.in_memory_policies import reminders_problem, unmeetable
 
 Calendar = Callable[[datetime, timedelta], datetime]
 """Returns when a span of working time is over that begins at a moment."""
@@ -64,6 +65,8 @@ class InMemoryApprovals:
             invites = {ApprovalStatus.CHANGES_REQUESTED, ApprovalStatus.REVOKED}
             if last.status not in invites and not last.lapsed(self.log.now):
                 refuse("KEY_REUSED", f"approval {command.key!r} was requested with other content")
+        if problem := unmeetable(command.policy):
+            refuse("INVALID_INPUT", problem)
         policy = _policy(command.policy)
         deadline = command.deadline
         if policy.calendar is not None and policy.calendar not in self._calendars:
@@ -75,7 +78,10 @@ class InMemoryApprovals:
         if policy.within is not None:
             deadline = self._later(self.log.now, policy)
         if deadline is not None and deadline <= self.log.now:
-            refuse("INVALID_INPUT", f"deadline {deadline.isoformat()} is in the past")
+            moment = deadline.isoformat()
+            refuse("INVALID_INPUT", f"deadline {moment} is in the past: give a later one")
+        if problem := reminders_problem(command.policy, deadline, self.log.now):
+            refuse("INVALID_INPUT", problem)
         approval = ApprovalRecord(
             id=f"{self._execution.id}.{len(self.all) + 1}",
             execution_id=self._execution.id,

@@ -7,11 +7,18 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from placet.client.transport.envelope import Operation
-from placet.client.transport.operations import commands, leases, queries, subscriptions
+from placet.client.transport.operations import (
+    commands,
+    leases,
+    queries,
+    standing_grants,
+    subscriptions,
+    substitutes,
+)
 
 OPERATIONS: dict[str, Operation[..., Any]] = {
-    name: each
-    for module in (commands, leases, queries, subscriptions)
+    f"{module.__name__.rpartition('.')[2]}.{name}": each
+    for module in (commands, leases, queries, standing_grants, subscriptions, substitutes)
     for name, each in vars(module).items()
     if isinstance(each, Operation)
 }

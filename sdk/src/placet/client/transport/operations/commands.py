@@ -34,9 +34,9 @@ def _encoded(commands: Sequence[msgspec.Raw]) -> Variables:
     return {"inputs": commands}
 
 
-def _command(name: str, input_type: str) -> Operation[[Input], Outcome]:
+def _command(name: str, input_type: str, more: str = "") -> Operation[[Input], Outcome]:
     document = f"""mutation Command($input: {input_type}!) {{
-  result: {name}(input: $input) {{ ...OutcomeFields }}
+  result: {name}(input: $input) {{ ...OutcomeFields{more} }}
 }}
 {fragments.OUTCOME}"""
     return Operation(document, _OUTCOME, _one)
@@ -63,7 +63,9 @@ def _batch(name: str, argument: str, input_type: str) -> str:
 
 START_EXECUTION = _command("startExecution", "StartExecutionInput")
 RECORD_STEP = _command("recordStep", "StepInput")
-REQUEST_APPROVAL = _command("requestApproval", "RequestApprovalInput")
+REQUEST_APPROVAL = _command(
+    "requestApproval", "RequestApprovalInput", " ... on Accepted { warnings }"
+)
 WITHDRAW_APPROVAL = _command("withdrawApproval", "WithdrawalInput")
 REDEEM_APPROVAL = _command("redeemApproval", "RedemptionInput")
 COMPLETE_EXECUTION = _command("completeExecution", "CompletionInput")

@@ -1,6 +1,7 @@
 """What is read: from the log, and page by page from the read models."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.json import Decoder
 
@@ -23,6 +24,7 @@ from placet.models.responses import (
     ExecutionChange,
     ExecutionSnapshot,
     Page,
+    PolicySimulation,
     Principal,
     RecordedDecision,
     RecordedEvent,
@@ -31,6 +33,7 @@ from placet.models.responses import (
 )
 from placet.models.rules import MAX_PAGE
 from placet.models.worker_responses import Past
+from placet.policy import Policy
 
 
 class HistoryPage(Execution, kw_only=True, frozen=True):
@@ -50,6 +53,13 @@ class Commented(ResponseModel, kw_only=True, frozen=True):
     """An approval, of which only one page of the comments is read."""
 
     comments: Page[Comment]
+
+
+class RoundBefore(ResponseModel, frozen=True):
+    """The round before an approval, None if there is none that the caller may see."""
+
+    previous_round: Approval | None = None
+    document_diff: list[dict[str, Any]] | None = None
 
 
 class TranscriptPage(Execution, kw_only=True, frozen=True):
@@ -117,6 +127,15 @@ APPROVAL = Operation(
 }}
 {fragments.APPROVAL}""",
     Decoder(Response[Approval]),
+    _id,
+)
+
+PREVIOUS_ROUND = Operation(
+    f"""query PreviousRound($id: ID!) {{
+  result: approval(id: $id) {{ documentDiff previousRound {{ ...ApprovalFields }} }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[RoundBefore]),
     _id,
 )
 
@@ -317,6 +336,35 @@ DECISIONS = Operation(
 {fragments.RECORDED_DECISION}""",
     Decoder(Response[Page[RecordedDecision]]),
     _decisions,
+)
+
+
+def _simulation(
+    workflow: str,
+    policy: Policy,
+    *,
+    key: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Variables:
+    return given(workflow=workflow, policy=policy, key=key, since=since, until=until)
+
+
+SIMULATION = Operation(
+    f"""query Simulation(
+  $workflow: String!, $policy: ApprovalPolicyInput!, $key: String, $since: DateTime,
+  $until: DateTime
+) {{
+  result: simulatePolicy(
+    workflow: $workflow, policy: $policy, key: $key, since: $since, until: $until
+  ) {{
+    examined different
+    changes {{ approval {{ ...ApprovalFields }} statusThen statusWith reason }}
+  }}
+}}
+{fragments.APPROVAL}""",
+    Decoder(Response[PolicySimulation]),
+    _simulation,
 )
 
 
