@@ -49,7 +49,9 @@ async def test_an_operator_cancels_and_is_told_before_what_it_does(
     await expect(page.locator("#part-approvals")).to_contain_text("Withdrawn")
 
 
-async def test_what_is_folded_and_an_empty_list_are_for_everybody(open_window: Open, asking: Asking) -> None:
+async def test_what_is_folded_and_an_empty_list_are_for_everybody(
+    open_window: Open, asking: Asking
+) -> None:
     asking.workflow = "purchase-order"
     approval = await asking.ask("Order 40 lamps")
     execution = approval.execution_id
@@ -63,9 +65,7 @@ async def test_what_is_folded_and_an_empty_list_are_for_everybody(open_window: O
     await window.check("executions-empty")
 
 
-async def test_the_slider_moves_the_past(
-    open_window: Open, asking: Asking
-) -> None:
+async def test_the_slider_moves_the_past(open_window: Open, asking: Asking) -> None:
     asking.workflow = "purchase-order"
     approval = await asking.ask("Order 40 lamps")
     window = await open_window("auditor")
