@@ -71,7 +71,7 @@ class Office:
         self.people = {name: self._client(name) for name in server.tokens}
         self.approvals: dict[str, placet.Approval] = {}
         self.ids: dict[str, str] = {}
-        self.position = 0
+        self.position = ""
 
     def _client(self, name: str) -> placet.Client:
         return placet.Client(self.server.url, self.server.tokens[name])

@@ -77,11 +77,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -
     """A server of its own, so that its pages have nothing of other tests. It sends mails."""
     with ExitStack() as exits:
         box = exits.enter_context(postbox())
-        settings = {"public_url": "https://placet.example", "mail_from": "placet@example.com"}
-        directory = tmp_path_factory.mktemp("office")
-        yield exits.enter_context(
-            stack(directory, database_url=module_database_url, smtp_url=box.url, **settings)
+        running = stack(
+            tmp_path_factory.mktemp("office"),
+            database_url=module_database_url,
+            public_url="https://placet.example",
+            smtp_url=box.url,
+            mail_from="placet@example.com",
         )
+        yield exits.enter_context(running)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
