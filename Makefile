@@ -32,8 +32,9 @@ check-format: $(STAMP)  ## check the formatting with ruff
 check-lint: $(STAMP)  ## lint with ruff
 	$(BIN)/ruff check
 
-check-types: $(STAMP)  ## check the types with mypy
-	$(BIN)/mypy $(SOURCES)
+check-types: $(STAMP)  ## check the types with mypy, also in the examples of the documentation
+	examples=$$(mktemp -d) && trap 'rm -rf "$$examples"' EXIT && \
+	  $(BIN)/python -m tests.docs_types "$$examples" && $(BIN)/mypy $(SOURCES) "$$examples"
 
 check-imports: $(STAMP)  ## check the direction of imports with import-linter
 	$(BIN)/lint-imports

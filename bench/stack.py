@@ -38,12 +38,26 @@ Start = Callable[[Sequence[str], IO[Any], dict[str, str]], AbstractContextManage
 """Starts ``placet-server`` with these arguments, file for its errors, and environment."""
 
 
+class Administer(Protocol):
+    """Runs a command of ``placet-server`` and returns what it prints. Raises StackError."""
+
+    def __call__(self, *arguments: str, database_url: str | None = None) -> str: ...
+
+
 class Stack:
     """A running server with its URL. ``tokens`` are the development tokens."""
 
-    def __init__(self, process: Process, url: str, data: Path, database_url: str | None) -> None:
+    def __init__(
+        self,
+        process: Process,
+        url: str,
+        data: Path,
+        database_url: str | None,
+        administer: Administer,
+    ) -> None:
         self.process = process
         self._database_url = database_url
+        self._placet_server = administer
         self.url = url
         self.data = data
         self.tokens: dict[str, str] = json.loads((data / "dev-tokens.json").read_text())
@@ -68,7 +82,7 @@ class Stack:
         self._administer("token", "revoke", name, f"--data={self.data}")
 
     def _administer(self, *arguments: str) -> str:
-        return placet_server(*arguments, database_url=self._database_url)
+        return self._placet_server(*arguments, database_url=self._database_url)
 
 
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
@@ -111,14 +125,15 @@ def stack(
     port: int = 0,
     database_url: str | None = None,
     start: Start = spawn,
+    administer: Administer = placet_server,
     **settings: object,
 ) -> Iterator[Stack]:
     """Start a server in development mode, and end it after the block.
 
     ``port`` 0 takes a free port. Without ``database_url`` the server has an embedded database in
     ``data``. ``settings`` are other settings, such as ``max_connections=100``. Its log is in
-    ``data/server.log``. ``start`` starts the process. Raises StackError if it does not become
-    ready.
+    ``data/server.log``. ``start`` starts the process, and ``administer`` runs other commands.
+    Raises StackError if it does not become ready.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = data / "server.log"
@@ -127,7 +142,7 @@ def stack(
     env |= {f"PLACET_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("a") as errors, start(arguments, errors, env) as process:
         try:
-            yield Stack(process, _ready(process, log), data, database_url)
+            yield Stack(process, _ready(process, log), data, database_url, administer)
         finally:
             _end(process)
 

@@ -31,6 +31,7 @@ from examples.permit_log import (
     WithdrawAction,
     actions,
 )
+from placet.models.commands import RecordStep
 
 AT_ONCE = 32
 PAGE = 500
@@ -71,10 +72,14 @@ class Run:
         execution_id = started.execution.id
         latest: dict[str, placet.Approval] = {}
         answers: list[str] = []
+        steps: list[RecordStep] = []
         for action in actions(case):
+            if not isinstance(action, StepAction):
+                await self._record(steps)
+                steps = []
             match action:
                 case StepAction(key=key, name=name):
-                    await self._sent(self._engine.record_step(execution_id, key, name=name))
+                    steps.append(RecordStep(execution_id=execution_id, key=key, name=name))
                 case AskAction(document=document):
                     await self._withdraw(latest.get(document))
                     latest[document] = await self._ask(execution_id, action)
@@ -82,6 +87,7 @@ class Run:
                     await self._withdraw(latest.get(document))
                 case DecideAction(document=document):
                     answers.append(await self._decide(latest[document], action))
+        await self._record(steps)
         wanted = permit_log.expected(case)
         if answers != wanted.answers:
             self._report.differences.append(
@@ -97,6 +103,16 @@ class Run:
         accepted: placet.Accepted = await command  # type: ignore[misc]
         self.position = max(self.position, accepted.position, key=int)
         return accepted
+
+    async def _record(self, steps: list[RecordStep]) -> None:
+        """Record steps that follow each other, in one request."""
+        if not steps:
+            return
+        self._report.requests += 1
+        for outcome in await self._engine.submit(steps):
+            if isinstance(outcome, placet.Refused):
+                raise outcome
+            self.position = max(self.position, outcome.position, key=int)
 
     async def _ask(self, execution_id: str, action: AskAction) -> placet.Approval:
         policy = placet.require(1, group=action.roles[0])

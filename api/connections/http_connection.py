@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.connections.open_connections import QUIET, OpenConnections
+from api.graphql.caller import CONNECTION
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of a request line with its headers. The parser has no limit of its own."""
@@ -31,6 +32,8 @@ class HttpConnection(HttpToolsProtocol):
         # Bytes of the head that is being read, None outside of a head.
         self._head: int | None = 0
         self._refused = False
+        self._known = False
+        self._extensions: dict[str, Any] = {CONNECTION: self}
 
     @property
     def unsent(self) -> int:
@@ -48,9 +51,33 @@ class HttpConnection(HttpToolsProtocol):
         self.deadline = inf
         self._open.closed(self)
         super().connection_lost(exc)
+        self._forget_parts()
+
+    def identified(self) -> None:
+        """Handle what is received at once from now on: the client has shown its token."""
+        if not self._known:
+            self._known = True
+            if data := self._open.turns.left(self):
+                self.take_turn(data)
 
     def data_received(self, data: bytes) -> None:
-        """Read what the client sent."""
+        """Read what the client sent, or let it wait for its turn."""
+        if self._known or self._open.turns.handles_now(self, data):
+            self._read(data)
+
+    def pause_reading(self) -> None:
+        """Receive nothing, because data waits for its turn."""
+        self.transport.pause_reading()
+
+    def take_turn(self, data: bytes) -> None:
+        """Read what has waited."""
+        if self.transport.is_closing():
+            return
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         if self._refused:
             return
         before = self._head
@@ -66,6 +93,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head = 0
         self.deadline = self.loop.time() + self._limits.headers_within
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
         """Start to answer, and wait for the body."""
@@ -92,13 +120,14 @@ class HttpConnection(HttpToolsProtocol):
         """Wait for the next request; uvicorn ends the connection if none comes."""
         super().on_response_complete()
         if not self.pipeline:
-            self._open.waits(self)
+            self._open.waits(self, known=self._known)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection to a WebSocket, which is a connection of its own."""
         self.deadline = inf
         self._open.closed(self)
         super().handle_websocket_upgrade()
+        self._forget_parts()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, unless the answer was sent already."""
@@ -121,6 +150,15 @@ class HttpConnection(HttpToolsProtocol):
     def abort(self) -> None:
         """Close the connection without sending what waits."""
         self.transport.abort()
+
+    def _forget_parts(self) -> None:
+        """Forget the parts that refer to this object.
+
+        The garbage collector would have to find them. For some thousands of connections it would
+        stop the server for a fifth of a second.
+        """
+        self.parser = None  # type: ignore[assignment]
+        self._extensions.clear()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer a request that is not complete, and close the connection."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from api.connections.turns import AT_ONCE, Turns, Unknown
 from application.background_tasks import stop
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ class ConnectionLimits(NamedTuple):
     incomplete_bytes: int = 32 * 1024 * 1024
 
 
-class Connection(Protocol):
+class Connection(Unknown, Protocol):
     """A connection. ``deadline``: when the server has waited long enough for the client."""
 
     deadline: float
@@ -65,8 +66,10 @@ class OpenConnections:
         self._all: dict[Connection, _Sending] = {}
         # Those that keep the server waiting, the one that has done so for longest first.
         self._waiting: dict[Connection, None] = {}
+        self._known_waiting: dict[Connection, None] = {}
         self._incomplete: dict[Connection, int] = {}
         self._incomplete_bytes = 0
+        self.turns = Turns()
         self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -83,10 +86,9 @@ class OpenConnections:
     def opened(self, connection: Connection) -> None:
         """Note a new connection. If there are too many, one is closed that the server waits for."""
         if len(self._all) >= self.limits.most:
-            oldest = next(iter(self._waiting), None)
-            crowded = connection if oldest is None else oldest
+            crowded = next(iter(self._waiting or self._known_waiting), connection)
             self._all.pop(crowded, None)
-            self._waiting.pop(crowded, None)
+            self._forget_waiting(crowded)
             if crowded is connection:
                 _log.warning("too_many_connections", open=len(self._all))
                 connection.crowded_out()
@@ -98,17 +100,21 @@ class OpenConnections:
     def closed(self, connection: Connection) -> None:
         """Note that a connection has ended."""
         self._all.pop(connection, None)
-        self._waiting.pop(connection, None)
+        self._forget_waiting(connection)
+        self.turns.left(connection)
         self.incomplete(connection, 0)
 
-    def waits(self, connection: Connection) -> None:
-        """Note that the server waits for the client from now on."""
+    def waits(self, connection: Connection, *, known: bool) -> None:
+        """Note that the server waits for the client from now on.
+
+        ``known``: the client has shown its token. It is closed only if no other client waits.
+        """
         if connection in self._all:
-            self._waiting[connection] = None
+            (self._known_waiting if known else self._waiting)[connection] = None
 
     def works(self, connection: Connection) -> None:
         """Note that the client waits for the server: the connection is not closed for others."""
-        self._waiting.pop(connection, None)
+        self._forget_waiting(connection)
 
     def incomplete(self, connection: Connection, size: int) -> None:
         """Note how many bytes of an incomplete message are held for a connection.
@@ -128,19 +134,31 @@ class OpenConnections:
             self._incomplete_bytes -= self._incomplete.pop(oldest)
             oldest.crowded_out()
 
+    def _forget_waiting(self, connection: Connection) -> None:
+        self._waiting.pop(connection, None)
+        self._known_waiting.pop(connection, None)
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(CHECK_EVERY)
             try:
-                self._check(asyncio.get_running_loop().time())
+                await self._check(asyncio.get_running_loop().time())
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("connections_not_checked")
 
-    def _check(self, now: float) -> None:
+    async def _check(self, now: float) -> None:
+        closed = 0
         for connection, sending in tuple(self._all.items()):
+            if connection not in self._all:
+                continue
             if connection.deadline <= now:
                 connection.deadline = inf
                 connection.timed_out()
+                closed += 1
+                if closed % AT_ONCE == 0:
+                    # Those that came together have their deadlines together.
+                    await asyncio.sleep(0)
+                continue
             unsent = connection.unsent
             if not unsent:
                 sending.until = inf

@@ -8,10 +8,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from api.connections.open_connections import QUIET, OpenConnections
-from api.graphql.websocket import CONNECTION
+from api.graphql.caller import CONNECTION
 
 FIRST_MESSAGE_BYTES = 8 * 1024
 """Bytes of a message before ``connection_init`` was accepted."""
+MOST_FIRST_BYTES = 2 * FIRST_MESSAGE_BYTES
+"""Bytes that are received at once before it. The rest of a larger message is not even kept."""
 MAX_CONTROL_FRAMES = 100
 """Pings and pongs that a client may send in a second."""
 MAX_UNREAD_PONGS = 64 * 1024
@@ -33,16 +35,22 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._paused_for_pongs = False
         self._control_frames = 0
         self._counted_until = 0.0
+        self._extensions: dict[Any, Any] = {}
+        self._known = False
+        self._cut_off = False
 
     @property
     def unsent(self) -> int:
         """How many bytes wait to be sent."""
         return self.transport.get_write_buffer_size()
 
-    def initialised(self) -> None:
+    def identified(self) -> None:
         """Take messages of full size from now on: ``connection_init`` was accepted."""
+        self._known = True
         self.conn.max_message_size = self.config.ws_max_size
         self._open.works(self)
+        if data := self._open.turns.left(self):
+            self.take_turn(data)
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -58,17 +66,44 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self.deadline = inf
         self._open.closed(self)
         super().connection_lost(exc)
+        # What refers to itself is left to the garbage collector. For some thousands of connections
+        # it would stop the server for a fifth of a second.
+        self.conn.parser.close()
+        self.conn.parser_exc = None
+        self._extensions.clear()
 
     def handle_connect(self, event: Any) -> None:
         """Begin the handshake, and let the application find this connection."""
         super().handle_connect(event)
         if not self.close_sent:
-            extensions: dict[str, Any] | None = self.scope["extensions"]
-            assert extensions is not None
-            extensions[CONNECTION] = self
+            self._extensions = {**(self.scope["extensions"] or {}), CONNECTION: self}
+            self.scope["extensions"] = self._extensions
 
     def data_received(self, data: bytes) -> None:
-        """Read what the client sent, and count what is not a whole message yet."""
+        """Read what the client sent, or let it wait for its turn."""
+        # The handshake is part of the turn of its HTTP connection.
+        if self._known or not self.handshake_initiated:
+            self._read(data)
+            return
+        self._cut_off = self._cut_off or len(data) > MOST_FIRST_BYTES
+        first = data[:MOST_FIRST_BYTES]
+        if self._open.turns.handles_now(self, first):
+            self._read(first)
+
+    def pause_reading(self) -> None:
+        """Receive nothing, because data waits for its turn."""
+        self.transport.pause_reading()
+
+    def take_turn(self, data: bytes) -> None:
+        """Read what has waited."""
+        if self.transport.is_closing():
+            return
+        if not self.read_paused and not self._paused_for_pongs:
+            self.transport.resume_reading()
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Read data, and count what is not a whole message yet."""
         super().data_received(data)
         held = len(self.conn.reader.buffer)
         if self.frames:
@@ -78,6 +113,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         elif self.deadline == inf:
             self.deadline = self.loop.time() + self._limits.complete_within
         self._open.incomplete(self, held if held > SMALL else 0)
+        if self._cut_off:
+            self._fail(1009, f"more than {MOST_FIRST_BYTES} bytes came before connection_init")
 
     def handle_events(self) -> None:
         """Handle frames, unless there are too many pings and pongs among them."""

@@ -7,12 +7,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from api.graphql.answer_budget import AnswerBudget
 from api.graphql.request import Traces, traceparent
 
+CONNECTION = "placet.connection"
+"""The extension of ASGI's scope that has the client's connection, an :class:`Identifiable`."""
+
 Authenticate = Callable[[str | None], Awaitable[Any]]
 """Returns the principal of a token, None if the token is not valid."""
+
+
+class Identifiable(Protocol):
+    """A connection that is told when its client is known."""
+
+    def identified(self) -> None:
+        """Take what it sends without a pause, and messages of full size: its token is valid."""
+
+
+def note_identified(scope: Scope) -> None:
+    """Tell the connection of a request that its client has shown a valid token."""
+    connection: Identifiable | None = scope.get("extensions", {}).get(CONNECTION)
+    if connection is not None:
+        connection.identified()
 
 
 class RequestContext(Protocol):

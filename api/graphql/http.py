@@ -15,7 +15,14 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError, ErrorCode, bad_request, limit_exceeded, unauthenticated
-from api.graphql.caller import Authenticate, MakeContext, RequestContext, bearer, trace_of
+from api.graphql.caller import (
+    Authenticate,
+    MakeContext,
+    RequestContext,
+    bearer,
+    note_identified,
+    trace_of,
+)
 from api.graphql.executor import Answer, Executor, InvalidRequestError, refusal
 from api.graphql.ide import IdePage
 from api.graphql.json_body import decode_json
@@ -152,6 +159,7 @@ class GraphQLOverHttp:
         principal = await self._authenticate(token)
         if principal is None:
             raise _HttpError(401, unauthenticated(), **{"www-authenticate": "Bearer"})
+        note_identified(scope)
         if scope["method"] == "POST":
             request = await self._posted(headers, receive)
         else:

@@ -15,7 +15,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api import metrics
 from api.errors import ApiError, limit_exceeded, unavailable
-from api.graphql.caller import Authenticate, MakeContext, RequestContext, token_of, trace_of
+from api.graphql.caller import (
+    CONNECTION,
+    Authenticate,
+    Identifiable,
+    MakeContext,
+    RequestContext,
+    token_of,
+    trace_of,
+)
 from api.graphql.executor import Answer, Executor, InvalidRequestError, Operation, refusal
 from api.graphql.http import dumps
 from api.graphql.json_body import decode_json
@@ -24,25 +32,22 @@ from api.graphql.request import GraphQLRequest, Traces
 _log = structlog.get_logger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
-CONNECTION = "placet.connection"
-"""The extension of ASGI's scope that has the :class:`Wire`."""
 INIT_SECONDS = 10.0
 RECHECK_SECONDS = 5.0
 """Seconds between two checks of the token on an idle connection."""
 NO_CLOSE_CODE = {1005, 1006}
 """Codes of RFC 6455, section 7.4.1: no close frame came, or one without a code."""
 MAX_OPERATIONS = 1_000
+MESSAGES_AT_ONCE = 8
+"""Messages of a client after which others have their turn."""
 LARGE = 64 * 1024
 """Bytes of a message that counts as sent only when the client has read most of it."""
 MAX_REASON = 120
 """Bytes of a reason. A close frame has room for 123."""
 
 
-class Wire(Protocol):
+class Wire(Identifiable, Protocol):
     """What this application needs of the connection beside ASGI."""
-
-    def initialised(self) -> None:
-        """Take messages of full size: the client has shown its token."""
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -135,8 +140,13 @@ class _Connection:
             async with asyncio.timeout(INIT_SECONDS):
                 await self._initialise()
             watching = asyncio.create_task(self._watch(), name="placet-token-watch")
+            handled = 0
             while True:
                 await self._handle(await self._receive())
+                handled += 1
+                if handled % MESSAGES_AT_ONCE == 0:
+                    # Many may have come together. What they start would all run in one pass.
+                    await asyncio.sleep(0)
         except TimeoutError:
             await self._close(4408, f"connection_init must come within {INIT_SECONDS:g} seconds")
         except _CloseError as error:
@@ -166,7 +176,7 @@ class _Connection:
         except ApiError as error:
             raise _CloseError(1013, error.message) from error
         if self._wire is not None:
-            self._wire.initialised()
+            self._wire.identified()
         await self._send({"type": "connection_ack"})
 
     async def _principal(self) -> Any:

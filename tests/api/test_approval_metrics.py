@@ -24,6 +24,7 @@ from projections.approvals.statistics import bucket_of
 from tests.api.whole_server import WholeServer
 from tests.console.asking import ask
 from tests.console.test_overview import decide
+from tests.support.patience import HANGS
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ async def scraped(server: WholeServer) -> Samples:
 
 
 async def until_scraped(server: WholeServer, name: str, label: str, value: float) -> Samples:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while (found := await scraped(server)).get((name, label)) != value:
             await asyncio.sleep(0.02)
     return found

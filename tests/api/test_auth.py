@@ -13,6 +13,7 @@ from api.graphql.caller import bearer
 from api.settings import ConfigurationError
 from domain.values import Principal, Role
 from tests.domain.people import AUDREY, OLIVIA
+from tests.support.patience import HANGS
 
 
 class Keys:
@@ -181,7 +182,7 @@ async def test_without_a_database_the_next_caller_gets_an_error(
             await authenticator.authenticate("t")
 
     with pytest.raises(psycopg.OperationalError):
-        await asyncio.wait_for(call_until_refused(), timeout=20)
+        await asyncio.wait_for(call_until_refused(), HANGS)
     keys.away = False
     assert await authenticator.authenticate("t") is AUDREY
     await keys.asked_for_all.get()
@@ -233,7 +234,7 @@ async def test_the_use_of_a_key_is_noted_once_and_not_with_each_request(
     keys, authenticator = refreshing
     for _ in range(100):
         await authenticator.authenticate("t")
-    assert await asyncio.wait_for(keys.noted.get(), timeout=20) == [AUDREY.name]
+    assert await asyncio.wait_for(keys.noted.get(), HANGS) == [AUDREY.name]
     for _ in range(3):
         await authenticator.authenticate("t")
         await keys.asked_for_all.get()

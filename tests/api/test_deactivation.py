@@ -10,8 +10,9 @@ from domain.authorization import COMMAND_LINE
 from domain.directory.state import PersonSource
 from domain.values import Role
 from tests.api.whole_server import START, WholeServer
-from tests.application.server_process import HANGS, accepted
+from tests.application.server_process import accepted
 from tests.console.console_client import ConsoleClient
+from tests.support.patience import HANGS
 
 VIEWER = {"query": "{ viewer { id } }"}
 EVENTS = "subscription { events { event { type } } }"

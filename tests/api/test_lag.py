@@ -11,7 +11,7 @@ import pytest
 from api import asgi
 from projections.registry import MODELS
 from tests.api.whole_server import WholeServer
-from tests.application.server_process import HANGS
+from tests.support.patience import HANGS
 
 EVERY = sorted(MODELS)
 

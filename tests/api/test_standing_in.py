@@ -7,6 +7,7 @@ from typing import Any
 from application.event_store.verification.log_audit import Verification
 from domain.values import Role
 from tests.api.whole_server import WholeServer
+from tests.support.patience import HANGS
 
 SET = """mutation ($input: SubstituteInput!) {
     setSubstitute(input: $input) { code message substitute { number } }
@@ -60,7 +61,7 @@ async def test_of_all_substitutes_at_the_same_time_one_decides_and_the_log_is_so
     idle = tokens[number - 1]
     assert await sees(whole_server, idle, approval["id"])
     assert (await ask(whole_server, maja, END, number=number))["code"] is None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANGS):
         while await sees(whole_server, idle, approval["id"]):
             await asyncio.sleep(0.02)
 

@@ -14,6 +14,7 @@ from tests.api.channels.email.postbox import Postbox, postbox
 from tests.api.test_telling_programs import GRANT, ask, send
 from tests.api.whole_server import WholeServer
 from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA, approver, principal
+from tests.support.patience import HANGS
 
 SITE = "https://placet.example.com"
 SUBSTITUTE = (
@@ -45,7 +46,7 @@ async def record(server: WholeServer, *people: Principal) -> None:
 async def until_sent(server: WholeServer, admin: str, count: int) -> None:
     """Wait until so many messages were sent, as an ADMIN sees it."""
     body = {"query": SENT, "variables": {"status": ["SENT"]}}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             answer = (await server.post(body, admin)).json()
             if answer["data"]["messages"]["totalCount"] == count:
@@ -58,7 +59,7 @@ async def until_passed(url: str) -> None:
     passed = """
         SELECT position = (SELECT max(notification_id) FROM execution_events) FROM outbox_state
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         with psycopg.connect(url, autocommit=True) as connection:
             while connection.execute(passed).fetchone() != (True,):
                 await asyncio.sleep(0.02)

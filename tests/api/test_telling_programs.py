@@ -16,6 +16,7 @@ from tests.api.channels.receiver import Receiver, answering
 from tests.api.schema.test_webhooks import CREATE
 from tests.api.whole_server import START, WholeServer
 from tests.domain.people import ADAM, ANN, BOB
+from tests.support.patience import HANGS
 
 REQUEST = """mutation ($input: RequestApprovalInput!) {
     requestApproval(input: $input) { __typename ... on Accepted { approval { id digest } } }
@@ -50,7 +51,7 @@ async def ask(server: WholeServer) -> Any:
 
 async def try_at_once(url: str) -> None:
     """Wait until the failure is recorded, and make the message due."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             with psycopg.connect(url) as connection:
                 done = connection.execute(
@@ -148,7 +149,7 @@ async def test_a_person_is_told_by_apprise_once(log_url: str, tmp_path: Path) ->
                 assert isinstance(await server.directory.record(ADAM, known), Accepted)
             await ask(server)
             [asked] = await receiver.until(1)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANGS):
                 while await outbox(server) != [("apprise", "ann", "SENT")]:
                     await asyncio.sleep(0.01)
     assert asked.path == "/ann"

@@ -15,6 +15,7 @@ from application.api_keys import ApiKeys
 from domain.identifiers import person_stream_id
 from domain.values import Principal
 from tests.domain.people import ANN, ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
 TOKENS = {"olivia": OLIVIA, "ann": ANN, "engine": ENGINE}
 """Development tokens. Each is the first name of its principal."""
@@ -101,7 +102,7 @@ class WholeServer:
             yield socket
         finally:
             socket.disconnect(1000)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 await serving
 
     async def _serve(self, socket: "Socket", protocol: str, headers: dict[str, str]) -> None:
@@ -143,7 +144,7 @@ class Socket:
         self.to_server.put_nowait({"type": "websocket.receive", "text": text})
 
     async def next_asgi_message(self) -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             return await self.from_server.get()
 
     async def receive(self) -> Any:

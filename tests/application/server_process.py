@@ -50,9 +50,8 @@ from domain.execution.events import (
 from domain.execution.state import Execution
 from domain.refusals import RefusalCode
 from tests.domain.people import ANN, ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
-# A wait that takes longer than this has failed.
-HANGS = 30.0
 # How long a clean-up may take. The tests that need an end of it set the clock of its request back.
 CLEAN_UP = timedelta(hours=1)
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))

@@ -11,6 +11,7 @@ from application.event_store.positions import PositionUnknownError
 from domain.execution.events import StepCompleted
 from tests.application.server_process import ServerProcess, step
 from tests.support.audit import findings_of_streams
+from tests.support.patience import HANGS
 
 
 def lose_from(url: str, execution_id: UUID, version: int) -> None:
@@ -23,7 +24,7 @@ def lose_from(url: str, execution_id: UUID, version: int) -> None:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         while not holds():
             await asyncio.sleep(0.01)
 

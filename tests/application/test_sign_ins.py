@@ -14,8 +14,9 @@ from application.sign_ins import SignIns
 from domain.directory.state import PersonSource
 from domain.identifiers import person_stream_id
 from domain.values import Principal, Role
-from tests.application.server_process import HANGS, ServerProcess, accepted
+from tests.application.server_process import ServerProcess, accepted
 from tests.domain.people import ADAM
+from tests.support.patience import HANGS
 
 ANN = Principal(
     id="ann",

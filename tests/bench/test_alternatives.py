@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from bench.alternatives import Bus, Table
+from tests.support.patience import HANGS
 
-SECONDS = 30.0
 """What only a hang would take."""
 
 
@@ -33,7 +33,7 @@ async def test_a_table_answers_waits_that_begin_before_or_after_the_decision(tab
     waiting = asyncio.create_task(table.wait(before))
     assert await table.decide(after, "REJECTED")
     assert await table.decide(before, "GRANTED")
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         assert (await waiting, await table.wait(after)) == ("GRANTED", "REJECTED")
 
 
@@ -48,7 +48,7 @@ async def test_a_table_whose_poll_was_cut_off_is_polled_again(
 ) -> None:
     first, second = await table.add(2)
     await table.decide(first, "GRANTED")
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await table.wait(first)
         async with await psycopg.AsyncConnection.connect(database_url) as connection:
             await connection.execute("SELECT pg_terminate_backend(%s)", [table.poller])

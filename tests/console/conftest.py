@@ -20,8 +20,9 @@ from tests.api.whole_server import WholeServer
 from tests.console.console_client import ConsoleClient
 from tests.console.window import Window
 
-# Tests of other processes take time too.
-expect.set_options(timeout=20_000)
+# Milliseconds. What only a hang would take, also while other processes are busy.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -69,7 +70,7 @@ async def open_window(browser: Browser, server: Stack) -> AsyncIterator[Open]:
                 **{"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", **options},
             )
             stack.push_async_callback(context.close)
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(PATIENCE)
             window = Window(await context.new_page(), SCREENSHOTS)
             windows.append(window)
             if person is not None:

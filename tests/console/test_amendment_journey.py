@@ -60,6 +60,9 @@ async def test_one_amends_on_a_phone_and_the_other_agrees_to_that(
     await other.check("amended")
     await other.page.get_by_label("euros").fill("95")
     await other.page.get_by_role("button", name="Approve", exact=True).click()
+    await expect(other.page.get_by_role("heading", level=1)).to_have_text(
+        "Approve with this change?"
+    )
     await other.check("amend")
     await other.page.get_by_role("button", name="Change more").click()
     await expect(other.page.get_by_label("euros")).to_have_value("95")

@@ -34,9 +34,11 @@ async def test_an_auditor_follows_the_log_and_looks_back(server: Stack, open_win
             await expect(rows.nth(1)).to_contain_text("ApprovalGranted")
             # While somebody reads the list, what is new waits.
             await rows.nth(1).hover()
+            before = await rows.nth(1).bounding_box()
             await approver.comment(approval, "and thanks")
             await expect(page.get_by_role("button", name="1 new event")).to_be_visible()
             await expect(rows).to_have_count(4)
+            assert await rows.nth(1).bounding_box() == before
             await page.get_by_role("button", name="1 new event").click()
             await expect(rows.first).to_contain_text("ApprovalCommented")
         await asking.operator.recorded_decisions(first=0, at_least=done.position)
@@ -56,10 +58,18 @@ async def test_an_auditor_follows_the_log_and_looks_back(server: Stack, open_win
             await page.get_by_role("link", name="As a CSV file").click()
         assert (await started.value).suggested_filename == "placet-decisions.csv"
 
+
+async def test_an_auditor_sees_what_waits_and_the_execution_as_it_was(
+    server: Stack, open_window: Open
+) -> None:
+    async with Asking.on(server, "audited-waiting") as asking:
+        window = await open_window("auditor")
+        page = window.page
+        await window.go("/audit")
         await page.get_by_role("link", name="Waiting at a moment").click()
         await asking.ask("Pay the train")
         await page.get_by_text("Filter", exact=True).click()
-        await page.get_by_label("Workflow").fill("audited")
+        await page.get_by_label("Workflow").fill("audited-waiting")
         await page.get_by_role("button", name="Apply").click()
         await expect(page.get_by_role("link", name="Pay the train")).to_be_visible()
         await page.get_by_role("link", name="Pay the train").click()

@@ -29,7 +29,8 @@ async def decided(server: Stack) -> None:
 
 async def signed_in(server: Stack) -> str:
     """Return the cookie of an auditor's session."""
-    async with httpx.AsyncClient(base_url=server.url.removesuffix("/graphql")) as http:
+    base = server.url.removesuffix("/graphql")
+    async with httpx.AsyncClient(base_url=base, timeout=60) as http:
         await http.post("/sign-in", content="person=auditor", headers=FORM)
         return "; ".join(f"{name}={value}" for name, value in http.cookies.items())
 
@@ -37,7 +38,7 @@ async def signed_in(server: Stack) -> str:
 def answer_of(url: str, version: str, cookie: str) -> bytes:
     """Ask by this version of HTTP, and return all that comes until the connection ends."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         lines = [f"GET {FILE} HTTP/{version}", f"host: {parts.netloc}", f"cookie: {cookie}"]
         connection.sendall("\r\n".join([*lines, "connection: close", "", ""]).encode())
         received = b""
@@ -66,6 +67,6 @@ async def test_a_file_whose_reading_fails_says_so_and_its_answer_has_no_end(
         for answer in (cut, plain):
             assert [line for line in answer.splitlines() if line][-1] == INCOMPLETE.encode()
         headers = {"cookie": cookie}
-        async with httpx.AsyncClient(headers=headers) as http:
+        async with httpx.AsyncClient(headers=headers, timeout=60) as http:
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
                 await http.get(server.url.removesuffix("/graphql") + FILE)

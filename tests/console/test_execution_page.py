@@ -27,11 +27,15 @@ async def test_the_page_follows_the_execution(open_window: Open, asking: Asking)
     page = window.page
     await window.go(f"/executions/{approval.execution_id}")
     await expect(page.locator("#part-status")).to_have_text("Waits for approval")
+    first = page.locator("#part-events details").first
+    await first.locator("summary").click()
     async with placet.Client(asking.url, asking.tokens["approver-b"]) as approver:
         await approver.grant(approval)
     await expect(page.locator("#part-status")).to_have_text("Resumed")
     await expect(page.locator("#way-text")).to_have_text("Running → Waits for approval → Resumed")
     await expect(page.locator("#part-approvals")).to_contain_text("by approver-b")
+    await expect(page.locator("#part-events")).to_contain_text("Resumed")
+    await expect(first).to_have_attribute("open", "")
 
 
 async def test_an_operator_cancels_and_is_told_before_what_it_does(

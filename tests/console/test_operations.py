@@ -8,7 +8,7 @@ from tests.console.console_client import ConsoleClient
 
 WORKERS = """
     INSERT INTO worker_leases (owner, worker, expires_at, lasts, queues, workflows) VALUES
-    ('engine', 'busy', now() + interval '20 s', interval '30 s', '{default}', '[["pay", null]]'),
+    ('engine', 'busy', now() + interval '1 h', interval '1 h', '{default}', '[["pay", null]]'),
     ('engine', 'lost', now() - interval '1 h', interval '30 s', NULL, NULL)
 """
 # A worker that is gone is remembered as long as it holds something.

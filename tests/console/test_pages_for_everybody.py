@@ -169,5 +169,8 @@ async def test_graphiql_is_for_everybody_too(open_window: Open) -> None:
     window = await open_window("admin")
     await window.go("/graphql")
     await expect(window.page.get_by_text("as admin")).to_be_visible()
+    await expect(window.page.locator(".graphiql-spinner")).to_have_count(0)
+    await window.drawn()
     for scheme in SCHEMES:
-        assert await window.violations(scheme) == []
+        found = await window.violations(scheme)
+        assert not found, f"{'; '.join(found)} (in {scheme})"

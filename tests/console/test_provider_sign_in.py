@@ -67,7 +67,7 @@ async def sent(browser: ConsoleClient, alias: str = "issuer-0", **fields: str) -
 
 async def agreed(address: str, subject: str = "mia") -> str:
     """Log in at the provider. Returns the path of the callback to which it leads."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.post(address, data={"sub": subject})
     back = urlsplit(answer.headers["location"])
     return f"{back.path}?{back.query}"

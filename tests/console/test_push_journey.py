@@ -70,7 +70,7 @@ async def push(window: Any, data: str) -> None:
 
     session.on("ServiceWorker.workerRegistrationUpdated", registered)
     await session.send("ServiceWorker.enable")
-    registration = await asyncio.wait_for(found, 20)
+    registration = await asyncio.wait_for(found, 60)
     await session.send(
         "ServiceWorker.deliverPushMessage",
         {
@@ -82,7 +82,7 @@ async def push(window: Any, data: str) -> None:
 
 
 async def shown(window: Any, count: int) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await window.page.evaluate(SHOWN)) < count:
             await asyncio.sleep(0.05)
     return found

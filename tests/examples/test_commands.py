@@ -11,7 +11,8 @@ from typing import Any
 from examples import deployment_gate, long_wait, travel_permits
 from placet import Approval, ExecutionState
 from tests.examples.refunds import asked
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 
 WAITS = "waits for executions of"
 
@@ -33,7 +34,7 @@ async def command(server: Server, example: str) -> AsyncIterator[Process]:
 
 async def end(process: Process) -> list[str]:
     """Wait until it has ended well, without a complaint, and give the lines that it printed."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         printed, errors = await process.communicate()
     # The engine says there what it waits for.
     complaints = [line for line in errors.decode().splitlines() if WAITS not in line]

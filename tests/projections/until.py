@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 
-# Only something that hangs takes so long.
-HANGS = 30.0
+from tests.support.patience import HANGS
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
+from tests.support.patience import HANGS
+
 Post = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -25,7 +27,7 @@ class Conversation:
 
     async def expect(self, kind: str) -> dict[str, Any]:
         """Wait for a frame of a type, passing over others."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while (frame := await self.frames.get())["type"] != kind:
                 pass
         return frame
@@ -56,7 +58,7 @@ class Peer:
 
     async def conversation(self) -> Conversation:
         """Wait for the next connection."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             return await self.conversations.get()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 from typing import Protocol, TypeVar
 
 from placet import Approval, ApprovalStatus, Client, Execution
+from tests.support.patience import HANGS
 
 T = TypeVar("T")
 
-SECONDS = 30.0
 """What only a hang would take."""
 
 
@@ -78,7 +78,7 @@ class People:
 
 async def until(check: Callable[[], Awaitable[T | None]]) -> T:
     """Ask until there is something. Only a hang takes as long as the limit."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         while True:
             found = await check()
             if found is not None:

@@ -10,7 +10,8 @@ from collections import defaultdict
 from typing import Any
 
 from tests.sdk.forking_scheduler import TASKS
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 
 
 async def test_each_forked_task_waits_for_its_own_decision_and_ends(
@@ -28,7 +29,7 @@ async def test_each_forked_task_waits_for_its_own_decision_and_ends(
     assert process.stderr is not None
     told: dict[str, dict[str, Any]] = defaultdict(dict)
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             async for line in process.stdout:
                 said = json.loads(line)
                 told[said.pop("task")] |= said

@@ -26,7 +26,8 @@ from placet import (
 from placet.client.state_watch import StateWatch as AsyncWatch
 from placet.errors import NoSuchObject
 from placet.models.responses import Principal, RecordedEvent
-from tests.sdk.people import SECONDS, Server
+from tests.sdk.people import Server
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 
@@ -104,11 +105,11 @@ def test_a_script_starts_waits_and_goes_on(client: Made) -> None:
     approval = asked(client)
     waiting = at_the_same_time(lambda: operator.wait_for(approval))
     approver.grant(approval, comment="fine")
-    assert waiting.result(SECONDS).status is ApprovalStatus.GRANTED
+    assert waiting.result(HANGS).status is ApprovalStatus.GRANTED
 
     ending = at_the_same_time(lambda: operator.wait(approval.execution_id))
     client("engine").complete(approval.execution_id, {"done": True})
-    ended = ending.result(SECONDS)
+    ended = ending.result(HANGS)
     assert (ended.state, ended.result) == (ExecutionState.COMPLETED, {"done": True})
 
 
@@ -152,7 +153,7 @@ def test_threads_share_a_client(client: Made) -> None:
     with ThreadPoolExecutor(len(approvals) * 2) as pool:
         waiting = [pool.submit(operator.wait_for, each) for each in approvals]
         granted = list(pool.map(approver.grant, approvals))
-        resolved = [each.result(SECONDS) for each in waiting]
+        resolved = [each.result(HANGS) for each in waiting]
     assert [each.id for each in resolved] == [each.id for each in approvals]
     assert not any(each.repeated for each in granted)
 
@@ -180,11 +181,11 @@ def test_closing_ends_its_thread_and_what_is_under_way(client: Made) -> None:
             return False
 
         waiting = at_the_same_time(lambda: operator.wait(approval.execution_id, until=until))
-        assert started.wait(SECONDS)
+        assert started.wait(HANGS)
         mine = {each for each in threading.enumerate() if each.name == "placet"} - before
         operator.close()
         with pytest.raises(RuntimeError, match="closed while a call was under way"):
-            waiting.result(SECONDS)
+            waiting.result(HANGS)
         with pytest.raises(RuntimeError, match="closed"):
             next(events)
     assert len([each for each in mine if not each.is_alive()]) == 1
@@ -210,7 +211,7 @@ client = sync.Client({server.url!r}, {server.tokens["operator"]!r})
         [sys.executable, "-c", head + text],
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=HANGS,
         check=True,
     )
 

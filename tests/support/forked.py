@@ -19,11 +19,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from bench import stack as spawned
+from tests.support.patience import HANGS
 
 PLACET, PLACET_SERVER = "placet.cli:main", "api.cli:cli"
 """The programs, as an entry point names them."""
 
-HANGS = 60.0
 
 _processes = get_context("forkserver")
 _processes.set_forkserver_preload(["tests.support.preloaded"])
@@ -133,14 +133,14 @@ def _start(arguments: Sequence[str], errors: IO[Any], env: dict[str, str]) -> It
         process.wait()
 
 
-stack = partial(spawned.stack, start=_start)
-"""Start a server as ``bench.stack.stack`` does, and sooner."""
-
-
 def placet_server(*arguments: str, database_url: str | None = None) -> str:
     """Run a command of ``placet-server`` as ``bench.stack.placet_server`` does, and sooner."""
     env = spawned.environment(database_url)
     return spawned.printed(run(PLACET_SERVER, *arguments, env=env))
+
+
+stack = partial(spawned.stack, start=_start, administer=placet_server)
+"""Start a server as ``bench.stack.stack`` does, and sooner."""
 
 
 def _main(args: list[str], env: dict[str, str], files: "list[_File]") -> None:

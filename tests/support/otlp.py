@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-HANGS = 30.0
+from tests.support.patience import HANGS
 
 
 class ReceivedSpan(NamedTuple):

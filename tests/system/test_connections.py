@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from bench.stack import Stack
 from tests.support.forked import stack
+from tests.support.patience import HANGS
 
 MOST = 60
 LIVEZ = b"GET /livez HTTP/1.1\r\nhost: placet\r\n\r\n"
@@ -44,7 +45,7 @@ async def raw(server: Stack) -> AsyncIterator[tuple[asyncio.StreamReader, asynci
 
 async def answer_to(server: Stack, *parts: bytes) -> str:
     """Send parts of a request, and return all that the server sends until it closes."""
-    async with raw(server) as (reader, writer), asyncio.timeout(20):
+    async with raw(server) as (reader, writer), asyncio.timeout(HANGS):
         for part in parts:
             writer.write(part)
             await writer.drain()
@@ -67,7 +68,7 @@ async def socket(server: Stack, token: str | None = "operator") -> AsyncIterator
 
 async def closed(opened: ClientConnection) -> tuple[int, str]:
     """Return the code and reason with which the server closes."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS):
         with suppress(ConnectionClosed):
             async for _ in opened:
                 pass
@@ -102,7 +103,7 @@ async def test_a_body_that_does_not_come_ends_the_connection(strict: Stack) -> N
 
 async def test_endless_headers_are_refused(strict: Stack) -> None:
     lines = [b"x-%d: " % number + b"y" * 8_000 + b"\r\n" for number in range(9)]
-    async with raw(strict) as (reader, writer), asyncio.timeout(20):
+    async with raw(strict) as (reader, writer), asyncio.timeout(HANGS):
         writer.write(b"GET /livez HTTP/1.1\r\n")
         for line in lines:
             writer.write(line)
@@ -111,7 +112,7 @@ async def test_endless_headers_are_refused(strict: Stack) -> None:
 
 
 async def test_requests_are_not_taken_far_ahead_of_their_answers(strict: Stack) -> None:
-    async with raw(strict) as (reader, writer), asyncio.timeout(20):
+    async with raw(strict) as (reader, writer), asyncio.timeout(HANGS):
         writer.write(LIVEZ * 200)
         answers = (await reader.read()).decode()
     assert "503 Service Unavailable" in answers
@@ -125,7 +126,7 @@ async def test_an_upright_client_is_served_while_others_hold_half_requests(stric
         for _, writer in half:
             writer.write(b"POST /graphql HTTP/1.1\r\nhost: placet\r\n")
         for _ in range(10):
-            async with raw(strict) as (reader, writer), asyncio.timeout(10):
+            async with raw(strict) as (reader, writer), asyncio.timeout(HANGS):
                 writer.write(LIVEZ)
                 assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     finally:
@@ -139,7 +140,7 @@ async def test_a_socket_with_a_token_is_not_closed_for_others(strict: Stack) -> 
         half = [await asyncio.open_connection(where.hostname, where.port) for _ in range(2 * MOST)]
         try:
             await opened.send('{"type": "ping"}')
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 assert json.loads(await opened.recv()) == {"type": "pong"}
         finally:
             for _, writer in half:
@@ -191,5 +192,5 @@ async def test_a_message_in_many_parts_is_read(strict: Stack) -> None:
         frames += [Frame(Opcode.CONT, bytes([byte]), fin=False) for byte in b'"type": "ping"']
         frames.append(Frame(Opcode.CONT, b"}", fin=True))
         opened.transport.write(b"".join(f.serialize(mask=True, extensions=[]) for f in frames))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             assert json.loads(await opened.recv()) == {"type": "pong"}

@@ -11,6 +11,7 @@ import pytest
 from application.event_store.recorder import lock_statement
 from placet import Client
 from tests.support.forked import stack
+from tests.support.patience import HANGS
 
 
 @pytest.mark.parametrize("by_socket", [False, True])
@@ -40,7 +41,7 @@ async def test_a_command_under_way_is_answered(
 async def waiting_for_the_lock(url: str) -> None:
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while True:
                 row = await (await connection.execute(query)).fetchone()
                 if row is not None and row[0]:

@@ -11,7 +11,8 @@ import pytest
 from bench.stack import Stack
 from placet import Client, Engine, Run, errors, require
 from placet.models.responses import RecordedEvent
-from tests.sdk.people import SECONDS, People, until
+from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 from tests.system.conftest import Opened
 
 FINANCE = require(1, group="finance")
@@ -81,12 +82,12 @@ async def test_its_engine_ends_and_says_why_and_one_with_a_fresh_token_goes_on(
     serving = asyncio.create_task(one.serve())
     waiting, working = await people.start("waits"), await people.start("works")
     [approval] = await people.pending(waiting)
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await reached.wait()
     await run_out(server, database, "short-lived", token)
     await (await people.get("approver-a")).grant(approval)
     with pytest.raises(errors.Unauthenticated, match="has expired"):
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             await serving
     assert "the service takes them when their leases end, at most 1 s" in caplog.text
     goes_on.set()
@@ -121,10 +122,10 @@ async def test_its_stream_ends_and_one_with_a_fresh_token_goes_on_where_it_was(
         await run_out(server, database, "short-lived", token)
         await engine.record_step(execution_id, "a")
         with pytest.raises(errors.Unauthenticated, match="has expired"):
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(HANGS):
                 await following
     await engine.record_step(execution_id, "b")
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await follow(operator, 3)
     assert [(each.version, each.type) for each in read] == [
         (1, "Started"),

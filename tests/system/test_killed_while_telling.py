@@ -15,6 +15,7 @@ from tests.api.test_telling_programs import ask
 from tests.api.whole_server import WholeServer
 from tests.domain.people import principal
 from tests.support.forked import stack
+from tests.support.patience import HANGS
 
 MAILS = 80
 IN_FLIGHT = 24
@@ -55,7 +56,7 @@ async def test_a_kill_while_mails_are_sent_loses_none(log_url: str, tmp_path: Pa
 
 
 async def _until(url: str, statement: Any, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS):
         with psycopg.connect(url, autocommit=True) as connection:
             while connection.execute(statement).fetchone() != (count,):
                 await asyncio.sleep(0.02)

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from bench.rivals.measuring_process import PartError, measured
-from bench.rivals.parts import PARTS, Sizes
+from bench.rivals.parts import Sizes
 
 SIZES = Sizes(
     idle=3, rested=3, warm_seconds=0.5, load_seconds=2, killed=5, waiting=(8, 12), decided=2
 )
 
 
-async def figures(part: str, database: str) -> list[dict[str, Any]]:
+async def figures(part: str, database: str, contender: str = "placet") -> list[dict[str, Any]]:
     """Return what is measured of a part."""
     versions, *found = [
-        each async for each in measured(sys.executable, "placet", part, database, SIZES)
+        each async for each in measured(sys.executable, contender, part, database, SIZES)
     ]
     assert versions["versions"].keys() == {"Placet", "PostgreSQL", "Python"}
     return found
@@ -49,7 +49,6 @@ async def test_memory_is_reported_for_each_number_of_waiting_lifecycles(database
     assert [each["filled"] for each in waiting[1:]] == [8, 6]
 
 
-async def test_a_failed_part_reports_the_output_of_its_process(database: str) -> None:
-    assert "nonsense" not in PARTS
+async def test_a_failed_part_reports_the_output_of_its_process(database_url: str) -> None:
     with pytest.raises(PartError, match="KeyError: 'nonsense'"):
-        await figures("nonsense", database)
+        await figures("idle", database_url, contender="nonsense")

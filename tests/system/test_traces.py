@@ -11,6 +11,7 @@ from placet import Client
 from tests.sdk.people import until
 from tests.support.forked import stack
 from tests.support.otlp import ReceivedSpan, otlp_receiver
+from tests.support.patience import HANGS
 
 
 def run_of(spans: list[ReceivedSpan], command: ReceivedSpan) -> ReceivedSpan:
@@ -48,7 +49,7 @@ async def test_a_decision_and_the_run_after_it_can_be_found_from_each_other(
                     await started.result()
             finally:
                 engine.terminate()
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(HANGS):
                     await engine.wait()
         # Both have sent their last spans before they ended.
         spans = receiver.spans

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from tests.sdk import ways
 from tests.sdk.people import People
 from tests.sdk.ways import OUTCOMES, WAYS, asked
+from tests.support.patience import HANGS
 from tests.system.conftest import Opened
 
 
@@ -28,6 +29,6 @@ async def test_waiters_survive_a_restart_of_the_server(open_server: Opened, port
         server = open_server(port)
         for approval in approvals[1::2]:
             await ways.grant(people, approval)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANGS):
             outcomes = await asyncio.gather(*waiting)
     assert outcomes == [OUTCOMES[ways.grant]] * len(WAYS)

@@ -17,8 +17,8 @@ from api.channels.webhooks.sender import UnreachableError, WebhookSender
 from api.channels.webhooks.signatures import new_secret, signed_headers
 from api.channels.webhooks.targets import Targets
 from application.webhooks.event_types import TYPES
+from tests.docs_types import BLOCK
 from tests.sdk.people import until
-from tests.system.test_docs_types import BLOCK
 
 DOCS = Path(__file__).parents[2] / "docs/notifications.md"
 

@@ -15,6 +15,7 @@ import pytest
 from bench.stack import Stack
 from placet import Engine, ExecutionState, Run, errors, require
 from tests.sdk.people import People
+from tests.support.patience import HANGS
 from tests.system.audit import assert_sound
 from tests.system.conftest import Opened
 from tests.system.load import caught_up
@@ -236,7 +237,7 @@ async def test_an_expired_token_ends_the_worker_and_another_takes_over(
     [approval] = await people.pending(execution_id)
     server.revoke_token("short-lived")
     with pytest.raises(errors.Unauthenticated):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANGS):
             await serving
     async with other:
         await (await people.get("approver-a")).grant(approval)

@@ -283,7 +283,9 @@ async function refreshParts() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {
       const other = fresh.getElementById(part.id);
-      if (!other || other.innerHTML === part.innerHTML || isTypedInto(part)) continue;
+      if (!other) continue;
+      keepOpen(part, other);
+      if (other.innerHTML === part.innerHTML || isTypedInto(part)) continue;
       part.replaceWith(document.adoptNode(other));
     }
     const form = reads("#decision-form");
@@ -295,6 +297,14 @@ async function refreshParts() {
   } finally {
     refreshing = false;
     if (changedMeanwhile) refreshParts();
+  }
+}
+
+/** Opens in the new part what somebody has opened in the old one. */
+function keepOpen(part, other) {
+  const before = part.querySelectorAll("details");
+  for (const [at, details] of other.querySelectorAll("details").entries()) {
+    if (before[at]?.open) details.open = true;
   }
 }
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.support.patience import HANGS
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -79,7 +81,7 @@ class Receiver:
 
     async def until(self, count: int) -> list[Received]:
         """Wait until there were this many requests, and return all."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while len(self.received) < count:
                 await asyncio.sleep(0.01)
         return self.received

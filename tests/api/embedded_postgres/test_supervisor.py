@@ -16,9 +16,8 @@ from api.embedded_postgres.errors import EmbeddedError, InUseError, PostgresErro
 from api.embedded_postgres.leftovers import Postmaster
 from api.embedded_postgres.supervisor import EmbeddedPostgres, embedded_database
 from tests.conftest import EMBEDDED, Servers
+from tests.support.patience import HANGS
 from tests.support.postgres import Postgres
-
-HANG = 60.0
 
 RUN_UNTIL_KILLED = """
 import signal, sys
@@ -120,7 +119,7 @@ def test_a_process_that_reuses_a_stale_pid_is_not_killed(made: Path) -> None:
     with embedded_database(made) as url:
         remember(url)
         stale = (made / "postgres" / "postmaster.pid").read_text().split("\n", 1)
-    with subprocess.Popen(["sleep", str(HANG)]) as bystander:
+    with subprocess.Popen(["sleep", str(HANGS)]) as bystander:
         (made / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{stale[1]}")
         with embedded_database(made) as url:
             assert remembered(url)
@@ -242,7 +241,7 @@ def alive(pid: int) -> bool:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + HANG
+    deadline = time.monotonic() + HANGS
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)

@@ -1,12 +1,16 @@
 """GraphQL over WebSocket: the protocol graphql-transport-ws, and tokens that end."""
 
 import asyncio
+import json
+from collections import deque
 from typing import Any
 
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from starlette.types import Message
 
+from api.graphql.websocket import MESSAGES_AT_ONCE, PROTOCOL, GraphQLOverWebSocket
 from domain.values import Role
 from tests.api.whole_server import START, WholeServer
 
@@ -214,3 +218,34 @@ async def test_all_pings_before_the_token_are_answered(whole_server: WholeServer
             await socket.send("ping")
         for _ in range(2_000):
             assert await socket.receive() == {"type": "pong"}
+
+
+async def test_messages_that_came_together_leave_others_their_turns() -> None:
+    batches = 10
+    texts = [{"type": "connection_init"}]
+    texts += [{"type": "complete", "id": "1"}] * (batches * MESSAGES_AT_ONCE)
+    messages = deque[Message]([{"type": "websocket.connect"}])
+    messages += [{"type": "websocket.receive", "text": json.dumps(text)} for text in texts]
+    messages.append({"type": "websocket.disconnect"})
+    passes = 0
+
+    async def authenticate(_: str | None) -> str:
+        return "olivia"
+
+    async def receive() -> Message:
+        return messages.popleft()
+
+    async def send(_: Message) -> None:
+        pass
+
+    async def others() -> None:
+        nonlocal passes
+        while messages:
+            passes += 1
+            await asyncio.sleep(0)
+
+    unused: Any = None
+    app = GraphQLOverWebSocket(unused, authenticate, unused)
+    scope = {"type": "websocket", "subprotocols": [PROTOCOL], "headers": []}
+    await asyncio.gather(others(), app(scope, receive, send))
+    assert passes >= batches

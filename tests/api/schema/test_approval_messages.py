@@ -8,6 +8,7 @@ from tests.api.graphql_client import GraphQLClient
 from tests.api.positions import number
 from tests.application.server_process import grant, step
 from tests.domain.people import OLIVIA
+from tests.support.patience import HANGS
 
 APPROVALS = """subscription ($filter: ApprovalFilter, $after: String) {
     approvals(filter: $filter, after: $after) { cursor removedId approval { id status } } }"""
@@ -15,7 +16,7 @@ PENDING = {"status": ["PENDING"]}
 
 
 async def following(stream: AsyncIterator[Any]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS):
         return await anext(stream)
 
 

@@ -10,6 +10,7 @@ from domain.values import Principal
 from tests.api.graphql_client import GraphQLClient
 from tests.application.server_process import ServerProcess, complete, step
 from tests.domain.people import ANN, AUDREY, ENGINE, NOBODY, OLIVIA, OTHER_ENGINE
+from tests.support.patience import HANGS
 
 AFTER = """query ($id: ID!, $version: Int!, $wait: Duration) {
     executionAfter(id: $id, version: $version, wait: $wait) {
@@ -33,7 +34,7 @@ async def waiting(
     asking = asyncio.create_task(
         client.answer(by, AFTER, id=str(execution.id), version=execution.version, wait=wait)
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while execution.id not in client.process.tail._waiting:
             assert not asking.done(), asking.result()
             await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from domain.values import Principal, Role
 from tests.api.graphql_client import GraphQLClient
 from tests.api.schema.test_commands import digest_of, request, start
 from tests.domain.people import ADAM, ANN, AUDREY, BOB, CLEO, ENGINE, OLIVIA, approver
+from tests.support.patience import HANGS
 
 DORA = approver("dora")
 RESULT = """
@@ -254,7 +255,7 @@ async def test_other_processes_know_it_within_about_a_second(log_url: str) -> No
 
         await name(client)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS):
             while not (found := await elsewhere.of(DORA)).stands_in_for:
                 await asyncio.sleep(0.02)
         assert found.stands_in_for[0].number == 1

@@ -14,9 +14,10 @@ from domain.directory.state import PersonSource
 from domain.identifiers import person_stream_id
 from domain.values import Role
 from tests.api.whole_server import WholeServer
-from tests.application.server_process import HANGS, accepted
+from tests.application.server_process import accepted
 from tests.console.console_client import ConsoleClient
 from tests.support.audit import findings
+from tests.support.patience import HANGS
 
 TOKEN = "a-token-of-the-identity-provider-alone"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

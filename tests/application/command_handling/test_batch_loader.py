@@ -1,7 +1,7 @@
 """A decision made without the lock is answered only if it is still true under the lock."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -16,14 +16,14 @@ from application.command_handling.batch import CommandBatch
 from application.command_handling.batch_loader import BatchLoader
 from application.command_handling.outcomes import Accepted, Outcome, Refused, UnavailableError
 from application.command_handling.requests import Request, RequestGroup
-from application.command_handling.unit_of_work import Committed, UnitOfWork
+from application.command_handling.unit_of_work import Committed, OvertakenError, UnitOfWork
 from application.event_store import database_clock
+from application.event_store.chained_events import Head
 from application.event_store.database_clock import FRESH_SECONDS, DatabaseClock
 from domain.execution.commands import CancelExecution, Command, SetTimer, StartExecution
 from domain.execution.events import TimerFired
 from domain.refusals import RefusalCode
 from tests.application.server_process import (
-    HANGS,
     ServerProcess,
     accepted,
     claim,
@@ -33,6 +33,7 @@ from tests.application.server_process import (
     step,
 )
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 
@@ -44,6 +45,8 @@ async def database_now(url: str) -> datetime:
 
 
 SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+LATE = timedelta(milliseconds=100)
+"""By so much the estimated time of a batch may be behind when it is committed."""
 
 
 def overtaken() -> float:
@@ -51,15 +54,37 @@ def overtaken() -> float:
     return float(metrics.OVERTAKEN._value.get())
 
 
+def overtaken_in_time(process: ServerProcess) -> list[CommandBatch]:
+    """Collect the batches that are decided again although their commits were not late.
+
+    A commit that comes a tenth of a second after the decision is late. On a machine with much else
+    to do, that happens to any batch.
+    """
+    found: list[CommandBatch] = []
+    unit_of_work = process.writer._unit_of_work
+    commit = unit_of_work.commit_expecting
+
+    async def watched(batch: CommandBatch, heads: Mapping[UUID, Head | None]) -> Committed:
+        try:
+            return await commit(batch, heads)
+        except OvertakenError:
+            if await database_now(process.url) - batch.now < LATE:
+                found.append(batch)
+            raise
+
+    unit_of_work.commit_expecting = watched  # type: ignore[method-assign]
+    return found
+
+
 async def test_without_other_processes_no_batch_is_decided_twice(log_url: str) -> None:
-    before = overtaken()
     async with ServerProcess.open(log_url) as process:
+        found = overtaken_in_time(process)
         execution = await process.start()
         await process.do(claim(execution.id))
         approval = await process.ask(execution.id, fence=1)
         await process.do(grant(approval))
         await process.do(complete(execution.id, fence=1))
-    assert overtaken() == before
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +215,7 @@ async def test_a_claim_after_a_release_reads_the_current_holder(log_url: str) ->
 
 
 @pytest.mark.parametrize(
-    "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=1)]
+    "wrong", [timedelta(hours=-1), timedelta(seconds=-1), timedelta(seconds=30)]
 )
 async def test_a_wrong_estimate_of_the_time_is_not_recorded(log_url: str, wrong: timedelta) -> None:
     """The machine slept, or a clock was set."""
@@ -203,8 +228,9 @@ async def test_a_wrong_estimate_of_the_time_is_not_recorded(log_url: str, wrong:
         started = await process.start()
         assert overtaken() == before + 1
         assert real <= started.updated_at <= await database_now(log_url)
+        found = overtaken_in_time(process)
         await process.start()
-        assert overtaken() == before + 1
+        assert found == []
 
 
 async def test_a_timer_is_set_and_fires_by_the_database_s_clock(log_url: str) -> None:
@@ -237,10 +263,12 @@ async def test_after_a_quiet_period_the_time_is_known_and_the_connection_works(
                 connection.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
             while unit_of_work.backend_pid in {None, before} or unit_of_work.clock.now() is None:
                 await asyncio.sleep(0.01)
-        begin = AsyncMock(wraps=unit_of_work.begin)
-        unit_of_work.begin = begin  # type: ignore[method-assign]
+        found = overtaken_in_time(process)
+        commit = AsyncMock(wraps=unit_of_work.commit_expecting)
+        unit_of_work.commit_expecting = commit  # type: ignore[method-assign]
         await process.start()
-        begin.assert_not_awaited()
+        commit.assert_awaited_once()
+        assert found == []
 
 
 async def test_the_clock_of_an_old_connection_is_not_used_for_a_new_one(log_url: str) -> None:

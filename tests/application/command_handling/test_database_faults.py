@@ -15,6 +15,7 @@ from domain.execution.commands import StartExecution
 from domain.refusals import RefusalCode
 from tests.application.server_process import ServerProcess, accepted, grant, locked, refused, step
 from tests.domain.people import OLIVIA
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 
@@ -59,11 +60,11 @@ async def test_without_a_database_commands_are_unavailable_until_it_returns(
             execution = await process.start()
             wire.down = True
             wire.cut()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 [outcome] = await process.send(step(execution.id, "away"))
             assert isinstance(outcome, UnavailableError)
             wire.down = False
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 accepted((await process.send(step(execution.id, "back")))[0])
             assert count(log_url) == 2
 
@@ -101,7 +102,7 @@ async def test_a_caller_that_waits_too_long_is_answered(log_url: str) -> None:
         with locked(log_url):
             taken = asyncio.create_task(process.send(step(execution.id, "taken")))
             await asyncio.sleep(0)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 while process.writer.depth:
                     await asyncio.sleep(0.001)
             [queued] = await process.send(step(execution.id, "queued"))
@@ -116,7 +117,7 @@ async def test_a_process_stopped_with_the_lock_does_not_hold_it_for_long(log_url
         execution = await process.start()
         stopped = UnitOfWork(process.log.log_recorder)
         await stopped.begin([execution.id], [], [])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS):
             await process.do(step(execution.id, "waited"))
         await stopped.drop()
 
@@ -135,7 +136,7 @@ async def test_a_process_stopped_while_it_sends_does_not_hold_the_lock_for_long(
         await pipeline.__aenter__()
         await stopped.execute("BEGIN")
         await (await stopped.execute(lock_statement())).fetchall()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS):
             await process.do(step(execution.id, "waited"))
         await stopped.close()
         with suppress(psycopg.Error):

@@ -23,6 +23,7 @@ from tests.application.server_process import (
     until,
 )
 from tests.support.audit import findings_of_streams
+from tests.support.patience import HANGS
 
 
 @pytest.mark.unsound
@@ -151,7 +152,7 @@ async def test_the_database_s_own_isolation_does_not_matter(log_url: str) -> Non
                 if len(followed) == 201:
                     return
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANGS):
             await asyncio.gather(follow(), steps(one, 0), steps(two, 100))
     assert followed == list(range(1, 202))
 

@@ -17,6 +17,7 @@ from domain.execution.evolve import fold
 from domain.execution.state import Execution
 from domain.refusals import DamagedEventError
 from tests.application.server_process import ServerProcess, claim, complete, grant, step
+from tests.support.patience import HANGS
 
 SNAPSHOTS = "SELECT originator_version FROM execution_snapshots"
 
@@ -82,7 +83,7 @@ async def snapshotted(url: str) -> AsyncIterator[tuple[psycopg.Connection, Execu
         expected = await process.reader.execution(execution.id)
         assert expected is not None
         with psycopg.connect(url, autocommit=True) as connection:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 while not connection.execute(SNAPSHOTS).rowcount:
                     await asyncio.sleep(0.01)
             await process.writer.close()

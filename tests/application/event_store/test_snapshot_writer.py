@@ -15,10 +15,11 @@ from application.event_store.chained_events import Head
 from application.event_store.snapshot_writer import SnapshotWriter
 from application.event_store.snapshots import SNAPSHOT_INTERVAL, encode_snapshot, snapshot_due
 from tests.application.server_process import ServerProcess, step
+from tests.support.patience import HANGS
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         while not holds():
             await asyncio.sleep(0.01)
 

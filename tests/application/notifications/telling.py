@@ -15,8 +15,9 @@ from application.notifications.personal_messages import PersonalMessages
 from application.notifications.preferences import PreferencesTable
 from application.notifications.recipients import Recipients
 from application.process_managers.notifications import NotificationProcessManager
-from tests.application.notifications.town import HANGS, Kept, Town, everybody
+from tests.application.notifications.town import Kept, Town, everybody
 from tests.application.server_process import ServerProcess
+from tests.support.patience import HANGS
 
 _SETTLED = """
     SELECT NOT EXISTS (

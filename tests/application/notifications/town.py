@@ -12,8 +12,7 @@ from application.notifications.message import Message
 from domain.names import normal, normal_set
 from domain.values import Principal
 from tests.domain.people import ADAM, ANN, BOB, CLEO, ENGINE, OLIVIA
-
-HANGS = 30.0
+from tests.support.patience import HANGS
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,8 +16,9 @@ from domain.identifiers import child_id
 from domain.refusals import RefusalCode
 from domain.serialization.event_codec import encode
 from domain.values import ExecutionState, Parent, ParentEnd
-from tests.application.server_process import HANGS, ServerProcess, complete, refused
+from tests.application.server_process import ServerProcess, complete, refused
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
 
 async def bear(process: ServerProcess, parent: UUID, key: str = "hotel", **rest: Any) -> UUID:

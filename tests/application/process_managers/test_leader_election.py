@@ -10,6 +10,7 @@ import pytest
 
 from application.process_managers import leader_election
 from application.process_managers.leader_election import LeaderElection
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 
@@ -24,7 +25,7 @@ async def standing(url: str) -> AsyncIterator[LeaderElection]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANGS):
         while not holds():
             await asyncio.sleep(0.01)
 

@@ -12,6 +12,7 @@ from application.process_managers import notifications
 from tests.application.notifications.telling import Telling, telling
 from tests.application.notifications.town import Kept
 from tests.application.server_process import ServerProcess
+from tests.support.patience import HANGS
 
 
 async def ask(here: Telling) -> None:
@@ -90,7 +91,7 @@ async def test_what_waited_in_a_backup_is_kept_back_after_its_restore(
     down = Kept(fails=lambda _: asyncio.Event().wait())
     async with telling(log_url, down) as here:
         await ask(here)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while not (rows := await here.rows()) or not all(row["claimed_by"] for row in rows):
                 await asyncio.sleep(0.01)
         for loop in here.delivery._loops:

@@ -36,6 +36,7 @@ from domain.standing_grants.state import StandingGrant
 from tests.application.server_process import ServerProcess, accepted, grant
 from tests.domain.people import ADAM, ANN, BOB
 from tests.support.audit import findings
+from tests.support.patience import HANGS
 
 TWO = Policy(requirements=(Requirement(groups=("finance",), count=2),))
 AMENDABLE = replace(TWO, amendable=True)
@@ -64,7 +65,7 @@ async def ask(process: ServerProcess, **rest: Any) -> Approval:
 async def until_handled(process: ServerProcess) -> None:
     """Wait until the process manager has handled all events, also those that it caused."""
     statement = "SELECT position FROM projection_positions WHERE name = 'standing_grant_uses'"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while True:
             async with process.pool.connection() as connection:
                 row = await (await connection.execute(statement)).fetchone()
@@ -168,7 +169,7 @@ async def test_a_kill_at_each_step_loses_nothing_and_repeats_nothing(
         killed = Killed(process, kind, after=after)
         monkeypatch.setattr(process.standing_grants, "_writer", killed)
         asked = await ask(process, policy=TWO)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await killed.reached.wait()
         await process.standing_grants.close()
     async with ServerProcess.open(log_url) as another:
@@ -188,7 +189,7 @@ async def test_a_use_that_is_refused_after_a_kill_is_given_back(
         killed = Killed(process, DecideInAdvance, after=False)
         monkeypatch.setattr(process.standing_grants, "_writer", killed)
         asked = await ask(process)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await killed.reached.wait()
         await process.standing_grants.close()
         await process.do(grant(asked, BOB))

@@ -18,6 +18,7 @@ from domain.execution.commands import (
 from domain.execution.events import TimerFired
 from tests.application.server_process import ServerProcess
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
 SOON = timedelta(milliseconds=50)
 LATER = timedelta(days=90)
@@ -157,6 +158,6 @@ async def test_a_row_without_a_pending_timer_is_deleted(
         )
     await process.do(timer(execution.id, delay=timedelta(0)))
     await process.until(execution.id, TimerFired)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         while kept(process):
             await asyncio.sleep(0.01)

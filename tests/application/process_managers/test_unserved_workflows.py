@@ -13,7 +13,7 @@ from application.workers.known_workflows import KnownWorkflows, Workflow
 from tests.application.server_process import ServerProcess
 from tests.domain.people import ENGINE
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from domain.refusals import UnknownTopicError
 from domain.serialization.event_codec import Unreadable
 from tests.application.server_process import ServerProcess, step
 from tests.domain.people import ENGINE
+from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
 
 async def take(process: ServerProcess, number: int, **options: object) -> list[LoggedEvent]:
     """Follow until that many events have come."""
     events: list[LoggedEvent] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS):
         async for batch in process.tail.follow(**options):  # type: ignore[arg-type]
             events += batch.events
             if len(events) >= number:
@@ -78,7 +79,7 @@ async def test_one_execution_can_be_followed_alone(process: ServerProcess) -> No
 async def test_the_position_moves_on_though_nothing_matches(process: ServerProcess) -> None:
     mine, other = await process.start(), await process.start()
     await process.do(step(other.id, "one"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         async for batch in process.tail.follow(
             process.tail.position, execution_id=mine.id, idle=0.05
         ):

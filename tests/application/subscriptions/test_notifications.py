@@ -8,6 +8,7 @@ from application.event_store.recent_events import RecentEvents
 from application.subscriptions.event_tail import EventTail
 from application.subscriptions.notifications import CHANNEL
 from tests.application.server_process import ServerProcess
+from tests.support.patience import HANGS
 
 
 async def notified(url: str, process: ServerProcess) -> int:
@@ -36,7 +37,7 @@ async def test_another_process_is_notified_of_a_commit_before_it_polls(log_url: 
     async with ServerProcess.open(log_url) as process:
         tail = EventTail(log_url, process.reader, RecentEvents(), poll=60)
         await tail.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             # The first may be read when it begins to listen, the second takes a notification.
             for position in (1, 2):
                 await process.start()

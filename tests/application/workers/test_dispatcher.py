@@ -35,8 +35,9 @@ from domain.identifiers import child_id
 from tests.application.server_process import ServerProcess, claim, complete, grant, step
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 
 
 class Worker:
@@ -46,7 +47,7 @@ class Worker:
         self._stream = stream
 
     async def next(self) -> Message:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             return await anext(self._stream)
 
     async def claimed(self) -> Any:
@@ -241,7 +242,7 @@ async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
         process.recent.forget()
         monkeypatch.setattr(process.reader, "transitions", counted)
         granted = await other.do(grant(asked))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             await anext(process.tail.follow(granted.position - 1))
         assert loaded == []
         await process.do(CancelExecution(by=OLIVIA, execution_id=execution.id, reason="no"))
@@ -251,9 +252,9 @@ async def test_states_of_executions_that_no_stream_here_holds_are_not_loaded(
 
 async def test_an_open_stream_keeps_the_lease(process: ServerProcess) -> None:
     await process.start()
-    async with worker(process, lease=timedelta(seconds=1)) as one:
+    async with worker(process, lease=timedelta(seconds=5)) as one:
         expires = (await one.claimed()).lease_expires_at
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while await process.leases.renew(ENGINE.id, "other", timedelta(0)) < expires:
                 await asyncio.sleep(0.05)
         assert await process.leases.claim(ENGINE, "other", ["default"], 1, LEASE) == []

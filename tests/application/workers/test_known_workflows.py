@@ -15,7 +15,7 @@ from tests.application.workers.test_dispatcher import worker
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 OLD = KnownWorkflows([Workflow("travel", "1")])
 NEW = KnownWorkflows([Workflow("travel", "2"), Workflow("tax", None)])
 

@@ -24,10 +24,11 @@ from tests.application.server_process import (
     step,
 )
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
 pytestmark = pytest.mark.both_servers
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 
 
 def run_out(process: ServerProcess, worker: str) -> None:
@@ -377,7 +378,7 @@ async def test_a_release_of_all_includes_what_was_claimed_while_it_waited(
 async def waits_for_lock(url: str, number: int) -> None:
     """Wait until so many sessions wait for the log's lock."""
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(HANGS),
         await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
     ):
         while True:

@@ -13,9 +13,10 @@ from domain.execution.commands import CancelExecution, ParkExecution
 from tests.application.server_process import ServerProcess, complete, grant
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
-LEASE = timedelta(seconds=30)
-LONG = timedelta(seconds=20)
+LEASE = timedelta(minutes=10)
+LONG = timedelta(minutes=10)
 
 
 async def poll(
@@ -26,7 +27,7 @@ async def poll(
     wait: timedelta = timedelta(0),
     holding: Mapping[UUID, int | None] | None = None,
 ) -> PollResult:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         return await process.long_polling.claim(
             ENGINE, worker, ["default"], limit, LEASE, wait=wait, holding=holding
         )

@@ -11,6 +11,7 @@ from application.event_store.schema import create_tables
 from tests.application.server_process import ServerProcess
 from tests.application.workers.test_dispatcher import LEASE, Worker, worker
 from tests.domain.people import ENGINE
+from tests.support.patience import HANGS
 
 SOON = timedelta(seconds=0.05)
 SHORT = timedelta(seconds=1)
@@ -144,7 +145,7 @@ async def test_a_lease_without_a_stream_is_renewed_by_the_next_stream(log_url: s
             granted = await one.claimed()
             assert (granted.execution.id, granted.fence) == (execution.id, 1)
             end = granted.lease_expires_at
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 while await process.leases.renew(ENGINE.id, "other", timedelta(0)) < end:
                     await asyncio.sleep(0.05)
             assert left(process) > timedelta(0)
@@ -168,7 +169,7 @@ async def test_a_server_that_has_ended_shortens_no_lease(log_url: str) -> None:
                 await one.claimed()
                 await other.execute("SELECT FROM worker_leases FOR UPDATE")
             [ending] = process.dispatcher._ending
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS):
                 await process.dispatcher.close()
             assert ending.done()
         assert left(process) > SOON

@@ -19,8 +19,9 @@ from domain.execution.state import Execution
 from tests.application.server_process import ServerProcess, grant, step
 from tests.application.workers.test_leases import run_out
 from tests.domain.people import ENGINE, OLIVIA
+from tests.support.patience import HANGS
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(minutes=10)
 
 
 def counting(process: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> list[list[UUID]]:
@@ -65,7 +66,7 @@ async def test_those_that_a_worker_takes_over_are_read_together(
     run_out(process, "dead")
     new = await process.start()
     stream = process.dispatcher.follow(ENGINE, "alive", ["default"], 10, LEASE, transcripts=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         messages = [await anext(stream) for _ in range(6)]
     grants = [message.grant for message in messages if isinstance(message, Claim)]
     found = versions(grants)

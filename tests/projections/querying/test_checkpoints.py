@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
 from tests.projections.event_log import EventLog
+from tests.support.patience import HANGS
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -65,7 +66,7 @@ async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> 
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
     waiter = asyncio.create_task(checkpoints.wait(pool, "executions", 7))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         await pausing
         await asyncio.to_thread(checkpoints.pause, 60)
     checkpoints.reached("executions", 7)
@@ -74,5 +75,5 @@ async def test_the_projector_does_not_pause_while_somebody_waits(pool: Pool) -> 
     done, _ = await asyncio.wait([pausing], timeout=0.1)
     assert not done
     checkpoints.end_pause()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         await pausing

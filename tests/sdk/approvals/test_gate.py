@@ -25,6 +25,7 @@ from placet import (
     require,
 )
 from tests.sdk.approvals.gate_desk import FINANCE, TRANSFER, Desk
+from tests.support.patience import HANGS
 
 
 class Counted:
@@ -58,7 +59,7 @@ async def test_who_waits_is_told_of_the_decision(desk: Desk) -> None:
     approval = await desk.ask()
     waiting = asyncio.create_task(desk.gate.clearance(approval))
     await (await desk.people.get("approver-a")).grant(approval, comment="fine")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         clearance = await waiting
     assert clearance.payload == TRANSFER
     assert [each.comment for each in clearance.decisions] == ["fine"]
@@ -70,7 +71,7 @@ async def test_it_waits_until_the_last_person_has_agreed(desk: Desk) -> None:
     await (await desk.people.get("approver-a")).grant(approval)
     assert not waiting.done()
     await (await desk.people.get("approver-c")).grant(approval)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         assert len((await waiting).decisions) == 2
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from placet import ApprovalStatus, Policy, Run, require
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
 from tests.support.forked import PLACET, run
+from tests.support.patience import HANGS
 
 NO_ONE = "http://127.0.0.1:9"
 
@@ -320,7 +321,7 @@ async def test_an_execution_that_waits_for_a_signal_is_shown_so(
 
         id_ = await started(people, works, "boarding")
         operator = await people.get("operator")
-        await operator.wait(id_, until=lambda execution: execution.asleep, timeout=SECONDS)
+        await operator.wait(id_, until=lambda execution: execution.asleep, timeout=HANGS)
         shown = placet("--url", server.url, "--token", server.tokens["operator"], "show", id_)
     assert "  a signal, of a name that the workflow alone knows\n" in shown.stdout
 

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from tests.sdk.cli.test_audit_commands import ask, inside
 from tests.sdk.cli.test_cli import NO_ONE
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 
 # A process that was started in the background of a shell ignores SIGINT, and so would this one.
 MAIN = """
@@ -32,7 +33,7 @@ async def watching(server: Server, who: str, *arguments: str) -> AsyncIterator[P
         *(sys.executable, "-c", MAIN, *at, *arguments, "--watch"), stdout=PIPE, stderr=PIPE
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             yield process
     finally:
         if process.returncode is None:
@@ -115,7 +116,7 @@ async def test_a_terminal_shows_the_list_in_place(people: People, server: Server
     os.close(inner)
     printed = ""
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             while "1 approval" not in printed:
                 printed += (await asyncio.to_thread(os.read, terminal, 65_536)).decode()
             await ask(people, workflow, "Two")

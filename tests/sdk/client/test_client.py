@@ -26,6 +26,7 @@ from placet.client.leases import Leases
 from placet.client.mutations import Mutations
 from placet.models.commands import CompleteExecution, RecordStep
 from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 
@@ -166,7 +167,7 @@ async def test_an_approval_that_leaves_the_filter_is_removed(people: People) -> 
     where = ApprovalFilter(execution_id=execution_id, status=[ApprovalStatus.PENDING])
     page = await approver.approvals(where)
     stream = approver.approvals_stream(where, after=page.position)
-    async with aclosing(stream), asyncio.timeout(30):
+    async with aclosing(stream), asyncio.timeout(HANGS):
         await engine.request_approval(execution_id, "go", "T", payload={}, policy=FINANCE)
         shown = None
         while shown is None:
@@ -188,7 +189,7 @@ async def test_events_go_on_from_a_cursor(people: People) -> None:
     await engine.complete(execution_id)
     types: list[str] = []
     stream = auditor.events_stream(where, after=page.edges[-1].cursor)
-    async with aclosing(stream), asyncio.timeout(30):
+    async with aclosing(stream), asyncio.timeout(HANGS):
         while len(types) < 2:
             message = await anext(stream)
             if message.event is not None:

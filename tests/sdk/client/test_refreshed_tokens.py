@@ -13,6 +13,7 @@ from placet.errors import Unauthenticated
 from tests.api.identity.issuer_files import issuer_table, write
 from tests.support.forked import stack
 from tests.support.oidc_provider import RunningProvider
+from tests.support.patience import HANGS
 
 LIFETIME = 3
 LONGER = 2 * LIFETIME + 0.5
@@ -74,7 +75,7 @@ async def test_a_stream_and_a_step_outlast_their_tokens(
         return await run.step(work)
 
     watching = Tokens(provider, "operator")
-    async with asyncio.timeout(60), Client(server.url, watching) as client, engine:
+    async with asyncio.timeout(HANGS), Client(server.url, watching) as client, engine:
         earlier = await client.start("another")
         following = asyncio.create_task(events_of(client, "slow", earlier.position))
         started = await client.start("slow")
@@ -91,7 +92,7 @@ async def test_a_stream_and_a_step_outlast_their_tokens(
 
 async def test_a_connection_ends_with_its_token(server: Stack, provider: RunningProvider) -> None:
     token = provider.id_token("operator")
-    async with asyncio.timeout(60), Client(server.url, token) as client:
+    async with asyncio.timeout(HANGS), Client(server.url, token) as client:
         await client.viewer()
         with pytest.raises(Unauthenticated):
             async for _ in client.events_stream():

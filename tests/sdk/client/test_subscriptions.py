@@ -10,6 +10,7 @@ from placet import Client, errors
 from placet.client.transport import graphql_ws
 from placet.models.responses import RecordedEvent
 from tests.sdk.peer import Peer
+from tests.support.patience import HANGS
 
 pytestmark = pytest.mark.usefixtures("prompt")
 
@@ -48,7 +49,7 @@ class Reader:
         self.task = asyncio.create_task(self._follow(client, after))
 
     async def until(self, version: int) -> list[int]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while version not in self.versions:
                 self._read.clear()
                 await self._read.wait()
@@ -143,7 +144,7 @@ async def test_it_ends_if_there_is_nothing_to_follow(peer: Peer, client: Client)
     talk = await peer.conversation()
     key, _ = await talk.subscription()
     await talk.send(id=key, type="complete")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         await reader.task
 
 

@@ -12,7 +12,8 @@ from placet import Engine, Run, require
 from placet.client.transport.graphql_ws import GraphQLWebSocket
 from placet.models.worker_responses import Heartbeat
 from tests.sdk.engines import started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 from tests.support.proxy import HttpWire
 
 
@@ -87,7 +88,7 @@ async def test_it_says_that_it_is_there_before_it_is_back(
                 "placet.client.transport.reconnecting.GraphQLWebSocket.open", held_up
             )
             wire.cut()
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(HANGS):
                 await beaten.wait()
             await approver.grant(approval)
             ended = await people.ended(execution_id)

@@ -12,7 +12,8 @@ import pytest
 from placet import Engine, Run, require
 from tests.sdk import killed_engine
 from tests.sdk.engines import Made, failed_once, skipping, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 
 
 class Killed:
@@ -25,7 +26,7 @@ class Killed:
     async def said(self, line: bytes) -> None:
         """Wait until it has said this."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             assert await self.process.stdout.readline() == line + b"\n"
 
 

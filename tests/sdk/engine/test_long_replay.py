@@ -9,6 +9,7 @@ from placet import Run
 from placet.engine.event_loop import WorkflowLoop
 from placet.errors import Nondeterministic, StepFailed
 from placet.testing import Trial, replay
+from tests.support.patience import HANGS
 
 STEPS = 300
 
@@ -60,7 +61,7 @@ async def cancelling(run: Run) -> list[str]:
 async def timed(run: Run) -> list[object]:
     found: list[object] = []
     for number in range(4):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANGS):
             found.append(await run.step(ten_times, number))
     found.append(asyncio.get_running_loop().time())
     return found

@@ -10,9 +10,10 @@ import pytest
 from placet import Run
 from placet.engine.loop_watchdog import WorkflowBlockedError
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, until
+from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 
-LONG = 10 * SECONDS
+LONG = 10 * HANGS
 """Seconds that a test does not have: what blocks for so long must be interrupted."""
 
 

@@ -15,7 +15,8 @@ from placet.models.responses import Actor, Execution
 from placet.models.worker_responses import Past, Transcript
 from tests.sdk import killed_engine
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 
 NEXT = {"kills": "step 'die-1'", "kills in its code": "the workflow's own code"}
 
@@ -35,7 +36,7 @@ async def test_after_some_it_is_parked_and_what_was_next_is_named(
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.sdk.killed_engine", server.url, token, queue
         )
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             assert await process.wait() == 1
     async with other:
         reason = await people.parked(execution_id)

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from placet import ApprovalStatus
 from placet.errors import AlreadyDecided
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
 from tests.sdk.random_workflow import DOUBT, expected, program
+from tests.support.patience import HANGS
 
 WORKFLOWS = 12
 KILLS = 5
@@ -72,7 +73,7 @@ async def test_they_end_with_their_results_and_pay_no_more_than_once(
             # After it has recorded something, at a moment that nobody chose.
             before, going = await recorded()
             now, more = before, chance.randint(5, 20)
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(HANGS):
                 while going and now < before + more:
                     now, going = await recorded()
             kills += going

@@ -23,6 +23,7 @@ from placet.testing import Trial, TrialFailed
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People
 from tests.sdk.trials import result
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 REFUSED_TEXTS = ("\uffff", "\ufdd0", "\x00", "\ud800", "\U0010fffe", "x" * 20_000)
@@ -116,7 +117,7 @@ async def test_whatever_a_step_raises_is_a_failed_attempt(
         return failed.value.error
 
     async with Trial(workflow) as trial:
-        said = await asyncio.wait_for(trial.result(), 5)
+        said = await asyncio.wait_for(trial.result(), HANGS)
         assert [e.type for e in trial.events] == ["StepFailed", "StepFailed", "Completed"]
     assert kind.__name__ in said
 

@@ -13,7 +13,8 @@ from placet.client.transport.operations.leases import Released
 from placet.engine import history
 from placet.errors import Internal, Unavailable
 from tests.sdk.engines import maker, reading, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 from tests.support.proxy import HttpWire
 
 FINANCE = require(1, group="finance")
@@ -84,7 +85,7 @@ async def kept(
     people: People, engine: Engine, working: Working, wire: HttpWire, execution_id: str
 ) -> int:
     """Have the release repeated, and give the fence under which the execution then ends."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await working.under_way.wait()
         assert wire.lost == 1
         await asyncio.wait(engine.pool._chores)
@@ -134,7 +135,7 @@ async def test_after_it_was_put_back_to_wait(
         engine.workflow(working.asks)
         execution_id = await started(people, engine, "asks")
         await people.pending(execution_id)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             while noticed and (not wire.lost or engine.pool.holding()):
                 await asyncio.sleep(0.01)
         assert working.repeated == []

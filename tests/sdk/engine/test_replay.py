@@ -10,6 +10,7 @@ import pytest
 from placet import Engine, ExecutionState, Rejected, Run, require
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
@@ -237,7 +238,7 @@ async def test_a_workflow_that_was_put_away_goes_on(people: People, engine: Made
         execution_id = await started(people, only, "changing")
         [approval] = await people.pending(execution_id)
         runner = only.pool.runner(execution_id)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while not runner.away:
                 await asyncio.sleep(0.01)
         await (await people.get("approver-a")).grant(approval)

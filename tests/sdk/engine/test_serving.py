@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,8 @@ from placet.client.transport.graphql_ws import GraphQLWebSocket
 from placet.errors import Unauthenticated
 from tests.sdk.engine.test_worker import FINANCE, patient
 from tests.sdk.engines import Made, started
-from tests.sdk.people import SECONDS, People, Server
+from tests.sdk.people import People, Server
+from tests.support.patience import HANGS
 from tests.support.proxy import HttpWire
 
 
@@ -73,10 +73,10 @@ async def test_sigterm_ends_serving_and_gives_executions_back(
     working = None
     if when == "at work":
         working = await started(people, served, "works")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGS):
             await begun.wait()
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGS):
         await serving
     goes_on.set()
     async with other:
@@ -109,7 +109,7 @@ async def test_an_end_that_came_while_the_connection_was_away_is_found_out(
         await waiting.client.socket.close()
         await operator.cancel(execution_id, "no longer needed")
         back.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await stopped.wait()
     assert (await people.ended(execution_id)).state is ExecutionState.CANCELLED
 
@@ -119,7 +119,7 @@ async def test_an_engine_that_reaches_nobody_says_so_at_once(
 ) -> None:
     engine = Engine(f"http://127.0.0.1:{unused_tcp_port}", token="none")
     engine.client.retry_for = 0.1
-    async with asyncio.timeout(10), engine:
+    async with asyncio.timeout(HANGS), engine:
         while not caplog.records:
             await asyncio.sleep(0.01)
     [first, *_] = caplog.records
@@ -135,20 +135,25 @@ async def test_an_engine_ends_soon_while_its_service_is_away(
     with HttpWire.open(server.url) as wire:
         queue = f"queue-{uuid4()}"
         engine = patient(
-            Engine(wire.url, token=server.tokens["engine"], queues=[queue]), asyncio.Event()
+            Engine(
+                wire.url,
+                token=server.tokens["engine"],
+                queues=[queue],
+                lease=timedelta(hours=1),
+            ),
+            asyncio.Event(),
         )
+        engine.client.retry_for = 3600
         async with engine:
             execution_id = await started(people, engine, "patient")
             await people.pending(execution_id)
             setattr(wire, away, True)
             if away == "down":
                 wire.cut()
-            began = monotonic()
-            await engine.close()
-            # It does not wait for the end of its leases.
-            assert monotonic() - began < 25
+            async with asyncio.timeout(HANGS):
+                await engine.close()
     [told] = [each.getMessage() for each in caplog.records if "released" in each.getMessage()]
-    assert "when their leases end, at most 30 s after" in told
+    assert "when their leases end, at most 3600 s after" in told
     assert f"no answer from {wire.url}" in told
 
 

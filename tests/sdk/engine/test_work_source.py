@@ -12,6 +12,7 @@ from tests.sdk.client.transport.test_http import answers, failure
 from tests.sdk.engines import Made, maker, started
 from tests.sdk.peer import Peer
 from tests.sdk.people import People, Server, until
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 
@@ -176,7 +177,7 @@ async def test_an_engine_that_polls_hears_of_decisions_also_when_it_can_take_no_
     people: People, engine: Made
 ) -> None:
     full = Full(engine)
-    async with full.engine, asyncio.timeout(15):
+    async with full.engine, asyncio.timeout(HANGS):
         execution_id = await started(people, full.engine, "busy")
         await full.begun.wait()
         next_one = await started(people, full.engine, "timed")
@@ -191,7 +192,7 @@ async def test_an_engine_that_polls_hears_of_cancellations_also_when_it_can_take
     people: People, engine: Made
 ) -> None:
     full = Full(engine)
-    async with full.engine, asyncio.timeout(15):
+    async with full.engine, asyncio.timeout(HANGS):
         execution_id = await started(people, full.engine, "busy")
         await full.begun.wait()
         await people.pending(execution_id)
@@ -208,5 +209,5 @@ async def test_only_a_refusal_of_the_engine_itself_ends_it(
     bodies = answers(peer, *[failure(code, 500)] * 3, failure(end))
     engine = Engine(peer.url, token="a-token", wait="poll")
     with pytest.raises(REQUEST_ERRORS[end]):
-        await asyncio.wait_for(engine.serve(), 10)
+        await asyncio.wait_for(engine.serve(), HANGS)
     assert len([b for b in bodies if "claimExecutions" in b["query"]]) == 4

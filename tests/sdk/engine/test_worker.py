@@ -18,6 +18,7 @@ from placet import (
 )
 from tests.sdk.engines import Made, started
 from tests.sdk.people import People, until
+from tests.support.patience import HANGS
 
 FINANCE = require(1, group="finance")
 LEGAL = require(1, group="legal")
@@ -263,7 +264,7 @@ async def test_approved_work_in_doubt_is_not_begun_again(people: People, engine:
         execution_id = await started(people, one, "risky")
         [approval] = await people.pending(execution_id)
         await (await people.get("approver-a")).grant(approval)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await paying.begun.wait()
     async with other:
         ended = await people.ended(execution_id)
@@ -297,7 +298,7 @@ async def test_a_doubt_is_settled_by_whom_the_workflow_asks(people: People, engi
     async with one:
         execution_id = await started(people, one, "careful")
         await granted(1)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await paying.begun.wait()
     async with other:
         await people.pending(execution_id)
@@ -341,7 +342,7 @@ async def test_a_cancelled_execution_stops_its_run(people: People, engine: Made)
         execution_id = await started(people, waiting, "patient")
         await people.pending(execution_id)
         await operator.cancel(execution_id, "no longer needed")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             await stopped.wait()
     ended = await people.ended(execution_id)
     assert ended.state is ExecutionState.CANCELLED

@@ -9,6 +9,7 @@ from aiohttp import web
 from api.channels.apprise.sender import AppriseSender
 from application.notifications.channel import DeliveryFailed
 from tests.api.channels.receiver import Receiver, answering
+from tests.support.patience import HANGS
 
 
 def url_of(receiver: Receiver, path: str) -> str:
@@ -53,7 +54,7 @@ async def test_a_call_that_hangs_is_given_up_and_does_not_hold_up_others() -> No
         with pytest.raises(DeliveryFailed, match="1 earlier calls of the library"):
             await sender.send(uuid4(), [url_of(receiver, "/quick")], "Title", "Text")
         ends.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while sender._running:
                 await asyncio.sleep(0.01)
         sender = AppriseSender()

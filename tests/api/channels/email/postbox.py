@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-HANGS = 30.0
+from tests.support.patience import HANGS
 
 
 class Received(NamedTuple):

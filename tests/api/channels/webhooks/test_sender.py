@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from api.channels.webhooks.sender import LONGEST_RETRY_AFTER, UnreachableError, WebhookSender
 from api.channels.webhooks.targets import Targets
 from tests.api.channels.receiver import Receiver, answering
+from tests.support.patience import HANGS
 
 LOOPBACK = Targets.parse("127.0.0.0/8")
 
@@ -126,7 +127,7 @@ async def test_of_an_answer_without_end_nothing_is_read() -> None:
     async with Receiver.open() as receiver, WebhookSender(LOOPBACK) as sender:
         receiver.answer = endless
         assert (await sender.post(receiver.url, {}, b"{}")).status == 200
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), HANGS)
     # What the two systems buffer before the connection is closed.
     assert written < 16 * 1024 * 1024
 

@@ -35,7 +35,6 @@ from domain.identifiers import child_id, person_stream_id, standing_grant_id
 from domain.standing_grants.commands import CreateStandingGrant
 from domain.values import Label
 from tests.application.server_process import (
-    HANGS,
     ServerProcess,
     accepted,
     claim,
@@ -46,6 +45,7 @@ from tests.application.server_process import (
 from tests.domain.ask import needs, policy
 from tests.domain.people import ADAM, ANN, BOB, CLEO, ENGINE, OLIVIA, approver
 from tests.projections.tables import project
+from tests.support.patience import HANGS
 
 Story = dict[str, UUID]
 """The id of each execution, and of other streams, by its name in the story."""

@@ -13,6 +13,7 @@ from placet.client.transport import graphql_ws
 from placet.client.transport.http import LARGE, MANY
 from tests.sdk.client.transport.test_http import ACCEPTED, answers, data, failure
 from tests.sdk.peer import Conversation, Peer
+from tests.support.patience import HANGS
 
 EXECUTION = "00000000-0000-4000-8000-000000000001"
 
@@ -238,7 +239,7 @@ def held(peer: Peer, number: int, until: list[object] | None = None) -> list[obj
 
     async def post(request: web.Request) -> web.Response:
         bodies.append(await request.read())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             while len(bodies) < number or until == []:
                 await asyncio.sleep(0.001)
         return data(ACCEPTED)
