@@ -42,11 +42,13 @@ VISITS: dict[str | None, dict[str, str]] = {
         "past": "/executions/{execution}/at?version=5",
         "past-two": "/executions/{execution}/at?version=8&with=5",
     },
-    "admin": {
+    "auditor": {
         "overview": "/overview",
         "audit-log": "/audit",
         "audit-decisions": "/audit/decisions",
         "audit-waiting": "/audit/waiting",
+    },
+    "admin": {
         "people": "/people",
         "groups": "/people/groups",
         "substitutes": "/substitutes",
