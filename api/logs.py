@@ -1,11 +1,17 @@
-"""Logs, also those of libraries: one JSON object per line, on standard error."""
+"""Logs, also those of libraries: one JSON object per line, on standard error.
+
+Errors of libraries name URLs, and those can have secrets in them, which are taken out of each line.
+"""
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
 import structlog
+
+from application.redaction import without_secrets
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -35,6 +41,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_secrets,
                 structlog.processors.JSONRenderer(serializer=_dumps),
             ],
         )
@@ -47,6 +54,15 @@ def configure(level: str) -> None:
     logging.getLogger("psycopg.pool").setLevel(max(root.level, logging.ERROR))
     # A line for each request to another server, with its address.
     logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))
+    # Two lines for each message, and below that what is sent.
+    logging.getLogger("apprise").setLevel(logging.WARNING)
+
+
+def _without_secrets(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = without_secrets(value)
+    return line
 
 
 def _dumps(value: Any, **_: Any) -> str:

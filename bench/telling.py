@@ -328,6 +328,7 @@ class _Fast:
 
 class _Leader:
     leads = True
+    term = 1
 
     async def elected(self) -> None:
         return

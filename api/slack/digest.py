@@ -59,6 +59,8 @@ def _item(approval: Approval, address: str) -> list[Element]:
         "url": f"{address}/approvals/{approval.id}",
         "text": title,
     }
-    if not approval.pending or approval.current_deadline is None:
-        return [link]
+    if not approval.pending:
+        return [link, words(f", {approval.status.value.lower().replace('_', ' ')}")]
+    if approval.current_deadline is None:
+        return [link, words(", open")]
     return [link, words(", decide by "), moment(approval.current_deadline)]

@@ -22,7 +22,8 @@ from api.slack.showing import Showing, Shows
 from application.background_tasks import stop
 from application.event_store.chained_events import DAMAGE
 from application.process_managers.leader_election import LeaderElection
-from application.subscriptions.event_tail import EventTail
+from application.process_managers.log_following import follow_as_leader
+from application.subscriptions.event_tail import EventPage, EventTail
 from domain.approvals.events import (
     ApprovalAmended,
     ApprovalDelegated,
@@ -41,7 +42,6 @@ from domain.identifiers import ApprovalId
 
 _log = structlog.get_logger(__name__)
 
-INTERVAL = 1.0
 SWEEP_SECONDS = 600.0
 """How often all open cards are looked at, in case one was missed."""
 AT_ONCE = 8
@@ -88,47 +88,44 @@ class CardUpdates:
 
     async def start(self) -> None:
         """Start to follow the log."""
-        self._tasks = [asyncio.create_task(self._run(), name="placet-slack-cards")]
+        following = follow_as_leader(
+            "slack_cards",
+            self._tail,
+            self._election,
+            begin=self._begin,
+            act=self._act,
+            failed="slack_cards_failed",
+        )
+        self._tasks = [asyncio.create_task(following, name="placet-slack-cards")]
 
     async def close(self) -> None:
         """Stop."""
         await stop(self._tasks)
 
-    async def _run(self) -> None:
-        while True:
-            await self._election.elected()
-            try:
-                await self._follow()
-            except (psycopg.Error, PoolTimeout) as error:
-                _log.debug("log_unreachable", manager="slack_cards", error=str(error))
-            except Exception:  # noqa: BLE001 - logged; the next round finds the cards by itself
-                _log.exception("slack_cards_failed")
-            await asyncio.sleep(INTERVAL)
-
-    async def _follow(self) -> None:
+    async def _begin(self) -> int:
         # Taken before the sweep, so that no event between the two is missed.
         position = self._tail.position
         await self._sweep()
-        async for page in self._tail.follow(position, idle=INTERVAL):
-            if not self._election.leads:
-                return
-            changed = {
-                event.recorded.execution_id
-                for event in page.events
-                if isinstance(event.recorded.event, CHANGING)
-            }
-            people = {
-                event.recorded.execution_id
-                for event in page.events
-                if isinstance(event.recorded.event, DirectoryEvent)
-            }
-            if people:
-                await self._cards.mark_people(people)
-            if changed:
-                await self._compare(await self._cards.of_executions(changed))
-            if monotonic() >= self._swept_at + SWEEP_SECONDS:
-                await self._sweep()
-            await self._compare_due()
+        return position
+
+    async def _act(self, page: EventPage) -> None:
+        changed = {
+            event.recorded.execution_id
+            for event in page.events
+            if isinstance(event.recorded.event, CHANGING)
+        }
+        people = {
+            event.recorded.execution_id
+            for event in page.events
+            if isinstance(event.recorded.event, DirectoryEvent)
+        }
+        if people:
+            await self._cards.mark_people(people)
+        if changed:
+            await self._compare(await self._cards.of_executions(changed))
+        if monotonic() >= self._swept_at + SWEEP_SECONDS:
+            await self._sweep()
+        await self._compare_due()
 
     async def _sweep(self) -> None:
         self._swept_at = monotonic()

@@ -7,9 +7,10 @@ is killed in between, the next leader tries it again under the same id.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -27,6 +28,7 @@ from application.notifications.message import Message, MessageStatus
 from application.notifications.message_spans import begin_message, end_message
 from application.notifications.outbox_table import OutboxTable, Outcome
 from application.notifications.outcomes import OutcomeRecorder
+from application.redaction import without_secrets
 from application.tracing import tracing
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +85,15 @@ class Delivery:
     async def start(self) -> None:
         """Start to deliver."""
         self._recorder.start()
-        self._tasks = [asyncio.create_task(self._run(), name="placet-delivery")]
+        # Each channel follows the election by itself, so that none waits for one that hangs.
+        self._tasks = [
+            asyncio.create_task(self._run(loop.run), name=f"placet-delivery-{loop.name}")
+            for loop in self._loops
+        ]
+        housekeeping = partial(keep_house, self._table, self._channels, self._election)
+        self._tasks.append(
+            asyncio.create_task(self._run(lambda _: housekeeping()), name="placet-outbox-house")
+        )
 
     async def close(self) -> None:
         """Stop. What is being delivered has some seconds to end."""
@@ -91,25 +101,19 @@ class Delivery:
         await asyncio.gather(*(loop.close() for loop in self._loops))
         await self._recorder.close()
 
-    async def _run(self) -> None:
+    async def _run(self, work: Callable[[UUID], Awaitable[None]]) -> None:
+        """Do a work whenever this process becomes the leader. It ends when that is over."""
         while True:
             await self._election.elected()
             try:
-                await self._lead(self._leadership)
+                await self._table.hold_after_restore()
+                await self._table.release_others(self._leadership)
+                await work(self._leadership)
             except (psycopg.Error, PoolTimeout) as error:
                 _log.debug("outbox_unreachable", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and it goes on
                 _log.exception("delivery_failed")
             await asyncio.sleep(PAUSE)
-
-    async def _lead(self, leadership: UUID) -> None:
-        """Deliver until this process is not the leader any more."""
-        await self._table.hold_after_restore()
-        await self._table.release_others(leadership)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(keep_house(self._table, self._channels, self._election))
-            for loop in self._loops:
-                group.create_task(loop.run(leadership))
 
 
 class _ChannelLoop:
@@ -124,6 +128,7 @@ class _ChannelLoop:
         election: Leadership,
         busy: Callable[[], bool],
     ) -> None:
+        self.name = channel.name
         self._busy = busy
         self._channel = channel
         self._table = table
@@ -145,7 +150,8 @@ class _ChannelLoop:
 
     async def run(self, leadership: UUID) -> None:
         """Deliver while this process is the leader."""
-        while self._election.leads:
+        term = self._election.term
+        while self._election.leads and self._election.term == term:
             try:
                 pause = await self._step(leadership)
             except (psycopg.Error, PoolTimeout) as error:
@@ -266,18 +272,18 @@ class _ChannelLoop:
 
     def _failure(self, message: Message, failed: DeliveryFailed) -> list[Outcome]:
         """Return what is recorded of a try that failed. The items of a digest go on waiting."""
+        error = without_secrets(failed.reason)[:MAX_ERROR]
         if failed.channel_down:
             if not self._down_for:
-                _log.warning("channel_down", channel=message.channel, error=failed.reason)
+                _log.warning("channel_down", channel=message.channel, error=error)
             self._down_for = self._down_for or DOWN_PAUSES[0]
         _log.info(
             "message_failed",
             id=str(message.id),
             channel=message.channel,
             tries=message.tries,
-            error=failed.reason,
+            error=error,
         )
-        error = failed.reason[:MAX_ERROR]
         if failed.permanent:
             return [Outcome(id=message.id, status=MessageStatus.DEAD, error=error)]
         wait = wait_after(message.tries, failed.retry_after)

@@ -22,7 +22,8 @@ STEP = 0.5
 async def keep_house(table: OutboxTable, channels: Sequence[str], election: Leadership) -> None:
     """Keep house until this process is not the leader any more."""
     count_at = forget_at = monotonic()
-    while election.leads:
+    term = election.term
+    while election.leads and election.term == term:
         try:
             if monotonic() >= count_at:
                 count_at = monotonic() + COUNT_EVERY

@@ -10,5 +10,9 @@ class Leadership(Protocol):
     def leads(self) -> bool:
         """Whether this process is the leader."""
 
+    @property
+    def term(self) -> int:
+        """How often this process became the leader. Another one may have led between two terms."""
+
     async def elected(self) -> None:
         """Wait until it is."""

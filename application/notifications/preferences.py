@@ -85,7 +85,7 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         local = now.astimezone(ZoneInfo(self.time_zone))
         begin, end, at = self.quiet_from, self.quiet_until, local.strftime("%H:%M")
         quiet = begin <= at < end if begin < end else at >= begin or at < end
-        return _next(local, end) if quiet else now
+        return _next(local, end, also_again=True) if quiet else now
 
     def next_digest(self, now: datetime) -> datetime:
         """Return when the next digest is due to which something can still be added."""
@@ -105,13 +105,19 @@ def _read(person: str, value: Any) -> Preferences:
         return DEFAULT
 
 
-def _next(local: datetime, at: str) -> datetime:
-    """Return the first moment after a local time at which the clock shows ``at``, in UTC."""
+def _next(local: datetime, at: str, *, also_again: bool = False) -> datetime:
+    """Return the first moment after a local time at which the clock shows ``at``, in UTC.
+
+    A time that the clock skips when it is put forward is as long after the one before. When it is
+    put back, it shows a time twice: the second counts if ``also_again`` is true.
+    """
     day, zone = local.date(), local.tzinfo
     while True:
-        moment = datetime.combine(day, time.fromisoformat(at), zone).astimezone(UTC)
-        if moment > local:
-            return moment
+        for fold in (0, 1) if also_again else (0,):
+            shown = datetime.combine(day, time.fromisoformat(at), zone).replace(fold=fold)
+            moment = shown.astimezone(UTC)
+            if moment > local:
+                return moment
         day += timedelta(days=1)
 
 

@@ -1,5 +1,5 @@
 """Process managers: they follow the log and send commands, for timers and children.
 
 Imports all of the application but ``workers``. Only the leader acts; see ``leader_election``. Only
-``api.container`` uses these modules, so they can be changed without looking further.
+``api.wiring`` and ``api.slack`` use these modules, so they can be changed without looking further.
 """

@@ -30,12 +30,14 @@ class LeaderElection:
     """Whether this process is the leader. There is one election in each process.
 
     A process that was suspended may act as the leader once more before it notices that it is not.
-    So whatever the leader does must be idempotent.
+    So whatever the leader does must be idempotent. ``term`` counts how often it became the leader:
+    who looks at ``leads`` now and then can miss that it was not for a moment.
     """
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = make_conninfo(conninfo, **CONNECTION_DEFAULTS)
         self._elected = asyncio.Event()
+        self.term = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -77,6 +79,7 @@ class LeaderElection:
             [row] = await (await connection.execute(_ALIVE if self.leads else _TRY)).fetchall()
             if row[0] and not self.leads:
                 _log.info("leadership_won")
+                self.term += 1
                 self._elected.set()
             # No notifications are expected. But this raises at once when the session ends.
             async for _ in connection.notifies(timeout=CHECK_EVERY):

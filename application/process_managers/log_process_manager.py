@@ -24,13 +24,13 @@ from application.command_handling.writer import Writer
 from application.event_store.chained_events import DAMAGE, LoggedEvent
 from application.event_store.reader import Reader
 from application.process_managers.leader_election import LeaderElection
-from application.subscriptions.event_tail import EventTail
+from application.process_managers.log_following import INTERVAL, follow_as_leader
+from application.subscriptions.event_tail import EventPage, EventTail
 from domain.execution.commands import Command
 from domain.refusals import RefusalCode
 
 _log = structlog.get_logger(__name__)
 
-INTERVAL = 1.0
 PAUSE = 0.2
 AT_ONCE = 256
 TRIES = 5
@@ -82,40 +82,31 @@ class LogProcessManager(ABC):
 
     async def start(self) -> None:
         """Start to follow the log."""
-        self._tasks = [asyncio.create_task(self._run(), name=f"placet-{self.name}")]
+        following = follow_as_leader(
+            self.name, self._tail, self._election, begin=self._begin, act=self._act
+        )
+        self._tasks = [asyncio.create_task(following, name=f"placet-{self.name}")]
 
     async def close(self) -> None:
         """Stop."""
         await stop(self._tasks)
 
-    async def _run(self) -> None:
-        while True:
-            await self._election.elected()
-            try:
-                await self._follow()
-            except (psycopg.Error, PoolTimeout) as error:
-                _log.debug("log_unreachable", manager=self.name, error=str(error))
-            except Exception:  # noqa: BLE001 - logged, and it goes on from the position it saved
-                _log.exception("process_manager_failed", manager=self.name)
-            await asyncio.sleep(INTERVAL)
-
-    async def _follow(self) -> None:
+    async def _begin(self) -> int:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_POSITION, [self.name])).fetchone()
-        position = 0 if row is None else row[0]
         await self.prepare()
-        async for page in self._tail.follow(position, idle=INTERVAL):
-            if not self._election.leads:
-                return
-            commands = [
-                (command, event)
-                for event in page.events
-                for command in await self._commands_or_none(event)
-            ]
-            if commands:
-                await self._carry_out(commands)
-            if commands or monotonic() >= self._saved_at + INTERVAL:
-                await self._save_position(page.position)
+        return 0 if row is None else row[0]
+
+    async def _act(self, page: EventPage) -> None:
+        commands = [
+            (command, event)
+            for event in page.events
+            for command in await self._commands_or_none(event)
+        ]
+        if commands:
+            await self._carry_out(commands)
+        if commands or monotonic() >= self._saved_at + INTERVAL:
+            await self._save_position(page.position)
 
     async def _save_position(self, position: int) -> None:
         async with self._pool.connection() as connection:

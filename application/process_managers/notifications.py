@@ -24,11 +24,11 @@ from application.notifications.outbox_table import KEEP, OutboxTable
 from application.notifications.restores import hold_after_restore
 from application.notifications.source import MessageSource
 from application.process_managers.leader_election import LeaderElection
+from application.process_managers.log_following import INTERVAL, follow_as_leader
 from application.subscriptions.event_tail import EventPage, EventTail
 
 _log = structlog.get_logger(__name__)
 
-INTERVAL = 1.0
 BUSY_PAUSE = 0.02
 """While commands wait for the writer, they come first: messages are made at most this often."""
 
@@ -65,7 +65,10 @@ class NotificationProcessManager:
 
     async def start(self) -> None:
         """Start to follow the log."""
-        self._tasks = [asyncio.create_task(self._run(), name="placet-notifications")]
+        following = follow_as_leader(
+            "notifications", self._tail, self._election, begin=self._begin, act=self._act
+        )
+        self._tasks = [asyncio.create_task(following, name="placet-notifications")]
 
     async def close(self) -> None:
         """Stop. The position is saved, so that a server with other channels begins there."""
@@ -74,34 +77,23 @@ class NotificationProcessManager:
             with suppress(psycopg.Error, PoolTimeout):
                 await self._save(self.position, ())
 
-    async def _run(self) -> None:
-        while True:
-            await self._election.elected()
-            try:
-                await self._follow()
-            except (psycopg.Error, PoolTimeout) as error:
-                _log.debug("log_unreachable", manager="notifications", error=str(error))
-            except Exception:  # noqa: BLE001 - logged, and it goes on from the position it saved
-                _log.exception("process_manager_failed", manager="notifications")
-            await asyncio.sleep(INTERVAL)
-
-    async def _follow(self) -> None:
+    async def _begin(self) -> int:
         async with self._pool.connection() as connection:
             await hold_after_restore(connection)
             row = await (await connection.execute(_POSITION)).fetchone()
         assert row is not None, "schema.sql puts one row into outbox_state"
-        async for page in self._tail.follow(row[0], idle=INTERVAL):
-            if not self._election.leads:
-                return
-            if self._busy():
-                # First the answer to the command, and those whom it wakes.
-                await asyncio.sleep(BUSY_PAUSE)
-            messages = await self._messages(page)
-            if messages or monotonic() >= self._saved_at + INTERVAL:
-                await self._save(page.position, messages)
-            self.position = page.position
-            if messages:
-                self._on_messages()
+        return int(row[0])
+
+    async def _act(self, page: EventPage) -> None:
+        if self._busy():
+            # First the answer to the command, and those whom it wakes.
+            await asyncio.sleep(BUSY_PAUSE)
+        messages = await self._messages(page)
+        if messages or monotonic() >= self._saved_at + INTERVAL:
+            await self._save(page.position, messages)
+        self.position = page.position
+        if messages:
+            self._on_messages()
 
     async def _messages(self, page: EventPage) -> list[NewMessage]:
         found: list[NewMessage] = []

@@ -230,8 +230,9 @@ def decision_repeated(approval: Approval, command: Decide) -> Decision | None:
 
     Under a key it is the decision with that key, also if it was taken back. Without one it is the
     person's decision that stands, if it is the same. If it does not count any more, it can be made
-    again as soon as the document is the same again. Raises Refusal with KEY_REUSED for a key that
-    was used for another decision.
+    again as soon as the document is the same again, and another key makes it a new decision, which
+    is then of a document that does not stand. Raises Refusal with KEY_REUSED for a key that was
+    used for another decision.
     """
     decisions = approval.decisions_of(command.by.id)
     if command.key is not None:
@@ -250,10 +251,17 @@ def decision_repeated(approval: Approval, command: Decide) -> Decision | None:
             for decision in decisions
             if decision.stands
             and _same_decision(decision, command, approval)
-            and (decision.counts or command.digest != approval.digest)
+            and (
+                decision.counts
+                or (command.digest != approval.digest and not _is_another_call(decision, command))
+            )
         ),
         None,
     )
+
+
+def _is_another_call(decision: Decision, command: Decide) -> bool:
+    return None not in {decision.key, command.key} and decision.key != command.key
 
 
 def _same_decision(decision: Decision, command: Decide, approval: Approval) -> bool:

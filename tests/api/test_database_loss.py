@@ -28,6 +28,7 @@ async def whole_server(
 ) -> AsyncIterator[WholeServer]:
     # A database that refuses connections is noticed at once, and one that is slow is not away.
     monkeypatch.setattr(database_monitor, "ANSWER_WITHIN", HANGS)
+    monkeypatch.setattr(database_monitor, "LOOK_EVERY", 0.1)
     async with WholeServer.open(postgres.create()) as whole_server:
         yield whole_server
 
@@ -68,13 +69,13 @@ async def test_loss_and_recovery_are_logged_once_each_with_the_duration(
 ) -> None:
     with capture_logs() as lines:
         postgres.kill9()
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.2)
         assert (await ready(whole_server))[0] == 503
         postgres.start()
         async with asyncio.timeout(HANGS):
             while (await ready(whole_server))[0] != 200:
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
     said = [line for line in lines if line["log_level"] not in {"debug", "info"}]
     names = [line["event"] for line in said if line["event"] != "leadership_lost"]
     assert names == ["database_lost", "database_back"]

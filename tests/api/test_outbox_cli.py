@@ -1,5 +1,6 @@
 """The commands by which an operator tries mail, and keeps messages back after a restore."""
 
+import json
 import re
 from pathlib import Path
 
@@ -39,8 +40,19 @@ def test_what_waits_can_be_kept_back(log_url: str) -> None:
             "INSERT INTO outbox_messages (id, kind, recipient, channel, version, position, due_at)"
             " VALUES (gen_random_uuid(), 'OPENED', 'ann', 'email', 1, 1, clock_timestamp())"
         )
-    done = run(PLACET_SERVER, "outbox", "hold", env={"PLACET_DATABASE_URL": log_url})
+    env = {"PLACET_DATABASE_URL": log_url}
+    done = run(PLACET_SERVER, "outbox", "hold", env=env)
     assert done.stdout.startswith("1 messages are kept back"), done.stderr
+    dead = json.loads(run(PLACET_SERVER, "outbox", "dead", env=env).stdout)
+    assert (dead["recipient"], dead["channel"], dead["approval"]) == ("ann", "email", None)
+    assert "after a restore" in dead["reason"]
+    neither = run(PLACET_SERVER, "outbox", "resend", env=env)
+    assert neither.returncode == 1
+    assert "give the ids of dead letters, or --channel" in neither.stderr
+    for arguments in (["--channel", "slack"], [dead["id"]], ["--channel", "email"]):
+        again = run(PLACET_SERVER, "outbox", "resend", *arguments, env=env)
+        count = 1 if arguments == [dead["id"]] else 0
+        assert again.stdout == f"{count} messages are sent again\n", again.stderr
 
 
 def test_the_set_up_of_the_documentation_sends_a_mail() -> None:

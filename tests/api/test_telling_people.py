@@ -14,6 +14,7 @@ from tests.api.channels.email.postbox import Postbox, postbox
 from tests.api.test_telling_programs import GRANT, ask, send
 from tests.api.whole_server import WholeServer
 from tests.domain.people import ADAM, ANN, BOB, CLEO, OLIVIA, approver, principal
+from tests.support import forked
 from tests.support.patience import HANGS
 
 SITE = "https://placet.example.com"
@@ -105,6 +106,25 @@ async def test_a_server_without_mail_tells_nobody_later_of_what_was_asked_meanwh
             await box.arrived(1)
     assert before["id"] != after["id"]
     assert [mail.mail["References"] for mail in box.received] == [f"<{after['id']}@example.com>"]
+
+
+async def test_a_rebuild_of_what_people_see_tells_nobody_again(log_url: str) -> None:
+    with postbox() as box:
+        async with WholeServer.open(log_url, **mailing(box)) as server:
+            await record(server, ANN)
+            admin = await server.keys.create("adam", roles=[Role.ADMIN])
+            await ask(server)
+            await until_sent(server, admin, 1)
+        env = {"PLACET_DATABASE_URL": log_url}
+        for model in ("executions", "approvals", "decisions", "events"):
+            rebuild = (forked.PLACET_SERVER, "rebuild", model)
+            done = await asyncio.to_thread(forked.run, *rebuild, env=env)
+            assert done.returncode == 0, done.stderr
+        async with WholeServer.open(log_url, **mailing(box)) as server:
+            after = await ask(server)
+            await until_sent(server, admin, 2)
+    assert len(box.received) == 2
+    assert box.received[1].mail["References"] == f"<{after['id']}@example.com>"
 
 
 async def test_who_stands_in_for_an_absent_person_is_told_too(log_url: str) -> None:

@@ -16,10 +16,14 @@ from tests.api.channels.receiver import Receiver, answering
 from tests.api.schema.test_webhooks import CREATE
 from tests.api.whole_server import START, WholeServer
 from tests.domain.people import ADAM, ANN, BOB
+from tests.support import forked
 from tests.support.patience import HANGS
 
 REQUEST = """mutation ($input: RequestApprovalInput!) {
     requestApproval(input: $input) { __typename ... on Accepted { approval { id digest } } }
+}"""
+RESEND = """mutation ($ids: [ID!], $channel: String) {
+    resendMessages(ids: $ids, channel: $channel) { resent }
 }"""
 GRANT = """mutation ($input: DecisionInput!) { grantApproval(input: $input) { __typename } }"""
 
@@ -92,6 +96,47 @@ async def test_a_webhook_is_told_again_under_the_same_id_until_it_has_it(log_url
     assert first.event["data"]["link"] == link
     assert granted.event["type"] == "placet.approval.granted.v1"
     assert granted.headers["webhook-id"] != again.headers["webhook-id"]
+
+
+async def test_a_dead_message_to_a_webhook_is_sent_again_under_the_same_id(log_url: str) -> None:
+    async with Receiver.open() as receiver:
+        options = {"webhook_allow": "127.0.0.1"}
+        async with WholeServer.open(log_url, **options) as server:
+            admin = await server.keys.create("adam", roles=[Role.ADMIN])
+            made = await send(server, admin, CREATE, {"name": "erp", "url": receiver.url})
+            receiver.answer = answering(500)
+            await ask(server)
+            await receiver.until(1)
+            id_ = await dead_letter(log_url)
+            receiver.answer = answering(204)
+            for count, given in ((2, {"ids": [id_]}), (3, {"channel": "webhook"})):
+                body = {"query": RESEND, "variables": given}
+                answer = (await server.post(body, admin)).json()
+                assert answer["data"]["resendMessages"] == {"resent": 1}
+                await receiver.until(count)
+                id_ = await dead_letter(log_url)
+            env = {"PLACET_DATABASE_URL": log_url}
+            resend = ("outbox", "resend", id_)
+            done = await asyncio.to_thread(forked.run, forked.PLACET_SERVER, *resend, env=env)
+            assert done.stdout == "1 messages are sent again\n", done.stderr
+            received = await receiver.until(4)
+    assert {each.headers["webhook-id"] for each in received} == {id_}
+    assert len({each.body for each in received}) == 1
+    assert all(each.signed_with(made["secret"]) for each in received)
+
+
+async def dead_letter(url: str) -> str:
+    """Wait until what came of a message is recorded, and make it a dead letter. Return its id."""
+    statement = """
+        UPDATE outbox_messages SET status = 'DEAD', ended_at = clock_timestamp()
+        WHERE status = 'SENT' OR last_error IS NOT NULL RETURNING id::text
+    """
+    async with asyncio.timeout(HANGS):
+        while True:
+            with psycopg.connect(url) as connection:
+                if row := connection.execute(statement).fetchone():
+                    return str(row[0])
+            await asyncio.sleep(0.01)
 
 
 async def test_a_server_that_was_killed_sends_what_it_had_not_sent(log_url: str) -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import UUID, uuid4
 
 import psycopg
@@ -54,6 +54,8 @@ from tests.support.patience import HANGS
 
 # How long a clean-up may take. The tests that need an end of it set the clock of its request back.
 CLEAN_UP = timedelta(hours=1)
+# Seconds for the log's lock, and for a pause under it: a busy machine is no fault.
+PATIENT = int(HANGS)
 FINANCE = Policy(requirements=(Requirement(groups=("finance",)),))
 
 
@@ -90,6 +92,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+class Part(Protocol):
+    """What is started and closed with a server process."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
 class ServerProcess:
     """All parts of a server process below the API, on a database that has the tables.
 
@@ -98,7 +107,9 @@ class ServerProcess:
 
     def __init__(self, url: str, **writer_options: Any) -> None:
         self.url = url
-        self.log = ExecutionEventStore(url)
+        self.log = ExecutionEventStore(
+            url, lock_timeout=PATIENT, idle_in_transaction_timeout=PATIENT
+        )
         self.recent = RecentEvents()
         self.pool = reading_pool(url, Settings(pool_min=1, pool_max=4))
         self.reader = Reader(self.recent, self.pool)
@@ -125,28 +136,27 @@ class ServerProcess:
     @asynccontextmanager
     async def open(cls, url: str, **writer_options: Any) -> AsyncIterator[Self]:
         process = cls(url, **writer_options)
-        await process.pool.open()
-        await process.tail.start()
-        process.writer.start()
-        await process.dispatcher.start()
-        await process.election.start()
-        await process.timers.start()
-        await process.children.start()
-        await process.standing_grants.start()
-        await process.cancellations.start()
-        try:
+        # What has started ends also if the next part can't start.
+        async with AsyncExitStack() as closing:
+            closing.callback(process.log.close)
+            closing.push_async_callback(process.pool.close)
+            await process.pool.open()
+            closing.push_async_callback(process.writer.close)
+            closing.push_async_callback(process.tail.close)
+            await process.tail.start()
+            process.writer.start()
+            parts: list[Part] = [
+                process.dispatcher,
+                process.election,
+                process.timers,
+                process.children,
+                process.standing_grants,
+                process.cancellations,
+            ]
+            for part in parts:
+                closing.push_async_callback(part.close)
+                await part.start()
             yield process
-        finally:
-            await process.cancellations.close()
-            await process.standing_grants.close()
-            await process.children.close()
-            await process.timers.close()
-            await process.election.close()
-            await process.dispatcher.close()
-            await process.tail.close()
-            await process.writer.close()
-            await process.pool.close()
-            process.log.close()
 
     async def send(self, *commands: Command, chained: bool = False) -> list[Outcome]:
         """Send commands in one call."""

@@ -1,11 +1,13 @@
 """What is sent: a title, a short text and a link. Nothing of a payload, and no comment.
 
 Titles are written by whoever requests an approval. Chat services make links, mentions and markup of
-plain text, so what they look for is taken apart.
+plain text, so what they look for is taken apart or replaced by what looks like it. Strikethrough
+and spoilers would hide a part of a title.
 """
 
 from collections.abc import Sequence
 
+from api.visible_text import title_line, unlinked
 from application.notifications.message import Message, MessageKind
 from domain.approvals.document import instant_json
 from domain.approvals.state import Approval
@@ -23,6 +25,8 @@ _APART = str.maketrans(
         "[": "(",
         "]": ")",
         "*": "\u2217",
+        "~": "\u223c",
+        "|": "\u2223",
     }
 )
 
@@ -75,8 +79,4 @@ def link(approval: Approval, public_url: str) -> str:
 
 def harmless(given: str) -> str:
     """Return a text in one short line that no service makes a link, mention or markup of."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in given).split())
-    if len(line) > MAX_TITLE:
-        line = line[: MAX_TITLE - 1] + "\u2026"
-    apart = line.translate(_APART).replace("://", f":{_ZERO_WIDTH_SPACE}//")
-    return apart.replace("www.", f"www{_ZERO_WIDTH_SPACE}.")
+    return unlinked(title_line(given, MAX_TITLE)).translate(_APART)

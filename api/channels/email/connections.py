@@ -104,6 +104,11 @@ class Connections:
                 what = f"refused user and password: {error.code} {error.message}"
             case SMTPConnectResponseError() | SMTPHeloError():
                 what = f"does not take mails from here: {error.code} {error.message}"
+            case SMTPException() if "STARTTLS" in str(error):
+                what = (
+                    "does not offer STARTTLS, so nothing is sent to it; write smtps:// if it speaks"
+                    " TLS from the beginning, on another port"
+                )
             case _:
                 what = f"can't be reached: {str(error) or type(error).__name__}"
         return " ".join(f"the SMTP server {self._server} {what}".split())

@@ -5,7 +5,6 @@ them are taken apart so that no mail program makes them clickable, and they are 
 are too long for a mail.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel.dates import format_datetime, format_timedelta
 
-from api.visible_text import one_line, visible
+from api.visible_text import one_line, title_line, unlinked, visible
 from application.notifications.message import Message, MessageKind, Subject
 from domain.approvals import quorum
 from domain.approvals.events import (
@@ -37,13 +36,6 @@ MAX_VALUE = 200
 MAX_LINES = 12
 MAX_ITEMS = 50
 MAX_PARTS, MAX_SEEN = 100, 500
-
-_BREAK = "\u200b"
-# What mail programs take for a link: a scheme, an address, and a name of a host.
-_LINKS = re.compile(
-    r"(?<=[A-Za-z])(?=://)|(?<=:)(?=//)|(?<=\S)(?=@)|(?<=\w)(?=\.[^\W\d_])|(?<=www)(?=\.)|"
-    r"(?<=mailto:)|(?<=tel:)|(?<=\b[Xx]n--)"
-)
 
 
 class Fact(NamedTuple):
@@ -155,7 +147,7 @@ def _section(message: Message, subject: Subject, public_url: str, now: datetime)
 
 
 def _title(subject: Subject) -> str:
-    return one_line(subject.approval.title or subject.approval.key, MAX_TITLE)
+    return title_line(subject.approval.title or subject.approval.key, MAX_TITLE)
 
 
 _ASKING = frozenset(
@@ -323,8 +315,3 @@ def _text(text: str) -> str:
     """Return a text of several lines, safe to show."""
     shown = text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rstrip() + " …"
     return unlinked("\n".join(visible(line.rstrip()) for line in shown.splitlines()).strip())
-
-
-def unlinked(text: str) -> str:
-    """Return the text so that no mail program makes a link of it. It looks the same."""
-    return _LINKS.sub(_BREAK, text)

@@ -96,6 +96,10 @@ class WebhookSender:
             raise UnreachableError(f"the certificate is not valid: {reason}") from None
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(f"no connection: {error.os_error}") from None
+        except aiohttp.ClientResponseError as error:
+            # Its text has the URL in it, which can be a secret.
+            what = " ".join(error.message.split())[:200]
+            raise UnreachableError(f"what it answered is not HTTP: {what}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(f"{type(error).__name__}: {str(error)[:200]}") from None
 

@@ -68,11 +68,11 @@ class Targets:
             url = URL(text)
             host, _ = url.raw_host, url.port
         except ValueError as error:
-            return f"the url {text[:100]!r} is not a URL: {error}"
+            return f"the url is not a URL: {error}"
         if len(text) > MAX_URL:
             return f"the url has {len(text)} characters, at most {MAX_URL} are possible"
         if url.scheme not in {"https", "http"} or not host:
-            return f"the url {text[:100]!r} must begin with https:// and name a host"
+            return "the url must begin with https:// and name a host"
         if url.user is not None or url.password is not None:
             return "the url has a user or a password in it; receivers check the signature instead"
         if url.fragment:

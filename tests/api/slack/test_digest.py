@@ -13,6 +13,7 @@ from application.notifications.message import Message, MessageKind, Subject
 from domain.directory.state import PersonSource
 from tests.api.slack.block_rules import check_message
 from tests.api.slack.test_card import ADDRESS, asked
+from tests.domain import ask
 from tests.domain.scenario import Given
 
 ANN = KnownPerson(id="ann", emails=("ann@example.com",), source=PersonSource.ADMIN)
@@ -58,6 +59,15 @@ def test_each_request_is_named_once_with_a_link_to_it() -> None:
     assert links(card.blocks) == [("Pay <!channel> \u21b5 now", address)]
     [inbox] = card.blocks[-1]["elements"]
     assert (inbox["action_id"], inbox["url"]) == (OPEN, f"{ADDRESS}/inbox")
+
+
+def test_what_became_of_a_request_is_said() -> None:
+    still, done = asked(), asked().when(ask.grant("ann"))
+    items = (message(MessageKind.OPENED, still), message(MessageKind.RESOLVED, done))
+    for item, said in zip(items, (", open", ", granted"), strict=True):
+        card = digest_card(message(MessageKind.DIGEST, items=(item,)), ADDRESS)
+        check_message(card.blocks)
+        assert f"'{said}'" in str(card.blocks)
 
 
 def test_a_long_digest_names_some_and_counts_the_others() -> None:

@@ -113,9 +113,10 @@ async def test_a_caller_that_waits_too_long_is_answered(log_url: str) -> None:
 
 async def test_a_process_stopped_with_the_lock_does_not_hold_it_for_long(log_url: str) -> None:
     """Its connection is ended by the time limit on idle transactions."""
+    recorder = ExecutionEventStore(log_url, idle_in_transaction_timeout=1).log_recorder
     async with ServerProcess.open(log_url) as process:
         execution = await process.start()
-        stopped = UnitOfWork(process.log.log_recorder)
+        stopped = UnitOfWork(recorder)
         await stopped.begin([execution.id], [], [])
         async with asyncio.timeout(HANGS):
             await process.do(step(execution.id, "waited"))

@@ -10,7 +10,7 @@ import pytest
 from application.event_store import recorder
 from application.event_store.timed_connection import TimedConnection
 from application.subscriptions import notifications
-from tests.application.server_process import ServerProcess, accepted, step
+from tests.application.server_process import PATIENT, ServerProcess, accepted, step
 from tests.support.patience import HANGS
 from tests.support.proxy import Wire
 
@@ -21,7 +21,7 @@ SOON = 1.0
 @pytest.fixture(autouse=True)
 def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TimedConnection, "answer_within", SOON)
-    monkeypatch.setattr(recorder, "SILENT_AFTER", SOON - 5)
+    monkeypatch.setattr(recorder, "SILENT_AFTER", SOON - PATIENT)
     monkeypatch.setattr(notifications, "LOOK_EVERY", SOON)
 
 

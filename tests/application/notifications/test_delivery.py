@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -21,6 +22,12 @@ from tests.application.server_process import grant
 from tests.domain.people import ANN, BOB
 from tests.support.patience import HANGS
 
+LEAD = "hashtextextended(current_schema() || '/placet/leader', 0)"
+TAKE_THE_LEAD = f"SELECT pg_advisory_lock({LEAD})"
+END_THE_LEADER = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'placet-leader' AND datname = current_database()
+"""
 DUE_NOW = "UPDATE outbox_messages SET due_at = clock_timestamp() WHERE status = 'WAITING'"
 PAUSE = timedelta(minutes=10)
 
@@ -190,6 +197,42 @@ async def test_while_a_channel_reaches_nobody_only_one_message_tries_it(
         assert len({row["id"] for row in await here.rows() if row["tries"]}) <= 6
         down[0] = False
         await channel.until(100 - len(set(tries)))
+
+
+async def test_after_another_process_led_for_a_moment_no_channel_waits_for_one_that_is_down(
+    log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "DOWN_PAUSES", (HANGS * 2, HANGS * 2))
+    monkeypatch.setattr(delivery, "MAX_PAUSE", 0.05)
+    down, quick = Kept("down", fails=failing(99, channel_down=True)), Kept("quick")
+    async with telling(log_url, down, quick, town=Town(ANN)) as here:
+        await ask(here)
+        await quick.until(1)
+        election, term = here.process.election, here.process.election.term
+        async with await psycopg.AsyncConnection.connect(log_url, autocommit=True) as other:
+            # It waits for the lock of the leader, so it gets it as soon as that one ends.
+            taken = asyncio.create_task(other.execute(TAKE_THE_LEAD))
+            async with asyncio.timeout(HANGS):
+                while election.leads or not taken.done():
+                    await here.execute(END_THE_LEADER)
+                    await asyncio.sleep(0.01)
+            # So long that a channel that waits for messages has looked who leads.
+            await asyncio.sleep(0.2)
+        async with asyncio.timeout(HANGS):
+            while election.term == term:
+                await asyncio.sleep(0.01)
+        await ask(here)
+        await quick.until(2)
+
+
+async def test_what_is_recorded_of_a_failure_has_no_secret_of_a_url_in_it(log_url: str) -> None:
+    def fail(_: Message) -> None:
+        raise DeliveryFailed("not taken: https://u:pass@hooks.example/in?token=abc", permanent=True)
+
+    async with telling(log_url, Kept(to_people=False, fails=fail)) as here:
+        await to_programs(here, "program")
+        [row] = await here.settled()
+        assert row["last_error"] == "not taken: https://***@hooks.example/in?***"
 
 
 async def test_a_message_that_the_channel_skips_is_recorded_with_the_reason(log_url: str) -> None:

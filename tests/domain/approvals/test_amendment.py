@@ -130,6 +130,16 @@ def test_what_was_granted_before_is_not_granted_by_the_digest_of_before() -> Non
     assert outstanding(history.approval(1))[0].count == 1
 
 
+def test_another_call_with_the_digest_of_before_is_no_repeat() -> None:
+    history = asked()
+    seen = history.approval(1).digest
+    history = history.when(grant("ann", key="call-1")).when(amend("bob"))
+
+    history.when(grant("ann", key="call-1", digest=seen)).then_repeated()
+    # Who reads "accepted" would take it for a grant of what stands now.
+    history.when(grant("ann", key="call-2", digest=seen)).then_refused(RefusalCode.DIGEST_MISMATCH)
+
+
 def test_back_to_the_first_payload_the_first_grants_stay_without_effect() -> None:
     wanted = policy(needs("finance", count=3), amendable=True)
     history = asked(wanted)

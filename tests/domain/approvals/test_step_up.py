@@ -32,10 +32,12 @@ def test_a_key_has_no_login_so_it_does_not_decide() -> None:
     history = asked(acr_values=("phr",))
     refused = history.when(grant(ANN))
     refused.then_refused(
-        RefusalCode.STEP_UP_REQUIRED, "one of the strengths phr, and this one says"
+        RefusalCode.STEP_UP_REQUIRED, "one of the strengths phr, and this one has none"
     )
     refused = asked(max_auth_age=MINUTE).when(reject(ANN))
-    refused.then_refused(RefusalCode.STEP_UP_REQUIRED, "in the last 60 seconds, and this one says")
+    refused.then_refused(
+        RefusalCode.STEP_UP_REQUIRED, "in the last 60 seconds, and the token does not say when"
+    )
 
 
 @pytest.mark.parametrize("acr", [None, "", "pwd", "PHR", "phr2"])

@@ -153,6 +153,8 @@ async def test_where_tls_is_asked_for_nothing_is_sent_without() -> None:
         async with channel(f"smtp+starttls://127.0.0.1:{box.port}") as made:
             failed = await failure(made)
         assert failed.channel_down
+        assert "does not offer STARTTLS" in failed.reason
+        assert "write smtps://" in failed.reason
         assert box.offered == 0
 
 

@@ -101,7 +101,7 @@ def test_a_mail_says_what_is_wanted_in_both_of_its_bodies() -> None:
         "",
         "-- ",
         "You get this mail because you may decide this approval.",
-        f"How you are told: {SITE}/preferences",
+        f"Choose how you are told: {SITE}/preferences",
     ]
     page = Page(body(mail, "html"))
     assert page.links == {link, f"{SITE}/preferences"}
@@ -185,6 +185,11 @@ def test_a_hostile_request_is_only_text_in_a_mail() -> None:
 def test_each_kind_of_message_says_what_happened(of: object, kind: MessageKind, said: str) -> None:
     text = body(mail_of(message(of, kind)), "plain")  # type: ignore[arg-type]
     assert said in " ".join(text.split())
+
+
+def test_a_title_in_which_there_is_nothing_to_see_says_so() -> None:
+    mail = mail_of(message(asked(title=" \u2800\u200d ")))
+    assert mail["Subject"] == "[Placet] (a title of blanks)"
 
 
 def test_what_somebody_wrote_is_quoted() -> None:

@@ -1,18 +1,26 @@
-"""Builds what tells people and programs what happened, for ``api/container.py``."""
+"""Builds what tells people and programs what happened."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from api.channels.email.channel import EmailChannel
+from api.context import Services
+from api.database import outbox_pool
+from api.settings import Settings
+from api.wiring.channels import all_channels, slack_of
+from api.wiring.core import Core
 from application.background_tasks import stop
 from application.command_handling.writer import Writer
+from application.directory import Directory
 from application.event_store.reader import Reader
 from application.notifications.briefing import Briefing
 from application.notifications.channel import Channel, DeliveryFailed
 from application.notifications.delivery import Delivery
+from application.notifications.directory_people import DirectoryPeople
 from application.notifications.outbox_table import OutboxTable
 from application.notifications.people import People
 from application.notifications.personal_messages import PersonalMessages
@@ -22,6 +30,9 @@ from application.notifications.source import MessageSource
 from application.process_managers.leader_election import LeaderElection
 from application.process_managers.notifications import NotificationProcessManager
 from application.subscriptions.event_tail import EventTail
+
+if TYPE_CHECKING:
+    from api.slack.service import Slack
 
 _log = structlog.get_logger(__name__)
 
@@ -92,3 +103,31 @@ class Notifications:
                     _log.warning("mail_server_unusable", error=failed.reason, hint=hint)
                 else:
                     _log.info("mail_server_ready")
+
+
+class Telling(NamedTuple):
+    """What tells people and programs. ``slack`` is None if it is not configured."""
+
+    notifications: Notifications
+    slack: "Slack | None"
+
+
+def build_telling(settings: Settings, database_url: str, core: Core, services: Services) -> Telling:
+    """Build the outbox, its channels, and Slack. Raises ConfigurationError."""
+    pool = outbox_pool(database_url)
+    reader = Reader(core.recent, pool)
+    configured = all_channels(settings, pool, reader)
+    slack = slack_of(settings, pool, reader, services, core.election)
+    channels = [*configured.channels, *(slack.channels if slack else ())]
+    services.notifications.offer(channels)
+    notifications = Notifications(
+        pool,
+        core.writer,
+        core.tail,
+        core.election,
+        people=DirectoryPeople(Directory(pool), services.substitutes.of),
+        channels=channels,
+        sources=[*configured.sources, *(slack.sources if slack else ())],
+        fallback_group=settings.fallback_group,
+    )
+    return Telling(notifications, slack)

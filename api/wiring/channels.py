@@ -1,4 +1,4 @@
-"""Builds the channels that are configured, for ``api/container.py``.
+"""Builds the channels that are configured.
 
 What only one channel needs is loaded if it is configured: Slack's library takes a second and 20 MB.
 """
@@ -11,6 +11,7 @@ from api.channels.apprise.channels import AppriseGroupChannel, ApprisePeopleChan
 from api.channels.apprise.configuration import load_apprise
 from api.channels.apprise.groups import GroupSource
 from api.channels.apprise.sender import AppriseSender
+from api.channels.email.channel import EmailChannel
 from api.channels.web_push.channel import WebPushChannel
 from api.channels.web_push.subscriptions import PushSubscriptions
 from api.channels.web_push.targets import PushTargets
@@ -55,8 +56,6 @@ def email_channels(settings: Settings) -> Channels:
     """Return the channel of e-mail, if there is an SMTP server."""
     if settings.smtp_server is None:
         return Channels(())
-    from api.channels.email.channel import EmailChannel  # noqa: PLC0415
-
     return Channels(
         (
             EmailChannel(

@@ -1,4 +1,4 @@
-"""Builds SCIM for ``api/container.py``, if it is configured."""
+"""Builds SCIM, if it is configured."""
 
 from collections.abc import Mapping
 
