@@ -14,6 +14,9 @@ HIDDEN = re.compile(
     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 
+BLANK = " \t\u00a0\u200c\u200d\u2800\u3000"
+"""Characters in which there is nothing to see, and which are not named."""
+UNTITLED = "(a title of blanks)"
 _BREAK = "\u200b"
 # What programs take for a link: a scheme, an address, and a name of a host.
 _LINKS = re.compile(
@@ -31,6 +34,12 @@ def one_line(text: str, most: int) -> str:
     """Return the text as one visible line of at most so many characters."""
     line = visible(" ".join(text[: most * 4].split()))
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def title_line(text: str, most: int) -> str:
+    """Return a title as one visible line. If there is nothing to see in it, it says so."""
+    line = one_line(text, most)
+    return line if line.strip(BLANK) else UNTITLED
 
 
 def unlinked(text: str) -> str:

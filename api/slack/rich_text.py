@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from api.console.plain_text import visible
+from api.visible_text import BLANK, UNTITLED
 
 Block = dict[str, Any]
 Element = dict[str, Any]
@@ -19,8 +20,6 @@ BREAK = "\u21b5"
 MAX_HEADER = 150
 MAX_INDENT = 6
 ELLIPSIS = "\u2026"
-UNTITLED = "(a title of blanks)"
-_BLANK = " \t\u00a0\u200c\u200d\u2800\u3000"
 
 
 def one_line(text: str) -> str:
@@ -95,7 +94,7 @@ def rich_text(*elements: Element) -> Block:
 def header(text: str) -> Block:
     """Return a heading of one line, shortened to what Slack allows."""
     shown = one_line(text)
-    if not shown.strip(_BLANK):
+    if not shown.strip(BLANK):
         # Slack refuses a heading in which there is nothing to see.
         shown = UNTITLED
     return {"type": "header", "text": plain(shortened(shown, MAX_HEADER))}

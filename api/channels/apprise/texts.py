@@ -7,7 +7,7 @@ and spoilers would hide a part of a title.
 
 from collections.abc import Sequence
 
-from api.visible_text import one_line, unlinked
+from api.visible_text import title_line, unlinked
 from application.notifications.message import Message, MessageKind
 from domain.approvals.document import instant_json
 from domain.approvals.state import Approval
@@ -79,4 +79,4 @@ def link(approval: Approval, public_url: str) -> str:
 
 def harmless(given: str) -> str:
     """Return a text in one short line that no service makes a link, mention or markup of."""
-    return unlinked(one_line(given, MAX_TITLE)).translate(_APART)
+    return unlinked(title_line(given, MAX_TITLE)).translate(_APART)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel.dates import format_datetime, format_timedelta
 
-from api.visible_text import one_line, unlinked, visible
+from api.visible_text import one_line, title_line, unlinked, visible
 from application.notifications.message import Message, MessageKind, Subject
 from domain.approvals import quorum
 from domain.approvals.events import (
@@ -147,7 +147,7 @@ def _section(message: Message, subject: Subject, public_url: str, now: datetime)
 
 
 def _title(subject: Subject) -> str:
-    return one_line(subject.approval.title or subject.approval.key, MAX_TITLE)
+    return title_line(subject.approval.title or subject.approval.key, MAX_TITLE)
 
 
 _ASKING = frozenset(

@@ -21,7 +21,7 @@ from api.slack.card import (
     Decidable,
     card_of,
 )
-from api.slack.rich_text import UNTITLED
+from api.visible_text import UNTITLED
 from domain.values import Principal
 from tests.api.slack.block_rules import check_message
 from tests.domain import ask

@@ -11,6 +11,7 @@ from api.channels.apprise.texts import MAX_TITLE, harmless
         ("Pay invoice 17", "Pay invoice 17"),
         ("Two\r\nlines\u2028and \u202eturned", "Two lines and (U+202E)turned"),
         ("\u202e", "(U+202E)"),
+        (" \u2800\u200d ", "(a title of blanks)"),
         ("@everyone <!channel>", "@\u200beveryone \u2039!channel\u203a"),
         ("[Approve](https://evil.example)", "(Approve)(https\u200b:\u200b//evil\u200b.example)"),
         (

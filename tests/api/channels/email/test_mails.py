@@ -187,6 +187,11 @@ def test_each_kind_of_message_says_what_happened(of: object, kind: MessageKind, 
     assert said in " ".join(text.split())
 
 
+def test_a_title_in_which_there_is_nothing_to_see_says_so() -> None:
+    mail = mail_of(message(asked(title=" \u2800\u200d ")))
+    assert mail["Subject"] == "[Placet] (a title of blanks)"
+
+
 def test_what_somebody_wrote_is_quoted() -> None:
     text = body(
         mail_of(message(asked(facts.commented("Why?\nBy train")), MessageKind.COMMENTED)), "plain"
