@@ -1,5 +1,6 @@
 """A day in an office: what the made-up people ask, decide and run, for pictures of the console."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,10 @@ ENDED = (
     ("purchase-order", "GRANTED", HOUR - 5, 4),
     ("purchase-order", "REJECTED", HOUR - 3, 1),
 )
+TOLD = """
+    SELECT FROM outbox_messages
+    WHERE execution_id = %s AND recipient = 'approver-a' AND status = 'SENT'
+"""
 DEAD = """
     INSERT INTO outbox_messages (id, kind, recipient, channel, version, position, due_at,
         status, tries, last_error, ended_at)
@@ -117,7 +122,7 @@ class Office:
 
 
 async def open_office(server: Stack, database_url: str) -> Office:
-    """Let the people work. Returns when every list shows what they did."""
+    """Let the people work. Returns when every list has it, and the mail about the trip is sent."""
     file = server.data / "people.csv"
     file.write_text(DIRECTORY, encoding="utf-8")
     placet_server("people", "import", str(file), database_url=database_url)
@@ -131,6 +136,7 @@ async def open_office(server: Stack, database_url: str) -> Office:
     await _absences(office)
     await _worker(office)
     _last_month(office)
+    await _until_told(office)
     office.ids |= {name: one.id for name, one in office.approvals.items()}
     office.ids["execution"] = office.approvals["invoice"].execution_id
     await office.people["operator"].approvals(first=0, at_least=office.position)
@@ -263,6 +269,15 @@ async def _worker(office: Office) -> None:
     names = ("pay-invoice", "business-trip", "purchase-order", "check-supplier")
     known = [KnownWorkflow(name=name) for name in names]
     await office.people["engine"].poll("office-worker-1", limit=4, workflows=known)
+
+
+async def _until_told(office: Office) -> None:
+    """Wait until the mail about the trip is sent."""
+    trip = office.approvals["trip"].execution_id
+    async with asyncio.timeout(60):
+        with psycopg.connect(office.database_url, autocommit=True) as connection:
+            while connection.execute(TOLD, [trip]).fetchone() is None:
+                await asyncio.sleep(0.02)
 
 
 def _last_month(office: Office) -> None:

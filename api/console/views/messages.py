@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from api.console.views.wording import MESSAGE_STATUSES, MESSAGE_TONES
+from api.console.views.wording import MESSAGE_REASONS, MESSAGE_STATUSES, MESSAGE_TONES
 from application.notifications.message import MessageStatus
 from application.notifications.outbox_query import OutboxRow
 
@@ -15,7 +15,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     ``title`` and ``address`` are of the approval that it is about; None if it is about none, or the
     recipient may not see it any more. ``at`` is when it ended, or, while it waits, when it is due.
-    ``kind``, ``channel`` and ``status`` are constants, ``word`` is the status in words.
+    ``kind``, ``channel`` and ``status`` are constants, ``word`` is the status in words. ``reason``
+    is in words if ``reason_known``, and then to be translated.
     """
 
     kind: str
@@ -27,12 +28,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     word: str
     tone: str
     reason: str | None
+    reason_known: bool
 
 
 def told(row: OutboxRow, titles: Mapping[str, str | None]) -> Told:
     """Return a message as it is shown. ``titles`` are of the approvals that can be seen, by id."""
     approval = None if row.approval_id is None else str(row.approval_id)
     title = None if approval is None else titles.get(approval)
+    why = row.last_error or ""
     return Told(
         kind=row.kind.value,
         channel=row.channel,
@@ -42,5 +45,6 @@ def told(row: OutboxRow, titles: Mapping[str, str | None]) -> Told:
         status=row.status.value,
         word=MESSAGE_STATUSES[row.status.value],
         tone=MESSAGE_TONES[row.status.value],
-        reason=None if row.status is MessageStatus.SENT else row.last_error,
+        reason=None if row.status is MessageStatus.SENT else MESSAGE_REASONS.get(why, why),
+        reason_known=why in MESSAGE_REASONS,
     )

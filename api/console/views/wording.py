@@ -78,6 +78,14 @@ MESSAGE_STATUSES = {
 }
 """Where a message stands, for its recipient."""
 
+MESSAGE_REASONS = {
+    "the approval is resolved": N_("It was decided before."),
+    "the approval was resolved meanwhile": N_("It was decided before."),
+    "the person has decided": N_("You had decided before."),
+    "the grant was revoked meanwhile": N_("The approval was revoked before."),
+}
+"""Why a message was not needed; other reasons are shown as they are recorded."""
+
 MESSAGE_TONES = {"WAITING": "wait", "SENT": "yes", "SKIPPED": "", "DEAD": "no"}
 """The colour of these."""
 
