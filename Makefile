@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate bench clean constraints
+.PHONY: help demo test check check-format check-lint check-types check-imports check-compose generate pictures bench clean constraints
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
@@ -46,6 +46,13 @@ generate: $(STAMP)  ## write the schema, the diagram and the rules in the sdk fr
 	schema=$$($(BIN)/python -m api.schema) && printf '%s\n' "$$schema" > docs/schema.graphql
 	$(BIN)/python -m tests.domain.state_diagram
 	$(BIN)/python -m tests.sdk.models.generate
+
+pictures: $(STAMP)  ## make the pictures of the console in docs/images again
+	made=$$(mktemp -d) && SCREENSHOTS=$$made $(BIN)/python -m pytest -q \
+	  tests/console/test_every_page.py tests/console/test_step_up_journey.py && \
+	for picture in docs/images/*.png; do \
+	  cp $$made/$$(basename $$picture .png)-light.png $$picture || exit 1; \
+	done && rm -r $$made
 
 bench: $(STAMP)  ## run the benchmarks and print their tables
 	@exec $(BIN)/python -m bench

@@ -1,6 +1,7 @@
 """Times, durations and numbers as a reader sees them."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -25,7 +26,8 @@ def zone_of(name: str | None) -> tzinfo:
     if not name or len(name) > MAX_ZONE:
         return UTC
     try:
-        return ZoneInfo(name)
+        # The page encodes it as a part of an address, with %2F for a slash.
+        return ZoneInfo(unquote(name))
     except (KeyError, ValueError, OSError):
         return UTC
 

@@ -24,7 +24,7 @@ from api.console.saved_views import SavedViews
 from api.console.sessions import Session, Sessions
 from api.console.templates import Templates
 from api.console.views.reader import Reader
-from api.console.views.wording import ROLES
+from api.console.views.wording import CHANNELS, MESSAGES, ROLES
 from api.context import Context, Services
 from api.identity.logins import Logins
 from application.api_keys import ApiKeys
@@ -191,6 +191,8 @@ class Visit:
             address=self.address,
             path=self.request.url.path,
             role_words=ROLES,
+            channel_words=CHANNELS,
+            message_words=MESSAGES,
             form_key=uuid4().hex,
             viewer=signed_in,
             reads_log=signed_in is not None and authorization.sees_events(signed_in),

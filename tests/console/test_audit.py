@@ -103,7 +103,9 @@ async def test_decisions_are_summed_up(whole_server: WholeServer, console: Conso
     async def rows(address: str) -> list[list[str]]:
         body = (await console.read(address)).partition("<tbody>")[2].partition("</tbody>")[0]
         found = (re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in body.split("</tr>"))
-        return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row[:-1]] for row in found if row]
+        # All but the median time, which is not the same each time.
+        kept = (row[:2] + row[3:] for row in found if row)
+        return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in kept]
 
     assert await rows("/audit/decisions") == [["Ann (ann)", "4", "3", "1"]]
     by_workflow = [["payment", "3", "2", "1"], ["trip", "1", "1", "0"]]

@@ -1,4 +1,4 @@
-"""The pages for auditors in a browser: the log as it happens, and every page for everybody."""
+"""The pages for auditors in a browser: the log as it happens, and looking back."""
 
 import re
 
@@ -41,7 +41,6 @@ async def test_an_auditor_follows_the_log_and_looks_back(server: Stack, open_win
             assert await rows.nth(1).bounding_box() == before
             await page.get_by_role("button", name="1 new event").click()
             await expect(rows.first).to_contain_text("ApprovalCommented")
-        await window.check("audit-log")
         await asking.operator.recorded_decisions(first=0, at_least=done.position)
 
         await page.get_by_role("link", name="Decisions", exact=True).click()
@@ -58,7 +57,6 @@ async def test_an_auditor_follows_the_log_and_looks_back(server: Stack, open_win
         async with page.expect_download() as started:
             await page.get_by_role("link", name="As a CSV file").click()
         assert (await started.value).suggested_filename == "placet-decisions.csv"
-        await window.check("audit-decisions")
 
 
 async def test_an_auditor_sees_what_waits_and_the_execution_as_it_was(
@@ -74,7 +72,6 @@ async def test_an_auditor_sees_what_waits_and_the_execution_as_it_was(
         await page.get_by_label("Workflow").fill("audited-waiting")
         await page.get_by_role("button", name="Apply").click()
         await expect(page.get_by_role("link", name="Pay the train")).to_be_visible()
-        await window.check("audit-waiting")
         await page.get_by_role("link", name="Pay the train").click()
         await expect(page).to_have_url(re.compile(r"/executions/[^/]+/at\?version=2$"))
 

@@ -58,7 +58,7 @@ async def test_a_person_names_a_substitute_and_ends_it(
 
     for _ in range(2):
         assert (await maja.send("/substitutes/end", of="maja", number="1")).status_code == 303
-    assert "Nobody is represented" in await maja.read("/substitutes")
+    assert "There are no substitutes" in await maja.read("/substitutes")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,6 @@ from tests.console.conftest import Open
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_page_to_sign_in_is_for_everybody(open_window: Open) -> None:
-    window = await open_window()
-    await window.go("/sign-in")
-    await window.check("sign-in")
-
-
 async def test_a_person_signs_in_and_out_with_the_keyboard_alone(open_window: Open) -> None:
     window = await open_window()
     await window.go("/inbox")

@@ -1,5 +1,6 @@
 """Deciding several approvals at once: one page that shows all of them, and one confirmation."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -78,7 +79,7 @@ async def _confirmation(
         granting = verdict is Verdict.GRANTED
         with_forms = [one for one in approvals if one.may_decide and one.has_form and granting]
         decidable = [one for one in approvals if one.may_decide and one not in with_forms]
-        differing = _differing([one.document for one in decidable])
+        differing = _differing([one.document for one in decidable], visit.text)
         return visit.page(
             "decide.html",
             status=status,
@@ -95,21 +96,22 @@ async def _confirmation(
     return await made_from([approval for _, approval in seen], fill)
 
 
-def _differing(documents: list[dict[str, Any]]) -> list[Difference]:
-    """Return what differs among the documents, apart from what always does."""
+def _differing(documents: list[dict[str, Any]], text: Callable[..., str]) -> list[Difference]:
+    """Return what differs among the documents, apart from what always does; the payload first."""
     if len(documents) < 2:  # noqa: PLR2004
         return []
-    compared = [
+    around = [
         {
-            "workflow": document["workflow"],
-            "initiator": document["initiator"]["id"],
-            "onBehalfOf": document["onBehalfOf"],
-            "payload": document["payload"],
+            text("Workflow"): document["workflow"],
+            text("Asked by"): document["initiator"]["id"],
+            text("For whom"): document["onBehalfOf"],
         }
         for document in documents
     ]
+    payloads = [{"payload": document["payload"]} for document in documents]
     return [
-        Difference(one.path.removeprefix("payload."), one.values) for one in differences(compared)
+        Difference(one.path.removeprefix("payload."), one.values)
+        for one in (*differences(payloads), *differences(around))
     ]
 
 

@@ -10,7 +10,7 @@ from api.console.forms import query
 from api.console.responses import see_other
 from api.console.visit import Visit, not_allowed
 from application.notifications.message import MessageStatus
-from application.notifications.outbox_query import OutboxFilter, Place
+from application.notifications.outbox_query import OutboxFilter, OutboxRow, Place
 from domain import authorization
 from domain.identifiers import parse_uuid
 
@@ -45,7 +45,7 @@ async def show(visit: Visit) -> Response:
     known = status in set(MessageStatus)
     search = Search(MessageStatus(status) if known else MessageStatus.DEAD, given.word("channel"))
     wanted = OutboxFilter(status=[search.status], channel=search.channel)
-    start = _place(given.word("after"))
+    start = place_of(given.word("after"))
     rows, more = await outbox.page(wanted, first=PAGE, after=start)
     dead = await outbox.count(OutboxFilter(status=[MessageStatus.DEAD]))
     return visit.page(
@@ -59,7 +59,7 @@ async def show(visit: Visit) -> Response:
         },
         channels=sorted({row.channel for row in rows}),
         dead=dead,
-        next_page=search.address(after=f"{rows[-1].position}.{rows[-1].id}") if more else None,
+        next_page=search.address(after=cursor_of(rows[-1])) if more else None,
         first_page=search.address() if start is not None else None,
     )
 
@@ -77,7 +77,12 @@ async def resend(visit: Visit) -> Response:
     return see_other(PATH)
 
 
-def _place(cursor: str | None) -> Place | None:
+def cursor_of(row: OutboxRow) -> str:
+    """Return what leads to the messages after this one."""
+    return f"{row.position}.{row.id}"
+
+
+def place_of(cursor: str | None) -> Place | None:
     """Return the place of a cursor; the beginning for one that somebody made up."""
     position, _, text = (cursor or "").partition(".")
     id_ = parse_uuid(text)

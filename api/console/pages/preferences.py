@@ -1,26 +1,33 @@
-"""How the viewer is told that something waits for them or happened."""
+"""How the viewer is told that something waits for them or happened, and what they were told."""
 
 from starlette.responses import Response
 
 from api.console.catalogue import N_
+from api.console.forms import query
+from api.console.pages.outbox import cursor_of, place_of
 from api.console.responses import see_other
+from api.console.views.messages import Told, told
 from api.console.visit import Visit, not_allowed
+from api.schema.authorized_lookups import visible_approval
 from api.schema.notifications import preferences_of, set_preferences
+from application.notifications.outbox_query import OutboxFilter
 from application.notifications.preferences import MessageTiming, Preferences
 from domain.values import Role
 
 PATH = "/preferences"
+MESSAGES = 10
+"""How many messages a page has. For each the state of its approval is read."""
 TIMINGS = {
-    MessageTiming.AT_ONCE: N_("at once"),
-    MessageTiming.DIGEST: N_("once a day, all together"),
-    MessageTiming.NEVER: N_("never"),
+    MessageTiming.AT_ONCE: N_("At once"),
+    MessageTiming.DIGEST: N_("Once a day, all together"),
+    MessageTiming.NEVER: N_("Never"),
 }
 
 
 async def show(visit: Visit) -> Response:
-    """Show the preferences, with the form that changes them."""
+    """Show the preferences with the form that changes them, and the latest messages."""
     _check(visit)
-    return _page(visit, await preferences_of(visit.context), saved=visit.query.has("saved"))
+    return await _page(visit, await preferences_of(visit.context), saved=visit.query.has("saved"))
 
 
 async def save(visit: Visit) -> Response:
@@ -37,11 +44,11 @@ async def save(visit: Visit) -> Response:
     )
     result = await set_preferences(visit.context, wanted)
     if result.code is not None:
-        return _page(visit, wanted, refusal=result.message or "", status=422)
+        return await _page(visit, wanted, refusal=result.message or "", status=422)
     return see_other(f"{PATH}?saved=yes")
 
 
-def _page(
+async def _page(
     visit: Visit,
     preferences: Preferences,
     *,
@@ -50,6 +57,8 @@ def _page(
     status: int = 200,
 ) -> Response:
     channels = visit.services.notifications.channels
+    after = visit.query.word("after")
+    messages, next_page = await _messages(visit, after)
     return visit.page(
         "preferences.html",
         status=status,
@@ -58,7 +67,23 @@ def _page(
         preferences=preferences,
         refusal=refusal,
         saved=saved,
+        messages=messages,
+        next_page=next_page,
+        first_page=f"{PATH}#messages" if after is not None else None,
     )
+
+
+async def _messages(visit: Visit, after: str | None) -> tuple[list[Told], str | None]:
+    """Return a page of the messages to the viewer, and the address of the next page."""
+    mine = OutboxFilter(recipient=visit.principal.id)
+    outbox = visit.services.notifications.outbox
+    rows, more = await outbox.page(mine, first=MESSAGES, after=place_of(after))
+    titles: dict[str, str | None] = {}
+    for approval_id in {str(row.approval_id) for row in rows if row.approval_id is not None}:
+        found = await visible_approval(visit.context, approval_id)
+        titles[approval_id] = None if found is None else found[1].title
+    next_page = PATH + query(after=cursor_of(rows[-1])) + "#messages" if more else None
+    return [told(row, titles) for row in rows], next_page
 
 
 def _check(visit: Visit) -> None:

@@ -20,7 +20,7 @@ Translate = Callable[..., str]
 STATUSES = {
     StandingGrantStatus.ACTIVE: N_("Active"),
     StandingGrantStatus.USED_UP: N_("Used up"),
-    StandingGrantStatus.EXPIRED: N_("Over"),
+    StandingGrantStatus.EXPIRED: N_("Expired"),
     StandingGrantStatus.REVOKED: N_("Revoked"),
 }
 _TONES = {StandingGrantStatus.ACTIVE: "yes", StandingGrantStatus.REVOKED: "no"}

@@ -47,6 +47,40 @@ ROLES = {
     "ADMIN": N_("administrator"),
 }
 
+CHANNELS = {
+    "email": N_("E-mail"),
+    "push": N_("Push notifications"),
+    "slack": N_("Slack"),
+}
+"""The channels that this service has; others have the names that an administrator gave them."""
+
+MESSAGES = {
+    "OPENED": N_("Approval requested"),
+    "STAGE_BEGAN": N_("Approval requested, in a later stage"),
+    "REMINDER": N_("Reminder before the deadline"),
+    "ESCALATED": N_("Escalated after the deadline"),
+    "DELEGATED": N_("Decision delegated"),
+    "TOO_FEW_PEOPLE": N_("Too few people who could decide"),
+    "CHANGES_REQUESTED": N_("Changes requested"),
+    "COMMENTED": N_("New comment"),
+    "RESOLVED": N_("Result of an approval"),
+    "REVOKED": N_("Approval revoked"),
+    "DIGEST": N_("Summary of the day"),
+    "EVENT": N_("Event for a program"),
+}
+"""Why a message is sent, by its kind."""
+
+MESSAGE_STATUSES = {
+    "WAITING": N_("Waiting"),
+    "SENT": N_("Sent"),
+    "SKIPPED": N_("Not needed"),
+    "DEAD": N_("Not delivered"),
+}
+"""Where a message stands, for its recipient."""
+
+MESSAGE_TONES = {"WAITING": "wait", "SENT": "yes", "SKIPPED": "", "DEAD": "no"}
+"""The colour of these."""
+
 VERDICTS = {
     "GRANTED": N_("approved"),
     "REJECTED": N_("rejected"),
