@@ -5,11 +5,12 @@ database does not know. So a leader that finds itself on another database than t
 keeps all of them back, as dead letters: an ADMIN sees them and can send them. It goes on with the
 events that are recorded from then on.
 
-A database is another if it was loaded from a dump, which gives the table another id, or lies on
-another cluster. The timeline of PostgreSQL changes when files are restored up to a moment, and
-also when a standby takes over, which loses a few commits at most. A takeover follows the last sign
-of life of a leader closely, so only after a longer time it counts as a restore. A copy of all files
-shows none of this: ``placet-server outbox hold`` says it by hand.
+A database is another if it was loaded from a dump, which gives the table another id, was copied
+within its cluster, which gives the database another id, or lies on another cluster. The timeline of
+PostgreSQL changes when files are restored up to a moment, and also when a standby takes over, which
+loses a few commits at most. A takeover follows the last sign of life of a leader closely, so only
+after a longer time it counts as a restore. A copy of all files shows none of this: ``placet-server
+outbox hold`` says it by hand.
 """
 
 from datetime import timedelta
@@ -22,13 +23,14 @@ _log = structlog.get_logger(__name__)
 
 TAKEOVER = timedelta(minutes=5)
 
-# Some hosts of PostgreSQL let nobody ask for the cluster: the id of the table then has to do.
+# Some hosts of PostgreSQL let nobody ask for the cluster: the ids in it then have to do.
 _MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 # A standby has the timeline of its last restart point, so it is read from the primary's write-ahead
 # log: the first 8 digits of the name of its file.
 _IDENTITY = """
-    SELECT %s || '/' || 'outbox_messages'::regclass::oid,
+    SELECT %s || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+        || '.' || 'outbox_messages'::regclass::oid,
         ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
 """
 _KNOWN = """
@@ -71,8 +73,8 @@ async def hold_after_restore(connection: AsyncConnection[Any]) -> int:
 
 def _differ(one: str, other: str) -> bool:
     """Whether two databases differ. A cluster that is not known is not compared."""
-    (cluster, _, table), (another, _, its_table) = one.partition("/"), other.partition("/")
-    return table != its_table or bool(cluster and another and cluster != another)
+    (cluster, _, ids), (another, _, its_ids) = one.partition("/"), other.partition("/")
+    return ids != its_ids or bool(cluster and another and cluster != another)
 
 
 async def hold(connection: AsyncConnection[Any]) -> int:

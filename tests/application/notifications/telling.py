@@ -66,15 +66,18 @@ class Telling:
         async with self.process.pool.connection() as connection:
             await connection.execute(statement, params)
 
+    async def _nothing_due(self) -> bool:
+        async with self.process.pool.connection() as connection:
+            cursor = await connection.execute(_SETTLED)
+            return await cursor.fetchone() == (True,)
+
     async def settled(self) -> list[dict[str, Any]]:
         """Wait until each event was looked at, and no message is due. Return the rows."""
         async with asyncio.timeout(HANGS):
             while True:
                 end = await self.process.reader.positions.last()
-                async with self.process.pool.connection() as connection:
-                    cursor = await connection.execute(_SETTLED)
-                    row = await cursor.fetchone()
-                if row == (True,) and self.manager.position >= end:
+                # In this order: what is found to be settled must be after the last event.
+                if self.manager.position >= end and await self._nothing_due():
                     return await self.rows()
                 await asyncio.sleep(0.02)
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from application.event_store.schema import create_tables
 from application.notifications.restores import hold
@@ -75,6 +77,19 @@ async def test_a_source_that_fails_stops_no_other_event(
         assert len(here.channel.messages) == 2
 
 
+async def leave_waiting(log_url: str) -> None:
+    """End a server while messages are on their way."""
+    down = Kept(fails=lambda _: asyncio.Event().wait())
+    async with telling(log_url, down) as here:
+        await ask(here)
+        async with asyncio.timeout(HANGS):
+            while not (rows := await here.rows()) or not all(row["claimed_by"] for row in rows):
+                await asyncio.sleep(0.01)
+        for loop in here.delivery._loops:
+            for task in loop._in_flight:
+                task.cancel()
+
+
 @pytest.mark.parametrize(
     ("found", "held"),
     [
@@ -88,15 +103,7 @@ async def test_a_source_that_fails_stops_no_other_event(
 async def test_what_waited_in_a_backup_is_kept_back_after_its_restore(
     log_url: str, found: str, *, held: bool
 ) -> None:
-    down = Kept(fails=lambda _: asyncio.Event().wait())
-    async with telling(log_url, down) as here:
-        await ask(here)
-        async with asyncio.timeout(HANGS):
-            while not (rows := await here.rows()) or not all(row["claimed_by"] for row in rows):
-                await asyncio.sleep(0.01)
-        for loop in here.delivery._loops:
-            for task in loop._in_flight:
-                task.cancel()
+    await leave_waiting(log_url)
     with psycopg.connect(log_url) as connection:
         connection.execute(f"UPDATE outbox_state SET {found}")
     async with telling(log_url) as there:
@@ -106,6 +113,23 @@ async def test_what_waited_in_a_backup_is_kept_back_after_its_restore(
             assert "restore" in rows[0]["last_error"]
         await ask(there)
         await there.channel.until(2 if held else 4)
+
+
+async def test_in_a_copy_within_one_cluster_nobody_is_told_what_waited(log_url: str) -> None:
+    await leave_waiting(log_url)
+    database = conninfo_to_dict(log_url)["dbname"]
+    copy = f"{database}_copy"
+    with psycopg.connect(log_url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(
+            SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                Identifier(copy), Identifier(str(database))
+            )
+        )
+        try:
+            async with telling(make_conninfo(log_url, dbname=copy)) as there:
+                assert {row["status"] for row in await there.settled()} == {"DEAD"}
+        finally:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(copy)))
 
 
 async def test_an_operator_can_keep_back_what_waits_by_hand(log_url: str) -> None:
