@@ -46,14 +46,14 @@ _TABLES = """
 _RESTART = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences
 """
-_END_OTHERS = """
-    SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity
+# Those of autovacuum are not in the way: they end when somebody wants their table.
+_SESSIONS = """
+    FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'
 """
-_OTHERS = """
-    SELECT pid FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
+_END_OTHERS = f"SELECT pg_terminate_backend(pid, %s) {_SESSIONS}"
+_OTHERS = f"SELECT pid {_SESSIONS}"
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
