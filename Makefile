@@ -22,12 +22,7 @@ demo: $(STAMP)  ## start everything and show an execution that stops for approva
 	@exec $(BIN)/python -m examples.demo
 
 test: $(STAMP)  ## run every test against a real PostgreSQL
-	@code=0; $(BIN)/python -m pytest -n $$($(BIN)/python -c '$(WORKERS)') --dist loadfile --no-loadscope-reorder || code=$$?; \
-	if [ "$$code" = 1 ] && [ -n "$(ONCE_MORE)" ]; then \
-	  echo "Each test that failed runs once more, alone. One that passes now is unstable: mend it."; \
-	  code=0; $(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none || code=$$?; \
-	fi; \
-	exit $$code
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c '$(WORKERS)') --dist loadfile --no-loadscope-reorder
 
 check: check-format check-lint check-types check-imports check-compose  ## run all of the checks below
 
