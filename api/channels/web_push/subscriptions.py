@@ -120,7 +120,7 @@ class PushSubscriptions:
             "user_agent": user_agent[:MAX_USER_AGENT],
             "most": MOST,
         }
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ONE_AT_A_TIME, [person])
             return (await connection.execute(_ADD, values)).rowcount > 0
 

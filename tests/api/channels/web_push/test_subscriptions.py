@@ -15,14 +15,17 @@ from tests.application.server_process import ServerProcess
 async def test_a_person_has_at_most_ten_browsers_also_if_they_come_at_once(log_url: str) -> None:
     async with ServerProcess.open(log_url) as process:
         subscriptions = PushSubscriptions(process.pool)
-        browsers = [Browser(name=str(number)) for number in range(MOST + 3)]
-        added = await asyncio.gather(
-            *(subscriptions.add("ann", each.keys, "") for each in browsers)
-        )
-        assert sum(added) == MOST == len(await subscriptions.of("ann"))
-        again = browsers[added.index(True)]
-        assert await subscriptions.add("ann", again.keys, "")
-        assert await subscriptions.add("bob", Browser(name="another").keys, "")
+        await process.pool.resize(2 * MOST, 2 * MOST)
+        await process.pool.wait()
+        for person in ("ann", "bob", "carol", "dan", "erin"):
+            browsers = [Browser(name=f"{person} {number}") for number in range(2 * MOST)]
+            added = await asyncio.gather(
+                *(subscriptions.add(person, each.keys, "") for each in browsers)
+            )
+            assert sum(added) == MOST == len(await subscriptions.of(person))
+            again = browsers[added.index(True)]
+            assert await subscriptions.add(person, again.keys, "")
+        assert await subscriptions.add("fay", Browser(name="another").keys, "")
 
 
 async def test_a_browser_tells_who_subscribed_last(log_url: str) -> None:
