@@ -5,10 +5,13 @@ moment, and the event loop hands over all that has arrived before it does anythi
 """
 
 import asyncio
+from collections import OrderedDict
 from typing import Protocol
 
 AT_ONCE = 4
 """Connections whose data is handled in one pass of the event loop."""
+HEALTH_CHECKS = (b"GET /livez ", b"GET /readyz ")
+"""What begins so is handled before all that waits. If it came late, the server would be ended."""
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Bytes that may wait. Beyond it, data is handled at once, so that it takes no memory."""
 
@@ -27,21 +30,18 @@ class Turns:
     """Which connections of unknown clients have their data handled in which pass of the loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Unknown, bytes] = {}
+        self._waiting: OrderedDict[Unknown, bytes] = OrderedDict()
         self._waiting_bytes = 0
         self._taken = 0
-
-    def crowded(self) -> bool:
-        """Whether data waits, so that no new connection should be accepted yet."""
-        return bool(self._waiting)
 
     def handles_now(self, connection: Unknown, data: bytes) -> bool:
         """Whether the connection handles the data now. Otherwise the data waits for its turn."""
         before = self._waiting.get(connection)
+        urgent = before is None and data.startswith(HEALTH_CHECKS)
         if before is None:
             if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
                 return True
-            if self._taken < AT_ONCE and not self._waiting:
+            if self._taken < AT_ONCE and (urgent or not self._waiting):
                 if not self._taken:
                     asyncio.get_running_loop().call_soon(self._next_pass)
                 self._taken += 1
@@ -49,6 +49,8 @@ class Turns:
         connection.pause_reading()
         self._waiting[connection] = data if before is None else before + data
         self._waiting_bytes += len(data)
+        if urgent:
+            self._waiting.move_to_end(connection, last=False)
         return False
 
     def left(self, connection: Unknown) -> bytes:

@@ -124,7 +124,7 @@ async def listening() -> AsyncIterator[tuple[int, list[Any]]]:
         return made_one
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        paced = PacedListener(listener, connection, open_connections.turns.crowded)
+        paced = PacedListener(listener, connection)
         try:
             yield listener.getsockname()[1], made
         finally:
