@@ -1,7 +1,9 @@
-"""Deciding: many deadlines due at once, and a large policy with many decisions."""
+"""Deciding: deadlines due under load, many due at once, and a large policy with many decisions."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,12 +13,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.container import serve
 from api.settings import Settings
+from application.command_handling.writer import Writer
 from application.event_store.reader import Reader
 from application.event_store.recent_events import RecentEvents
+from application.subscriptions.event_tail import EventTail
 from bench.folding import history_of
 from bench.log_load import ask, send, start, writer
-from bench.measure import Bound, Result, median
+from bench.measure import Bound, Result, median, milliseconds
 from domain.approvals.commands import Decide
+from domain.approvals.events import ApprovalExpired
 from domain.approvals.policy import Policy, Requirement
 from domain.approvals.state import Verdict
 from domain.execution.decide import decide
@@ -27,6 +32,11 @@ DUE = 10_000
 AHEAD = timedelta(seconds=25)
 """Until then all of them must be requested."""
 IN_SECONDS = 10.0
+UNDER_LOAD_AHEAD = timedelta(seconds=5)
+IN_ONE_SECOND, SPREAD = 499, timedelta(seconds=1)
+LATEST_MS = 1000.0
+BUSY = 16
+"""So many callers start executions while the deadlines pass."""
 STAGES, IN_A_STAGE, COUNT = 5, 2, 10
 DECISIONS = STAGES * IN_A_STAGE * COUNT
 ROUNDS = 100
@@ -36,9 +46,65 @@ MILLISECONDS = 1.0
 async def run(url: str) -> Result:
     """Measure."""
     result = Result("Deciding")
+    await _expire_under_load(url, result)
     await _expire(url, result)
     await _large_policy(url, result)
     return result
+
+
+async def _expire_under_load(url: str, result: Result) -> None:
+    """Let deadlines pass within a second while others send commands."""
+    settings = Settings.read(database_url=url, mode="production")
+    async with serve(settings, url, {}) as server:
+        to = server.services.writer
+        first = datetime.now(UTC) + UNDER_LOAD_AHEAD
+        deadlines = {
+            uuid4(): first + number * SPREAD / IN_ONE_SECOND for number in range(IN_ONE_SECOND)
+        }
+        await send(to, (start(number, id_) for number, id_ in enumerate(deadlines)))
+        asked = enumerate(deadlines.items())
+        await send(to, (replace(ask(n, id_), deadline=at) for n, (id_, at) in asked))
+        assert datetime.now(UTC) < first, "the requests took too long"
+        async with _busy(to) as others:
+            late = await _lateness(server.services.tail, deadlines)
+    assert min(late) >= 0, "a deadline acted before its time"
+    figures = {**milliseconds(late), "latest ms": max(late) * 1000, "others' commands": len(others)}
+    result.add(f"{IN_ONE_SECOND} deadlines due within a second, under load", **figures)
+    what = f"the latest of {IN_ONE_SECOND} deadlines due within a second, ms"
+    result.bounds.append(Bound(what, max(late) * 1000, LATEST_MS, at_least=False))
+
+
+@asynccontextmanager
+async def _busy(to: Writer) -> AsyncIterator[list[UUID]]:
+    """Start executions all the time, from several callers. Yields the ids of those started."""
+    started: list[UUID] = []
+
+    async def work() -> None:
+        while True:
+            id_ = uuid4()
+            await send(to, [start(len(started), id_)])
+            started.append(id_)
+
+    working = [asyncio.create_task(work()) for _ in range(BUSY)]
+    try:
+        yield started
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working)
+
+
+async def _lateness(tail: EventTail, deadlines: Mapping[UUID, datetime]) -> list[float]:
+    """Wait until all have expired, and return how late each was, in seconds."""
+    late: dict[UUID, float] = {}
+    async for batch in tail.follow(0):
+        for recorded in (each.recorded for each in batch.events):
+            if isinstance(recorded.event, ApprovalExpired):
+                id_ = recorded.execution_id
+                late[id_] = (recorded.at - deadlines[id_]).total_seconds()
+        if len(late) == len(deadlines):
+            break
+    return list(late.values())
 
 
 async def _expire(url: str, result: Result) -> None:
