@@ -230,8 +230,15 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.history = given()
+        self.checked = 0
         self.results: dict[str, Any] = {}
         self.commands: dict[int, UUID] = {}
+
+    def check_invariants(self, *args: Any) -> None:
+        """Check them after each command that recorded something: all others change nothing."""
+        if self.checked < len(self.history.log):
+            super().check_invariants(*args)
+            self.checked = len(self.history.log)
 
     @property
     def execution(self) -> Execution:
