@@ -125,7 +125,14 @@ class Visit:
     def reader(self) -> Reader:
         """The person with their language, and the time of the page."""
         formats = self.formats
-        return Reader(self.principal, self.text, self.plural, formats.now, formats.exact_span)
+        return Reader(
+            self.principal,
+            self.text,
+            self.plural,
+            formats.now,
+            formats.exact_span,
+            formats.exact,
+        )
 
     @property
     def services(self) -> Services:

@@ -27,7 +27,7 @@ async def test_the_log_is_filtered_by_its_address_and_is_a_file(
 ) -> None:
     first = await ask(whole_server, "Pay")
     await ask(whole_server, "Other", started={"workflow": "trip"})
-    await decide(whole_server, first, grants=True)
+    await decide(whole_server, first, grants=True, key="the-key-of-a-decision")
     await console.sign_in("olivia")
     execution = first["id"].partition(".")[0]
     for address, found in {
@@ -44,6 +44,7 @@ async def test_the_log_is_filtered_by_its_address_and_is_a_file(
         "/audit?before=3": 2,
     }.items():
         page = await console.read(address)
+        assert "the-key-of-a-decision" not in page, "it says nothing to people"
         assert page.count('class="row-title"') == found, address
         if "before" not in address:
             rows = table((await console.get(address.replace("/audit", "/audit/log.csv"))).text)

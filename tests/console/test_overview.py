@@ -13,8 +13,10 @@ mutation ($input: %s!) { decided: %s(input: $input) { __typename } }
 """
 
 
-async def decide(server: WholeServer, approval: dict[str, str], *, grants: bool) -> None:
-    given = {"approvalId": approval["id"], "digest": approval["digest"]}
+async def decide(
+    server: WholeServer, approval: dict[str, str], *, grants: bool, **rest: str
+) -> None:
+    given = {"approvalId": approval["id"], "digest": approval["digest"], **rest}
     query = DECIDE % (
         ("DecisionInput", "grantApproval") if grants else ("RejectionInput", "rejectApproval")
     )

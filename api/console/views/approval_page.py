@@ -44,11 +44,14 @@ _LABELS = {
     "calendar": N_("Counted in the working hours of"),
     "remindBefore": N_("Reminders before the deadline"),
     "onExpiry": N_("At the deadline"),
-    "escalateTo": N_("Then also asked"),
+    "escalateTo": N_("Who may decide then"),
     "validFor": N_("Time to use it"),
 }
 _SPANS = {"within", "remindBefore", "validFor"}
-_AT_THE_DEADLINE = {"GRANT": N_("Approved"), "ESCALATE": N_("Escalated")}
+_AT_THE_DEADLINE = {
+    "GRANT": N_("It is approved without a decision."),
+    "ESCALATE": N_("Others may decide too."),
+}
 # What they are if nobody has set them.
 _UNSET: dict[str, Any] = {"onExpiry": "REJECT", "escalateTo": [], "deadline": None}
 
@@ -153,6 +156,8 @@ def _in_words(name: str, value: Any, reader: Reader) -> Any:
     """Return a term of the policy as people say it, any other as it is."""
     if name == "onExpiry" and value in _AT_THE_DEADLINE:
         return reader.text(_AT_THE_DEADLINE[value])
+    if name == "deadline":
+        return reader.exact_time(msgspec.convert(value, datetime))
     if name in _SPANS:
         spans = value if isinstance(value, list) else [value]
         said = [reader.exact_span(msgspec.convert(span, timedelta)) for span in spans]

@@ -10,6 +10,7 @@ from api.console.views.requirements import requirement_text
 from api.console.views.wording import TONES, VERDICT_NAMES
 from api.schema.events import data_of
 from application.event_store.chained_events import LoggedEvent
+from domain.approvals.events import Decided
 from domain.approvals.quorum import current_stage, outstanding
 from domain.serialization.event_codec import Unreadable
 from domain.values import Actor
@@ -53,7 +54,9 @@ def event_row(event: LoggedEvent, workflow: str | None) -> EventRow:
     """Return the row of an event."""
     recorded = event.recorded
     data = _data(event)
-    notes = (data.get(name) for name in _NOTES)
+    # The key of a decision only tells a repeat from another decision.
+    names = (name for name in _NOTES if name != "key" or not isinstance(recorded.event, Decided))
+    notes = (data.get(name) for name in names)
     note = next((note for note in notes if isinstance(note, str) and note), None)
     return EventRow(
         position=event.position,

@@ -8,10 +8,14 @@ from domain.values import Principal
 
 
 class Reader(NamedTuple):
-    """A person with what translates texts and plurals for them, and the time of the page."""
+    """A person with what translates texts and plurals for them, and the time of the page.
+
+    ``exact_time`` returns a moment in their time zone.
+    """
 
     viewer: Principal
     text: Callable[..., str]
     plural: Callable[..., str]
     now: datetime
     exact_span: Callable[[timedelta], str]
+    exact_time: Callable[[datetime], str]
