@@ -49,7 +49,8 @@ generate: $(STAMP)  ## write the schema, the diagram and the rules in the sdk fr
 
 pictures: $(STAMP)  ## make the pictures of the console in docs/images again
 	made=$$(mktemp -d) && SCREENSHOTS=$$made $(BIN)/python -m pytest -q \
-	  tests/console/test_every_page.py tests/console/test_step_up_journey.py && \
+	  tests/console/test_every_page.py tests/console/test_step_up_journey.py \
+	  tests/console/test_amendment_journey.py && \
 	for picture in docs/images/*.png; do \
 	  cp $$made/$$(basename $$picture .png)-light.png $$picture || exit 1; \
 	done && rm -r $$made
