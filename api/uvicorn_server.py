@@ -62,9 +62,14 @@ class _Server(uvicorn.Server):
     """Prints a line when it is ready, and answers waiting requests before it shuts down."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[str], str], signals: Signals
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[str], str],
+        signals: Signals,
+        crowded: Callable[[], bool],
     ) -> None:
         super().__init__(config)
+        self._crowded = crowded
         self._ready = ready
         self._signals = signals
         self.drain: Callable[[], Awaitable[None]] | None = None
@@ -78,7 +83,7 @@ class _Server(uvicorn.Server):
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state
             )
 
-        listeners: Any = [PacedListener(each, connection) for each in sockets]
+        listeners: Any = [PacedListener(each, connection, self._crowded) for each in sockets]
         self.servers = listeners
         self.started = True
         host, port = sockets[0].getsockname()[:2]
@@ -126,7 +131,7 @@ def run(
         proxy_headers=False,
         timeout_graceful_shutdown=ceil(settings.drain),
     )
-    server = _Server(config, ready, signals)
+    server = _Server(config, ready, signals, connections.crowded)
 
     async def main() -> None:
         async with serve(settings, database_url, development) as built:

@@ -68,6 +68,8 @@ class HttpConnection(HttpToolsProtocol):
     def pause_reading(self) -> None:
         """Receive nothing, because data waits for its turn."""
         self.transport.pause_reading()
+        self._unset_keepalive_if_required()
+        self._open.pauses(self)
 
     def take_turn(self, data: bytes) -> None:
         """Read what has waited."""
@@ -75,6 +77,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         if not self.flow.read_paused:
             self.transport.resume_reading()
+        self._open.resumes(self, known=self._known)
         self._read(data)
 
     def _read(self, data: bytes) -> None:

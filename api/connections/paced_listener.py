@@ -18,10 +18,19 @@ PAUSE = 0.1
 
 
 class PacedListener:
-    """Listens on one socket. It has what uvicorn needs of a server of asyncio."""
+    """Listens on one socket. It has what uvicorn needs of a server of asyncio.
 
-    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+    Nothing is accepted while ``crowded`` returns True.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        crowded: Callable[[], bool],
+    ) -> None:
         self._socket = listening
+        self._crowded = crowded
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._retry: asyncio.TimerHandle | None = None
@@ -46,6 +55,8 @@ class PacedListener:
             await asyncio.wait(self._opening)
 
     def _accept(self) -> None:
+        if self._crowded():
+            return
         for _ in range(AT_ONCE):
             try:
                 accepted, _ = self._socket.accept()

@@ -6,7 +6,7 @@ import json
 import socket
 import weakref
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from math import inf
 from typing import Any
@@ -22,6 +22,7 @@ from api.connections.paced_listener import PacedListener
 from api.connections.turns import AT_ONCE
 from api.connections.websocket_connection import MOST_FIRST_BYTES, WebSocketConnection
 from api.graphql.caller import note_identified
+from tests.support.patience import HANGS
 
 UPGRADE = (
     b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
@@ -66,6 +67,32 @@ async def test_a_connection_whose_client_is_known_is_closed_last() -> None:
     assert known.closed_in is not None
 
 
+async def test_nothing_is_accepted_while_all_clients_wait_and_some_for_their_turn() -> None:
+    connections = OpenConnections(ConnectionLimits(most=AT_ONCE + 1))
+    clients = [Idle([0]) for _ in range(AT_ONCE + 1)]
+    for client in clients:
+        connections.opened(client)
+    assert not connections.crowded(), "an idle one can be closed"
+    for client in clients:
+        if connections.turns.handles_now(client, b"x"):
+            connections.works(client)
+        else:
+            connections.pauses(client)
+    assert connections.crowded()
+    connections.closed(clients[-1])
+    assert not connections.crowded()
+
+
+async def test_the_deadline_of_a_client_does_not_pass_while_it_waits_for_its_turn() -> None:
+    connections = OpenConnections(ConnectionLimits())
+    client = Idle([0], deadline=7)
+    connections.opened(client)
+    connections.pauses(client)
+    assert client.deadline == inf
+    connections.resumes(client, known=False)
+    assert client.deadline == 7
+
+
 async def test_connections_that_came_together_are_closed_a_few_at_a_time() -> None:
     passes = [0]
     connections = OpenConnections(ConnectionLimits())
@@ -96,9 +123,11 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[int, list[Any]]]:
+async def listening(
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - it can't be changed
+) -> AsyncIterator[tuple[int, list[Any]]]:
     """Listen on a port. The list gets weak references to all connections."""
-    open_connections = OpenConnections(ConnectionLimits())
+    open_connections = OpenConnections(limits)
     made: list[Any] = []
 
     def noted(class_: Any, **given: Any) -> Any:
@@ -124,7 +153,7 @@ async def listening() -> AsyncIterator[tuple[int, list[Any]]]:
         return made_one
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        paced = PacedListener(listener, connection)
+        paced = PacedListener(listener, connection, open_connections.crowded)
         try:
             yield listener.getsockname()[1], made
         finally:
@@ -148,6 +177,31 @@ def frame(payload: bytes) -> bytes:
     length = len(payload)
     size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
     return b"\x81" + size + bytes(4) + payload
+
+
+async def test_no_request_that_waits_for_its_turn_is_refused_for_new_connections() -> None:
+    async with listening(ConnectionLimits(most=20)) as (port, _), AsyncExitStack() as opened:
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            opened.callback(writer.transport.abort)
+            return reader, writer
+
+        async def status(reader: asyncio.StreamReader) -> bytes:
+            line = await reader.readline()
+            while await reader.readline() not in {b"\r\n", b""}:
+                pass
+            return line
+
+        idle = [await connect() for _ in range(20)]
+        for _, writer in idle:
+            writer.write(GET % b"/")
+        new = await asyncio.gather(*(connect() for _ in range(10)))
+        for _, writer in new:
+            writer.write(GET % b"/")
+        async with asyncio.timeout(HANGS):
+            answers = await asyncio.gather(*(status(reader) for reader, _ in (*idle, *new)))
+    assert answers == [b"HTTP/1.1 200 OK\r\n"] * 30
 
 
 async def test_connections_that_have_ended_leave_nothing_to_the_garbage_collector() -> None:
