@@ -10,6 +10,8 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 from markupsafe import Markup
 
+from api.local_time import local_time
+
 COOKIE = "placet_zone"
 MAX_ZONE = 64
 SOON = timedelta(hours=4)
@@ -60,18 +62,25 @@ class Formats:
 
     def exact(self, at: datetime) -> str:
         """Return the date, the time to the second and the zone."""
-        local = at.astimezone(self.zone)
-        shown = format_datetime(local, "d MMM y, HH:mm:ss", locale=self._locale)
+        return self._exact(at, "d MMM y, HH:mm:ss")
+
+    def whole(self, at: datetime) -> str:
+        """Return the date, the time with its microseconds if it has any, and the zone."""
+        return self._exact(at, "d MMM y, HH:mm:ss.SSSSSS") if at.microsecond else self.exact(at)
+
+    def _exact(self, at: datetime, pattern: str) -> str:
+        local = local_time(at, self.zone)
+        shown = format_datetime(local, pattern, locale=self._locale)
         name = get_timezone_name(local, width="short", locale=self._locale)
         return f"{shown} {name}"
 
     def clock(self, at: datetime) -> str:
         """Return the time of the day to the millisecond."""
-        return at.astimezone(self.zone).strftime("%H:%M:%S.%f")[:-3]
+        return local_time(at, self.zone).strftime("%H:%M:%S.%f")[:-3]
 
     def day(self, at: datetime) -> str:
         """Return the date."""
-        return format_datetime(at.astimezone(self.zone), "d MMM y", locale=self._locale)
+        return format_datetime(local_time(at, self.zone), "d MMM y", locale=self._locale)
 
     def span(self, span: timedelta) -> str:
         """Return a duration: exact below a minute, else its largest unit and the next."""

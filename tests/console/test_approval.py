@@ -249,9 +249,24 @@ async def test_the_terms_of_time_are_in_words_and_exact(
         assert words in terms, words
     assert "ESCALATE" not in terms
     assert "PT" not in terms
-    assert re.search(r"Deadline</dt>\s*<dd>\s*<bdi[^>]*>\d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC<", terms)
+    assert re.search(
+        r"Deadline</dt>\s*<dd>\s*<bdi[^>]*>\d+ \w+ \d{4}, \d\d:\d\d:\d\d\.\d{6} UTC<", terms
+    )
     for words in ("1 Stunde, 30 Minuten", "1 Minute, 1 Sekunde", "Andere dürfen mitentscheiden."):
         assert words in german, words
+
+
+async def test_a_deadline_at_the_end_of_time_is_shown_in_every_zone(
+    whole_server: WholeServer, console: ConsoleClient
+) -> None:
+    await console.sign_in("ann")
+    approval = await ask(whole_server, "The title", deadline="9999-12-31T23:59:59.999999Z")
+    address = f"/approvals/{approval['id']}"
+    for zone in ("Pacific/Kiritimati", "America/Los_Angeles"):
+        console.http.cookies.set("placet_zone", zone, domain="localhost.local")
+        for page in ("/inbox", address, f"/decide?verdict=grant&id={approval['id']}"):
+            assert "The title" in await console.read(page), (zone, page)
+        assert "31 Dec 9999" in await console.read(address)
 
 
 async def test_an_approval_that_is_not_there_or_malformed_is_not_found(

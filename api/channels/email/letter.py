@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel.dates import format_datetime, format_timedelta
 
+from api.local_time import local_time
 from api.visible_text import one_line, title_line, unlinked, visible
 from application.notifications.message import Message, MessageKind, Subject
 from domain.approvals import quorum
@@ -260,7 +261,7 @@ def _requirement(requirement: Requirement) -> str:
 
 
 def _moment(at: datetime, zone: str) -> str:
-    local = at.astimezone(ZoneInfo(zone))
+    local = local_time(at, ZoneInfo(zone))
     return f"{format_datetime(local, 'd MMM y, HH:mm', locale=LOCALE)} {local.tzname()}"
 
 

@@ -10,7 +10,7 @@ from domain.values import Principal
 class Reader(NamedTuple):
     """A person with what translates texts and plurals for them, and the time of the page.
 
-    ``exact_time`` returns a moment in their time zone.
+    ``exact_time`` returns a moment in their time zone, to the microsecond.
     """
 
     viewer: Principal

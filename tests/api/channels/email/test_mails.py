@@ -1,6 +1,6 @@
 """Mails say what is wanted, and nothing in them can be mistaken or does what it should not."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -60,6 +60,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_a_deadline_at_the_end_of_time_is_in_a_mail_of_every_zone() -> None:
+    # The reader is in Berlin, where it is in the year 10000.
+    mail = mail_of(message(asked(), deadline=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)))
+    assert "Deadline:     31 Dec 9999, 23:59 UTC (in " in body(mail, "plain")
 
 
 def test_a_mail_says_what_is_wanted_in_both_of_its_bodies() -> None:
