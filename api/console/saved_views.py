@@ -18,6 +18,10 @@ _ALL: LiteralString = """
     SELECT name, address FROM console_views WHERE person = %(person)s AND place = %(place)s
     ORDER BY name
 """
+# Two views of one person that come at once are counted one after the other.
+_ONE_AT_A_TIME: LiteralString = (
+    "SELECT pg_advisory_xact_lock(hashtextextended('/placet/views/' || %(person)s, 0))"
+)
 # A full list takes no further name, but one of its names can get another address.
 _SAVE: LiteralString = """
     INSERT INTO console_views (person, place, name, address)
@@ -59,15 +63,19 @@ class SavedViews:
 
     async def save(self, person: str, place: str, view: SavedView) -> bool:
         """Save a view, in place of one of the same name. False if there are 50 already."""
-        return await self._execute(_SAVE, person, place, view.name, address=view.address, most=MOST)
+        params = {
+            "person": normal(person),
+            "place": place,
+            "name": view.name,
+            "address": view.address,
+            "most": MOST,
+        }
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_ONE_AT_A_TIME, params)
+            return (await connection.execute(_SAVE, params)).rowcount > 0
 
     async def delete(self, person: str, place: str, name: str) -> bool:
         """Delete a view. False if there is none of this name."""
-        return await self._execute(_DELETE, person, place, name)
-
-    async def _execute(
-        self, statement: LiteralString, person: str, place: str, name: str, **more: object
-    ) -> bool:
-        params = {"person": normal(person), "place": place, "name": name, **more}
+        params = {"person": normal(person), "place": place, "name": name}
         async with self._pool.connection() as connection:
-            return (await connection.execute(statement, params)).rowcount > 0
+            return (await connection.execute(_DELETE, params)).rowcount > 0

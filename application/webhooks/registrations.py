@@ -20,6 +20,8 @@ MAX_FILTER = 100
 MAX_OVERLAP = timedelta(days=30)
 """How long the secret before the last rotation may stay valid at most."""
 
+# Two webhooks that come at once are counted one after the other.
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('/placet/webhooks', 0))"
 _CREATE = """
     INSERT INTO webhooks (
         id, name, url, types, workflows, groups, include_payload, secret, created_by,
@@ -162,7 +164,10 @@ class Webhooks:
             "most": MAX_WEBHOOKS,
         }
         try:
-            rows = await self._rows(_CREATE, params)
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(_ONE_AT_A_TIME)
+                cursor = connection.cursor(row_factory=dict_row)
+                rows = await (await cursor.execute(_CREATE, params)).fetchall()
         except psycopg.errors.UniqueViolation as error:
             raise DuplicateWebhookError(
                 f"there is a webhook named {name!r} already; choose another name, or delete that "

@@ -25,7 +25,9 @@ _OF: LiteralString = """
 """
 _PEOPLE: LiteralString = "SELECT DISTINCT person FROM push_subscriptions WHERE person = ANY (%s)"
 # Two browsers of one person that come at once are counted one after the other.
-_ONE_AT_A_TIME: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1886745448))"
+_ONE_AT_A_TIME: LiteralString = (
+    "SELECT pg_advisory_xact_lock(hashtextextended('/placet/push/' || %s, 0))"
+)
 _ADD: LiteralString = """
     INSERT INTO push_subscriptions (id, person, endpoint, p256dh, auth, user_agent)
     SELECT %(id)s, %(person)s, %(endpoint)s, %(p256dh)s, %(auth)s, %(user_agent)s
