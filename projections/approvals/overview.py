@@ -38,7 +38,7 @@ _WAITING: LiteralString = """
 _DAYS: LiteralString = """
     SELECT day, workflow, outcome, took, sum(number)::bigint
     FROM approval_days
-    WHERE day > (statement_timestamp() AT TIME ZONE 'UTC')::date - %(days)s AND number > 0
+    WHERE day > %(today)s - %(days)s::integer AND day <= %(today)s AND number > 0
     GROUP BY GROUPING SETS ((day, outcome), (workflow, outcome, took))
 """
 _TODAY: LiteralString = "SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date"
@@ -113,7 +113,7 @@ class ApprovalOverview:
         workflows: dict[str, WorkflowEndings] = {}
         for day, workflow, outcome, took, number in found.ended:
             if day is not None:
-                by_day.setdefault(day, Counter())[outcome] = number
+                by_day[day][outcome] = number
                 continue
             ends = workflows.setdefault(workflow, WorkflowEndings(Counter(), defaultdict(Counter)))
             ends.outcomes[outcome] += number
@@ -131,9 +131,9 @@ class ApprovalOverview:
                 params = {"ages": list(AGES), "limit": WAITING + 1}
                 waiting = await connection.execute(_WAITING, params)
                 pending = await waiting.fetchall()
-                ended = await connection.execute(_DAYS, {"days": days})
-                counted = await ended.fetchall()
                 [(today,)] = await (await connection.execute(_TODAY)).fetchall()
+                ended = await connection.execute(_DAYS, {"days": days, "today": today})
+                counted = await ended.fetchall()
         except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
             raise _unusable() from error
         return _Found(pending, counted, today)
