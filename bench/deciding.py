@@ -91,7 +91,9 @@ async def _busy(to: Writer) -> AsyncIterator[list[UUID]]:
     finally:
         for task in working:
             task.cancel()
-        await asyncio.wait(working)
+        for ended in await asyncio.gather(*working, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
 
 async def _lateness(tail: EventTail, deadlines: Mapping[UUID, datetime]) -> list[float]:

@@ -71,6 +71,7 @@ from domain.execution.events import (
     TimerSet,
     Unparked,
 )
+from domain.execution.evolve import fold
 from domain.execution.idempotency import first_version
 from domain.execution.state import Execution
 from domain.serialization.canonical_json import canonical, digest
@@ -262,6 +263,8 @@ class Machine(RuleBasedStateMachine):
         if asked.refusal is not None:
             assert after == before
             assert len(self.history.log) == length
+            # It has not changed the state in place either.
+            assert not log or fold(None, log) == after
             return ()
         expected = BEGINNINGS[type(command).__name__]
         if not asked.recorded:
@@ -270,7 +273,7 @@ class Machine(RuleBasedStateMachine):
                 assert version == after.approvals[command.ordinal].resolved_version
             else:
                 assert type(self.history.log[version - 1].event) in expected
-            assert after == before
+            assert after == before == fold(None, log)
         else:
             one = UUID(int=after.version)
             self.commands |= dict.fromkeys(range(length + 1, after.version + 1), one)
