@@ -131,7 +131,7 @@ def run(
         proxy_headers=False,
         timeout_graceful_shutdown=ceil(settings.drain),
     )
-    server = _Server(config, ready, signals, connections.crowded)
+    server = _Server(config, ready, signals, connections.turns.crowded)
 
     async def main() -> None:
         async with serve(settings, database_url, development) as built:

@@ -68,8 +68,6 @@ class HttpConnection(HttpToolsProtocol):
     def pause_reading(self) -> None:
         """Receive nothing, because data waits for its turn."""
         self.transport.pause_reading()
-        self._unset_keepalive_if_required()
-        self._open.pauses(self)
 
     def take_turn(self, data: bytes) -> None:
         """Read what has waited."""
@@ -77,7 +75,6 @@ class HttpConnection(HttpToolsProtocol):
             return
         if not self.flow.read_paused:
             self.transport.resume_reading()
-        self._open.resumes(self, known=self._known)
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -148,6 +145,10 @@ class HttpConnection(HttpToolsProtocol):
 
     def crowded_out(self) -> None:
         """Close the connection to make room for another one."""
+        if self.unsent:
+            # The client may never read it, and nothing would end the connection after this.
+            self.abort()
+            return
         self._refuse(503, f"there are more than {self._limits.most} connections; try again later")
 
     def abort(self) -> None:

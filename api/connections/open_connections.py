@@ -64,7 +64,6 @@ class OpenConnections:
         # Those that keep the server waiting, the one that has done so for longest first.
         self._waiting: dict[Connection, None] = {}
         self._known_waiting: dict[Connection, None] = {}
-        self._paused: dict[Connection, _Paused] = {}
         self._incomplete: dict[Connection, int] = {}
         self._incomplete_bytes = 0
         self.turns = Turns()
@@ -98,7 +97,6 @@ class OpenConnections:
     def closed(self, connection: Connection) -> None:
         """Note that a connection has ended."""
         self._all.pop(connection, None)
-        self._paused.pop(connection, None)
         self._forget_waiting(connection)
         self.turns.left(connection)
         self.incomplete(connection, 0)
@@ -114,30 +112,6 @@ class OpenConnections:
     def works(self, connection: Connection) -> None:
         """Note that the client waits for the server: the connection is not closed for others."""
         self._forget_waiting(connection)
-
-    def pauses(self, connection: Connection) -> None:
-        """Note that data of a connection waits for its turn: meanwhile the client waits, too."""
-        if connection not in self._paused:
-            waited = connection in self._waiting or connection in self._known_waiting
-            self._paused[connection] = _Paused(waited, connection.deadline)
-            connection.deadline = inf
-            self.works(connection)
-
-    def resumes(self, connection: Connection, *, known: bool) -> None:
-        """Note that the turn of a connection has come. What held before it paused holds again."""
-        if paused := self._paused.pop(connection, None):
-            connection.deadline = paused.deadline
-            if paused.server_waited:
-                self.waits(connection, known=known)
-
-    def crowded(self) -> bool:
-        """Whether a new connection should not be accepted yet.
-
-        All that there may be are open, and all their clients wait for the server. Some of them wait
-        for their turn, which comes soon; then the server may wait for them again.
-        """
-        full = len(self._all) >= self.limits.most
-        return full and not self._waiting and not self._known_waiting and self.turns.waiting()
 
     def incomplete(self, connection: Connection, size: int) -> None:
         """Note how many bytes of an incomplete message are held for a connection.
@@ -195,13 +169,6 @@ class OpenConnections:
 
 ENOUGH = 64 * 1024
 """How many bytes a client must read in ``read_within`` seconds, if that many wait for it."""
-
-
-class _Paused(NamedTuple):
-    """Whether the server waited for the client when its data had to wait, and until when."""
-
-    server_waited: bool
-    deadline: float
 
 
 class _Sending:

@@ -48,9 +48,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """Take messages of full size from now on: ``connection_init`` was accepted."""
         self._known = True
         self.conn.max_message_size = self.config.ws_max_size
+        self._open.works(self)
         if data := self._open.turns.left(self):
             self.take_turn(data)
-        self._open.works(self)
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -93,7 +93,6 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def pause_reading(self) -> None:
         """Receive nothing, because data waits for its turn."""
         self.transport.pause_reading()
-        self._open.pauses(self)
 
     def take_turn(self, data: bytes) -> None:
         """Read what has waited."""
@@ -101,7 +100,6 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             return
         if not self.read_paused and not self._paused_for_pongs:
             self.transport.resume_reading()
-        self._open.resumes(self, known=self._known)
         self._read(data)
 
     def _read(self, data: bytes) -> None:

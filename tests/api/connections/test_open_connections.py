@@ -28,6 +28,7 @@ UPGRADE = (
     b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
 )
+LARGE = 2 * 1024 * 1024
 GET = b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -67,32 +68,6 @@ async def test_a_connection_whose_client_is_known_is_closed_last() -> None:
     assert known.closed_in is not None
 
 
-async def test_nothing_is_accepted_while_all_clients_wait_and_some_for_their_turn() -> None:
-    connections = OpenConnections(ConnectionLimits(most=AT_ONCE + 1))
-    clients = [Idle([0]) for _ in range(AT_ONCE + 1)]
-    for client in clients:
-        connections.opened(client)
-    assert not connections.crowded(), "an idle one can be closed"
-    for client in clients:
-        if connections.turns.handles_now(client, b"x"):
-            connections.works(client)
-        else:
-            connections.pauses(client)
-    assert connections.crowded()
-    connections.closed(clients[-1])
-    assert not connections.crowded()
-
-
-async def test_the_deadline_of_a_client_does_not_pass_while_it_waits_for_its_turn() -> None:
-    connections = OpenConnections(ConnectionLimits())
-    client = Idle([0], deadline=7)
-    connections.opened(client)
-    connections.pauses(client)
-    assert client.deadline == inf
-    connections.resumes(client, known=False)
-    assert client.deadline == 7
-
-
 async def test_connections_that_came_together_are_closed_a_few_at_a_time() -> None:
     passes = [0]
     connections = OpenConnections(ConnectionLimits())
@@ -114,7 +89,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         if scope["path"] == "/known":
             note_identified(scope)
-        await PlainTextResponse(scope["path"])(scope, receive, send)
+        size = LARGE if scope["path"] == "/large" else 1
+        await PlainTextResponse(scope["path"] * size)(scope, receive, send)
         return
     await receive()
     await send({"type": "websocket.accept"})
@@ -153,7 +129,7 @@ async def listening(
         return made_one
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        paced = PacedListener(listener, connection, open_connections.crowded)
+        paced = PacedListener(listener, connection, open_connections.turns.crowded)
         try:
             yield listener.getsockname()[1], made
         finally:
@@ -202,6 +178,20 @@ async def test_no_request_that_waits_for_its_turn_is_refused_for_new_connections
         async with asyncio.timeout(HANGS):
             answers = await asyncio.gather(*(status(reader) for reader, _ in (*idle, *new)))
     assert answers == [b"HTTP/1.1 200 OK\r\n"] * 30
+
+
+async def test_a_client_that_reads_nothing_is_gone_when_it_is_closed_for_others() -> None:
+    async with listening(ConnectionLimits(most=1)) as (port, made):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET % b"/large")
+        await reader.read(1)
+        [connection] = made
+        _, new = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(HANGS):
+            while connection() is not None:
+                await asyncio.sleep(0.01)
+        for each in (writer, new):
+            each.transport.abort()
 
 
 async def test_connections_that_have_ended_leave_nothing_to_the_garbage_collector() -> None:

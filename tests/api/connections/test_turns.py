@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api.connections.turns import AT_ONCE, HEALTH_CHECKS_AT_ONCE, MAX_WAITING_BYTES, Turns
-
-CHECK = b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n"
+from api.connections.turns import AT_ONCE, MAX_WAITING_BYTES, Turns
 
 
 class Sender:
@@ -65,11 +63,13 @@ async def test_a_burst_is_handled_a_few_connections_a_pass_in_order(passes: list
     for sender in senders:
         sender.receive(b"x")
     assert [sender.paused for sender in senders] == [False] * AT_ONCE + [True] * 9 * AT_ONCE
+    assert turns.crowded()
     await until_handled(senders)
     when = [sender.handled[0][0] for sender in senders]
     assert when == sorted(when)
     assert max(when.count(number) for number in when) == AT_ONCE
     assert not any(sender.paused for sender in senders)
+    assert not turns.crowded()
 
 
 async def test_a_connection_alone_does_not_wait(passes: list[int]) -> None:
@@ -79,67 +79,6 @@ async def test_a_connection_alone_does_not_wait(passes: list[int]) -> None:
         assert not sender.paused
         await asyncio.sleep(0)
     assert len(sender.handled) == 3
-
-
-@pytest.mark.parametrize("path", [b"/livez", b"/readyz"])
-async def test_a_health_check_does_not_wait_for_what_others_have_sent(
-    passes: list[int], path: bytes
-) -> None:
-    turns = Turns()
-    senders = [Sender(turns, passes) for _ in range(10 * AT_ONCE)]
-    health = Sender(turns, passes)
-    for sender in senders:
-        sender.receive(b"x")
-    # More than one pass has begun, so that this pass has no turn left.
-    await until_handled([senders[AT_ONCE]])
-    health.receive(CHECK % path)
-    await until_handled([health, *senders])
-    before = [each for each in senders if each.handled[0][0] < health.handled[0][0]]
-    assert len(before) <= 3 * AT_ONCE
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        CHECK % b"/livez" * 2,
-        b"GET /livez HTTP/1.1\r\n",
-        CHECK % b"/livezz",
-        b"POST /livez HTTP/1.1\r\n\r\n",
-    ],
-)
-async def test_what_is_not_one_health_check_waits_like_anything_else(
-    passes: list[int], data: bytes
-) -> None:
-    turns = Turns()
-    senders = [Sender(turns, passes) for _ in range(10 * AT_ONCE)]
-    for sender in senders:
-        sender.receive(b"x")
-    last = Sender(turns, passes)
-    last.receive(data)
-    await until_handled([last])
-    assert all(sender.handled for sender in senders)
-
-
-async def test_health_checks_without_end_hold_up_others_for_few_passes(
-    passes: list[int],
-) -> None:
-    turns = Turns()
-    checks = [Sender(turns, passes) for _ in range(10 * AT_ONCE)]
-    for each in checks:
-        each.receive(CHECK % b"/livez")
-    senders = [Sender(turns, passes) for _ in range(2 * AT_ONCE)]
-    for sender in senders:
-        sender.receive(b"x")
-    begun = passes[0]
-    async with asyncio.timeout(10):
-        while not all(sender.handled for sender in senders):
-            # Whoever was answered asks again.
-            for each in checks:
-                if not each.paused:
-                    each.receive(CHECK % b"/livez")
-            await asyncio.sleep(0)
-    rest = AT_ONCE - HEALTH_CHECKS_AT_ONCE
-    assert max(sender.handled[0][0] for sender in senders) <= begun + len(senders) // rest + 2
 
 
 async def test_a_turn_that_fails_ends_its_connection_and_no_other(passes: list[int]) -> None:
