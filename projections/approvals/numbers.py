@@ -17,6 +17,7 @@ import psycopg
 from projections.approvals.projection import APPROVALS
 from projections.approvals.statistics import BY_PEOPLE
 from projections.querying.page_query import Pool
+from projections.querying.snapshot import snapshot
 
 FRESH = 15.0
 SHARE = 20
@@ -97,7 +98,7 @@ class ApprovalNumbers:
 
     async def _fetch(self) -> Numbers | None:
         try:
-            async with self._pool.connection() as connection:
+            async with snapshot(self._pool) as connection:
 
                 async def rows(
                     statement: LiteralString, params: Mapping[str, Any] | None = None

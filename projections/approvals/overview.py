@@ -16,6 +16,7 @@ from projections.approvals.projection import APPROVALS
 from projections.querying.checkpoints import Checkpoints
 from projections.querying.keyset_pages import BehindError
 from projections.querying.page_query import Pool
+from projections.querying.snapshot import snapshot
 
 WAITING = 10_000
 """How many of those that wait are looked at: the ones that wait longest."""
@@ -124,7 +125,7 @@ class ApprovalOverview:
 
     async def _fetch(self, days: int) -> _Found:
         try:
-            async with self._pool.connection() as connection:
+            async with snapshot(self._pool) as connection:
                 version = await (await connection.execute(_VERSION)).fetchone()
                 if version != (APPROVALS.version,):
                     raise _unusable()
