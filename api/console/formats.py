@@ -64,7 +64,7 @@ class Formats:
         """Return the date, the time to the second and the zone."""
         return self._exact(at, "d MMM y, HH:mm:ss")
 
-    def whole(self, at: datetime) -> str:
+    def precise(self, at: datetime) -> str:
         """Return the date, the time with its microseconds if it has any, and the zone."""
         return self._exact(at, "d MMM y, HH:mm:ss.SSSSSS") if at.microsecond else self.exact(at)
 

@@ -9,6 +9,7 @@ from typing import LiteralString, NamedTuple
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from application.one_at_a_time import one_at_a_time
 from domain.names import normal
 
 MOST = 50
@@ -18,10 +19,6 @@ _ALL: LiteralString = """
     SELECT name, address FROM console_views WHERE person = %(person)s AND place = %(place)s
     ORDER BY name
 """
-# Two views of one person that come at once are counted one after the other.
-_ONE_AT_A_TIME: LiteralString = (
-    "SELECT pg_advisory_xact_lock(hashtextextended('/placet/views/' || %(person)s, 0))"
-)
 # A full list takes no further name, but one of its names can get another address.
 _SAVE: LiteralString = """
     INSERT INTO console_views (person, place, name, address)
@@ -70,8 +67,7 @@ class SavedViews:
             "address": view.address,
             "most": MOST,
         }
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(_ONE_AT_A_TIME, params)
+        async with one_at_a_time(self._pool, f"console_views/{params['person']}") as connection:
             return (await connection.execute(_SAVE, params)).rowcount > 0
 
     async def delete(self, person: str, place: str, name: str) -> bool:

@@ -131,7 +131,7 @@ class Visit:
             self.plural,
             formats.now,
             formats.exact_span,
-            formats.whole,
+            formats.precise,
         )
 
     @property

@@ -131,7 +131,7 @@ def reader_of(viewer: Principal, formats: Formats) -> Reader:
         translated: str = translations.ngettext(one, many, number)
         return translated % {"num": number, **values}
 
-    return Reader(viewer, text, plural, formats.now, formats.exact_span, formats.whole)
+    return Reader(viewer, text, plural, formats.now, formats.exact_span, formats.precise)
 
 
 def obstacle_of(approval: Approval) -> str | None:

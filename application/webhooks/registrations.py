@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from application.one_at_a_time import one_at_a_time
 from application.webhooks.event_types import TYPES
 from domain import validation
 from domain.names import normal, normal_set
@@ -20,8 +21,6 @@ MAX_FILTER = 100
 MAX_OVERLAP = timedelta(days=30)
 """How long the secret before the last rotation may stay valid at most."""
 
-# Two webhooks that come at once are counted one after the other.
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('/placet/webhooks', 0))"
 _CREATE = """
     INSERT INTO webhooks (
         id, name, url, types, workflows, groups, include_payload, secret, created_by,
@@ -164,8 +163,7 @@ class Webhooks:
             "most": MAX_WEBHOOKS,
         }
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute(_ONE_AT_A_TIME)
+            async with one_at_a_time(self._pool, "webhooks") as connection:
                 cursor = connection.cursor(row_factory=dict_row)
                 rows = await (await cursor.execute(_CREATE, params)).fetchall()
         except psycopg.errors.UniqueViolation as error:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg_pool import AsyncConnectionPool
 
 from api.channels.web_push.targets import PushTargets
+from application.one_at_a_time import one_at_a_time
 from domain.names import normal
 
 MOST = 10
@@ -24,10 +25,6 @@ _OF: LiteralString = """
     WHERE person = %s ORDER BY created_at, id
 """
 _PEOPLE: LiteralString = "SELECT DISTINCT person FROM push_subscriptions WHERE person = ANY (%s)"
-# Two browsers of one person that come at once are counted one after the other.
-_ONE_AT_A_TIME: LiteralString = (
-    "SELECT pg_advisory_xact_lock(hashtextextended('/placet/push/' || %s, 0))"
-)
 _ADD: LiteralString = """
     INSERT INTO push_subscriptions (id, person, endpoint, p256dh, auth, user_agent)
     SELECT %(id)s, %(person)s, %(endpoint)s, %(p256dh)s, %(auth)s, %(user_agent)s
@@ -122,8 +119,7 @@ class PushSubscriptions:
             "user_agent": user_agent[:MAX_USER_AGENT],
             "most": MOST,
         }
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(_ONE_AT_A_TIME, [person])
+        async with one_at_a_time(self._pool, f"push_subscriptions/{person}") as connection:
             return (await connection.execute(_ADD, values)).rowcount > 0
 
     async def remove(self, person: str, id_: str) -> bool:
